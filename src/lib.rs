@@ -1,0 +1,4 @@
+//! tallybot: every model call becomes exactly one immutable usage record, and everything shown is a pure fold over
+//! records.
+
+pub mod usage;

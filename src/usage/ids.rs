@@ -1,0 +1,178 @@
+//! Identities: of records, of people and chats (never by name), of keys (never whole).
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{BASE32_NOPAD, Encoding, Specification};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Sha256;
+use uuid::Uuid;
+
+/// The id of a record: a UUIDv7, made before the call, so that a retry of writing it is the same record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordId(pub Uuid);
+
+impl RecordId {
+    /// A UUIDv7 from a wall time and ten random bytes.
+    pub fn new(at: super::Timestamp, random: [u8; 10]) -> RecordId {
+        let millis = (at.unix_micros() / 1000).max(0) as u64;
+        RecordId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for RecordId {
+    type Err = uuid::Error;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(RecordId)
+    }
+}
+
+impl Serialize for RecordId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|_| serde::de::Error::custom("expected a UUID such as `0199b0c2-8a4e-7c00-8000-000000000000`"))
+    }
+}
+
+/// A person or a conversation, as a keyed hash of 96 bits: 20 letters and digits that say nothing about who it is.
+///
+/// `data/people.json` maps them back for display; without that row the hash cannot be undone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubjectId([u8; 12]);
+
+impl SubjectId {
+    /// The subject of `identity` on `channel`, under the installation's secret `pepper`.
+    pub fn of(pepper: &[u8], channel: &str, identity: &str) -> SubjectId {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(pepper).expect("HMAC takes keys of any length");
+        mac.update(&(channel.len() as u64).to_le_bytes());
+        mac.update(channel.as_bytes());
+        mac.update(identity.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let mut bytes = [0; 12];
+        bytes.copy_from_slice(&digest[..12]);
+        SubjectId(bytes)
+    }
+
+    /// The 96 bits.
+    pub fn as_bytes(&self) -> &[u8; 12] {
+        &self.0
+    }
+
+    /// Reads the 20 characters of [`Display`](fmt::Display).
+    pub fn parse(text: &str) -> Option<SubjectId> {
+        let upper = text.to_ascii_uppercase();
+        let bytes = BASE32_NOPAD_LENIENT.with(|e| e.decode(upper.as_bytes()).ok())?;
+        Some(SubjectId(bytes.try_into().ok()?))
+    }
+}
+
+thread_local! {
+    /// 96 bits leave four bits over in twenty base-32 letters; they are written as zero and ignored when read.
+    static BASE32_NOPAD_LENIENT: Encoding = {
+        let mut spec = Specification::new();
+        spec.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
+        spec.check_trailing_bits = false;
+        spec.encoding().expect("the alphabet has 32 different letters")
+    };
+}
+
+impl fmt::Display for SubjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE32_NOPAD.encode(&self.0).to_ascii_lowercase())
+    }
+}
+
+impl fmt::Debug for SubjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SubjectId({self})")
+    }
+}
+
+impl Serialize for SubjectId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SubjectId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        SubjectId::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("expected a subject id of 20 letters and digits"))
+    }
+}
+
+/// The last characters of an API key, to tell keys apart without holding one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeySuffix(String);
+
+impl KeySuffix {
+    /// At most this many characters of a key are kept.
+    pub const MAX_CHARS: usize = 4;
+
+    /// The last four characters of a whole key; `None` when the key is so short (under 20) that four give it away.
+    pub fn of_key(key: &str) -> Option<KeySuffix> {
+        (key.chars().count() >= 20).then(|| KeySuffix::of_text(key)).flatten()
+    }
+
+    /// The last four characters of whatever a caller calls a suffix (it may well be the whole key).
+    pub fn of_text(text: &str) -> Option<KeySuffix> {
+        let chars: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
+        let tail: String = chars[chars.len().saturating_sub(Self::MAX_CHARS)..].iter().collect();
+        (!tail.is_empty()).then_some(KeySuffix(tail))
+    }
+
+    /// The characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for KeySuffix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeySuffix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(KeySuffix(String::deserialize(deserializer)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_depends_on_secret_channel_and_identity_and_survives_text() {
+        let id = SubjectId::of(b"pepper", "telegram", "111");
+        assert_eq!(id.to_string().len(), 20);
+        assert_eq!(SubjectId::parse(&id.to_string()), Some(id));
+        assert_ne!(id, SubjectId::of(b"other", "telegram", "111"));
+        assert_ne!(SubjectId::of(b"p", "a", "bc"), SubjectId::of(b"p", "ab", "c"));
+        assert_eq!(SubjectId::parse("short"), None);
+    }
+
+    #[test]
+    fn a_key_shows_four_characters_at_most_and_a_short_one_none() {
+        assert_eq!(KeySuffix::of_key("sk-0123456789abcdefWXYZ").as_ref().map(KeySuffix::as_str), Some("WXYZ"));
+        assert_eq!(KeySuffix::of_key("secret"), None);
+        assert_eq!(KeySuffix::of_text("abc123").as_ref().map(KeySuffix::as_str), Some("c123"));
+        assert_eq!(KeySuffix::of_text(""), None);
+    }
+}

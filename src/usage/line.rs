@@ -1,0 +1,454 @@
+//! A record as a line of JSON, and the seal that every line of a journal carries.
+//!
+//! The caller writes the record ([`write_record`]); the journal seals it with `"seq"` and `"crc"` ([`seal_line`]).
+//! The CRC32C covers every byte before `,"crc"`.
+
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::names::Name;
+use super::{
+    Dimension, Failure, Given, KeySuffix, Kind, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp,
+    TokenCounts, UsageRecord, UsageSource,
+};
+
+/// The version of the line format. A reader accepts unknown fields and refuses unknown versions.
+pub const LINE_VERSION: u8 = 1;
+
+/// No line is longer; a longer one in a file is damage.
+pub const MAX_LINE_BYTES: usize = 16 * 1024;
+
+/// `"crc":"xxxxxxxx"}` with its leading comma.
+const CRC_BYTES: usize = r#","crc":"00000000"}"#.len();
+
+/// Why a line is not a sealed line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// Not a sealed line at all: cut, merged or written by something else.
+    #[error("no checksum at the end of the line")]
+    Unsealed,
+    /// The bytes are not those that were written.
+    #[error("the checksum does not match")]
+    Checksum,
+    /// The checksum is right and the JSON is not: written by something else, or by a newer version.
+    #[error("not a line of this version")]
+    Content,
+}
+
+/// What the seal of a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The line's number in its journal, from 1.
+    pub seq: u64,
+    /// Its checksum.
+    pub crc: u32,
+}
+
+/// Writes a record as one JSON object, without seal and newline.
+pub fn write_record(record: &UsageRecord<'_>, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, record).expect("a record has only string keys and memory takes every byte");
+}
+
+/// Seals the JSON object that starts at `start` in `out`: adds seq and crc, and the newline that commits it.
+///
+/// # Panics
+/// When `out[start..]` does not end in `}`.
+pub fn seal_line(out: &mut Vec<u8>, start: usize, seq: u64) -> Sealed {
+    assert_eq!(out.pop(), Some(b'}'), "a line is a JSON object");
+    out.extend_from_slice(b",\"seq\":");
+    push_decimal(out, seq);
+    let crc = crc32c::crc32c(&out[start..]);
+    out.extend_from_slice(b",\"crc\":\"");
+    for shift in (0..8).rev() {
+        out.push(b"0123456789abcdef"[(crc >> (shift * 4) & 15) as usize]);
+    }
+    out.extend_from_slice(b"\"}\n");
+    Sealed { seq, crc }
+}
+
+/// Checks the seal of a line (given without its newline) and returns it.
+///
+/// # Errors
+/// When the line is not sealed, or its bytes are not those that were sealed.
+pub fn unseal_line(line: &[u8]) -> Result<Sealed, LineError> {
+    let body_len = line.len().checked_sub(CRC_BYTES).ok_or(LineError::Unsealed)?;
+    let (body, tail) = line.split_at(body_len);
+    if !tail.starts_with(b",\"crc\":\"") || !tail.ends_with(b"\"}") {
+        return Err(LineError::Unsealed);
+    }
+    let hex = &tail[8..16];
+    let crc = hex.iter().try_fold(0u32, |value, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u32::from(digit))
+    });
+    let crc = crc.ok_or(LineError::Unsealed)?;
+    if crc32c::crc32c(body) != crc {
+        return Err(LineError::Checksum);
+    }
+    let seq = trailing_seq(body).ok_or(LineError::Content)?;
+    Ok(Sealed { seq, crc })
+}
+
+/// Reads the number behind `,"seq":` at the very end of a body.
+fn trailing_seq(body: &[u8]) -> Option<u64> {
+    let digits = body.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (head, number) = body.split_at(body.len() - digits);
+    if digits == 0 || digits > 19 || !head.ends_with(b",\"seq\":") {
+        return None;
+    }
+    number.iter().try_fold(0u64, |value, byte| value.checked_mul(10)?.checked_add(u64::from(byte - b'0')))
+}
+
+fn push_decimal(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+impl Serialize for UsageRecord<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("v", &LINE_VERSION)?;
+        if let Kind::Void { of } = &self.kind {
+            map.serialize_entry("kind", "void")?;
+            map.serialize_entry("of", of)?;
+        }
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("timestamp", &self.timestamp)?;
+        map.serialize_entry("api_type", &self.api_type)?;
+        map.serialize_entry("model", &self.model)?;
+        map.serialize_entry("api_key_suffix", &self.api_key_suffix)?;
+        map.serialize_entry("prompt_tokens", &self.tokens.prompt)?;
+        map.serialize_entry("completion_tokens", &self.tokens.completion)?;
+        map.serialize_entry("total_tokens", &self.tokens.total())?;
+        map.serialize_entry("success", &self.status.is_ok())?;
+        map.serialize_entry("error_message", &self.failure.as_ref().map(DisplayAsText))?;
+        let metadata: &RawValue = serde_json::from_str(self.metadata.as_json()).map_err(serde::ser::Error::custom)?;
+        map.serialize_entry("metadata", metadata)?;
+        map.serialize_entry("provider", &self.provider)?;
+        map.serialize_entry("status", &self.status)?;
+        map.serialize_entry("request_type", &self.request_type)?;
+        map.serialize_entry("channel", &self.channel)?;
+        map.serialize_entry("user", &self.user)?;
+        map.serialize_entry("session", &self.session)?;
+        map.serialize_entry("latency_ms", &self.latency_ms)?;
+        map.serialize_entry("cost_usd", &self.cost)?;
+        map.serialize_entry("price_id", &self.price_id)?;
+        serialize_unusual(self, &mut map)?;
+        map.end()
+    }
+}
+
+/// The fields that are written only when they differ from the default.
+fn serialize_unusual<M: SerializeMap>(record: &UsageRecord<'_>, map: &mut M) -> Result<(), M::Error> {
+    fn some<M: SerializeMap, T: Serialize>(map: &mut M, key: &str, value: &Option<T>) -> Result<(), M::Error> {
+        value.as_ref().map_or(Ok(()), |value| map.serialize_entry(key, value))
+    }
+    fn nonzero<M: SerializeMap>(map: &mut M, key: &str, value: u64) -> Result<(), M::Error> {
+        if value == 0 { Ok(()) } else { map.serialize_entry(key, &value) }
+    }
+    if record.local {
+        map.serialize_entry("local", &true)?;
+    }
+    some(map, "call", &record.call)?;
+    if record.attempt != 1 {
+        map.serialize_entry("attempt", &record.attempt)?;
+    }
+    some(map, "key", &record.key)?;
+    if record.usage_source != UsageSource::Reported {
+        map.serialize_entry("usage_source", &record.usage_source)?;
+    }
+    nonzero(map, "cached_tokens", record.tokens.cached)?;
+    nonzero(map, "cache_write_tokens", record.tokens.cache_write)?;
+    nonzero(map, "cache_write_1h_tokens", record.tokens.cache_write_1h)?;
+    nonzero(map, "reasoning_tokens", record.tokens.reasoning)?;
+    some(map, "service_tier", &record.service_tier)?;
+    some(map, "feature", &record.feature)?;
+    some(map, "agent", &record.agent)?;
+    some(map, "operation", &record.operation)?;
+    some(map, "team", &record.team)?;
+    some(map, "requested_model", &record.requested_model)?;
+    some(map, "first_token_ms", &record.first_token_ms)?;
+    some(map, "output_cap", &record.output_cap)?;
+    if record.economy {
+        map.serialize_entry("economy", &true)?;
+    }
+    some(map, "system_tokens", &record.system_tokens)?;
+    some(map, "prompt_print", &record.prompt_print)?;
+    some(map, "source", &record.source)?;
+    if !record.other.is_empty() {
+        map.serialize_entry("other", &record.other)?;
+    }
+    if record.count != 1 {
+        map.serialize_entry("count", &record.count)?;
+    }
+    Ok(())
+}
+
+struct DisplayAsText<'a, T>(&'a T);
+
+impl<T: std::fmt::Display> Serialize for DisplayAsText<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+/// A line as it is read: every field as it stands in the JSON.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    v: u8,
+    #[serde(default, borrow)]
+    kind: Option<Name<'a>>,
+    #[serde(default)]
+    of: Option<RecordId>,
+    id: RecordId,
+    timestamp: Timestamp,
+    #[serde(borrow)]
+    api_type: Name<'a>,
+    #[serde(borrow)]
+    model: Name<'a>,
+    #[serde(default)]
+    api_key_suffix: Option<KeySuffix>,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    #[serde(default, borrow)]
+    error_message: Option<Name<'a>>,
+    #[serde(default, borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    provider: Name<'a>,
+    status: Status,
+    #[serde(borrow)]
+    request_type: Name<'a>,
+    #[serde(borrow)]
+    channel: Name<'a>,
+    #[serde(default)]
+    user: Option<SubjectId>,
+    #[serde(default)]
+    session: Option<SubjectId>,
+    #[serde(default)]
+    latency_ms: Option<u64>,
+    #[serde(default)]
+    cost_usd: Option<Money>,
+    #[serde(default, borrow)]
+    price_id: Option<Name<'a>>,
+    #[serde(default)]
+    local: bool,
+    #[serde(default)]
+    call: Option<RecordId>,
+    #[serde(default = "one_u32")]
+    attempt: u32,
+    #[serde(default, borrow)]
+    key: Option<Name<'a>>,
+    #[serde(default)]
+    usage_source: UsageSource,
+    #[serde(default)]
+    cached_tokens: u64,
+    #[serde(default)]
+    cache_write_tokens: u64,
+    #[serde(default)]
+    cache_write_1h_tokens: u64,
+    #[serde(default)]
+    reasoning_tokens: u64,
+    #[serde(default, borrow)]
+    service_tier: Option<Name<'a>>,
+    #[serde(default, borrow)]
+    feature: Option<Name<'a>>,
+    #[serde(default, borrow)]
+    agent: Option<Name<'a>>,
+    #[serde(default, borrow)]
+    operation: Option<Name<'a>>,
+    #[serde(default, borrow)]
+    team: Option<Name<'a>>,
+    #[serde(default, borrow)]
+    requested_model: Option<Name<'a>>,
+    #[serde(default)]
+    first_token_ms: Option<u64>,
+    #[serde(default)]
+    output_cap: Option<OutputCap>,
+    #[serde(default)]
+    economy: bool,
+    #[serde(default)]
+    system_tokens: Option<u64>,
+    #[serde(default, borrow)]
+    prompt_print: Option<Name<'a>>,
+    #[serde(default, borrow)]
+    source: Option<Given<'a>>,
+    #[serde(default)]
+    other: Vec<Dimension>,
+    #[serde(default = "one_u64")]
+    count: u64,
+}
+
+fn one_u32() -> u32 {
+    1
+}
+
+fn one_u64() -> u64 {
+    1
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for UsageRecord<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(deserializer)?;
+        if wire.v != LINE_VERSION {
+            return Err(D::Error::custom(format_args!(
+                "this line has version {}, and this tallybot reads version {LINE_VERSION}; a newer one is needed",
+                wire.v
+            )));
+        }
+        let kind = match (wire.kind.as_deref(), wire.of) {
+            (None, _) => Kind::Usage,
+            (Some("void"), Some(of)) => Kind::Void { of },
+            _ => return Err(D::Error::custom("`kind` is `void` with `of`, or absent")),
+        };
+        Ok(UsageRecord {
+            kind,
+            id: wire.id,
+            timestamp: wire.timestamp,
+            api_type: wire.api_type,
+            model: wire.model,
+            api_key_suffix: wire.api_key_suffix,
+            tokens: TokenCounts {
+                prompt: wire.prompt_tokens,
+                completion: wire.completion_tokens,
+                cached: wire.cached_tokens,
+                cache_write: wire.cache_write_tokens,
+                cache_write_1h: wire.cache_write_1h_tokens,
+                reasoning: wire.reasoning_tokens,
+            },
+            usage_source: wire.usage_source,
+            failure: wire.error_message.as_deref().map(Failure::parse),
+            metadata: wire.metadata.and_then(Metadata::from_raw).unwrap_or_default(),
+            provider: wire.provider,
+            status: wire.status,
+            request_type: wire.request_type,
+            channel: wire.channel,
+            user: wire.user,
+            session: wire.session,
+            latency_ms: wire.latency_ms,
+            cost: wire.cost_usd,
+            price_id: wire.price_id,
+            local: wire.local,
+            call: wire.call,
+            attempt: wire.attempt,
+            key: wire.key,
+            service_tier: wire.service_tier,
+            feature: wire.feature,
+            agent: wire.agent,
+            operation: wire.operation,
+            team: wire.team,
+            requested_model: wire.requested_model,
+            first_token_ms: wire.first_token_ms,
+            output_cap: wire.output_cap,
+            economy: wire.economy,
+            system_tokens: wire.system_tokens,
+            prompt_print: wire.prompt_print,
+            source: wire.source,
+            other: wire.other,
+            count: wire.count.max(1),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::ErrorKind;
+
+    /// The sample of the design page, with a whole id: this form is frozen.
+    const SAMPLE: &str = concat!(
+        r#"{"v":1,"id":"0199b0c2-0000-7000-8000-000000000001","timestamp":"2026-02-05T06:01:47.127728-06:00","#,
+        r#""api_type":"ollama","model":"llama3.2","api_key_suffix":null,"prompt_tokens":150,"completion_tokens":320,"#,
+        r#""total_tokens":470,"success":true,"error_message":null,"metadata":{},"provider":"ollama","status":"ok","#,
+        r#""request_type":"chat","channel":"telegram","user":null,"session":null,"latency_ms":2450,"cost_usd":"0","#,
+        r#""price_id":"local","local":true,"first_token_ms":310}"#
+    );
+
+    #[test]
+    fn the_frozen_line_is_read_and_written_back_to_the_byte() {
+        let record: UsageRecord<'_> = serde_json::from_str(SAMPLE).expect("the sample is a record");
+        assert_eq!((record.tokens.total(), record.latency_ms, record.cost), (470, Some(2450), Some(Money::ZERO)));
+        let mut out = Vec::new();
+        write_record(&record, &mut out);
+        assert_eq!(std::str::from_utf8(&out), Ok(SAMPLE));
+    }
+
+    #[test]
+    fn every_unusual_field_survives() {
+        let mut record: UsageRecord<'_> = serde_json::from_str(SAMPLE).expect("the sample is a record");
+        record.kind = Kind::Void { of: record.id };
+        record.failure = Some(Failure::http(ErrorKind::RateLimited, 429));
+        record.status = Status::Error;
+        record.local = false;
+        record.call = Some(record.id);
+        record.attempt = 2;
+        record.usage_source = UsageSource::Partial;
+        record.tokens =
+            TokenCounts { prompt: 9, completion: 8, cached: 1, cache_write: 2, cache_write_1h: 3, reasoning: 4 };
+        for field in [
+            &mut record.key,
+            &mut record.service_tier,
+            &mut record.feature,
+            &mut record.agent,
+            &mut record.operation,
+            &mut record.team,
+            &mut record.requested_model,
+            &mut record.prompt_print,
+        ] {
+            *field = Some(Name::from("a \"quoted\" ñame"));
+        }
+        record.output_cap = Some(OutputCap { asked: None, granted: Some(512) });
+        record.economy = true;
+        record.system_tokens = Some(7);
+        record.source = Some(Given { name: Name::from("script"), id: Name::from("17") });
+        record.other = vec![Dimension::Model, Dimension::Feature];
+        record.count = 12;
+        record.api_key_suffix = KeySuffix::of_text("abcd");
+        record.user = Some(SubjectId::of(b"p", "terminal", "me"));
+        record.cost = None;
+        let mut out = Vec::new();
+        write_record(&record, &mut out);
+        assert_eq!(serde_json::from_slice::<UsageRecord<'_>>(&out).expect("what we write we read"), record);
+    }
+
+    #[test]
+    fn a_seal_protects_every_bit() {
+        let mut line = SAMPLE.as_bytes().to_vec();
+        let sealed = seal_line(&mut line, 0, 17);
+        assert_eq!(line.pop(), Some(b'\n'));
+        assert_eq!(unseal_line(&line), Ok(sealed));
+        serde_json::from_slice::<UsageRecord<'_>>(&line).expect("a sealed line is still a record");
+        for bit in 0..line.len() * 8 {
+            let mut damaged = line.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(unseal_line(&damaged).is_err(), "bit {bit}");
+        }
+        for cut in 0..line.len() {
+            assert!(unseal_line(&line[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_name() {
+        let newer = SAMPLE.replacen("\"v\":1", "\"v\":2", 1);
+        let error = serde_json::from_str::<UsageRecord<'_>>(&newer).expect_err("version 2").to_string();
+        assert!(error.contains("version 2") && error.contains("newer"), "{error}");
+        serde_json::from_str::<UsageRecord<'_>>(&SAMPLE.replacen("\"v\":1", "\"v\":1,\"later\":[1]", 1))
+            .expect("unknown fields are accepted");
+    }
+}

@@ -1,0 +1,24 @@
+//! THE FACTS: what one model call used, when, for whom and at what price.
+//!
+//! Plain data and exact arithmetic. No I/O, no clock, no randomness, no float:
+//! whatever is written here can be folded, compared and replayed for ever.
+
+#![deny(clippy::float_arithmetic)]
+
+mod ids;
+mod line;
+mod money;
+pub mod names;
+pub mod prices;
+mod record;
+mod time;
+mod tokens;
+
+pub use ids::{KeySuffix, RecordId, SubjectId};
+pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line, write_record};
+pub use money::{Money, MoneyError};
+pub use record::{
+    Dimension, ErrorKind, Failure, Given, Kind, MAX_METADATA_BYTES, Metadata, OutputCap, Status, UsageRecord,
+};
+pub use time::{Clock, Day, Now, Tick, TimeError, Timestamp};
+pub use tokens::{TokenCounts, UsageSource};

@@ -1,0 +1,168 @@
+//! Exact money: pico-dollars (10⁻¹² US dollars), rounded only when shown.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An exact amount of US dollars, in pico-dollars.
+///
+/// A price is a whole number of micro-dollars per million tokens, so tokens × price is a whole number of
+/// pico-dollars and nothing is ever rounded. Sums saturate instead of wrapping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Money(i128);
+
+/// A text that is not an exact amount of dollars.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an amount of dollars; expected a decimal with at most 12 places, for example `0.0125`")]
+pub struct MoneyError(pub String);
+
+const PICOS_PER_DOLLAR: i128 = 1_000_000_000_000;
+
+impl Money {
+    /// No money at all.
+    pub const ZERO: Money = Money(0);
+
+    /// An amount in pico-dollars.
+    pub const fn from_pico_usd(pico: i128) -> Money {
+        Money(pico)
+    }
+
+    /// The amount in pico-dollars.
+    pub const fn pico_usd(self) -> i128 {
+        self.0
+    }
+
+    /// `tokens` at `micro_usd_per_mtok` micro-dollars per million tokens: exact.
+    pub const fn of_tokens(tokens: u64, micro_usd_per_mtok: u64) -> Money {
+        Money(tokens as i128 * micro_usd_per_mtok as i128)
+    }
+
+    /// Reads a decimal amount of dollars such as `"0.0125"`, with at most 12 decimal places.
+    ///
+    /// # Errors
+    /// When the text is not such a number; nothing is rounded silently.
+    pub fn parse_usd(text: &str) -> Result<Money, MoneyError> {
+        parse_decimal(text).map(Money).ok_or_else(|| MoneyError(text.chars().take(40).collect()))
+    }
+
+    /// Rounded half up (away from zero) to `places` decimals (at most 12), as a whole number of that unit.
+    pub fn rounded(self, places: u32) -> i128 {
+        let unit = 10i128.pow(12 - places.min(12));
+        let magnitude = (self.0.unsigned_abs().saturating_add(unit as u128 / 2) / unit as u128) as i128;
+        if self.0 < 0 { -magnitude } else { magnitude }
+    }
+}
+
+fn parse_decimal(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 20 || fraction.len() > 12 || !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    if digits.contains('.') && fraction.is_empty() {
+        return None;
+    }
+    let whole: i128 = whole.parse().ok()?;
+    let fraction: i128 = format!("{fraction:0<12}").parse().ok()?;
+    Some(sign * (whole * PICOS_PER_DOLLAR + fraction))
+}
+
+impl fmt::Display for Money {
+    /// The exact decimal, without trailing zeros: `0.0125`, `0`, `-3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.0.unsigned_abs();
+        let (whole, fraction) = (magnitude / PICOS_PER_DOLLAR as u128, magnitude % PICOS_PER_DOLLAR as u128);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        if fraction == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let fraction = format!("{fraction:012}");
+        write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+impl Add for Money {
+    type Output = Money;
+    fn add(self, other: Money) -> Money {
+        Money(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Money) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Money {
+    type Output = Money;
+    fn sub(self, other: Money) -> Money {
+        Money(self.0.saturating_sub(other.0))
+    }
+}
+
+impl SubAssign for Money {
+    fn sub_assign(&mut self, other: Money) {
+        *self = *self - other;
+    }
+}
+
+impl Neg for Money {
+    type Output = Money;
+    fn neg(self) -> Money {
+        Money(self.0.saturating_neg())
+    }
+}
+
+impl std::iter::Sum for Money {
+    fn sum<I: Iterator<Item = Money>>(amounts: I) -> Money {
+        amounts.fold(Money::ZERO, Add::add)
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Money::parse_usd(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tokens_times_price_is_exact() {
+        assert_eq!(Money::of_tokens(1, 37_500).to_string(), "0.0000000375");
+        assert_eq!(Money::of_tokens(128_450, 45_000_000).to_string(), "5.78025");
+        assert_eq!(Money::of_tokens(128_450, 45_000_000).rounded(4), 57_803, "half up, as requirement 4 shows it");
+    }
+
+    #[test]
+    fn what_is_not_a_decimal_is_refused() {
+        for text in ["", ".", "1.", ".5", "1e3", "0.0000000000001", "1,5", "$1", "--1", "NaN"] {
+            assert!(Money::parse_usd(text).is_err(), "{text}");
+        }
+        assert_eq!(Money::parse_usd("-0.5").map(Money::pico_usd), Ok(-500_000_000_000));
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back(pico in -10i128.pow(30)..10i128.pow(30)) {
+            let money = Money::from_pico_usd(pico);
+            prop_assert_eq!(Money::parse_usd(&money.to_string()), Ok(money));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The closed vocabularies of a record's text fields, and the rule for names that come from outside.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Request types every installation knows; an owner may add more.
+pub const REQUEST_TYPES: [&str; 9] =
+    ["chat", "presentation", "document", "spreadsheet", "web_scraping", "correction", "vision", "internal", "other"];
+
+/// Channels a record can come through. Anything else is written by a newer version.
+pub const CHANNELS: [&str; 7] = ["terminal", "telegram", "whatsapp", "gateway", "api", "shell", "import"];
+
+/// The channels in which a person writes messages.
+pub const CHAT_CHANNELS: [&str; 3] = ["terminal", "telegram", "whatsapp"];
+
+/// What a name is called when a cap on names was reached.
+pub const OTHER: &str = "other";
+
+/// What a missing name is called.
+pub const UNKNOWN: &str = "unknown";
+
+/// The longest name that is kept, in bytes. Longer ones are cut at a character.
+pub const MAX_NAME_BYTES: usize = 128;
+
+/// A name in a record: a model, a provider, a feature, … Borrowed while replaying, owned when made here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name<'a>(Cow<'a, str>);
+
+impl<'a> Name<'a> {
+    /// A name from outside: control characters removed, trimmed, cut to [`MAX_NAME_BYTES`]; empty becomes `unknown`.
+    pub fn clean(text: &str) -> Name<'static> {
+        let mut name: String = text.trim().chars().filter(|c| !c.is_control()).collect();
+        let mut end = name.len().min(MAX_NAME_BYTES);
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        name.truncate(end);
+        if name.is_empty() { Name::from(UNKNOWN) } else { Name(Cow::Owned(name)) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same name, independent of what it was read from.
+    pub fn into_owned(self) -> Name<'static> {
+        Name(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl Deref for Name<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> From<&'a str> for Name<'a> {
+    fn from(text: &'a str) -> Self {
+        Name(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Name<'_> {
+    fn from(text: String) -> Self {
+        Name(Cow::Owned(text))
+    }
+}
+
+impl PartialEq<str> for Name<'_> {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for Name<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Name<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_cleaned() {
+        assert_eq!(Name::clean(" gpt\u{1b}[31m-4o\n"), "gpt[31m-4o");
+        assert_eq!(Name::clean("  "), UNKNOWN);
+        assert_eq!(Name::clean(&"ñ".repeat(100)).len(), MAX_NAME_BYTES);
+    }
+}
