@@ -1,4 +1,5 @@
 //! tallybot: every model call becomes exactly one immutable usage record, and everything shown is a pure fold over
 //! records.
 
+pub mod stats;
 pub mod usage;

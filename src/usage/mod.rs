@@ -5,6 +5,8 @@
 
 #![deny(clippy::float_arithmetic)]
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod ids;
 mod line;
 mod money;

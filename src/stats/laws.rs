@@ -1,0 +1,97 @@
+//! Law 3: the statistics are a fold of the records, the same in any order and any partition.
+
+use proptest::prelude::*;
+
+use crate::usage::arbitrary::{BASE_MICROS, record};
+use crate::usage::{Kind, Money, Timestamp, UsageRecord};
+
+use super::{Period, Stats};
+
+fn fold(resets: &[Timestamp], records: &[UsageRecord<'_>]) -> Stats {
+    let mut stats = Stats::new(resets.to_vec());
+    records.iter().for_each(|record| stats.apply(record));
+    stats
+}
+
+fn resets() -> impl Strategy<Value = Vec<Timestamp>> {
+    prop::collection::btree_set(-7 * 86_400i64..0, 0..3)
+        .prop_map(|secs| secs.into_iter().map(|secs| Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)).collect())
+}
+
+fn seen(stats: &Stats) -> super::Saved {
+    stats.picture().saved().canonical()
+}
+
+proptest! {
+    #[test]
+    fn any_partition_in_any_order_is_the_same_fold(
+        records in prop::collection::vec(record(), 0..30), resets in resets(), cut in 0usize..30, seed in any::<u64>()
+    ) {
+        let whole = fold(&resets, &records);
+        let cut = cut.min(records.len());
+        let mut shuffled = records.clone();
+        // A cheap shuffle that the seed decides.
+        shuffled.sort_by_key(|record| record.id.0.as_u128() as u64 ^ seed.rotate_left((record.id.0.as_u128() % 64) as u32));
+        let mut parts = fold(&resets, &shuffled[cut..]);
+        parts.merge(&fold(&resets, &shuffled[..cut]));
+        prop_assert_eq!(seen(&parts), seen(&whole));
+    }
+
+    #[test]
+    fn a_saved_picture_restores_to_the_same(records in prop::collection::vec(record(), 0..20), resets in resets()) {
+        let stats = fold(&resets, &records);
+        let text = serde_json::to_string(&stats.picture().saved()).expect("plain data");
+        let back: super::Saved = serde_json::from_str(&text).expect("what we write we read");
+        prop_assert_eq!(seen(&back.restored()), seen(&stats));
+    }
+
+    #[test]
+    fn rolling_changes_no_total_and_groups_sum_to_it(records in prop::collection::vec(record(), 0..30)) {
+        let mut stats = fold(&[], &records);
+        let today = Timestamp::new(BASE_MICROS, 0);
+        let before = stats.picture();
+        stats.roll(today.plus_micros(40 * 86_400_000_000));
+        let after = stats.picture();
+        let total = before.all_time().total(|_| true);
+        prop_assert_eq!(&after.all_time().total(|_| true), &total);
+        prop_assert_eq!(after.select(Period::All, today.day()).users(), before.select(Period::All, today.day()).users());
+        let mut sum = super::Sums::default();
+        after.all_time().group_by(|key| (key.model, key.status)).values().for_each(|sums| sum.merge(sums));
+        prop_assert_eq!(&sum, &total);
+        let sign = |r: &UsageRecord<'_>| if matches!(r.kind, Kind::Void { .. }) { -1i128 } else { 1 };
+        let prompt: i128 = records.iter().map(|r| sign(r) * i128::from(r.tokens.prompt)).sum();
+        let cost: i128 = records.iter().map(|r| sign(r) * r.cost.unwrap_or_default().pico_usd()).sum();
+        prop_assert_eq!((total.prompt, total.cost), (prompt, Money::from_pico_usd(cost)));
+    }
+
+    #[test]
+    fn undoing_a_reset_gives_back_what_it_hid(records in prop::collection::vec(record(), 1..20)) {
+        let mut stats = fold(&[], &records);
+        let whole = seen(&stats);
+        let begin = stats.reset(Timestamp::new(BASE_MICROS, 0));
+        prop_assert!(records.iter().all(|record| record.timestamp < begin));
+        let today = Timestamp::new(BASE_MICROS, 0).day();
+        prop_assert_eq!(stats.picture().select(Period::All, today).total(|_| true), super::Sums::default());
+        prop_assert_eq!(&seen(&stats), &seen(&fold(&[begin], &records)), "a reset is the same fold over later epochs");
+        prop_assert!(stats.set_resets(&[]));
+        prop_assert_eq!(seen(&stats), whole);
+    }
+}
+
+#[test]
+fn a_picture_does_not_change_and_periods_are_calendar_days() {
+    let at = Timestamp::parse("2026-11-22T00:30:00.000000-06:00").expect("a time");
+    let record = |at: Timestamp| {
+        let mut record = UsageRecord::new(crate::usage::RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
+        record.tokens.prompt = 1;
+        record
+    };
+    let mut stats =
+        fold(&[], &[record(at), record(at.plus_micros(-3_600_000_000)), record(at.plus_micros(-6 * 86_400_000_000))]);
+    let before = stats.picture();
+    stats.apply(&record(at.plus_micros(-7 * 86_400_000_000)));
+    let count = |picture: &super::Picture, period| picture.select(period, at.day()).total(|_| true).records;
+    let after = stats.picture();
+    assert_eq!(Period::ALL.map(|period| count(&after, period)), [1, 3, 4, 4]);
+    assert_eq!(count(&before, Period::All), 3);
+}

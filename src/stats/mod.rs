@@ -1,0 +1,26 @@
+//! THE ANSWERS: every number that is shown, as a pure fold over usage records.
+//!
+//! [`Stats`] takes records; a [`Picture`] is an unchanging view of it that costs one `Arc` to take; a [`Selection`]
+//! answers questions about a period. Folding is associative and commutative, so any order and any partition of the
+//! same records gives the same picture. No I/O, no clock, no float.
+
+#![deny(clippy::float_arithmetic)]
+
+mod cube;
+mod distinct;
+mod histogram;
+#[cfg(test)]
+mod laws;
+mod names;
+mod picture;
+mod saved;
+mod sums;
+mod tree;
+
+pub use cube::{Cube, Key};
+pub use distinct::Distinct;
+pub use histogram::Histogram;
+pub use names::{Names, Symbol};
+pub use picture::{ACTIVE_MINUTES, Period, Picture, RESIDENT_DAYS, Selection, Stats};
+pub use saved::Saved;
+pub use sums::{COST_BORDERS_USD, Sums};

@@ -1,0 +1,342 @@
+//! The whole fold: cubes by epoch and billing day, and the questions asked of them.
+//!
+//! Epoch n holds the records admitted at or after reset n and before the next one. A reset, an undone reset and a
+//! late record are therefore merges, never losses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::usage::{Day, SubjectId, Timestamp, UsageRecord};
+
+use super::{Cube, Distinct, Key, Names, Sums, Symbol};
+
+/// Billing days whose own cube stays in memory, today included; older ones are summed per epoch.
+pub const RESIDENT_DAYS: i32 = 32;
+
+/// A conversation is active for this long after its last message.
+pub const ACTIVE_MINUTES: i64 = 30;
+
+/// Conversations remembered for the count of active ones.
+const MAX_ACTIVE: usize = 4096;
+
+/// A span of days, today included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Period {
+    /// The billing day of now.
+    Today,
+    /// Seven days.
+    Week,
+    /// Thirty days.
+    Month,
+    /// Everything since the last reset.
+    #[default]
+    All,
+}
+
+impl Period {
+    /// Every period.
+    pub const ALL: [Period; 4] = [Period::Today, Period::Week, Period::Month, Period::All];
+
+    /// The name in parameters and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Period::Today => "today",
+            Period::Week => "7d",
+            Period::Month => "30d",
+            Period::All => "all",
+        }
+    }
+
+    /// The period of a name.
+    pub fn parse(text: &str) -> Option<Period> {
+        Period::ALL.into_iter().find(|period| period.as_str() == text)
+    }
+
+    fn first_day(self, today: Day) -> Option<Day> {
+        match self {
+            Period::Today => Some(today),
+            Period::Week => Some(today.plus(-6)),
+            Period::Month => Some(today.plus(-29)),
+            Period::All => None,
+        }
+    }
+}
+
+/// The records of one epoch.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Epoch {
+    /// Days that left memory, summed, without hours.
+    pub(super) retired: Arc<Cube>,
+    /// Days in memory.
+    pub(super) days: BTreeMap<Day, Arc<Cube>>,
+}
+
+impl Epoch {
+    fn merge(&mut self, other: &Epoch) {
+        Arc::make_mut(&mut self.retired).merge(&other.retired);
+        for (day, cube) in &other.days {
+            Arc::make_mut(self.days.entry(*day).or_default()).merge(cube);
+        }
+    }
+}
+
+/// An unchanging view of everything folded so far. A clone shares all of it.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    pub(super) names: Arc<Names>,
+    /// Always one more than there are resets.
+    pub(super) epochs: Vec<Arc<Epoch>>,
+    pub(super) resets: Vec<Timestamp>,
+    /// Last message of the conversations that may still be active.
+    pub(super) active: Arc<HashMap<SubjectId, Timestamp>>,
+}
+
+impl Default for Picture {
+    fn default() -> Self {
+        Picture { names: Arc::default(), epochs: vec![Arc::default()], resets: Vec::new(), active: Arc::default() }
+    }
+}
+
+impl Picture {
+    /// The names behind the symbols.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// When the current epoch began; `None` if nothing was ever reset.
+    pub fn last_reset(&self) -> Option<Timestamp> {
+        self.resets.last().copied()
+    }
+
+    /// The records of a period in the current epoch.
+    pub fn select(&self, period: Period, today: Day) -> Selection<'_> {
+        let epoch = self.epochs.last().expect("there is always an epoch");
+        let mut selection = Selection { names: &self.names, cubes: Vec::new() };
+        selection.add_epoch(epoch, period, today);
+        selection
+    }
+
+    /// Every record ever folded, resets or not.
+    pub fn all_time(&self) -> Selection<'_> {
+        let mut selection = Selection { names: &self.names, cubes: Vec::new() };
+        for epoch in &self.epochs {
+            selection.add_epoch(epoch, Period::All, Day::default());
+        }
+        selection
+    }
+
+    /// The conversations whose last message is at most [`ACTIVE_MINUTES`] old.
+    pub fn active_conversations(&self, now: Timestamp) -> usize {
+        let since = now.plus_micros(-ACTIVE_MINUTES * 60_000_000);
+        let since_reset = self.last_reset().map_or(since, |reset| since.max(reset));
+        self.active.values().filter(|at| **at >= since_reset).count()
+    }
+
+    /// The names and the number of rows of one billing day, for the cap on both.
+    pub fn day_rows(&self, day: Day) -> impl Iterator<Item = &Key> {
+        let cubes = self.epochs.iter().filter_map(move |epoch| epoch.days.get(&day));
+        cubes.flat_map(|cube| cube.rows().map(|(key, _)| key))
+    }
+
+    /// The newest admission of all.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.all_time().last_at()
+    }
+}
+
+/// The cubes of a period: answers questions.
+#[derive(Debug)]
+pub struct Selection<'a> {
+    names: &'a Names,
+    cubes: Vec<&'a Cube>,
+}
+
+impl<'a> Selection<'a> {
+    fn add_epoch(&mut self, epoch: &'a Epoch, period: Period, today: Day) {
+        match period.first_day(today) {
+            Some(first) => self.cubes.extend(epoch.days.range(first..=today).map(|(_, cube)| &**cube)),
+            None => {
+                self.cubes.push(&epoch.retired);
+                self.cubes.extend(epoch.days.values().map(|cube| &**cube));
+            }
+        }
+    }
+
+    /// Every row; equal keys may come more than once.
+    pub fn rows(&self) -> impl Iterator<Item = (&'a Key, &'a Sums)> + '_ {
+        self.cubes.iter().flat_map(|cube| cube.rows())
+    }
+
+    /// The sums of the rows a condition holds for.
+    pub fn total(&self, condition: impl Fn(&Key) -> bool) -> Sums {
+        let mut total = Sums::default();
+        self.rows().filter(|(key, _)| condition(key)).for_each(|(_, sums)| total.merge(sums));
+        total
+    }
+
+    /// The sums by whatever is asked for.
+    pub fn group_by<G: Ord>(&self, group: impl Fn(&Key) -> G) -> BTreeMap<G, Sums> {
+        let mut groups: BTreeMap<G, Sums> = BTreeMap::new();
+        for (key, sums) in self.rows() {
+            groups.entry(group(key)).or_default().merge(sums);
+        }
+        groups
+    }
+
+    /// The text of a symbol, `unknown` when the dimension was not given.
+    pub fn text(&self, symbol: Symbol) -> &'a str {
+        self.names.text(symbol).unwrap_or(crate::usage::names::UNKNOWN)
+    }
+
+    /// The estimated number of different users.
+    pub fn users(&self) -> u64 {
+        let mut users = Distinct::default();
+        self.cubes.iter().for_each(|cube| users.merge(cube.users()));
+        users.estimate()
+    }
+
+    /// The latest admission.
+    pub fn last_at(&self) -> Option<Timestamp> {
+        self.cubes.iter().filter_map(|cube| cube.last_at()).max()
+    }
+}
+
+/// The fold itself: takes records and acts, gives pictures.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    picture: Arc<Picture>,
+}
+
+impl Stats {
+    /// The fold of nothing, with the resets that hold (in order).
+    pub fn new(resets: Vec<Timestamp>) -> Stats {
+        let epochs = (0..=resets.len()).map(|_| Arc::default()).collect();
+        Stats { picture: Arc::new(Picture { epochs, resets, ..Picture::default() }) }
+    }
+
+    pub(super) fn from_picture(picture: Picture) -> Stats {
+        Stats { picture: Arc::new(picture) }
+    }
+
+    /// An unchanging view. Costs one `Arc`; later records do not show in it.
+    pub fn picture(&self) -> Arc<Picture> {
+        Arc::clone(&self.picture)
+    }
+
+    /// Folds one record in: the only way any number changes.
+    pub fn apply(&mut self, record: &UsageRecord<'_>) {
+        let picture = Arc::make_mut(&mut self.picture);
+        let key = key_of(record, &mut picture.names);
+        let epoch = picture.resets.partition_point(|reset| *reset <= record.timestamp);
+        let epoch = Arc::make_mut(&mut picture.epochs[epoch]);
+        Arc::make_mut(epoch.days.entry(record.timestamp.day()).or_default()).add(key, record);
+        if record.is_message()
+            && let Some(session) = record.session
+        {
+            note_active(&mut picture.active, session, record.timestamp);
+        }
+    }
+
+    /// Lets go of what is too old for its detail: hours before yesterday, days before the last [`RESIDENT_DAYS`],
+    /// conversations that are no longer active. Changes no total.
+    pub fn roll(&mut self, now: Timestamp) {
+        let today = now.day();
+        let picture = Arc::make_mut(&mut self.picture);
+        for epoch in &mut picture.epochs {
+            if needs_roll(epoch, today) {
+                roll_epoch(Arc::make_mut(epoch), today);
+            }
+        }
+        let since = now.plus_micros(-ACTIVE_MINUTES * 60_000_000);
+        if picture.active.values().any(|at| *at < since) {
+            Arc::make_mut(&mut picture.active).retain(|_, at| *at >= since);
+        }
+    }
+
+    /// Begins a new epoch. Returns when it begins: at `at`, or just after the newest record if that is later, so that
+    /// nothing folded so far belongs to the new epoch.
+    pub fn reset(&mut self, at: Timestamp) -> Timestamp {
+        let newest = self.picture.newest().map(|newest| newest.plus_micros(1).with_offset(at.offset_secs()));
+        let begin = newest.map_or(at, |newest| at.max(newest));
+        let picture = Arc::make_mut(&mut self.picture);
+        picture.resets.push(begin);
+        picture.epochs.push(Arc::default());
+        begin
+    }
+
+    /// Brings the epochs to a list of resets that hold: adds later ones, merges across those that were undone.
+    /// Returns `false`, changing nothing, when that cannot be done without the records themselves.
+    pub fn set_resets(&mut self, resets: &[Timestamp]) -> bool {
+        let added: Vec<Timestamp> =
+            resets.iter().filter(|reset| !self.picture.resets.contains(reset)).copied().collect();
+        let newest = self.picture.newest();
+        if added.iter().any(|reset| newest.is_some_and(|newest| newest >= *reset)) {
+            return false;
+        }
+        let picture = Arc::make_mut(&mut self.picture);
+        for at in (0..picture.resets.len()).rev() {
+            if !resets.contains(&picture.resets[at]) {
+                picture.resets.remove(at);
+                let undone = picture.epochs.remove(at + 1);
+                Arc::make_mut(&mut picture.epochs[at]).merge(&undone);
+            }
+        }
+        for reset in added {
+            picture.resets.push(reset);
+            picture.epochs.push(Arc::default());
+        }
+        true
+    }
+
+    /// Adds another fold with the same resets: `fold(a) ⊕ fold(b)`.
+    ///
+    /// # Panics
+    /// When the resets differ.
+    pub fn merge(&mut self, other: &Stats) {
+        assert_eq!(self.picture.resets, other.picture.resets, "only folds over the same epochs can be merged");
+        let mut translated = other.picture.saved().restored_into(&self.picture.names);
+        let picture = Arc::make_mut(&mut self.picture);
+        picture.names = Arc::clone(&translated.names);
+        for (own, other) in picture.epochs.iter_mut().zip(&translated.epochs) {
+            Arc::make_mut(own).merge(other);
+        }
+        for (session, at) in Arc::make_mut(&mut translated.active).drain() {
+            note_active(&mut picture.active, session, at);
+        }
+    }
+}
+
+/// The key of a record. The table of names is only copied for a reader's sake when a name is new.
+fn key_of(record: &UsageRecord<'_>, names: &mut Arc<Names>) -> Key {
+    if let Some(key) = Key::find(record, names) { key } else { Key::of(record, Arc::make_mut(names)) }
+}
+
+fn note_active(active: &mut Arc<HashMap<SubjectId, Timestamp>>, session: SubjectId, at: Timestamp) {
+    let active = Arc::make_mut(active);
+    if active.len() >= MAX_ACTIVE && !active.contains_key(&session) {
+        return;
+    }
+    let last = active.entry(session).or_insert(at);
+    *last = (*last).max(at);
+}
+
+fn needs_roll(epoch: &Epoch, today: Day) -> bool {
+    epoch
+        .days
+        .range(..today.plus(-1))
+        .any(|(day, cube)| *day <= today.plus(-RESIDENT_DAYS) || cube.rows().any(|(key, _)| key.hour != Key::NO_HOUR))
+}
+
+fn roll_epoch(epoch: &mut Epoch, today: Day) {
+    let old: Vec<Day> = epoch.days.range(..today.plus(-1)).map(|(day, _)| *day).collect();
+    for day in old {
+        let cube = epoch.days.remove(&day).expect("the day was just listed");
+        if day <= today.plus(-RESIDENT_DAYS) {
+            Arc::make_mut(&mut epoch.retired).merge_without_hours(&cube);
+        } else {
+            let mut summary = Cube::default();
+            summary.merge_without_hours(&cube);
+            epoch.days.insert(day, Arc::new(summary));
+        }
+    }
+}
