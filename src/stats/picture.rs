@@ -132,10 +132,20 @@ impl Picture {
         self.active.values().filter(|at| **at >= since_reset).count()
     }
 
-    /// The names and the number of rows of one billing day, for the cap on both.
+    /// The keys of the rows of one billing day.
     pub fn day_rows(&self, day: Day) -> impl Iterator<Item = &Key> {
         let cubes = self.epochs.iter().filter_map(move |epoch| epoch.days.get(&day));
         cubes.flat_map(|cube| cube.rows().map(|(key, _)| key))
+    }
+
+    /// How many rows a billing day has.
+    pub fn day_rows_len(&self, day: Day) -> usize {
+        self.epochs.iter().filter_map(|epoch| epoch.days.get(&day)).map(|cube| cube.len()).sum()
+    }
+
+    /// Whether a billing day has that row.
+    pub fn day_has_row(&self, day: Day, key: &Key) -> bool {
+        self.epochs.iter().filter_map(|epoch| epoch.days.get(&day)).any(|cube| cube.contains(key))
     }
 
     /// The newest admission of all.

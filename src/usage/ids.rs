@@ -67,6 +67,11 @@ impl SubjectId {
         SubjectId(bytes)
     }
 
+    /// A subject from its 96 bits.
+    pub fn from_bytes(bytes: [u8; 12]) -> SubjectId {
+        SubjectId(bytes)
+    }
+
     /// The 96 bits.
     pub fn as_bytes(&self) -> &[u8; 12] {
         &self.0

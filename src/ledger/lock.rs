@@ -1,0 +1,76 @@
+//! One writer to a folder: a lock held for life, with a note of who holds it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{LedgerError, files};
+use crate::usage::Timestamp;
+
+const LOCK_FILE: &str = "tallybot.lock";
+
+/// Who holds a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process.
+    pub pid: u32,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// Where it listens for HTTP, if it does.
+    pub listen: Option<String>,
+}
+
+/// The lock on a folder; released when dropped, or by the system when the process dies.
+#[derive(Debug)]
+pub(super) struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    pub(super) fn take(folder: &Path, holder: &Holder) -> Result<FolderLock, LedgerError> {
+        let path = folder.join(LOCK_FILE);
+        let file = files::open_or_create(&path).map_err(LedgerError::io("open", &path))?;
+        if file.try_lock().is_err() {
+            return Err(LedgerError::InUse { folder: folder.to_owned(), holder: describe(&path) });
+        }
+        // After an unlink and a new file, two processes could each hold "the" lock: ours must be the one by that name.
+        let same = std::fs::metadata(&path).and_then(|by_name| Ok(by_name.ino() == file.metadata()?.ino()));
+        if !same.map_err(LedgerError::io("check", &path))? {
+            return Err(LedgerError::InUse { folder: folder.to_owned(), holder: "a process that just started".into() });
+        }
+        write_holder(&file, holder).map_err(LedgerError::io("write", &path))?;
+        Ok(FolderLock { _file: file })
+    }
+}
+
+fn write_holder(file: &File, holder: &Holder) -> std::io::Result<()> {
+    file.set_len(0)?;
+    let mut text = serde_json::to_vec(holder).expect("plain data can be written");
+    text.push(b'\n');
+    let mut file = file;
+    file.write_all(&text)
+}
+
+/// Who holds the folder now; `None` if nobody does.
+pub fn holder_of(folder: &Path) -> Option<Holder> {
+    let path: PathBuf = folder.join(LOCK_FILE);
+    let mut file = File::open(&path).ok()?;
+    // Shared, so that two commands that only look do not take each other for a holder.
+    if file.try_lock_shared().is_ok() {
+        return None;
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn describe(path: &Path) -> String {
+    let holder = std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Holder>(&text).ok());
+    match holder {
+        Some(holder) => format!("another tallybot (process {}, since {})", holder.pid, holder.started_at),
+        None => "another process".into(),
+    }
+}

@@ -1,0 +1,239 @@
+//! THE MEMORY: the folder of files in which every usage record is kept, and the fold that is kept beside them.
+//!
+//! The truth is `tokens_YYYY-MM-DD.jsonl` (usage lines) and `control.jsonl` (the owner's acts); everything else can be
+//! deleted and is made again. Knows no provider, no limit and no channel.
+
+mod admission;
+mod control;
+mod error;
+mod files;
+mod folder;
+mod given;
+mod journal;
+#[cfg(test)]
+mod laws;
+mod lock;
+mod people;
+mod quarantine;
+mod recovery;
+mod replay;
+mod slots;
+mod snapshot;
+mod syncer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::stats::Picture;
+use crate::usage::{RecordId, Timestamp, UsageRecord};
+
+pub use admission::KnownNames;
+pub use control::{Act, Acts};
+pub use error::LedgerError;
+pub use folder::{Folder, Reading};
+pub use journal::{Appended, Durability, Health};
+pub use lock::{Holder, holder_of};
+pub use people::People;
+pub use replay::{Damage, DamageKind};
+pub use slots::{OpenCall, SLOTS, SlotNumber};
+
+use journal::Journal;
+use lock::FolderLock;
+use slots::Slots;
+
+/// Something that folds the same records for its own purpose (the gate), kept exactly in step with the journal.
+///
+/// Called under the journal's lock, in the order of the lines; must be quick and must not call back.
+pub trait Follower: Send {
+    /// A record was appended, or is replayed at start.
+    fn apply(&mut self, record: &UsageRecord<'_>);
+    /// The follower's state, for the snapshot.
+    fn save(&self) -> serde_json::Value;
+    /// Takes back a saved state. `false` if it cannot: then records are replayed from [`Follower::horizon`].
+    fn restore(&mut self, saved: &serde_json::Value) -> bool;
+    /// The admission time before which records no longer matter to it.
+    fn horizon(&self) -> Timestamp;
+}
+
+/// A follower that keeps nothing.
+impl Follower for () {
+    fn apply(&mut self, _: &UsageRecord<'_>) {}
+    fn save(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+    fn restore(&mut self, _: &serde_json::Value) -> bool {
+        true
+    }
+    fn horizon(&self) -> Timestamp {
+        Timestamp::new(i64::MAX, 0)
+    }
+}
+
+/// How to open a ledger.
+pub struct Options {
+    /// When an append counts as done.
+    pub durability: Durability,
+    /// The names that always have a row of their own.
+    pub known: KnownNames,
+    /// What folds along.
+    pub follower: Box<dyn Follower>,
+    /// Where tallybot listens, for the shell commands that find the folder in use.
+    pub listen: Option<String>,
+}
+
+/// What opening found.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// Records replayed behind the snapshot.
+    pub replayed: u64,
+    /// Whether a snapshot was used.
+    pub from_snapshot: bool,
+    /// Damage that was put into quarantine.
+    pub damage: Vec<Damage>,
+    /// Calls that were open when the last process died. Each wants an `interrupted` record, then [`Ledger::close_call`].
+    pub interrupted: Vec<(SlotNumber, OpenCall)>,
+}
+
+/// The open ledger of a folder. Cheap to clone; the last handle to go closes it.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+/// Dropped in this order: the journal syncs and ends before the lock goes.
+struct Inner {
+    journal: Journal,
+    slots: Slots,
+    _lock: FolderLock,
+}
+
+impl Ledger {
+    /// Opens (and first makes, if need be) the ledger in `folder`, recovering whatever a crash left behind.
+    ///
+    /// `lineage` becomes its identity if it has none yet.
+    ///
+    /// # Errors
+    /// When the folder is in use, cannot be read or written, or holds files of a newer version.
+    pub fn open(
+        folder: &Path,
+        options: Options,
+        lineage: Uuid,
+        now: Timestamp,
+    ) -> Result<(Ledger, Opened), LedgerError> {
+        files::make_folder(folder).map_err(LedgerError::io("create", folder))?;
+        let holder = Holder { pid: std::process::id(), started_at: now, listen: options.listen.clone() };
+        let lock = FolderLock::take(folder, &holder)?;
+        let slots = Slots::open(folder)?;
+        let mut open_calls = slots.open_calls()?;
+        let (journal, mut opened, finished) = Journal::open(folder, options, &open_calls, lineage, now)?;
+        for (slot, _) in open_calls.extract_if(.., |(_, call)| finished.contains(&call.id)) {
+            slots.free(slot);
+        }
+        opened.interrupted = open_calls;
+        Ok((Ledger { inner: Arc::new(Inner { journal, slots, _lock: lock }) }, opened))
+    }
+
+    /// Notes that a call is about to be made; durable against a kill before this returns.
+    ///
+    /// # Errors
+    /// [`LedgerError::TooManyOpenCalls`] when all slots are taken; otherwise when the slot cannot be written.
+    pub fn open_call(&self, call: &OpenCall) -> Result<SlotNumber, LedgerError> {
+        self.inner.slots.take(call)
+    }
+
+    /// Frees a slot, after the call's record was appended.
+    pub fn close_call(&self, slot: SlotNumber) {
+        self.inner.slots.free(slot);
+    }
+
+    /// Appends a record and folds it in, in one step. Wait on the result for durability.
+    ///
+    /// # Errors
+    /// [`LedgerError::Duplicate`] when its given id is there already; [`LedgerError::NotWritable`] when the disk does
+    /// not take it (nothing was written then).
+    pub fn append(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
+        self.inner.journal.append(record, now)
+    }
+
+    /// Appends the record of a call that was really made: if the disk does not take it now, it waits in a bounded
+    /// queue and is written as soon as the disk does.
+    ///
+    /// # Errors
+    /// [`LedgerError::QueueFull`] when the queue has no room either.
+    pub fn append_or_queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
+        self.inner.journal.append_or_queue(record, now)
+    }
+
+    /// Waits until an append is durable, as configured.
+    ///
+    /// # Errors
+    /// [`LedgerError::Closed`] when the ledger closed first.
+    pub async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
+        match self.inner.journal.waiter(appended) {
+            Some(waiter) => waiter.await.map_err(|_| LedgerError::Closed),
+            None => Ok(()),
+        }
+    }
+
+    /// [`Ledger::durable`] for threads.
+    ///
+    /// # Errors
+    /// As [`Ledger::durable`].
+    pub fn durable_blocking(&self, appended: Appended) -> Result<(), LedgerError> {
+        match self.inner.journal.waiter(appended) {
+            Some(waiter) => waiter.blocking_recv().map_err(|_| LedgerError::Closed),
+            None => Ok(()),
+        }
+    }
+
+    /// An unchanging view of all statistics.
+    pub fn picture(&self) -> Arc<Picture> {
+        self.inner.journal.picture()
+    }
+
+    /// The owner's acts so far.
+    pub fn acts(&self) -> Acts {
+        self.inner.journal.acts()
+    }
+
+    /// Begins counting anew: an act, not a deletion. Returns when the new epoch begins.
+    ///
+    /// # Errors
+    /// When the act cannot be written durably.
+    pub fn reset(&self, now: Timestamp) -> Result<Timestamp, LedgerError> {
+        self.inner.journal.reset(now)
+    }
+
+    /// Whether the disk takes what is written, and how long the queue is.
+    pub fn health(&self) -> Health {
+        self.inner.journal.health()
+    }
+
+    /// Writes the snapshot `metrics.json` if anything changed since the last one, and lets go of old detail.
+    ///
+    /// # Errors
+    /// When it cannot be written; nothing is lost then but time at the next start.
+    pub fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.inner.slots.sync()?;
+        self.inner.journal.snapshot(now)
+    }
+
+    /// Records appended since the last snapshot.
+    pub fn since_snapshot(&self) -> u64 {
+        self.inner.journal.since_snapshot()
+    }
+
+    /// Syncs everything, writes the snapshot and ends the background thread.
+    ///
+    /// # Errors
+    /// When the last sync or the snapshot failed.
+    pub fn close(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.inner.journal.close()?;
+        self.snapshot(now)
+    }
+}
+
+/// The record id a slot, a line and a retry share.
+pub(crate) type Id = RecordId;

@@ -1,0 +1,164 @@
+//! From files to the fold: snapshot, then the tail of the journal, then whatever else must be looked up in it.
+//!
+//! Reads only. What a writer then mends in the files is in `quarantine`.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::files::{FileName, journal_files};
+use super::replay::{Damage, Position, Scan, Sequence, scan_file};
+use super::slots::{self, OpenCall, SlotNumber};
+use super::snapshot::{self, Snapshot};
+use super::{Acts, Follower, Id, LedgerError};
+use crate::stats::Stats;
+use crate::usage::Timestamp;
+
+/// A folder's fold, and where its journal ends.
+pub(super) struct Loaded {
+    pub(super) stats: Stats,
+    pub(super) sequence: Sequence,
+    /// The last valid line.
+    pub(super) last: Option<Position>,
+    /// The newest journal file.
+    pub(super) newest_file: Option<FileName>,
+    pub(super) damage: Vec<Damage>,
+    /// The newest file ends in a valid line without its newline.
+    pub(super) wants_newline: bool,
+    pub(super) replayed: u64,
+    pub(super) from_snapshot: bool,
+    /// Those of the open calls whose record is there.
+    pub(super) finished: HashSet<Id>,
+}
+
+/// Loads a folder's fold; the follower is brought to the same line.
+pub(super) fn load(
+    folder: &Path,
+    acts: &Acts,
+    follower: &mut dyn Follower,
+    open_calls: &[(SlotNumber, OpenCall)],
+    now: Timestamp,
+) -> Result<Loaded, LedgerError> {
+    let files = journal_files(folder).map_err(LedgerError::io("list", folder))?;
+    let start = Start::find(folder, acts);
+    let follower_is_restored = match &start.snapshot {
+        Some(found) => snapshot::restore_follower(found, follower),
+        None => true,
+    };
+    let horizon = follower.horizon();
+    let looking_for = slots::ids(open_calls);
+    let mut loaded = Loaded {
+        stats: start.stats,
+        sequence: Sequence::starting_after(start.position.map_or(0, |position| position.sealed.seq)),
+        last: start.position,
+        newest_file: files.last().copied(),
+        damage: Vec::new(),
+        wants_newline: false,
+        replayed: 0,
+        from_snapshot: start.snapshot.is_some(),
+        finished: HashSet::new(),
+    };
+    let tail = files.iter().filter(|file| start.position.is_none_or(|position| **file >= position.file));
+    for file in tail {
+        let offset = start.position.filter(|position| position.file == *file).map_or(0, |position| position.offset);
+        let Loaded { stats, sequence, finished, .. } = &mut loaded;
+        let scan = scan_file(folder, *file, offset, sequence, &ids_before(folder, *file)?, |record, _| {
+            stats.apply(record);
+            if follower_is_restored && record.timestamp >= horizon {
+                follower.apply(record);
+            }
+            if looking_for.contains(&record.id) {
+                finished.insert(record.id);
+            }
+        })?;
+        loaded.note(scan);
+    }
+    if !follower_is_restored {
+        feed_follower(folder, &files, follower, horizon)?;
+    }
+    if let Some(snapshot) = &start.snapshot {
+        loaded.look_before(folder, &files, snapshot, open_calls)?;
+    }
+    loaded.stats.roll(now);
+    Ok(loaded)
+}
+
+/// Where loading begins.
+struct Start {
+    stats: Stats,
+    position: Option<Position>,
+    snapshot: Option<Snapshot>,
+}
+
+impl Start {
+    fn find(folder: &Path, acts: &Acts) -> Start {
+        if let Some(snapshot) = snapshot::find(folder, acts.lineage) {
+            let mut stats = snapshot.stats.restored();
+            if stats.set_resets(&acts.resets) {
+                return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
+            }
+        }
+        Start { stats: Stats::new(acts.resets.clone()), position: None, snapshot: None }
+    }
+}
+
+impl Loaded {
+    fn note(&mut self, scan: Scan) {
+        self.replayed += scan.records;
+        self.wants_newline = scan.wants_newline;
+        self.last = scan.last.or(self.last);
+        self.damage.extend(scan.damage);
+    }
+
+    /// Looks for the records of open calls that were admitted before the snapshot: theirs may stand before it.
+    fn look_before(
+        &mut self,
+        folder: &Path,
+        files: &[FileName],
+        snapshot: &Snapshot,
+        open_calls: &[(SlotNumber, OpenCall)],
+    ) -> Result<(), LedgerError> {
+        let missing = open_calls.iter().map(|(_, call)| call).filter(|call| !self.finished.contains(&call.id));
+        let older: Vec<&OpenCall> = missing.filter(|call| call.admitted <= snapshot.at).collect();
+        let Some(first_day) = older.iter().map(|call| call.admitted.day()).min() else { return Ok(()) };
+        let wanted: HashSet<Id> = older.iter().map(|call| call.id).collect();
+        for file in files.iter().filter(|file| file.day >= first_day) {
+            scan_file(folder, *file, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
+                if wanted.contains(&record.id) {
+                    self.finished.insert(record.id);
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Replays for the follower alone, when its saved state did not fit.
+fn feed_follower(
+    folder: &Path,
+    files: &[FileName],
+    follower: &mut dyn Follower,
+    horizon: Timestamp,
+) -> Result<(), LedgerError> {
+    for file in files.iter().filter(|file| file.day >= horizon.day().plus(-1)) {
+        let before = ids_before(folder, *file)?;
+        scan_file(folder, *file, 0, &mut Sequence::default(), &before, |record, _| {
+            if record.timestamp >= horizon {
+                follower.apply(record);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// The ids in the parts before a file that had to be begun because those failed.
+fn ids_before(folder: &Path, file: FileName) -> Result<HashSet<Id>, LedgerError> {
+    let mut ids = HashSet::new();
+    for before in (1..file.part).map(|part| FileName { part, ..file }) {
+        if before.in_folder(folder).exists() {
+            scan_file(folder, before, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
+                ids.insert(record.id);
+            })?;
+        }
+    }
+    Ok(ids)
+}

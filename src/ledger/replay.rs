@@ -1,0 +1,242 @@
+//! Reading a journal file: every valid line counts, whatever its neighbours are; what is not valid is named.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::files::FileName;
+use super::{Id, LedgerError};
+use crate::usage::{LineError, MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
+
+/// Bytes read at once. A line that is longer is damage, so memory stays bounded.
+const BLOCK: usize = 1 << 20;
+
+/// Bytes in a journal that are not a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file's name.
+    pub file: String,
+    /// Where they begin.
+    pub offset: u64,
+    /// How many there are.
+    pub bytes: u64,
+    /// What they probably are.
+    pub kind: DamageKind,
+}
+
+/// What damaged bytes probably are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The end of a file that was being written when the process or the power died. Nothing acknowledged is lost.
+    Torn,
+    /// Bytes before a valid line: something changed the file.
+    Corrupt,
+}
+
+/// Where a scan is, or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) file: FileName,
+    /// Just behind the line's newline.
+    pub(super) offset: u64,
+    pub(super) sealed: Sealed,
+}
+
+/// What a scan of a file's rest found.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// The last valid line.
+    pub(super) last: Option<Position>,
+    pub(super) damage: Vec<Damage>,
+    /// The file ends in a valid line that lacks only its newline.
+    pub(super) wants_newline: bool,
+    /// Records handed on.
+    pub(super) records: u64,
+}
+
+/// Recognises lines that are there twice, by their number: those below the expected one that fill no gap.
+#[derive(Debug, Default)]
+pub(super) struct Sequence {
+    next: u64,
+    gaps: Vec<(u64, u64)>,
+}
+
+/// Remembered gaps; more than these are not looked back into.
+const MAX_GAPS: usize = 1024;
+
+impl Sequence {
+    pub(super) fn starting_after(seq: u64) -> Sequence {
+        Sequence { next: seq + 1, gaps: Vec::new() }
+    }
+
+    /// Whether a line of this number is seen for the first time.
+    fn is_new(&mut self, seq: u64) -> bool {
+        if seq >= self.next {
+            if seq > self.next && self.gaps.len() < MAX_GAPS {
+                self.gaps.push((self.next, seq - 1));
+            }
+            self.next = seq + 1;
+            return true;
+        }
+        let Some(at) = self.gaps.iter().position(|(first, last)| (*first..=*last).contains(&seq)) else {
+            return false;
+        };
+        let (first, last) = self.gaps.swap_remove(at);
+        self.gaps.extend([(first, seq.wrapping_sub(1)), (seq + 1, last)].into_iter().filter(|(a, b)| a <= b && *b > 0));
+        true
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next.max(1)
+    }
+}
+
+/// Reads a file's lines from `offset` and hands on each record that is seen for the first time.
+///
+/// `skip_ids` are those of the part before this one, whose last lines may have been written again here.
+pub(super) fn scan_file(
+    folder: &Path,
+    name: FileName,
+    offset: u64,
+    sequence: &mut Sequence,
+    skip_ids: &HashSet<Id>,
+    mut on_record: impl FnMut(&UsageRecord<'_>, u64),
+) -> Result<Scan, LedgerError> {
+    let path = name.in_folder(folder);
+    let mut file = File::open(&path).map_err(LedgerError::io("open", &path))?;
+    file.seek(SeekFrom::Start(offset)).map_err(LedgerError::io("read", &path))?;
+    let mut scan = Scan::default();
+    let mut failed = None;
+    for_each_line(file, offset, |line| {
+        let content = trimmed(line.bytes);
+        if content.is_empty() && line.terminated {
+            return; // a newline that sealed a torn tail
+        }
+        let read = unseal_line(content)
+            .and_then(|sealed| Ok((sealed, read_record(content, line.offset, &path, &mut failed)?)));
+        match read {
+            Ok((sealed, record)) => {
+                scan.wants_newline = !line.terminated;
+                scan.last = Some(Position { file: name, offset: line.end(), sealed });
+                if sequence.is_new(sealed.seq) && !skip_ids.contains(&record.id) {
+                    scan.records += 1;
+                    on_record(&record, sealed.seq);
+                }
+            }
+            Err(_) => scan.damage.push(Damage {
+                file: name.to_string(),
+                offset: line.offset,
+                bytes: line.end() - line.offset,
+                kind: DamageKind::Corrupt,
+            }),
+        }
+    })
+    .map_err(LedgerError::io("read", &path))?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let good_end = scan.last.map_or(offset, |last| last.offset);
+    for damage in &mut scan.damage {
+        if damage.offset >= good_end {
+            damage.kind = DamageKind::Torn;
+        }
+    }
+    Ok(scan)
+}
+
+/// A record from a line whose checksum is right. If it is none, a newer version wrote it: that is no damage, but a
+/// reason to stop before anything is counted wrongly.
+fn read_record<'a>(
+    content: &'a [u8],
+    offset: u64,
+    path: &Path,
+    failed: &mut Option<LedgerError>,
+) -> Result<UsageRecord<'a>, LineError> {
+    serde_json::from_slice(content).map_err(|error| {
+        failed.get_or_insert_with(|| LedgerError::NotOurs {
+            path: path.to_owned(),
+            line: 0,
+            problem: format!("the line at byte {offset} is whole but cannot be read: {error}"),
+        });
+        LineError::Content
+    })
+}
+
+/// Without what an editor may have left: a carriage return, a byte order mark.
+fn trimmed(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
+}
+
+pub(super) struct LineAt<'a> {
+    pub(super) offset: u64,
+    /// Without the newline.
+    pub(super) bytes: &'a [u8],
+    pub(super) terminated: bool,
+}
+
+impl LineAt<'_> {
+    fn end(&self) -> u64 {
+        self.offset + self.bytes.len() as u64 + u64::from(self.terminated)
+    }
+}
+
+/// Calls `on_line` for every line from where the reader stands. What has no newline within a block is handed on in
+/// pieces, each of which is damage.
+pub(super) fn for_each_line(mut reader: impl Read, offset: u64, mut on_line: impl FnMut(LineAt<'_>)) -> io::Result<()> {
+    const { assert!(BLOCK > 2 * MAX_LINE_BYTES) };
+    let mut buffer = vec![0; BLOCK];
+    let (mut filled, mut offset) = (0, offset);
+    loop {
+        let read = reader.read(&mut buffer[filled..])?;
+        filled += read;
+        let mut done = 0;
+        while let Some(length) = memchr::memchr(b'\n', &buffer[done..filled]) {
+            on_line(LineAt { offset, bytes: &buffer[done..done + length], terminated: true });
+            done += length + 1;
+            offset += length as u64 + 1;
+        }
+        if done == 0 && (filled == buffer.len() || read == 0) && filled > 0 {
+            on_line(LineAt { offset, bytes: &buffer[..filled], terminated: false });
+            done = filled;
+            offset += filled as u64;
+        }
+        buffer.copy_within(done..filled, 0);
+        filled -= done;
+        if read == 0 && filled == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_across_blocks_and_without_a_last_newline() {
+        let mut text: Vec<u8> = Vec::new();
+        let lengths: Vec<usize> = (0..3000).map(|n| n * 7 % 1500).collect();
+        for length in &lengths {
+            text.extend(std::iter::repeat_n(b'x', *length));
+            text.push(b'\n');
+        }
+        text.extend_from_slice(b"rest");
+        let mut seen = Vec::new();
+        for_each_line(&text[..], 10, |line| {
+            assert_eq!(text[line.offset as usize - 10..][..line.bytes.len()], *line.bytes);
+            seen.push((line.bytes.len(), line.terminated));
+        })
+        .expect("memory can be read");
+        let expected: Vec<_> = lengths.into_iter().map(|n| (n, true)).chain([(4, false)]).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_number_counts_once_and_gaps_may_be_filled_late() {
+        let mut sequence = Sequence::starting_after(0);
+        let seen: Vec<bool> = [1, 2, 2, 5, 3, 3, 4, 4, 1, 6].into_iter().map(|seq| sequence.is_new(seq)).collect();
+        assert_eq!(seen, [true, true, false, true, true, false, true, false, false, true]);
+    }
+}

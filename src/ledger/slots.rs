@@ -1,0 +1,279 @@
+//! `open.slots`: the calls in flight. A call is written here before it is made and leaves when its record is in the
+//! journal, so that a crash leaves a trace of every call that may have been billed.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use uuid::Uuid;
+
+use super::{Id, LedgerError, files};
+use crate::usage::names::Name;
+use crate::usage::{RecordId, SubjectId, Timestamp};
+
+/// How many calls may be open at once.
+pub const SLOTS: usize = 4096;
+
+const SLOT_BYTES: usize = 256;
+const SLOT_FILE: &str = "open.slots";
+/// First byte of a slot in use; zero is free. Also the version of the format.
+const USED: u8 = 1;
+const TEXT_AT: usize = 80;
+const CRC_AT: usize = SLOT_BYTES - 4;
+
+/// Which slot a call holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotNumber(u16);
+
+/// What is known of a call before it is made. Names are cut to what fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCall {
+    /// The id of the record it will become.
+    pub id: RecordId,
+    /// When it was admitted.
+    pub admitted: Timestamp,
+    /// Which attempt it is.
+    pub attempt: u32,
+    /// The first attempt, when it is a retry.
+    pub call: Option<RecordId>,
+    /// Whether the model runs on the owner's machine.
+    pub local: bool,
+    /// Estimated input tokens.
+    pub prompt_tokens: u64,
+    /// Whose it is.
+    pub user: Option<SubjectId>,
+    /// The conversation.
+    pub session: Option<SubjectId>,
+    /// The configured provider.
+    pub provider: Name<'static>,
+    /// The API spoken.
+    pub api_type: Name<'static>,
+    /// The model.
+    pub model: Name<'static>,
+    /// What it is for.
+    pub request_type: Name<'static>,
+    /// Where it comes from.
+    pub channel: Name<'static>,
+    /// The owner's dimension.
+    pub feature: Option<Name<'static>>,
+    /// The owner's dimension.
+    pub team: Option<Name<'static>>,
+    /// The gateway key.
+    pub key: Option<Name<'static>>,
+}
+
+impl OpenCall {
+    fn encode(&self) -> [u8; SLOT_BYTES] {
+        let mut slot = [0; SLOT_BYTES];
+        let flags = u8::from(self.local)
+            | u8::from(self.user.is_some()) << 1
+            | u8::from(self.session.is_some()) << 2
+            | u8::from(self.call.is_some()) << 3;
+        (slot[0], slot[1]) = (USED, flags);
+        slot[2..18].copy_from_slice(self.id.0.as_bytes());
+        slot[18..26].copy_from_slice(&self.admitted.unix_micros().to_le_bytes());
+        slot[26..28].copy_from_slice(&((self.admitted.offset_secs() / 60) as i16).to_le_bytes());
+        slot[28..32].copy_from_slice(&self.attempt.to_le_bytes());
+        slot[32..40].copy_from_slice(&self.prompt_tokens.to_le_bytes());
+        slot[40..52].copy_from_slice(&self.user.map_or([0; 12], |user| *user.as_bytes()));
+        slot[52..64].copy_from_slice(&self.session.map_or([0; 12], |session| *session.as_bytes()));
+        slot[64..80].copy_from_slice(self.call.unwrap_or(RecordId(Uuid::nil())).0.as_bytes());
+        let optional = |name: &Option<Name<'static>>| name.as_ref().map_or("", |name| name.as_str()).to_owned();
+        let texts: [(&str, usize); 8] = [
+            (&self.provider, 24),
+            (&self.api_type, 12),
+            (&self.model, 60),
+            (&self.request_type, 16),
+            (&self.channel, 10),
+            (&optional(&self.feature), 14),
+            (&optional(&self.team), 14),
+            (&optional(&self.key), 14),
+        ];
+        let mut at = TEXT_AT;
+        for (text, room) in texts {
+            let text = cut(text, room);
+            slot[at] = text.len() as u8;
+            slot[at + 1..at + 1 + text.len()].copy_from_slice(text.as_bytes());
+            at += 1 + text.len();
+        }
+        let crc = crc32c::crc32c(&slot[..CRC_AT]);
+        slot[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        slot
+    }
+
+    fn decode(slot: &[u8; SLOT_BYTES]) -> Option<OpenCall> {
+        let crc = u32::from_le_bytes(slot[CRC_AT..].try_into().ok()?);
+        if slot[0] != USED || crc32c::crc32c(&slot[..CRC_AT]) != crc {
+            return None;
+        }
+        let flag = |bit: u8| slot[1] >> bit & 1 == 1;
+        let subject = |at: usize| slot[at..at + 12].try_into().map(SubjectId::from_bytes).ok();
+        let micros = i64::from_le_bytes(slot[18..26].try_into().ok()?);
+        let offset_minutes = i16::from_le_bytes(slot[26..28].try_into().ok()?);
+        let mut rest = &slot[TEXT_AT..CRC_AT];
+        let mut text = || -> Option<String> {
+            let (length, after) = rest.split_first()?;
+            let (text, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            Some(std::str::from_utf8(text).ok()?.to_owned())
+        };
+        Some(OpenCall {
+            id: RecordId(Uuid::from_slice(&slot[2..18]).ok()?),
+            admitted: Timestamp::new(micros, i32::from(offset_minutes) * 60),
+            attempt: u32::from_le_bytes(slot[28..32].try_into().ok()?),
+            call: flag(3).then(|| Uuid::from_slice(&slot[64..80]).map(RecordId).ok()).flatten(),
+            local: flag(0),
+            prompt_tokens: u64::from_le_bytes(slot[32..40].try_into().ok()?),
+            user: flag(1).then(|| subject(40)).flatten(),
+            session: flag(2).then(|| subject(52)).flatten(),
+            provider: Name::clean(&text()?),
+            api_type: Name::clean(&text()?),
+            model: Name::clean(&text()?),
+            request_type: Name::clean(&text()?),
+            channel: Name::clean(&text()?),
+            feature: text()?.as_str().to_name(),
+            team: text()?.as_str().to_name(),
+            key: text()?.as_str().to_name(),
+        })
+    }
+}
+
+trait ToName {
+    fn to_name(self) -> Option<Name<'static>>;
+}
+
+impl ToName for &str {
+    /// An empty text is no name.
+    fn to_name(self) -> Option<Name<'static>> {
+        (!self.is_empty()).then(|| Name::clean(self))
+    }
+}
+
+fn cut(text: &str, room: usize) -> &str {
+    &text[..text.floor_char_boundary(room)]
+}
+
+/// The open file of slots.
+#[derive(Debug)]
+pub(super) struct Slots {
+    path: PathBuf,
+    file: File,
+    free: Mutex<Vec<u16>>,
+}
+
+impl Slots {
+    pub(super) fn open(folder: &Path) -> Result<Slots, LedgerError> {
+        let path = folder.join(SLOT_FILE);
+        let file = files::open_or_create(&path).map_err(LedgerError::io("open", &path))?;
+        file.set_len((SLOTS * SLOT_BYTES) as u64).map_err(LedgerError::io("extend", &path))?;
+        let slots = Slots { path, file, free: Mutex::default() };
+        let used: Vec<u16> = slots.open_calls()?.iter().map(|(slot, _)| slot.0).collect();
+        let free = (0..SLOTS as u16).rev().filter(|slot| !used.contains(slot)).collect();
+        *slots.free.lock().expect("nobody panics while holding it") = free;
+        Ok(slots)
+    }
+
+    /// The calls that are open in the file. A slot that was being written when the process died was never called.
+    pub(super) fn open_calls(&self) -> Result<Vec<(SlotNumber, OpenCall)>, LedgerError> {
+        let mut content = vec![0; SLOTS * SLOT_BYTES];
+        self.file.read_exact_at(&mut content, 0).map_err(LedgerError::io("read", &self.path))?;
+        let (slots, _) = content.as_chunks::<SLOT_BYTES>();
+        Ok((0u16..).zip(slots).filter_map(|(n, slot)| Some((SlotNumber(n), OpenCall::decode(slot)?))).collect())
+    }
+
+    pub(super) fn take(&self, call: &OpenCall) -> Result<SlotNumber, LedgerError> {
+        let slot =
+            self.free.lock().expect("nobody panics while holding it").pop().ok_or(LedgerError::TooManyOpenCalls)?;
+        let written = self.file.write_all_at(&call.encode(), offset(slot));
+        if let Err(error) = written {
+            self.free.lock().expect("nobody panics while holding it").push(slot);
+            return Err(LedgerError::io("write", &self.path)(error));
+        }
+        Ok(SlotNumber(slot))
+    }
+
+    /// Frees a slot. If even that byte cannot be written the slot stays taken until the next start finds its record.
+    pub(super) fn free(&self, slot: SlotNumber) {
+        if self.file.write_all_at(&[0], offset(slot.0)).is_ok() {
+            self.free.lock().expect("nobody panics while holding it").push(slot.0);
+        }
+    }
+
+    pub(super) fn sync(&self) -> Result<(), LedgerError> {
+        self.file.sync_data().map_err(LedgerError::io("sync", &self.path))
+    }
+}
+
+fn offset(slot: u16) -> u64 {
+    u64::from(slot) * SLOT_BYTES as u64
+}
+
+/// The ids of some open calls.
+pub(super) fn ids(calls: &[(SlotNumber, OpenCall)]) -> std::collections::HashSet<Id> {
+    calls.iter().map(|(_, call)| call.id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(model: &str) -> OpenCall {
+        let at = Timestamp::new(1_795_305_600_000_000, -6 * 3600);
+        OpenCall {
+            id: RecordId::new(at, [3; 10]),
+            admitted: at,
+            attempt: 2,
+            call: Some(RecordId::new(at, [4; 10])),
+            local: true,
+            prompt_tokens: 77,
+            user: Some(SubjectId::of(b"p", "terminal", "me")),
+            session: None,
+            provider: "ollama".into(),
+            api_type: "ollama".into(),
+            model: Name::clean(model),
+            request_type: "chat".into(),
+            channel: "terminal".into(),
+            feature: None,
+            team: Some("sales".into()),
+            key: None,
+        }
+    }
+
+    #[test]
+    fn a_call_survives_its_process_and_leaves_when_freed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let slots = Slots::open(folder.path()).expect("a new file");
+        let first = slots.take(&call("llama3.2")).expect("a free slot");
+        let second = slots.take(&call(&"ñ".repeat(200))).expect("a free slot");
+        let again = Slots::open(folder.path()).expect("the same file");
+        let open = again.open_calls().expect("readable");
+        assert_eq!(open[0], (first, call("llama3.2")));
+        assert_eq!(open[1].1.model.as_str(), "ñ".repeat(30));
+        again.free(first);
+        again.free(second);
+        assert!(again.open_calls().expect("readable").is_empty());
+    }
+
+    #[test]
+    fn every_slot_is_given_once_and_then_no_more() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let slots = Slots::open(folder.path()).expect("a new file");
+        for _ in 0..SLOTS {
+            slots.take(&call("m")).expect("a free slot");
+        }
+        assert!(matches!(slots.take(&call("m")), Err(LedgerError::TooManyOpenCalls)));
+        slots.free(SlotNumber(17));
+        assert_eq!(slots.take(&call("m")).expect("the one that was freed"), SlotNumber(17));
+    }
+
+    #[test]
+    fn a_damaged_slot_is_no_call() {
+        let slot = call("m").encode();
+        for bit in 0..SLOT_BYTES * 8 {
+            let mut damaged = slot;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(OpenCall::decode(&damaged), None, "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `metrics.json`: the fold up to a position of the journal. Deleting it costs time, never data.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::files::{self, FileName};
+use super::replay::Position;
+use super::{Follower, LedgerError};
+use crate::stats::{Picture, Saved};
+use crate::usage::{LINE_VERSION, Sealed, Timestamp, seal_line, unseal_line};
+
+const SNAPSHOT: &str = "metrics.json";
+const PREVIOUS: &str = "metrics.previous.json";
+
+/// The fold of everything up to a line of the journal.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    v: u8,
+    /// Of which ledger.
+    pub(super) lineage: Uuid,
+    /// When it was taken.
+    pub(super) at: Timestamp,
+    /// The journal file, and the byte behind the last line folded.
+    file: String,
+    offset: u64,
+    line_seq: u64,
+    line_crc: u32,
+    pub(super) stats: Saved,
+    /// The state of the one who folds along.
+    pub(super) follower: serde_json::Value,
+}
+
+impl Snapshot {
+    pub(super) fn of(
+        lineage: Uuid,
+        at: Timestamp,
+        position: Position,
+        picture: &Picture,
+        follower: serde_json::Value,
+    ) -> Snapshot {
+        Snapshot {
+            v: LINE_VERSION,
+            lineage,
+            at,
+            file: position.file.to_string(),
+            offset: position.offset,
+            line_seq: position.sealed.seq,
+            line_crc: position.sealed.crc,
+            stats: picture.saved(),
+            follower,
+        }
+    }
+
+    pub(super) fn position(&self) -> Option<Position> {
+        let sealed = Sealed { seq: self.line_seq, crc: self.line_crc };
+        Some(Position { file: FileName::parse(&self.file)?, offset: self.offset, sealed })
+    }
+
+    /// Writes it in place of the last one, which is kept as the previous one.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), LedgerError> {
+        let (path, previous) = (folder.join(SNAPSHOT), folder.join(PREVIOUS));
+        let mut text = serde_json::to_vec(self).expect("plain data can be written");
+        seal_line(&mut text, 0, self.line_seq);
+        // A link, not a rename: at no moment is there no snapshot.
+        let _ = std::fs::remove_file(&previous);
+        let _ = std::fs::hard_link(&path, &previous);
+        files::replace(&path, &text).map_err(LedgerError::io("write", &path))
+    }
+}
+
+/// The newest snapshot that fits the ledger and its journal, if there is one. What does not fit is left alone.
+pub(super) fn find(folder: &Path, lineage: Uuid) -> Option<Snapshot> {
+    [SNAPSHOT, PREVIOUS].iter().find_map(|name| {
+        let snapshot = parse(&std::fs::read(folder.join(name)).ok()?)?;
+        (snapshot.lineage == lineage && is_in_journal(folder, snapshot.position()?)).then_some(snapshot)
+    })
+}
+
+/// Reads a snapshot's text; `None` when it is damaged or of another version.
+pub(super) fn parse(text: &[u8]) -> Option<Snapshot> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    unseal_line(text).ok()?;
+    serde_json::from_slice::<Snapshot>(text).ok().filter(|snapshot| snapshot.v == LINE_VERSION)
+}
+
+/// Whether the journal has that very line in that place: otherwise it was cut, restored or exchanged.
+fn is_in_journal(folder: &Path, position: Position) -> bool {
+    let expected = format!("\"seq\":{},\"crc\":\"{:08x}\"}}\n", position.sealed.seq, position.sealed.crc);
+    let path: PathBuf = position.file.in_folder(folder);
+    let mut found = vec![0; expected.len()];
+    let Some(start) = position.offset.checked_sub(expected.len() as u64) else { return false };
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut found, start));
+    read.is_ok() && found == expected.as_bytes()
+}
+
+/// Whether the follower took back its saved state.
+pub(super) fn restore_follower(snapshot: &Snapshot, follower: &mut dyn Follower) -> bool {
+    follower.restore(&snapshot.follower)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_repository_is_a_snapshot() {
+        let text = include_bytes!("../../metrics.json.example");
+        let snapshot = parse(text).expect("metrics.json.example loads");
+        assert!(snapshot.position().is_some());
+        let restored = snapshot.stats.restored().picture().saved();
+        assert_eq!(restored.canonical(), snapshot.stats.canonical());
+    }
+}
