@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod estimate;
 mod ids;
 mod line;
 mod money;
@@ -16,6 +17,7 @@ mod record;
 mod time;
 mod tokens;
 
+pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, estimate_prompt_tokens, estimate_tokens};
 pub use ids::{KeySuffix, RecordId, SubjectId};
 pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line, write_record};
 pub use money::{Money, MoneyError};

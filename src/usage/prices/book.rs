@@ -1,0 +1,253 @@
+//! The book: lists of rows in the order in which they win, and the one question they answer, what a call cost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use foldhash::fast::FixedState;
+use serde::Deserialize;
+
+use super::layer::{Entry, Layer, choose};
+use super::model_name::ModelName;
+use super::{DocumentSet, Multiple, Price, PriceListError, PriceRow, Tier};
+use crate::usage::names::Name;
+use crate::usage::{Money, Timestamp, TokenCounts};
+
+/// Prices by vendor, model, tier, size and time. Cheap to clone.
+///
+/// How a call finds its row:
+/// 1. A local model costs nothing (`local`).
+/// 2. An owner's row wins over a bundled one, except that a row for `gpt-4o` does not take over a dated snapshot that
+///    has a row of its own.
+/// 3. A name is looked up as written, then without publisher prefix, then without its date, then by `…*` rows.
+/// 4. The vendor is the one given, else the publisher in the name. Without either, all vendors are searched, and a name
+///    that several know is not priced. A given vendor that the book does not know has no prices.
+/// 5. Of the vendor's rows that count at that moment and size, the one for the served tier is taken; else the standard
+///    one times the vendor's multiple; else the price is not known.
+#[derive(Clone, Debug)]
+pub struct PriceBook {
+    /// The first list that prices a call wins.
+    layers: Vec<Arc<Layer>>,
+    vendors: Arc<Vendors>,
+}
+
+/// What is known about vendors, apart from their rows.
+#[derive(Debug, Default)]
+struct Vendors {
+    multiples: Vec<Multiple>,
+    /// Every name of every vendor, and the one that rows use.
+    names: HashMap<String, String, FixedState>,
+    hosts: HashMap<String, String, FixedState>,
+}
+
+/// Which list a row stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The list that comes with the program.
+    Bundled,
+    /// The owner's `[[prices]]`.
+    Owner,
+    /// A requirement document's figures.
+    Document(DocumentSet),
+}
+
+/// A row of the book with its name, for lists.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceEntry<'a> {
+    /// What records call it (a tier priced by a multiple adds `:tier`).
+    pub price_id: &'a str,
+    /// The list it stands in.
+    pub origin: Origin,
+    /// The row.
+    pub row: &'a PriceRow,
+}
+
+/// One call, as far as its price depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceQuery<'a> {
+    /// Who bills, where that is known: from the provider's address ([`PriceBook::vendor_of_host`]) or a kind that only
+    /// one vendor serves. An API that many imitate (`openai`) says nothing about who bills.
+    pub vendor: Option<&'a str>,
+    /// The model that served the call.
+    pub model: &'a str,
+    /// The tier the provider says it served.
+    pub service_tier: Option<&'a str>,
+    /// When the call was admitted.
+    pub at: Timestamp,
+    /// Whether the model ran on the owner's machine.
+    pub local: bool,
+    /// What it used.
+    pub tokens: &'a TokenCounts,
+}
+
+/// A cost, and the row that gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Priced {
+    /// The exact cost.
+    pub cost: Money,
+    /// The row and its version, at most [`MAX_PRICE_ID_BYTES`](super::MAX_PRICE_ID_BYTES) long.
+    pub price_id: Name<'static>,
+}
+
+/// The price id of a call that cost nothing because the model ran on the owner's machine.
+const LOCAL: &str = "local";
+
+impl PriceBook {
+    /// The prices that come with the program.
+    pub fn bundled() -> PriceBook {
+        static BOOK: OnceLock<PriceBook> = OnceLock::new();
+        BOOK.get_or_init(|| read_bundled(include_str!("bundled.toml"))).clone()
+    }
+
+    /// A requirement document's own figures, and nothing else.
+    pub fn document(set: DocumentSet) -> PriceBook {
+        PriceBook { layers: vec![set.layer()], vendors: PriceBook::bundled().vendors }
+    }
+
+    /// The same book with an owner's rows in front; they replace earlier ones.
+    ///
+    /// # Errors
+    /// Every mistake in the rows.
+    pub fn with_overrides(&self, rows: Vec<PriceRow>) -> Result<PriceBook, Vec<PriceListError>> {
+        let mut rows = rows;
+        for vendor in rows.iter_mut().filter_map(|row| row.vendor.as_mut()) {
+            *vendor = self.vendor_name(vendor).to_owned();
+        }
+        let mut vendors = Vendors {
+            multiples: self.vendors.multiples.clone(),
+            names: self.vendors.names.clone(),
+            hosts: self.vendors.hosts.clone(),
+        };
+        for vendor in rows.iter().filter_map(|row| row.vendor.as_ref()) {
+            vendors.names.insert(vendor.clone(), vendor.clone());
+        }
+        let others = self.layers.iter().filter(|layer| layer.origin != Origin::Owner).cloned();
+        let layers = std::iter::once(Arc::new(Layer::new(Origin::Owner, rows)?)).chain(others).collect();
+        Ok(PriceBook { layers, vendors: Arc::new(vendors) })
+    }
+
+    /// What the call cost, exactly; `None` when no row says so, which is not the same as nothing.
+    pub fn price(&self, query: &PriceQuery<'_>) -> Option<Priced> {
+        if query.local {
+            return Some(Priced { cost: Money::ZERO, price_id: Name::from(LOCAL) });
+        }
+        let tokens = query.tokens.made_consistent();
+        let (entry, multiple) = self.find(&PriceQuery { tokens: &tokens, ..*query })?;
+        let cost = cost(&entry.row, multiple, &tokens)?;
+        let tier = multiple.map(|multiple| multiple.tier.as_str());
+        let mut price_id = String::with_capacity(entry.id.len() + tier.map_or(0, |tier| tier.len() + 1));
+        price_id.push_str(&entry.id);
+        if let Some(tier) = tier {
+            price_id.push(':');
+            price_id.push_str(tier);
+        }
+        Some(Priced { cost, price_id: Name::from(price_id) })
+    }
+
+    /// Whether a row has exactly this name. Dated forms of a name do not count: there is no end of them.
+    pub fn knows(&self, model: &str) -> bool {
+        self.layers.iter().any(|layer| layer.has(model))
+    }
+
+    /// Whose prices a host bills: `api.openai.com` → `openai`.
+    pub fn vendor_of_host(&self, host: &str) -> Option<&str> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.vendors.hosts.get(&host).map(String::as_str)
+    }
+
+    /// Every row, in the order in which lists win.
+    pub fn entries(&self) -> impl Iterator<Item = PriceEntry<'_>> {
+        self.layers.iter().flat_map(|layer| {
+            layer.entries.iter().map(|entry| PriceEntry { price_id: &entry.id, origin: layer.origin, row: &entry.row })
+        })
+    }
+
+    /// What tiers without rows cost.
+    pub fn multiples(&self) -> &[Multiple] {
+        &self.vendors.multiples
+    }
+
+    /// The row and the multiple that price a call.
+    fn find(&self, query: &PriceQuery<'_>) -> Option<(&Entry, Option<&Multiple>)> {
+        let name = ModelName::read(query.model, |part| self.vendors.names.contains_key(part));
+        let by_family =
+            name.family.is_some() && !self.layers.iter().any(|layer| layer.has(name.whole) || layer.has(name.bare));
+        let vendor = match query.vendor.or(name.publisher) {
+            Some(vendor) => Some(self.vendor_name(vendor)),
+            None => self.only_vendor(&name, by_family),
+        };
+        let tier = Tier::served(query.service_tier, vendor);
+        self.layers.iter().find_map(|layer| {
+            let row = |vendor, tier| choose(layer.rows_of(&name, by_family), vendor, query, tier);
+            let own_tier = || Some((row(Some(vendor?), tier)?, None));
+            let by_multiple = || {
+                let entry = row(Some(vendor?), Some(Tier::Standard))?;
+                let (vendor, tier) = (vendor?, tier?);
+                let mut multiples = self.vendors.multiples.iter();
+                let multiple = multiples.find(|rule| rule.holds(vendor, &entry.row.model, tier, query.at))?;
+                Some((entry, Some(multiple)))
+            };
+            own_tier().or_else(by_multiple).or_else(|| Some((row(None, tier)?, None)))
+        })
+    }
+
+    /// The one vendor that has rows of this name; `None` when there is none or more than one.
+    fn only_vendor(&self, name: &ModelName<'_>, by_family: bool) -> Option<&str> {
+        let mut vendors = self
+            .layers
+            .iter()
+            .flat_map(|layer| layer.rows_of(name, by_family))
+            .filter(|entry| !entry.row.only_named)
+            .filter_map(|entry| entry.row.vendor.as_deref());
+        let first = vendors.next()?;
+        vendors.all(|vendor| vendor == first).then_some(first)
+    }
+
+    fn vendor_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.vendors.names.get(name).map_or(name, String::as_str)
+    }
+}
+
+/// Tokens times prices; `None` when a slice that is not empty has no price.
+fn cost(row: &PriceRow, multiple: Option<&Multiple>, tokens: &TokenCounts) -> Option<Money> {
+    let writes_are_input = row.cache_write.is_none() && row.cache_write_1h.is_none();
+    let write = |price: Option<Price>| if writes_are_input { Some(row.input) } else { price };
+    let slices = [
+        (tokens.fresh(), Some(row.input)),
+        (tokens.cached, row.cache_read.or(Some(row.input))),
+        (tokens.cache_write, write(row.cache_write)),
+        (tokens.cache_write_1h, write(row.cache_write_1h)),
+        (tokens.completion, row.output),
+    ];
+    let mut total = Money::ZERO;
+    for (count, price) in slices.into_iter().filter(|(count, _)| *count > 0) {
+        let price = match multiple {
+            Some(multiple) => price?.scaled(multiple.times_micros)?,
+            None => price?,
+        };
+        total += Money::of_tokens(count, price.micro_usd_per_mtok());
+    }
+    Some(total)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    rows: Vec<PriceRow>,
+    multiples: Vec<Multiple>,
+    vendors: HashMap<String, String>,
+    hosts: HashMap<String, String>,
+}
+
+/// Reads the bundled list, in which a row without a tier is the standard one.
+fn read_bundled(text: &str) -> PriceBook {
+    let mut file: File = toml::from_str(text).expect("a test reads the bundled prices");
+    file.rows.iter_mut().for_each(|row| row.tier = row.tier.or(Some(Tier::Standard)));
+    let own_names = file.rows.iter().filter_map(|row| row.vendor.clone());
+    let billed = file.vendors.values().chain(file.hosts.values()).cloned();
+    let mut names: HashMap<String, String, FixedState> =
+        own_names.chain(billed).map(|vendor| (vendor.clone(), vendor)).collect();
+    names.extend(file.vendors);
+    let layer = Layer::new(Origin::Bundled, file.rows).expect("a test checks the bundled prices");
+    let vendors = Vendors { multiples: file.multiples, names, hosts: file.hosts.into_iter().collect() };
+    PriceBook { layers: vec![Arc::new(layer)], vendors: Arc::new(vendors) }
+}

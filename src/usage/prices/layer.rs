@@ -1,0 +1,234 @@
+//! One list of rows with its look-up by name, its price ids and its checks. Several lists make a book.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::book::{Origin, PriceQuery};
+use super::model_name::ModelName;
+use super::{PriceRow, Tier};
+
+/// No price id is longer.
+pub const MAX_PRICE_ID_BYTES: usize = 64;
+
+/// `:ultrafast`, which a multiple may add to a row's id.
+const MAX_TIER_SUFFIX_BYTES: usize = 10;
+
+/// A mistake in a list of prices. Rows are counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PriceListError {
+    /// The model's name cannot be looked up.
+    #[error(
+        "price row {row}: `{name}` is not a model name; expected for example `gpt-4o`, or `gpt-4o*` for all that begin so"
+    )]
+    Name {
+        /// The row.
+        row: usize,
+        /// The name.
+        name: String,
+    },
+    /// The row never counts.
+    #[error("price row {row}: `until` is not after `from`")]
+    Never {
+        /// The row.
+        row: usize,
+    },
+    /// Two rows price the same call.
+    #[error(
+        "price rows {first} and {second} both price `{name}` at the same time; expected `until` on the earlier one"
+    )]
+    Overlap {
+        /// The earlier row.
+        first: usize,
+        /// The later row.
+        second: usize,
+        /// The name they share.
+        name: String,
+    },
+}
+
+/// A row and its id.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) row: PriceRow,
+    pub(super) id: String,
+}
+
+/// A list of rows, indexed by name.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) origin: Origin,
+    pub(super) entries: Vec<Entry>,
+    /// Fixed hashing is safe: the names are ours or the owner's, and nothing is inserted later.
+    exact: HashMap<Box<str>, Vec<usize>, FixedState>,
+    /// Names that end in `*`, without it, longest first.
+    beginnings: Vec<(Box<str>, Vec<usize>)>,
+}
+
+impl Layer {
+    /// Checks and indexes rows.
+    ///
+    /// # Errors
+    /// Every mistake in the list.
+    pub(super) fn new(origin: Origin, rows: Vec<PriceRow>) -> Result<Layer, Vec<PriceListError>> {
+        let mistakes = mistakes(&rows);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let entries: Vec<Entry> = rows.into_iter().map(|row| Entry { id: price_id(&origin, &row), row }).collect();
+        let mut layer = Layer { origin, entries, exact: HashMap::default(), beginnings: Vec::new() };
+        for at in 0..layer.entries.len() {
+            let names: Vec<String> = layer.entries[at].row.names().map(str::to_owned).collect();
+            names.into_iter().for_each(|name| layer.index(&name, at));
+        }
+        layer.beginnings.sort_by_key(|(beginning, _)| std::cmp::Reverse(beginning.len()));
+        Ok(layer)
+    }
+
+    fn index(&mut self, name: &str, at: usize) {
+        match name.strip_suffix('*') {
+            None => self.exact.entry(name.into()).or_default().push(at),
+            Some(beginning) => match self.beginnings.iter_mut().find(|(known, _)| **known == *beginning) {
+                Some((_, rows)) => rows.push(at),
+                None => self.beginnings.push((beginning.into(), vec![at])),
+            },
+        }
+    }
+
+    /// Whether a row has exactly this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.exact.contains_key(name)
+    }
+
+    /// The rows of a name: by its exact form, then by its family, then by how it begins.
+    pub(super) fn rows_of(&self, name: &ModelName<'_>, by_family: bool) -> impl Iterator<Item = &Entry> {
+        let family = name.family.filter(|_| by_family);
+        [Some(name.whole), Some(name.bare).filter(|bare| *bare != name.whole), family]
+            .into_iter()
+            .flatten()
+            .find_map(|name| self.exact.get(name))
+            .or_else(|| {
+                let begins = |text: &str, beginning: &str| text.starts_with(beginning);
+                let fits = |beginning: &str| begins(name.whole, beginning) || begins(name.bare, beginning);
+                self.beginnings.iter().find(|(beginning, _)| fits(beginning)).map(|(_, rows)| rows)
+            })
+            .into_iter()
+            .flatten()
+            .map(|at| &self.entries[*at])
+    }
+}
+
+/// The row of one vendor that prices this call, and whether it prices the tier itself (or is its standard row).
+///
+/// Among rows that count, one that names the tier beats one for every tier, the higher threshold beats the lower, and
+/// a row with hours beats one without.
+pub(super) fn choose<'a>(
+    rows: impl Iterator<Item = &'a Entry>,
+    vendor: Option<&str>,
+    query: &PriceQuery<'_>,
+    tier: Option<Tier>,
+) -> Option<&'a Entry> {
+    rows.filter(|entry| entry.row.vendor.as_deref() == vendor)
+        .filter(|entry| entry.row.tier.is_none_or(|priced| Some(priced) == tier))
+        .filter(|entry| entry.row.counts(query.at, query.tokens.prompt))
+        .max_by_key(|entry| (entry.row.tier.is_some(), entry.row.above, entry.row.peak.is_some()))
+}
+
+/// Names a row and its version: `openai/gpt-4o@2026-08-21`, then what part of a price it is (`>272k`, `:fast`, `:peak`).
+///
+/// In the bundled list the version is the first day of validity, else `..` and the day it ended, else the day it was
+/// checked. An owner's row is told apart by a fingerprint of its content; a document's by its name alone.
+fn price_id(origin: &Origin, row: &PriceRow) -> String {
+    let model = if row.model == "*" { "any" } else { &row.model };
+    let (head, version) = match origin {
+        Origin::Document(set) => (set.name().to_owned(), String::new()),
+        Origin::Bundled => {
+            let day = |at: crate::usage::Timestamp| at.with_offset(0).day();
+            let version = match (row.from, row.until, row.checked) {
+                (Some(from), _, _) => format!("@{}", day(from)),
+                (None, Some(until), _) => format!("@..{}", day(until)),
+                (None, None, Some(checked)) => format!("@{checked}"),
+                (None, None, None) => format!("#{:08x}", fingerprint(row)),
+            };
+            (row.vendor.clone().unwrap_or_default(), version)
+        }
+        Origin::Owner => {
+            let vendor = row.vendor.as_ref().map(|vendor| format!("/{vendor}")).unwrap_or_default();
+            (format!("own{vendor}"), format!("#{:08x}", fingerprint(row)))
+        }
+    };
+    let threshold = row.above.map(|tokens| match tokens {
+        thousands if thousands > 0 && thousands % 1000 == 0 => format!(">{}k", thousands / 1000),
+        tokens => format!(">{tokens}"),
+    });
+    let tier = row.tier.filter(|tier| *tier != Tier::Standard).map(|tier| format!(":{}", tier.as_str()));
+    let peak = row.peak.as_ref().map(|_| ":peak");
+    let parts = [Some(version.as_str()), threshold.as_deref(), tier.as_deref(), peak].into_iter().flatten();
+    bounded(&format!("{head}/{model}"), &parts.collect::<String>())
+}
+
+/// Joins both; where that is too long, the first is cut and marked with its checksum.
+fn bounded(head: &str, tail: &str) -> String {
+    let room = MAX_PRICE_ID_BYTES - MAX_TIER_SUFFIX_BYTES;
+    if head.len() + tail.len() <= room && !head.chars().any(char::is_control) {
+        return format!("{head}{tail}");
+    }
+    let mark = format!("~{:08x}", crc32c::crc32c(format!("{head}{tail}").as_bytes()));
+    let clean: String = head.chars().filter(|c| !c.is_control()).collect();
+    let end = clean.floor_char_boundary(room.saturating_sub(mark.len() + tail.len()));
+    let joined = format!("{}{mark}{tail}", &clean[..end]);
+    joined[..joined.floor_char_boundary(room)].to_owned()
+}
+
+/// A checksum of everything that decides a cost.
+fn fingerprint(row: &PriceRow) -> u32 {
+    let price = |price: Option<super::Price>| price.map(|price| price.to_string()).unwrap_or_default();
+    let moment = |at: Option<crate::usage::Timestamp>| at.map(|at| at.unix_micros().to_string()).unwrap_or_default();
+    let days: Vec<String> = row.peak_except.iter().map(ToString::to_string).collect();
+    let content = [
+        row.names().collect::<Vec<_>>().join(" "),
+        row.input.to_string(),
+        price(row.cache_read),
+        price(row.cache_write),
+        price(row.cache_write_1h),
+        price(row.output),
+        moment(row.from),
+        moment(row.until),
+        row.peak.as_ref().map(ToString::to_string).unwrap_or_default(),
+        days.join(" "),
+    ];
+    crc32c::crc32c(content.join("|").as_bytes())
+}
+
+fn mistakes(rows: &[PriceRow]) -> Vec<PriceListError> {
+    let mut mistakes = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let unfit = |name: &&str| {
+            let inner = name.strip_suffix('*').unwrap_or(name);
+            name.is_empty() || inner.contains('*') || name.chars().any(|c| c.is_control() || c.is_whitespace())
+        };
+        if let Some(name) = row.names().find(unfit) {
+            mistakes.push(PriceListError::Name { row: at + 1, name: name.chars().take(60).collect() });
+        }
+        if row.from.zip(row.until).is_some_and(|(from, until)| until <= from) {
+            mistakes.push(PriceListError::Never { row: at + 1 });
+        }
+        for (earlier, other) in rows[..at].iter().enumerate() {
+            if let Some(name) = shared_call(other, row) {
+                mistakes.push(PriceListError::Overlap { first: earlier + 1, second: at + 1, name: name.to_owned() });
+            }
+        }
+    }
+    mistakes
+}
+
+/// The name under which two rows price the same call, if there is one.
+fn shared_call<'a>(a: &'a PriceRow, b: &PriceRow) -> Option<&'a str> {
+    let same_slot =
+        a.vendor == b.vendor && a.tier == b.tier && a.above == b.above && a.peak.is_some() == b.peak.is_some();
+    let before = |a: &PriceRow, b: &PriceRow| a.until.zip(b.from).is_some_and(|(until, from)| until <= from);
+    if !same_slot || before(a, b) || before(b, a) {
+        return None;
+    }
+    a.names().find(|name| b.names().any(|other| other == *name))
+}
