@@ -1,6 +1,6 @@
 //! The laws of the price book: worked costs to the last pico-dollar, dated changes, tiers, edges, and what is unknown.
 
-use std::collections::HashSet;
+mod lists;
 
 use proptest::prelude::*;
 
@@ -8,6 +8,10 @@ use super::*;
 use crate::usage::{Money, Timestamp, TokenCounts};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
+
+fn dollars(text: &str) -> Price {
+    text.parse().expect("a price in a test")
+}
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).expect("a time in a test")
@@ -61,7 +65,7 @@ impl<'a> Call<'a> {
     }
 
     #[track_caller]
-    fn is_unknown(self) {
+    fn has_no_price(self) {
         assert_eq!(self.in_book(&PriceBook::bundled()), None, "{} at {}", self.model, self.at);
     }
 }
@@ -124,7 +128,7 @@ fn each_dated_change_falls_on_its_day() {
     let opus = |at, cost, id| Call::of("claude-opus-4-6", 200_001, 0).at(at).costs(cost, id);
     opus("2026-03-12T12:00:00Z", "2.00001", "anthropic/claude-opus-4-6@..2026-03-13>200k");
     opus("2026-03-13T12:00:00Z", "1.000005", "anthropic/claude-opus-4-6@2026-10-24");
-    Call::of("mistral-medium-latest", 1, 0).at("2026-05-15T00:00:00Z").is_unknown();
+    Call::of("mistral-medium-latest", 1, 0).at("2026-05-15T00:00:00Z").has_no_price();
 }
 
 #[test]
@@ -148,8 +152,8 @@ fn tiers_follow_their_rows_then_their_vendors_multiples_and_are_else_unknown() {
     astra("flex").costs("0.03", "openai/gpt-6-astra@2026-09-08:flex");
     astra("priority").costs("0.12", "openai/gpt-6-astra@2026-09-08:fast");
     astra("fast").costs("0.12", "openai/gpt-6-astra@2026-09-08:fast");
-    astra("ultrafast").is_unknown();
-    astra("scale").is_unknown();
+    astra("ultrafast").has_no_price();
+    astra("scale").has_no_price();
     Call::of("gpt-6.2-sol", 300_000, 0).tier("flex").costs("0.6", "openai/gpt-6.2-sol@2026-11-18>272k:flex");
     let ultrafast = |at, cost| {
         Call::of("gpt-6.2-sol", 1000, 0)
@@ -162,10 +166,10 @@ fn tiers_follow_their_rows_then_their_vendors_multiples_and_are_else_unknown() {
     Call::of("gpt-4o", 1000, 500).tier("priority").costs("0.01275", "openai/gpt-4o@2026-08-21:fast");
     Call::of("claude-opus-5-5", 1000, 1000).tier("fast").costs("0.048", "anthropic/claude-opus-5-5@2026-10-24:fast");
     Call::of("claude-opus-5-5", 1000, 1000).tier("batch").costs("0.012", "anthropic/claude-opus-5-5@2026-10-24:batch");
-    Call::of("claude-opus-5-5", 1000, 1000).tier("priority").is_unknown();
+    Call::of("claude-opus-5-5", 1000, 1000).tier("priority").has_no_price();
     Call::of("gemini-2.5-flash", 1000, 0).tier("batch").costs("0.00015", "google/gemini-2.5-flash@2026-10-07:batch");
-    Call::of("gemini-2.5-flash", 1000, 0).tier("flex").is_unknown();
-    Call::of("deepseek-flash", 1000, 0).tier("batch").is_unknown();
+    Call::of("gemini-2.5-flash", 1000, 0).tier("flex").has_no_price();
+    Call::of("deepseek-flash", 1000, 0).tier("batch").has_no_price();
 }
 
 #[test]
@@ -230,20 +234,20 @@ fn names_lead_to_their_rows() {
 #[test]
 fn a_vendor_is_never_guessed() {
     Call::of("openai/gpt-oss-120b", MILLION, 0).vendor("groq").costs("0.15", "groq/gpt-oss-120b@2026-08-21");
-    Call::of("openai/gpt-oss-120b", 1, 0).is_unknown();
-    Call::of("llama-3.3-70b-versatile", 1, 0).is_unknown();
+    Call::of("openai/gpt-oss-120b", 1, 0).has_no_price();
+    Call::of("llama-3.3-70b-versatile", 1, 0).has_no_price();
     Call::of("llama-3.3-70b-versatile", MILLION, 0)
         .vendor("groq")
         .costs("0.59", "groq/llama-3.3-70b-versatile@2026-08-21");
-    Call::of("gpt-4o", 1, 0).vendor("groq").is_unknown();
-    Call::of("gpt-4o", 1, 0).vendor("openrouter").is_unknown();
-    Call::of("gpt-4o", 1, 0).vendor("ollama").is_unknown();
-    Call::of("azure/gpt-4o", 1, 0).vendor("azure").is_unknown();
+    Call::of("gpt-4o", 1, 0).vendor("groq").has_no_price();
+    Call::of("gpt-4o", 1, 0).vendor("openrouter").has_no_price();
+    Call::of("gpt-4o", 1, 0).vendor("ollama").has_no_price();
+    Call::of("azure/gpt-4o", 1, 0).vendor("azure").has_no_price();
     Call::of("openai/gpt-4o", MILLION, 0)
         .vendor("github")
         .at("2026-07-01T00:00:00Z")
         .costs("0.25", "github/gpt-4o@..2026-07-30");
-    Call::of("openai/gpt-4o", 1, 0).vendor("github").is_unknown();
+    Call::of("openai/gpt-4o", 1, 0).vendor("github").has_no_price();
     let row =
         |vendor: &str| PriceRow { vendor: Some(vendor.to_owned()), ..PriceRow::new("shared", dollars("1"), None) };
     let book = PriceBook::bundled().with_overrides(vec![row("one"), row("two")]).expect("two vendors do not overlap");
@@ -261,161 +265,6 @@ fn local_models_are_free_and_unknown_ones_are_not() {
     assert_eq!(book.price(&query(true)), Some(Priced { cost: Money::ZERO, price_id: "local".into() }));
     assert_eq!(book.price(&query(false)), None);
     assert!(PriceBook::document(DocumentSet::Requirement4).price(&query(true)).is_some_and(|p| p.cost == Money::ZERO));
-}
-
-#[test]
-fn the_documents_figures_stand_beside_the_true_ones() {
-    let check = |set, model, tokens, cost: &str, id: &str| {
-        let found = Call::of(model, 0, 0).tokens(tokens).in_book(&PriceBook::document(set));
-        assert_eq!(found, Some((cost.to_owned(), id.to_owned())), "{model}");
-    };
-    let both = plain(MILLION, MILLION);
-    for (model, cost) in [
-        ("gpt-4", "90"),
-        ("gpt-4-turbo", "40"),
-        ("gpt-4o", "20"),
-        ("gpt-4o-mini", "0.75"),
-        ("gpt-5-nano", "0.5"),
-        ("o1", "75"),
-        ("o1-mini", "15"),
-    ] {
-        check(DocumentSet::Requirement3, model, both, cost, &format!("requirement3/{model}"));
-    }
-    for (model, cost) in
-        [("claude-3-haiku-20240307", "1.5"), ("claude-3-5-sonnet-20241022", "18"), ("claude-opus-4-20250514", "90")]
-    {
-        check(DocumentSet::Requirement2, model, both, cost, &format!("requirement2/{model}"));
-    }
-    check(
-        DocumentSet::Requirement2,
-        "claude-3-haiku-20240307",
-        plain(1000, 500),
-        "0.000875",
-        "requirement2/claude-3-haiku-20240307",
-    );
-    check(DocumentSet::Requirement3, "gpt-4o", plain(1000, 500), "0.0125", "requirement3/gpt-4o");
-    check(DocumentSet::Requirement3, "gpt-5-nano", plain(5000, 3000), "0.0017", "requirement3/gpt-5-nano");
-    check(DocumentSet::Requirement4, "whatever", plain(100_000, 28_450), "5.78025", "requirement4/any");
-    check(DocumentSet::Requirement4GitHub, "gpt-4o", plain(1000, 1000), "0.09", "requirement4-github/gpt-4o");
-    assert_eq!(Call::of("gpt-7", 1, 1).in_book(&PriceBook::document(DocumentSet::Requirement3)), None);
-}
-
-fn dollars(text: &str) -> Price {
-    text.parse().expect("a price in a test")
-}
-
-#[test]
-fn an_owners_rows_win() {
-    #[derive(serde::Deserialize)]
-    struct Config {
-        prices: Vec<PriceRow>,
-    }
-    let config: Config = toml::from_str(
-        r#"
-        [[prices]]
-        model = "gpt-4o"
-        input = "2.00"
-        output = "8"
-        [[prices]]
-        vendor = "gemini"
-        model = "gemini-2.5-*"
-        from = "2026-12-01"
-        input = 1
-        output = 1
-        "#,
-    )
-    .expect("an owner's prices");
-    let book = PriceBook::bundled().with_overrides(config.prices).expect("no mistakes");
-    let cost = |call: Call<'_>| call.in_book(&book).map(|found| found.0);
-    assert_eq!(cost(Call::of("gpt-4o", MILLION, MILLION)).as_deref(), Some("10"));
-    assert_eq!(cost(Call::of("gpt-4o-2024-08-06", MILLION, 0).vendor("openai")).as_deref(), Some("2"));
-    assert_eq!(cost(Call::of("gpt-4o", MILLION, 0).tier("scale")).as_deref(), Some("2"), "it prices every tier");
-    assert_eq!(cost(Call::of("gpt-4o-2024-05-13", MILLION, 0)).as_deref(), Some("5"), "it has a row of its own");
-    assert_eq!(cost(Call::of("gemini-2.5-pro", MILLION, 0)).as_deref(), Some("2.5"), "not yet");
-    assert_eq!(cost(Call::of("gemini-2.5-pro", MILLION, 0).at("2026-12-02T00:00:00Z")).as_deref(), Some("1"));
-    let id = Call::of("gpt-4o", 1, 1).in_book(&book).map(|found| found.1).unwrap_or_default();
-    assert!(id.starts_with("own/gpt-4o#"), "{id}");
-    let dearer = vec![PriceRow::new("gpt-4o", dollars("3"), Some(dollars("8")))];
-    let dearer = book.with_overrides(dearer).expect("no mistakes");
-    assert_ne!(Call::of("gpt-4o", 1, 1).in_book(&dearer).map(|found| found.1), Some(id), "another price, another id");
-    assert_eq!(dearer.entries().filter(|entry| entry.origin == Origin::Owner).count(), 1, "later rows replace earlier");
-}
-
-#[test]
-fn every_mistake_in_an_owners_rows_is_named() {
-    let never = PriceRow {
-        from: Some(at("2026-12-02T00:00:00Z")),
-        until: Some(at("2026-12-01T00:00:00Z")),
-        ..PriceRow::new("a", dollars("1"), None)
-    };
-    let rows = vec![
-        PriceRow::new("gpt-*-mini", dollars("1"), None),
-        never,
-        PriceRow::new("twice", dollars("1"), None),
-        PriceRow { also: vec!["twice".to_owned()], ..PriceRow::new("other", dollars("2"), None) },
-    ];
-    let mistakes = PriceBook::bundled().with_overrides(rows).expect_err("three mistakes");
-    let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        texts,
-        [
-            "price row 1: `gpt-*-mini` is not a model name; expected for example `gpt-4o`, or `gpt-4o*` for all that begin so",
-            "price row 2: `until` is not after `from`",
-            "price rows 3 and 4 both price `twice` at the same time; expected `until` on the earlier one",
-        ]
-    );
-}
-
-#[test]
-fn the_bundled_list_is_sound() {
-    let book = PriceBook::bundled();
-    let mut ids = HashSet::new();
-    for PriceEntry { price_id, row, .. } in book.entries() {
-        assert!(price_id.len() <= MAX_PRICE_ID_BYTES - 10 && !price_id.contains('~'), "{price_id}");
-        assert!(ids.insert(price_id), "{price_id} twice");
-        assert!(row.vendor.is_some() && row.source.is_some() && row.checked.is_some(), "{price_id}");
-        let prices = [Some(row.input), row.cache_read, row.cache_write, row.cache_write_1h, row.output];
-        for rule in book.multiples().iter().filter(|rule| row.vendor.as_ref() == Some(&rule.vendor)) {
-            let whole = |price: Price| price.scaled(rule.times_micros).is_some();
-            assert!(prices.into_iter().flatten().all(whole), "{price_id} times {rule:?}");
-        }
-        assert!(row.cache_read.is_none_or(|read| read < row.input), "{price_id}");
-        assert!(row.cache_write.is_none_or(|write| write > row.input), "{price_id}");
-        assert!(row.cache_write_1h >= row.cache_write || row.cache_write_1h.is_none(), "{price_id}");
-        if row.tier != Some(Tier::Standard) {
-            let long = |other: PriceEntry<'_>| other.row.model == row.model && other.row.above.is_some();
-            assert!(!book.entries().any(long), "{price_id}: a tier's rows need every threshold of the standard ones");
-        }
-    }
-    assert!(ids.len() > 110, "{}", ids.len());
-    for set in DocumentSet::ALL {
-        assert!(PriceBook::document(set).entries().all(|entry| entry.origin == Origin::Document(set)));
-    }
-}
-
-#[test]
-fn it_knows_its_own_names_hosts_and_nothing_made_up() {
-    let book = PriceBook::bundled();
-    assert!(book.knows("gpt-4o") && book.knows("gpt-5.6") && book.knows("openai/gpt-oss-120b"));
-    assert!(!book.knows("gpt-4o-1234-56-78") && !book.knows("deepseek-v4-flash-anything") && !book.knows("llama3.2"));
-    assert_eq!(book.vendor_of_host("API.openai.com."), Some("openai"));
-    assert_eq!(book.vendor_of_host("127.0.0.1"), None);
-    assert!(!PriceBook::document(DocumentSet::Requirement4).knows("anything"));
-}
-
-#[test]
-fn a_price_id_is_never_too_long() {
-    let long = PriceRow {
-        vendor: Some("ñ".repeat(90)),
-        above: Some(1_000_000),
-        ..PriceRow::new("m".repeat(300), dollars("1"), None)
-    };
-    let other = PriceRow { model: "m".repeat(301), ..long.clone() };
-    let book = PriceBook::bundled().with_overrides(vec![long, other]).expect("long is no mistake");
-    let ids: HashSet<&str> =
-        book.entries().filter(|entry| entry.origin == Origin::Owner).map(|entry| entry.price_id).collect();
-    assert_eq!(ids.len(), 2, "still told apart");
-    assert!(ids.iter().all(|id| id.len() <= MAX_PRICE_ID_BYTES), "{ids:?}");
 }
 
 fn counts() -> impl Strategy<Value = TokenCounts> {
