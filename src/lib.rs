@@ -3,4 +3,5 @@
 
 pub mod ledger;
 pub mod stats;
+pub mod limits;
 pub mod usage;

@@ -1,0 +1,333 @@
+//! The gate itself: reserve, settle, give back, expire; and the same counts from finished records.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use serde_json::Value;
+
+use super::entry::{PAST_DAYS, second_of};
+use super::observed::{Learned, Observations, Observed};
+use super::refusal::Refusal;
+use super::rule::{Rule, Subject};
+use super::table::{Booking, ENTRIES_MAX, Table};
+use super::{Window, saved, windows};
+use crate::usage::{Kind, Now, RecordId, Status, Tick, UsageRecord};
+
+/// A reservation that has given no sign of life for this long is abandoned: its tokens come back.
+pub const RESERVATION_MAX_AGE_SECS: u64 = 3_600;
+
+/// Records older than this by the wall clock count in no window any more, whatever the zone.
+const RECORD_MAX_AGE_MICROS: i64 = (PAST_DAYS as i64 + 2) * 86_400_000_000;
+
+/// What a call is expected to use at most, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Input.
+    pub prompt: u64,
+    /// Output: the cap that goes upstream, or what such calls usually need.
+    pub output: u64,
+}
+
+impl Estimate {
+    /// Both together.
+    pub fn total(&self) -> u64 {
+        self.prompt.saturating_add(self.output)
+    }
+}
+
+/// What a call really used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Input and output tokens.
+    pub tokens: u64,
+}
+
+/// Whether calls that end so have reached a provider: refused and cached ones have not, and count in no limit.
+pub fn reaches_a_provider(status: Status) -> bool {
+    !matches!(status, Status::Refused | Status::Cached)
+}
+
+/// All limits with all their counts. One per process, behind one lock.
+#[derive(Debug)]
+pub struct Gate {
+    table: Table,
+    open: HashMap<RecordId, Reservation, RandomState>,
+    observations: Observations,
+}
+
+/// A call that was admitted and is not settled yet.
+#[derive(Debug)]
+struct Reservation {
+    tokens: u64,
+    /// The second of admission.
+    second: i64,
+    /// When it was made or last topped up.
+    touched: Tick,
+    /// Abandoned: its tokens have been given back, its request stays booked.
+    lapsed: bool,
+    bookings: Vec<Booking>,
+}
+
+impl Gate {
+    /// An empty gate over rules; `providers` are the configured ones, of which headers may be noted.
+    pub fn new(rules: Vec<Rule>, providers: impl IntoIterator<Item = impl AsRef<str>>) -> Gate {
+        Gate {
+            table: Table::new(rules, ENTRIES_MAX),
+            open: HashMap::default(),
+            observations: Observations::of(providers),
+        }
+    }
+
+    /// Admits a call in every limit that means it, or in none: its request counts from now, its tokens are reserved.
+    ///
+    /// The id is that of the record the call will become. Reserving an open id again changes nothing.
+    pub fn reserve(
+        &mut self,
+        id: RecordId,
+        subject: &Subject<'_>,
+        estimate: Estimate,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if self.open.contains_key(&id) {
+            return Ok(());
+        }
+        let tokens = estimate.total();
+        let bookings = self.table.bookings(subject, now.at.unix_micros());
+        if let Some(refusal) = self.refusal(&bookings, tokens, now) {
+            return Err(refusal);
+        }
+        let second = second_of(now);
+        for booking in &bookings {
+            let (entry, rule) = self.table.with_rule(booking.entry);
+            entry.admit(&rule.caps, tokens, booking.span.day, second);
+        }
+        self.open.insert(id, Reservation { tokens, second, touched: now.tick, lapsed: false, bookings });
+        Ok(())
+    }
+
+    /// Reserves more tokens for an open call that grows beyond its estimate. False when they do not fit, or the call is
+    /// not open: then what it still returns is overshoot, and should be stopped.
+    pub fn top_up(&mut self, id: RecordId, extra_tokens: u64, now: Now) -> bool {
+        let Some(reservation) = self.open.get_mut(&id).filter(|reservation| !reservation.lapsed) else {
+            return false;
+        };
+        reservation.touched = now.tick;
+        let second = second_of(now);
+        let fits = reservation.bookings.iter().all(|booking| {
+            let (entry, rule) = self.table.with_rule(booking.entry);
+            let mut token_caps = rule.caps.set().filter(|(kind, _)| kind.counts_tokens());
+            token_caps.all(|(kind, max)| {
+                let standing = entry.standing(kind, booking.span.day, second);
+                standing.total().saturating_add(extra_tokens) <= max
+            })
+        });
+        if fits {
+            reservation.tokens = reservation.tokens.saturating_add(extra_tokens);
+            for booking in &reservation.bookings {
+                let (entry, rule) = self.table.with_rule(booking.entry);
+                entry.reserve(&rule.caps, extra_tokens, booking.span.day, second);
+            }
+        }
+        fits
+    }
+
+    /// Ends an open call: its reserve is given back, what it used is booked, on the day of its admission and in this
+    /// minute. False when no such call is open. A call that was sent is settled even when it used nothing.
+    pub fn settle(&mut self, id: RecordId, used: Used, now: Now) -> bool {
+        let Some(reservation) = self.open.remove(&id) else {
+            return false;
+        };
+        let second = second_of(now);
+        for booking in &reservation.bookings {
+            let (entry, rule) = self.table.with_rule(booking.entry);
+            reservation.release(entry, booking);
+            entry.book_tokens(&rule.caps, used.tokens, booking.span.day, second, second);
+        }
+        true
+    }
+
+    /// Ends an open call that never reached the provider: its request is given back too. False when no such call is
+    /// open. Its record, if there is one, must be a refused one, or the books would count what the gate does not.
+    pub fn cancel(&mut self, id: RecordId) -> bool {
+        let Some(reservation) = self.open.remove(&id) else {
+            return false;
+        };
+        for booking in &reservation.bookings {
+            let (entry, rule) = self.table.with_rule(booking.entry);
+            reservation.release(entry, booking);
+            entry.take_request_back(&rule.caps, booking.span.day, reservation.second);
+        }
+        true
+    }
+
+    /// Gives back the tokens of calls abandoned for [`RESERVATION_MAX_AGE_SECS`] and returns their ids; drops idle
+    /// entries. Call it about once a second: it does a bounded piece of work.
+    ///
+    /// The request of an abandoned call stays booked, and a record that still comes within the same time again is
+    /// booked as its own.
+    pub fn expire(&mut self, now: Now) -> Vec<RecordId> {
+        const MAX_AGE_MS: u64 = RESERVATION_MAX_AGE_SECS * 1000;
+        let mut abandoned = Vec::new();
+        let table = &mut self.table;
+        self.open.retain(|id, reservation| {
+            let age_ms = now.tick.millis_since(reservation.touched);
+            if !reservation.lapsed && age_ms >= MAX_AGE_MS {
+                for booking in &reservation.bookings {
+                    table.with_rule(booking.entry).0.unreserve(reservation.tokens, booking.span.day);
+                }
+                reservation.lapsed = true;
+                abandoned.push(*id);
+            }
+            let is_forgotten = reservation.lapsed && age_ms >= 2 * MAX_AGE_MS;
+            if is_forgotten {
+                reservation.bookings.iter().for_each(|booking| table.with_rule(booking.entry).0.close());
+            }
+            !is_forgotten
+        });
+        table.sweep(second_of(now));
+        abandoned.sort_unstable();
+        abandoned
+    }
+
+    /// Folds a finished record: settles the open call it belongs to, or else books it by its own times, as at a start.
+    ///
+    /// A time in the future counts as now. A void is taken from its day only: what a minute let through stays let
+    /// through.
+    pub fn apply(&mut self, record: &UsageRecord<'_>, now: Now) {
+        let counts = reaches_a_provider(record.status);
+        if self.open.contains_key(&record.id) {
+            if counts {
+                self.settle(record.id, Used { tokens: record.tokens.total() }, now);
+            } else {
+                self.cancel(record.id);
+            }
+        } else if counts && now.at.unix_micros() - record.timestamp.unix_micros() <= RECORD_MAX_AGE_MICROS {
+            self.book(record, now);
+        }
+    }
+
+    /// Books a record that was not admitted here.
+    fn book(&mut self, record: &UsageRecord<'_>, now: Now) {
+        let (now_second, now_micros) = (second_of(now), now.at.unix_micros());
+        let admitted = record.timestamp.unix_micros().min(now_micros);
+        let latency_micros = i64::try_from(record.latency_ms.unwrap_or(0)).unwrap_or(i64::MAX).saturating_mul(1000);
+        let settled = admitted.saturating_add(latency_micros).min(now_micros);
+        let second_at = |micros: i64| tick_micros_at(micros, now).div_euclid(1_000_000);
+        let user = record.user.map(|user| user.to_string());
+        let subject = subject_of(record, user.as_deref());
+        let tokens = record.tokens.total();
+        for Booking { entry, span } in self.table.bookings(&subject, admitted) {
+            let today = self.table.day_of(entry, now_micros);
+            let (entry, rule) = self.table.with_rule(entry);
+            if span.day < today.plus(-PAST_DAYS) {
+                continue;
+            }
+            match record.kind {
+                Kind::Usage => {
+                    entry.book_requests(&rule.caps, record.count, span.day, second_at(admitted), now_second);
+                    entry.book_tokens(&rule.caps, tokens, span.day, second_at(settled), now_second);
+                }
+                Kind::Void { .. } => {
+                    let taken = |amount: u64| -i64::try_from(amount).unwrap_or(i64::MAX);
+                    entry.correct_day(&rule.caps, taken(record.count), taken(tokens), span.day, now_second);
+                }
+            }
+        }
+    }
+
+    /// How full each window is now: rules in their order, of a `*` the fullest few.
+    pub fn windows(&self, now: Now) -> Vec<Window> {
+        windows::of(&self.table, now)
+    }
+
+    /// The settled part, which is the fold of the records applied so far: what calls in flight have booked or reserved
+    /// is not in it. Equal counts give equal values.
+    pub fn save(&self, now: Now) -> Value {
+        let in_flight = self.open.values().flat_map(|reservation| {
+            reservation.bookings.iter().map(|booking| (booking.entry, booking.span.day, reservation.second))
+        });
+        saved::save(&self.table, in_flight, now)
+    }
+
+    /// Takes the counts of an earlier process, by wall time. False, and the gate stays empty, when `saved` does not
+    /// hold every count of every rule (or cannot be read): then the records have to be applied again.
+    ///
+    /// # Panics
+    /// When calls are open: a gate is restored before its first call.
+    pub fn restore(&mut self, saved: &Value, now: Now) -> bool {
+        assert!(self.open.is_empty(), "a gate is restored before its first call");
+        self.table.clear();
+        saved::restore(&mut self.table, saved, now)
+    }
+
+    /// Notes the rate-limit headers of a provider's answer. Providers that are not configured are ignored.
+    pub fn observe(&mut self, provider: &str, observed: Observed, now: Now) {
+        self.observations.observe(provider, observed, now.at);
+    }
+
+    /// What providers have last said of their limits, by name.
+    pub fn learned(&self) -> impl Iterator<Item = (&str, &Learned)> {
+        self.observations.learned()
+    }
+
+    /// Calls admitted and not settled yet, abandoned ones included.
+    pub fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The limit that keeps a call away longest.
+    fn refusal(&mut self, bookings: &[Booking], tokens: u64, now: Now) -> Option<Refusal> {
+        let obstacles = bookings.iter().filter_map(|booking| {
+            let (entry, rule) = self.table.with_rule(booking.entry);
+            Some((booking.entry, entry.obstacle(&rule.caps, tokens, booking.span, now)?))
+        });
+        let worst =
+            obstacles.reduce(|worst, other| if other.1.next.is_later_than(worst.1.next) { other } else { worst });
+        worst.map(|(entry, obstacle)| {
+            let (entry, rule) = self.table.with_rule(entry);
+            let label = rule.scope.label(&entry.key);
+            Refusal { limit: obstacle.kind, label, used: obstacle.used, max: obstacle.max, next: obstacle.next }
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_entries_max(mut self, entries_max: usize) -> Gate {
+        let rules = self.table.rules.into_iter().map(|compiled| compiled.rule).collect();
+        self.table = Table::new(rules, entries_max);
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn entry_count(&self) -> usize {
+        self.table.entries().count()
+    }
+}
+
+impl Reservation {
+    fn release(&self, entry: &mut super::entry::Entry, booking: &Booking) {
+        entry.close();
+        if !self.lapsed {
+            entry.unreserve(self.tokens, booking.span.day);
+        }
+    }
+}
+
+/// The monotonic time, in microseconds, at which the wall clock showed `unix_micros`: negative before the clock began.
+/// A time in the future is now.
+pub(super) fn tick_micros_at(unix_micros: i64, now: Now) -> i64 {
+    let age_micros = (now.at.unix_micros() - unix_micros).max(0);
+    now.tick.0 as i64 - age_micros
+}
+
+/// The subject a record's call was admitted as: by the model that was asked for.
+fn subject_of<'a>(record: &'a UsageRecord<'_>, user: Option<&'a str>) -> Subject<'a> {
+    Subject {
+        provider: &record.provider,
+        model: record.requested_model.as_ref().unwrap_or(&record.model),
+        user,
+        team: record.team.as_deref(),
+        feature: record.feature.as_deref(),
+        key: record.key.as_deref(),
+        channel: &record.channel,
+    }
+}

@@ -1,0 +1,30 @@
+//! The gate: what may be called now, and if not, when. Pure: no I/O, no clock, no randomness, no float.
+//!
+//! A [`Rule`] says what is limited and by how much; the [`Gate`] reserves a call in every rule that means it, or in
+//! none, and settles it with what it really used. Requests count from their admission, tokens of a minute from their
+//! settlement, both of a day on the admission day in the rule's own zone.
+
+#![deny(clippy::float_arithmetic)]
+
+mod day;
+mod entry;
+mod gate;
+mod index;
+mod minute;
+mod observed;
+mod refusal;
+mod rule;
+mod saved;
+mod table;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+pub use day::DaySpan;
+pub use gate::{Estimate, Gate, RESERVATION_MAX_AGE_SECS, Used, reaches_a_provider};
+pub use observed::{Learned, Observed, Quota};
+pub use refusal::{NextSafe, Refusal};
+pub use rule::{Caps, Facet, Label, LimitKind, Pick, Rule, Scope, Subject};
+pub use saved::SAVED_ENTRIES_MAX;
+pub use table::ENTRIES_MAX;
+pub use windows::{FULLEST_SHOWN, Window};

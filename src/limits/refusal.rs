@@ -1,0 +1,72 @@
+//! Why a call may not be made now, and when it may.
+
+use super::rule::{Label, LimitKind};
+use crate::usage::Timestamp;
+
+/// A call that does not fit. Nothing was booked.
+///
+/// Where several limits say no, this is the one that says it longest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{limit}` of `{label}` has no room: {used} of {max} used or reserved")]
+pub struct Refusal {
+    /// Which limit.
+    pub limit: LimitKind,
+    /// Whose.
+    pub label: Label,
+    /// Used and reserved in its window.
+    pub used: u64,
+    /// The cap.
+    pub max: u64,
+    /// When the same call would fit into every limit, if nobody else calls before.
+    pub next: NextSafe,
+}
+
+/// When the next call is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextSafe {
+    /// At this moment, and not a millisecond before.
+    ///
+    /// Where calls in flight hold the room, they are taken to end now, having used all they reserved.
+    At {
+        /// The moment.
+        at: Timestamp,
+        /// Milliseconds until then, rounded up.
+        wait_ms: u64,
+    },
+    /// Never: the call is larger than the cap, or the cap is 0.
+    Never,
+}
+
+impl NextSafe {
+    pub(super) fn after_micros(now: Timestamp, micros: i64) -> NextSafe {
+        let micros = micros.max(0);
+        NextSafe::At { at: now.plus_micros(micros), wait_ms: (micros as u64).div_ceil(1000) }
+    }
+
+    /// Whether this comes later than another.
+    pub(super) fn is_later_than(self, other: NextSafe) -> bool {
+        match (self, other) {
+            (NextSafe::At { at: a, .. }, NextSafe::At { at: b, .. }) => a > b,
+            (NextSafe::Never, NextSafe::At { .. }) => true,
+            (_, NextSafe::Never) => false,
+        }
+    }
+}
+
+impl Refusal {
+    /// The moment of the next safe call; `None` when there is none.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self.next {
+            NextSafe::At { at, .. } => Some(at),
+            NextSafe::Never => None,
+        }
+    }
+
+    /// Milliseconds until the next safe call; `None` when there is none.
+    pub fn wait_ms(&self) -> Option<u64> {
+        match self.next {
+            NextSafe::At { wait_ms, .. } => Some(wait_ms),
+            NextSafe::Never => None,
+        }
+    }
+}

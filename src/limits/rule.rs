@@ -1,0 +1,346 @@
+//! What is limited, and by how much: rules as data, the subject of a call, and the names of both.
+
+use std::fmt;
+
+use chrono_tz::Tz;
+use serde::{Serialize, Serializer};
+
+/// Something a limit can be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Facet {
+    /// The configured provider.
+    Provider,
+    /// The model.
+    Model,
+    /// A person, by the text of a subject id.
+    User,
+    /// A team.
+    Team,
+    /// A feature.
+    Feature,
+    /// A gateway key's name.
+    Key,
+    /// A channel.
+    Channel,
+}
+
+impl Facet {
+    /// Every facet, in the order of [`Scope`] and of labels.
+    pub const ALL: [Facet; 7] =
+        [Facet::Provider, Facet::Model, Facet::User, Facet::Team, Facet::Feature, Facet::Key, Facet::Channel];
+
+    /// The name in the configuration and in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Facet::Provider => "provider",
+            Facet::Model => "model",
+            Facet::User => "user",
+            Facet::Team => "team",
+            Facet::Feature => "feature",
+            Facet::Key => "key",
+            Facet::Channel => "channel",
+        }
+    }
+
+    /// The facet of a name.
+    pub fn parse(text: &str) -> Option<Facet> {
+        Facet::ALL.into_iter().find(|facet| facet.as_str() == text)
+    }
+}
+
+/// Which values of a facet a limit is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// Every value, each with a count of its own: `*`. A call without a value is not meant.
+    Each,
+    /// This value.
+    Only(Box<str>),
+}
+
+impl Pick {
+    /// Reads the configuration's form: `*` or a value.
+    pub fn parse(text: &str) -> Pick {
+        if text == "*" { Pick::Each } else { Pick::Only(text.into()) }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Pick::Each => "*",
+            Pick::Only(value) => value,
+        }
+    }
+}
+
+/// Whom a limit is for: all its picks together; without any, every call there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    picks: [Option<Pick>; Facet::ALL.len()],
+}
+
+impl Scope {
+    /// Every call.
+    pub fn everything() -> Scope {
+        Scope::default()
+    }
+
+    /// One provider.
+    pub fn provider(name: &str) -> Scope {
+        Scope::everything().with(Facet::Provider, Pick::Only(name.into()))
+    }
+
+    /// The same scope, narrowed (or told apart) by a facet.
+    pub fn with(mut self, facet: Facet, pick: Pick) -> Scope {
+        self.picks[facet as usize] = Some(pick);
+        self
+    }
+
+    /// The facets this scope speaks of, in the order of [`Facet::ALL`].
+    pub fn picks(&self) -> impl Iterator<Item = (Facet, &Pick)> {
+        Facet::ALL.into_iter().filter_map(|facet| Some((facet, self.picks[facet as usize].as_ref()?)))
+    }
+
+    /// Whether it counts each of something apart.
+    pub fn has_each(&self) -> bool {
+        self.picks().any(|(_, pick)| *pick == Pick::Each)
+    }
+
+    /// Whether a call is meant.
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.picks().all(|(facet, pick)| match (pick, subject.get(facet)) {
+            (_, None) => false,
+            (Pick::Each, Some(_)) => true,
+            (Pick::Only(value), Some(given)) => **value == *given,
+        })
+    }
+}
+
+/// Stands between the values of several `*` in the key of an entry; names hold no control characters.
+const KEY_SEPARATOR: char = '\u{1f}';
+
+impl Scope {
+    /// Writes the key under which a matching call's counts are kept: its values where the scope says `*`.
+    pub(super) fn write_key(&self, subject: &Subject<'_>, key: &mut String) {
+        key.clear();
+        let values = self.picks().filter(|(_, pick)| **pick == Pick::Each).filter_map(|(facet, _)| subject.get(facet));
+        for (position, value) in values.enumerate() {
+            if position > 0 {
+                key.push(KEY_SEPARATOR);
+            }
+            key.push_str(value);
+        }
+    }
+
+    /// The label of the counts kept under a key.
+    pub(super) fn label(&self, key: &str) -> Label {
+        let mut values = key.split(KEY_SEPARATOR);
+        let value = |pick: &Pick, values: &mut std::str::Split<'_, char>| match pick {
+            Pick::Only(value) => value.clone(),
+            Pick::Each => values.next().unwrap_or(crate::usage::names::OTHER).into(),
+        };
+        Label(self.picks().map(|(facet, pick)| (facet, value(pick, &mut values))).collect())
+    }
+}
+
+/// Whose count it is: a facet and its value, for each facet the rule speaks of; empty for everything.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label(pub Vec<(Facet, Box<str>)>);
+
+impl Label {
+    /// The value of a facet, where the rule speaks of it.
+    pub fn get(&self, facet: Facet) -> Option<&str> {
+        self.0.iter().find(|pair| pair.0 == facet).map(|pair| &*pair.1)
+    }
+}
+
+/// `provider:cloud user:k7f3…`, or `everything`.
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("everything");
+        }
+        for (position, (facet, value)) in self.0.iter().enumerate() {
+            let gap = if position > 0 { " " } else { "" };
+            write!(f, "{gap}{}:{value}", facet.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// What a limit counts, and over what time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LimitKind {
+    /// Requests admitted in a sliding minute.
+    RequestsPerMinute,
+    /// Requests admitted on a day of the rule's zone.
+    RequestsPerDay,
+    /// Tokens settled in a sliding minute, and all that is reserved.
+    TokensPerMinute,
+    /// Tokens of the calls admitted on a day of the rule's zone, used or reserved.
+    TokensPerDay,
+}
+
+impl LimitKind {
+    /// Every kind, in the order in which they are shown.
+    pub const ALL: [LimitKind; 4] =
+        [LimitKind::RequestsPerMinute, LimitKind::RequestsPerDay, LimitKind::TokensPerMinute, LimitKind::TokensPerDay];
+
+    /// The name in the configuration, in records and in `/stats`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LimitKind::RequestsPerMinute => "requests_per_minute",
+            LimitKind::RequestsPerDay => "requests_per_day",
+            LimitKind::TokensPerMinute => "tokens_per_minute",
+            LimitKind::TokensPerDay => "tokens_per_day",
+        }
+    }
+
+    /// The kind of a name.
+    pub fn parse(text: &str) -> Option<LimitKind> {
+        LimitKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether it counts tokens, not requests.
+    pub fn counts_tokens(self) -> bool {
+        matches!(self, LimitKind::TokensPerMinute | LimitKind::TokensPerDay)
+    }
+
+    /// Whether it runs over a calendar day.
+    pub fn is_daily(self) -> bool {
+        matches!(self, LimitKind::RequestsPerDay | LimitKind::TokensPerDay)
+    }
+}
+
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for LimitKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The caps of a rule. `None` is unlimited; 0 is a cap that refuses everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Requests in any sixty seconds.
+    pub requests_per_minute: Option<u64>,
+    /// Requests on one day.
+    pub requests_per_day: Option<u64>,
+    /// Tokens in any sixty seconds.
+    pub tokens_per_minute: Option<u64>,
+    /// Tokens on one day.
+    pub tokens_per_day: Option<u64>,
+}
+
+impl Caps {
+    /// The cap of a kind.
+    pub fn get(&self, kind: LimitKind) -> Option<u64> {
+        match kind {
+            LimitKind::RequestsPerMinute => self.requests_per_minute,
+            LimitKind::RequestsPerDay => self.requests_per_day,
+            LimitKind::TokensPerMinute => self.tokens_per_minute,
+            LimitKind::TokensPerDay => self.tokens_per_day,
+        }
+    }
+
+    /// The kinds that are capped, with their caps.
+    pub fn set(&self) -> impl Iterator<Item = (LimitKind, u64)> {
+        LimitKind::ALL.into_iter().filter_map(|kind| Some((kind, self.get(kind)?)))
+    }
+}
+
+/// One limit: whom it is for, its caps, and the zone in which its day runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whom it is for.
+    pub scope: Scope,
+    /// How much is allowed.
+    pub caps: Caps,
+    /// Where its day begins and ends.
+    pub day_zone: Tz,
+}
+
+impl Rule {
+    /// What the rule counts, as a text that stays the same when only the size of a cap changes: counts saved under it
+    /// are still true after such a change.
+    pub fn fingerprint(&self) -> String {
+        let mut text = String::new();
+        for (facet, pick) in self.scope.picks() {
+            text.push_str(&format!("{}={:?};", facet.as_str(), pick.as_str()));
+        }
+        for (kind, _) in self.caps.set() {
+            text.push_str(&format!("{kind};"));
+        }
+        if self.caps.set().any(|(kind, _)| kind.is_daily()) {
+            text.push_str(self.day_zone.name());
+        }
+        text
+    }
+}
+
+/// Who and what a call is: the values that rules pick by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The configured provider's name.
+    pub provider: &'a str,
+    /// The model asked for.
+    pub model: &'a str,
+    /// The text of the person's subject id.
+    pub user: Option<&'a str>,
+    /// Whose budget.
+    pub team: Option<&'a str>,
+    /// Which feature.
+    pub feature: Option<&'a str>,
+    /// The gateway key's name.
+    pub key: Option<&'a str>,
+    /// Where the call came from.
+    pub channel: &'a str,
+}
+
+impl<'a> Subject<'a> {
+    /// The value of a facet; `None` when the call has none.
+    pub fn get(&self, facet: Facet) -> Option<&'a str> {
+        match facet {
+            Facet::Provider => Some(self.provider),
+            Facet::Model => Some(self.model),
+            Facet::User => self.user,
+            Facet::Team => self.team,
+            Facet::Feature => self.feature,
+            Facet::Key => self.key,
+            Facet::Channel => Some(self.channel),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_changes_with_what_is_counted_and_not_with_the_size_of_a_cap() {
+        let rule = |cap, zone| Rule {
+            scope: Scope::provider("cloud").with(Facet::User, Pick::parse("*")),
+            caps: Caps { requests_per_day: Some(cap), ..Caps::default() },
+            day_zone: zone,
+        };
+        assert_eq!(rule(1, Tz::UTC).fingerprint(), rule(2, Tz::UTC).fingerprint());
+        assert_ne!(rule(1, Tz::UTC).fingerprint(), rule(1, Tz::Africa__Cairo).fingerprint());
+        let named = Rule { scope: Scope::provider("cloud").with(Facet::User, Pick::parse("x")), ..rule(1, Tz::UTC) };
+        assert_ne!(rule(1, Tz::UTC).fingerprint(), named.fingerprint());
+    }
+
+    #[test]
+    fn a_label_names_every_facet_of_the_rule() {
+        let scope = Scope::provider("cloud").with(Facet::User, Pick::Each).with(Facet::Team, Pick::Each);
+        let subject = Subject { provider: "cloud", user: Some("ann"), team: Some("sales"), ..Subject::default() };
+        let mut key = String::new();
+        scope.write_key(&subject, &mut key);
+        assert!(scope.matches(&subject));
+        assert_eq!(scope.label(&key).to_string(), "provider:cloud user:ann team:sales");
+        assert_eq!(Scope::everything().label("").to_string(), "everything");
+        assert!(!scope.matches(&Subject { team: None, ..subject }));
+    }
+}

@@ -1,0 +1,141 @@
+//! The settled counts as a JSON value and back, so that a start need not read days of records.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::day::DaySpan;
+use super::entry::{Entry, PAST_DAYS, second_of};
+use super::gate::tick_micros_at;
+use super::minute::Minute;
+use super::rule::Caps;
+use super::table::Table;
+use crate::usage::{Day, Now};
+
+/// Most entries that are saved; when there are more, the fullest, and a rule that lost one says so.
+pub const SAVED_ENTRIES_MAX: usize = 4_096;
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    v: u32,
+    /// By fingerprint.
+    rules: BTreeMap<String, SavedRule>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct SavedRule {
+    /// Whether every entry that held something is here.
+    complete: bool,
+    /// By key.
+    entries: BTreeMap<String, SavedEntry>,
+}
+
+/// Counts of one entry. Minutes are (wall time in microseconds, amount): seconds of one process mean nothing to the
+/// next.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct SavedEntry {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requests: Vec<(i64, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<(i64, u64)>,
+    /// (day, requests, tokens).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    days: Vec<(Day, i64, i64)>,
+}
+
+/// Saves what is settled: all counts but those of calls in flight, given as (entry, admission day, admission second).
+pub(super) fn save(table: &Table, in_flight: impl Iterator<Item = (u32, Day, i64)>, now: Now) -> Value {
+    let mut unsettled: HashMap<u32, Vec<(Day, i64)>> = HashMap::new();
+    for (entry, day, second) in in_flight {
+        unsettled.entry(entry).or_default().push((day, second));
+    }
+    let mut candidates: Vec<(u128, &Entry, SavedEntry)> = Vec::new();
+    for (number, entry) in table.entries() {
+        let compiled = &table.rules[entry.rule as usize];
+        let mut settled = entry.clone();
+        for (day, second) in unsettled.get(&number).into_iter().flatten() {
+            settled.take_request_back(&compiled.rule.caps, *day, *second);
+        }
+        let today = DaySpan::at(compiled.rule.day_zone, now.at.unix_micros()).day;
+        let saved = SavedEntry::of(&settled, today, now);
+        if saved != SavedEntry::default() {
+            candidates.push((fullness(&settled, &compiled.rule.caps, today, now), entry, saved));
+        }
+    }
+    candidates.sort_by(|a, b| (b.0, a.1.rule, &a.1.key).cmp(&(a.0, b.1.rule, &b.1.key)));
+    let left_out = candidates.split_off(candidates.len().min(SAVED_ENTRIES_MAX));
+
+    let name_of = |rule: u32| table.rules[rule as usize].rule.fingerprint();
+    let mut rules: BTreeMap<String, SavedRule> = (0..table.rules.len())
+        .map(|rule| (name_of(rule as u32), SavedRule { complete: true, entries: BTreeMap::new() }))
+        .collect();
+    for (_, entry, saved) in candidates {
+        rules.entry(name_of(entry.rule)).or_default().entries.insert(entry.key.to_string(), saved);
+    }
+    for (_, entry, _) in left_out {
+        rules.entry(name_of(entry.rule)).or_default().complete = false;
+    }
+    serde_json::to_value(Saved { v: VERSION, rules }).expect("counts and names can be written as JSON")
+}
+
+/// Fills an empty table; false and untouched when a rule's counts are missing or incomplete.
+pub(super) fn restore(table: &mut Table, saved: &Value, now: Now) -> bool {
+    let Ok(saved) = Saved::deserialize(saved) else {
+        return false;
+    };
+    let names: Vec<String> = table.rules.iter().map(|compiled| compiled.rule.fingerprint()).collect();
+    let is_whole = |name: &String| saved.rules.get(name).is_some_and(|rule| rule.complete);
+    if saved.v != VERSION || !names.iter().all(is_whole) {
+        return false;
+    }
+    for (rule, name) in names.iter().enumerate() {
+        let caps = table.rules[rule].rule.caps;
+        for (key, entry) in &saved.rules[name].entries {
+            entry.fill(table.entry_of(rule as u32, key), &caps, now);
+        }
+    }
+    true
+}
+
+impl SavedEntry {
+    fn of(entry: &Entry, today: Day, now: Now) -> SavedEntry {
+        let counts = entry
+            .days
+            .iter()
+            .filter(|count| count.day >= today.plus(-PAST_DAYS) && (count.requests != 0 || count.tokens != 0));
+        let mut days: Vec<(Day, i64, i64)> = counts.map(|count| (count.day, count.requests, count.tokens)).collect();
+        days.sort_unstable();
+        SavedEntry { requests: by_wall(&entry.requests, now), tokens: by_wall(&entry.tokens, now), days }
+    }
+
+    fn fill(&self, entry: &mut Entry, caps: &Caps, now: Now) {
+        let now_second = second_of(now);
+        let second_at = |wall: i64| tick_micros_at(wall, now).div_euclid(1_000_000);
+        for (wall, amount) in &self.requests {
+            entry.requests.add(second_at(*wall), *amount, now_second);
+        }
+        for (wall, amount) in &self.tokens {
+            entry.tokens.add(second_at(*wall), *amount, now_second);
+        }
+        for (day, requests, tokens) in &self.days {
+            entry.correct_day(caps, *requests, *tokens, *day, now_second);
+        }
+    }
+}
+
+/// The buckets that count, each at the wall time of its last microsecond: never earlier than what it holds.
+fn by_wall(minute: &Minute, now: Now) -> Vec<(i64, u64)> {
+    let wall = |second: i64| now.at.unix_micros() + ((second + 1) * 1_000_000 - 1 - now.tick.0 as i64);
+    minute.counting(second_of(now)).map(|(second, amount)| (wall(second), amount)).collect()
+}
+
+/// How full the fullest window of an entry is, in millionths.
+fn fullness(entry: &Entry, caps: &Caps, today: Day, now: Now) -> u128 {
+    let share = |(kind, max): (_, u64)| {
+        u128::from(entry.standing(kind, today, second_of(now)).total()) * 1_000_000 / u128::from(max.max(1))
+    };
+    caps.set().map(share).max().unwrap_or(0)
+}

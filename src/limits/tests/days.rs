@@ -1,0 +1,97 @@
+//! A rule's day runs in its zone, has the hours that zone gives it, and never opens twice.
+
+use super::*;
+
+fn one_a_day(zone: Tz) -> Gate {
+    let caps = Caps { requests_per_day: Some(1), tokens_per_day: Some(100), ..NO_CAPS };
+    gate(vec![Rule { scope: Scope::everything(), caps, day_zone: zone }])
+}
+
+#[test]
+fn a_used_up_day_opens_at_the_zones_midnight_and_not_before() {
+    for (zone, morning, midnight) in [
+        (Tz::America__Los_Angeles, "2026-03-08T00:00:00-08:00", "2026-03-09T00:00:00-07:00"), // 23 hours
+        (Tz::America__Los_Angeles, "2026-11-01T00:00:00-07:00", "2026-11-02T00:00:00-08:00"), // 25 hours
+        (Tz::Africa__Cairo, "2026-04-23T00:00:00+02:00", "2026-04-24T01:00:00+03:00"),        // midnight is missing
+        (Tz::Africa__Cairo, "2026-10-29T00:00:00+03:00", "2026-10-30T00:00:00+02:00"),        // 23:00 comes twice
+        (Tz::Australia__Lord_Howe, "2026-04-05T00:00:00+11:00", "2026-04-06T00:00:00+10:30"), // half an hour more
+        (Tz::Australia__Lord_Howe, "2026-10-04T00:00:00+10:30", "2026-10-05T00:00:00+11:00"), // half an hour less
+    ] {
+        let start = moment(morning, 5_000_000);
+        let end = moment(midnight, 0).at;
+        let length = end.unix_micros() - start.at.unix_micros();
+        let mut gate = one_a_day(zone);
+        gate.reserve(id(1), &CLOUD, tokens(1, 1), start).expect("the day is new");
+        gate.settle(id(1), Used { tokens: 2 }, start);
+        for micros in [1, length / 2, length - 1] {
+            let now = later(start, micros);
+            let refusal = gate.reserve(id(2), &CLOUD, tokens(1, 1), now).expect_err("one a day");
+            assert_eq!((refusal.until(), refusal.limit), (Some(end), LimitKind::RequestsPerDay), "{zone} {midnight}");
+            assert_eq!(gate.windows(now)[0].resets_at, end);
+        }
+        assert_eq!(gate.reserve(id(3), &CLOUD, tokens(1, 1), later(start, length)), Ok(()), "{zone} {midnight}");
+    }
+}
+
+#[test]
+fn tokens_belong_to_the_day_of_admission_however_late_they_are_settled() {
+    let mut gate = one_a_day(Tz::UTC);
+    let evening = moment("2026-11-22T23:59:59Z", 5_000_000);
+    gate.reserve(id(1), &CLOUD, tokens(60, 40), evening).expect("fits");
+    let morning = later(evening, 2_000_000);
+    assert_eq!(standing(&gate, LimitKind::TokensPerDay, morning), (0, 0));
+    gate.settle(id(1), Used { tokens: 90 }, morning);
+    assert_eq!(standing(&gate, LimitKind::TokensPerDay, morning), (0, 0));
+    assert_eq!(standing(&gate, LimitKind::TokensPerDay, evening), (90, 0));
+}
+
+#[test]
+fn a_wall_clock_that_goes_back_opens_no_day_again() {
+    let mut gate = one_a_day(Tz::UTC);
+    let before = moment("2026-11-22T23:30:00Z", 5_000_000);
+    let after = moment("2026-11-23T00:10:00Z", 6_000_000);
+    gate.reserve(id(1), &CLOUD, tokens(1, 1), before).expect("the 22nd");
+    gate.reserve(id(2), &CLOUD, tokens(1, 1), after).expect("the 23rd");
+    assert!(gate.reserve(id(3), &CLOUD, tokens(1, 1), moment("2026-11-22T23:10:00Z", 7_000_000)).is_err());
+    assert!(gate.reserve(id(4), &CLOUD, tokens(1, 1), moment("2026-11-23T00:20:00Z", 8_000_000)).is_err());
+}
+
+#[test]
+fn a_clock_a_year_ahead_and_back_neither_opens_nor_closes_a_day() {
+    let mut gate = one_a_day(Tz::UTC);
+    gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("today");
+    gate.settle(id(1), Used { tokens: 2 }, noon());
+    let ahead = moment("2027-11-22T12:00:00Z", noon().tick.0 + 60_000_000);
+    gate.reserve(id(2), &CLOUD, tokens(1, 1), ahead).expect("a new day, it seems");
+    gate.expire(ahead);
+    let back = later(noon(), 120_000_000);
+    gate.expire(back);
+    assert!(gate.reserve(id(3), &CLOUD, tokens(1, 1), back).is_err());
+    for day in 1..9 {
+        let next = later(noon(), day * 86_400_000_000);
+        assert_eq!(gate.reserve(id(10 + day as u64), &CLOUD, tokens(1, 1), next), Ok(()), "day {day}");
+        assert!(gate.reserve(id(30), &CLOUD, tokens(1, 1), next).is_err());
+    }
+}
+
+#[test]
+fn the_monotonic_clock_alone_moves_a_minute() {
+    let mut gate = gate_of(Caps { requests_per_minute: Some(1), ..NO_CAPS });
+    gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("fits");
+    let ahead = Now { at: noon().at.plus_micros(86_400_000_000), tick: Tick(noon().tick.0 + 1) };
+    assert!(gate.reserve(id(2), &CLOUD, tokens(1, 1), ahead).is_err());
+    let waited = Now { at: noon().at, tick: Tick(noon().tick.0 + 61_000_000) };
+    assert!(gate.reserve(id(2), &CLOUD, tokens(1, 1), waited).is_ok());
+}
+
+#[test]
+fn back_dated_records_cannot_push_today_out() {
+    let mut gate = one_a_day(Tz::UTC);
+    gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("today");
+    for days_ago in 1..40 {
+        gate.apply(&record(100 + days_ago, noon().at.plus_micros(-(days_ago as i64) * 86_400_000_000), 1, 5), noon());
+    }
+    gate.apply(&record(200, noon().at.plus_micros(400 * 86_400_000_000), 1, 5), noon());
+    assert!(gate.reserve(id(2), &CLOUD, tokens(1, 1), noon()).is_err());
+    assert_eq!(standing(&gate, LimitKind::RequestsPerDay, noon()), (2, 0)); // a time in the future is now
+}

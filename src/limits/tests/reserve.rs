@@ -1,0 +1,116 @@
+//! Reserve, then settle: all limits or none, nothing lost, nothing kept for ever.
+
+use super::*;
+
+const ROOMY: Caps = Caps { tokens_per_minute: Some(1_000), tokens_per_day: Some(1_000), ..NO_CAPS };
+
+#[test]
+fn a_call_is_booked_in_every_limit_that_means_it_or_in_none() {
+    let everyone = rule(Scope::everything(), Caps { requests_per_minute: Some(100), ..ROOMY });
+    let tight = rule(Scope::provider("cloud"), Caps { requests_per_day: Some(1), ..NO_CAPS });
+    let team = Scope::everything().with(Facet::Team, Pick::parse("sales"));
+    let mut gate = gate(vec![everyone, tight, rule(team, Caps { tokens_per_minute: Some(50), ..NO_CAPS })]);
+    let sales = Subject { team: Some("sales"), ..CLOUD };
+
+    let refusal = gate.reserve(id(1), &sales, tokens(51, 0), noon()).expect_err("more than sales may");
+    assert_eq!((refusal.label.to_string().as_str(), refusal.limit), ("team:sales", LimitKind::TokensPerMinute));
+    assert!(gate.windows(noon()).iter().all(|window| (window.used, window.reserved) == (0, 0)));
+
+    gate.reserve(id(2), &sales, tokens(50, 0), noon()).expect("fits everywhere");
+    let before = gate.windows(noon());
+    let refusal = gate.reserve(id(3), &CLOUD, tokens(1, 0), noon()).expect_err("one a day");
+    assert_eq!(refusal.label.to_string(), "provider:cloud");
+    assert_eq!(gate.windows(noon()), before);
+    assert_eq!(gate.reserve(id(4), &Subject { provider: "local", ..CLOUD }, tokens(1, 0), noon()), Ok(()));
+}
+
+#[test]
+fn where_several_limits_refuse_the_longest_wait_is_told() {
+    let caps = Caps { requests_per_minute: Some(1), requests_per_day: Some(1), ..NO_CAPS };
+    let mut gate = gate_of(caps);
+    gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("fits");
+    let refusal = gate.reserve(id(2), &CLOUD, tokens(1, 1), noon()).expect_err("full");
+    assert_eq!(refusal.limit, LimitKind::RequestsPerDay);
+    assert_eq!(refusal.wait_ms(), Some(12 * 3_600_000));
+    assert_eq!(refusal.to_string(), "`requests_per_day` of `provider:cloud` has no room: 1 of 1 used or reserved");
+}
+
+#[test]
+fn an_open_call_counts_in_full_whatever_its_age_and_gives_back_what_it_did_not_use() {
+    let mut gate = gate_of(ROOMY);
+    gate.reserve(id(1), &CLOUD, tokens(400, 600), noon()).expect("fits exactly");
+    let much_later = later(noon(), 3_000_000_000);
+    assert!(gate.reserve(id(2), &CLOUD, tokens(1, 0), much_later).is_err());
+    assert!(gate.settle(id(1), Used { tokens: 300 }, much_later));
+    assert!(!gate.settle(id(1), Used { tokens: 300 }, much_later));
+    assert_eq!(standing(&gate, LimitKind::TokensPerMinute, much_later), (300, 0));
+    assert_eq!(gate.reserve(id(2), &CLOUD, tokens(700, 0), much_later), Ok(()));
+}
+
+#[test]
+fn a_growing_answer_is_topped_up_while_there_is_room_and_only_the_rest_is_overshoot() {
+    let mut gate = gate_of(ROOMY);
+    gate.reserve(id(1), &CLOUD, tokens(100, 100), noon()).expect("fits");
+    assert!(gate.top_up(id(1), 800, noon()));
+    assert!(!gate.top_up(id(1), 1, noon()));
+    assert!(!gate.top_up(id(2), 1, noon()));
+    gate.settle(id(1), Used { tokens: 1_003 }, noon());
+    assert_eq!(standing(&gate, LimitKind::TokensPerDay, noon()), (1_003, 0));
+}
+
+#[test]
+fn a_call_that_was_never_sent_gives_its_request_back() {
+    let mut gate = gate_of(Caps { requests_per_minute: Some(1), requests_per_day: Some(1), ..ROOMY });
+    gate.reserve(id(1), &CLOUD, tokens(9, 9), noon()).expect("fits");
+    gate.reserve(id(1), &CLOUD, tokens(9, 9), noon()).expect("it is the same call");
+    assert!(gate.cancel(id(1)));
+    assert!(!gate.cancel(id(1)));
+    assert!(gate.windows(noon()).iter().all(|window| (window.used, window.reserved) == (0, 0)));
+    assert_eq!(gate.reserve(id(2), &CLOUD, tokens(9, 9), noon()), Ok(()));
+}
+
+#[test]
+fn an_abandoned_reservation_comes_back_once_and_its_late_record_is_not_counted_twice() {
+    let mut gate = gate_of(Caps { requests_per_day: Some(2), ..ROOMY });
+    gate.reserve(id(1), &CLOUD, tokens(1_000, 0), noon()).expect("fits");
+    let max_age = RESERVATION_MAX_AGE_SECS as i64 * 1_000_000;
+    assert_eq!(gate.expire(later(noon(), max_age - 1_000)), []);
+    assert_eq!(gate.expire(later(noon(), max_age)), [id(1)]);
+    assert_eq!(gate.expire(later(noon(), max_age + 1_000)), []);
+    let late = later(noon(), max_age + 2_000_000);
+    assert!(!gate.top_up(id(1), 1, late));
+    gate.reserve(id(2), &CLOUD, tokens(900, 0), late).expect("its tokens are back");
+    gate.apply(&record(1, noon().at, 1, 70), late);
+    assert_eq!(standing(&gate, LimitKind::RequestsPerDay, late), (2, 0));
+    assert_eq!(standing(&gate, LimitKind::TokensPerDay, late), (70, 900));
+}
+
+#[test]
+fn each_value_of_a_star_counts_apart_and_a_call_without_one_is_not_meant() {
+    let scope = Scope::everything().with(Facet::User, Pick::Each);
+    let mut gate = gate(vec![rule(scope, Caps { requests_per_minute: Some(1), ..NO_CAPS })]);
+    let of = |user| Subject { user, ..CLOUD };
+    assert!(gate.reserve(id(1), &of(Some("ann")), tokens(1, 1), noon()).is_ok());
+    assert!(gate.reserve(id(2), &of(Some("bob")), tokens(1, 1), noon()).is_ok());
+    let refusal = gate.reserve(id(3), &of(Some("ann")), tokens(1, 1), noon()).expect_err("one each");
+    assert_eq!(refusal.label.get(Facet::User), Some("ann"));
+    assert!(gate.reserve(id(4), &of(None), tokens(1, 1), noon()).is_ok());
+    assert!(gate.reserve(id(5), &of(None), tokens(1, 1), noon()).is_ok());
+}
+
+#[test]
+fn windows_show_every_fixed_limit_and_the_fullest_few_of_a_star() {
+    let each = Scope::everything().with(Facet::Feature, Pick::Each);
+    let fixed = rule(Scope::provider("cloud"), Caps { requests_per_day: Some(150), ..NO_CAPS });
+    let mut gate = gate(vec![fixed, rule(each, ROOMY)]);
+    assert_eq!(gate.windows(noon()).len(), 1);
+    for n in 0..20u64 {
+        let feature = format!("f{n:02}");
+        gate.reserve(id(n), &Subject { feature: Some(&feature), ..CLOUD }, tokens(n, 0), noon()).expect("fits");
+    }
+    let windows = gate.windows(noon());
+    assert_eq!(windows.len(), 1 + 2 * FULLEST_SHOWN);
+    assert_eq!((windows[0].provider(), windows[0].used, windows[0].max), (Some("cloud"), 20, 150));
+    assert_eq!((windows[1].label.to_string().as_str(), windows[1].reserved), ("feature:f19", 19));
+    assert_eq!((windows[5].label.to_string().as_str(), windows[5].used), ("feature:f15", 0));
+}

@@ -1,0 +1,92 @@
+//! How full the windows are, for whoever shows them. Counts only; percentages and words are the viewer's.
+
+use super::day::DaySpan;
+use super::entry::{Entry, Standing, second_of};
+use super::minute::BUCKETS;
+use super::rule::{Facet, Label, LimitKind};
+use super::table::{Compiled, Table};
+use crate::usage::{Now, Timestamp};
+
+/// Of a rule that counts each of something apart, so many of the fullest are shown per kind.
+pub const FULLEST_SHOWN: usize = 5;
+
+/// One window of one limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Whose it is.
+    pub label: Label,
+    /// What it counts.
+    pub limit: LimitKind,
+    /// Booked: requests admitted, tokens settled.
+    pub used: u64,
+    /// Tokens held by calls in flight.
+    pub reserved: u64,
+    /// The cap.
+    pub max: u64,
+    /// A day's end, or when the oldest of what a minute holds leaves it (now, when it is empty).
+    pub resets_at: Timestamp,
+}
+
+impl Window {
+    /// The provider, where the rule is for one.
+    pub fn provider(&self) -> Option<&str> {
+        self.label.get(Facet::Provider)
+    }
+}
+
+/// Every window of the rules without `*`, and the fullest few of those with one that hold anything.
+pub(super) fn of(table: &Table, now: Now) -> Vec<Window> {
+    let days: Vec<DaySpan> = table.zones.iter().map(|days| DaySpan::at(days.zone(), now.at.unix_micros())).collect();
+    let windows_of = |compiled| windows_of_rule(table, compiled, &days, now);
+    table.rules.iter().flat_map(windows_of).collect()
+}
+
+fn windows_of_rule(table: &Table, compiled: &Compiled, days: &[DaySpan], now: Now) -> Vec<Window> {
+    let rule = &compiled.rule;
+    let span = days[compiled.zone];
+    let unused = Entry::default();
+    let mut windows = Vec::new();
+    for (limit, max) in rule.caps.set() {
+        let mut standings: Vec<(Standing, &Entry)> = Vec::new();
+        for entry in compiled.entries.values().map(|number| table.entry(*number)) {
+            let standing = entry.standing(limit, span.day, second_of(now));
+            if standing != Standing::default() {
+                insert_fullest(&mut standings, standing, entry);
+            }
+        }
+        if standings.is_empty() && !rule.scope.has_each() {
+            standings.push((Standing::default(), &unused));
+        }
+        windows.extend(standings.into_iter().map(|(standing, entry)| Window {
+            label: rule.scope.label(&entry.key),
+            limit,
+            used: standing.used,
+            reserved: standing.reserved,
+            max,
+            resets_at: resets_at(limit, entry, span, now),
+        }));
+    }
+    windows
+}
+
+/// Keeps the list sorted, fullest first, and short.
+fn insert_fullest<'a>(standings: &mut Vec<(Standing, &'a Entry)>, standing: Standing, entry: &'a Entry) {
+    let fuller = |other: &(Standing, &Entry)| {
+        let (total, other_total) = (standing.total(), other.0.total());
+        other_total > total || (other_total == total && other.1.key < entry.key)
+    };
+    let at = standings.partition_point(fuller);
+    if at < FULLEST_SHOWN {
+        standings.insert(at, (standing, entry));
+        standings.truncate(FULLEST_SHOWN);
+    }
+}
+
+fn resets_at(limit: LimitKind, entry: &Entry, span: DaySpan, now: Now) -> Timestamp {
+    if limit.is_daily() {
+        return now.at.plus_micros(span.end_micros - now.at.unix_micros());
+    }
+    let minute = if limit.counts_tokens() { &entry.tokens } else { &entry.requests };
+    let oldest = minute.counting(second_of(now)).next();
+    oldest.map_or(now.at, |(second, _)| now.at.plus_micros((second + BUCKETS) * 1_000_000 - now.tick.0 as i64))
+}
