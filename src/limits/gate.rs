@@ -163,8 +163,8 @@ impl Gate {
     /// Gives back the tokens of calls abandoned for [`RESERVATION_MAX_AGE_SECS`] and returns their ids; drops idle
     /// entries. Call it about once a second: it does a bounded piece of work.
     ///
-    /// The request of an abandoned call stays booked, and a record that still comes within the same time again is
-    /// booked as its own.
+    /// The request of an abandoned call stays booked. A record that still comes within as long again settles it; one
+    /// that comes later is booked as a call of its own.
     pub fn expire(&mut self, now: Now) -> Vec<RecordId> {
         const MAX_AGE_MS: u64 = RESERVATION_MAX_AGE_SECS * 1000;
         let mut abandoned = Vec::new();
@@ -213,7 +213,7 @@ impl Gate {
         let latency_micros = i64::try_from(record.latency_ms.unwrap_or(0)).unwrap_or(i64::MAX).saturating_mul(1000);
         let settled = admitted.saturating_add(latency_micros).min(now_micros);
         let second_at = |micros: i64| tick_micros_at(micros, now).div_euclid(1_000_000);
-        let user = record.user.map(|user| user.to_string());
+        let user = record.user.filter(|_| self.table.picks_users).map(|user| user.to_string());
         let subject = subject_of(record, user.as_deref());
         let tokens = record.tokens.total();
         for Booking { entry, span } in self.table.bookings(&subject, admitted) {
@@ -241,7 +241,8 @@ impl Gate {
     }
 
     /// The settled part, which is the fold of the records applied so far: what calls in flight have booked or reserved
-    /// is not in it. Equal counts give equal values.
+    /// is not in it. Equal counts give equal values, while they fit into [`SAVED_ENTRIES_MAX`](super::SAVED_ENTRIES_MAX)
+    /// entries.
     pub fn save(&self, now: Now) -> Value {
         let in_flight = self.open.values().flat_map(|reservation| {
             reservation.bookings.iter().map(|booking| (booking.entry, booking.span.day, reservation.second))

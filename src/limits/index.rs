@@ -47,3 +47,44 @@ fn demanded(rule: &Rule) -> impl Iterator<Item = (Facet, &str)> {
         Pick::Each => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::limits::{Caps, Scope};
+
+    proptest! {
+        #[test]
+        fn the_index_finds_the_rules_that_a_look_at_each_of_them_finds(
+            scopes in prop::collection::vec(prop::collection::vec((0usize..7, 0u8..4), 0..4), 0..40),
+            call in prop::collection::vec(0u8..4, 7),
+        ) {
+            let value = |n: u8| ["*", "a", "b", "c"][n as usize];
+            let rule = |picks: &Vec<(usize, u8)>| Rule {
+                scope: picks.iter().fold(Scope::everything(), |scope, (facet, n)| {
+                    scope.with(Facet::ALL[*facet], Pick::parse(value(*n)))
+                }),
+                caps: Caps::default(),
+                day_zone: chrono_tz::Tz::UTC,
+            };
+            let rules: Vec<Rule> = scopes.iter().map(rule).collect();
+            let given = |n: usize| (call[n] > 0).then(|| value(call[n]));
+            let subject = Subject {
+                provider: value(call[0]),
+                model: value(call[1]),
+                user: given(2),
+                team: given(3),
+                feature: given(4),
+                key: given(5),
+                channel: value(call[6]),
+            };
+            let matches = |id: &u32| rules[*id as usize].scope.matches(&subject);
+            let mut found: Vec<u32> = Index::new(&rules).candidates(&subject).filter(matches).collect();
+            found.sort_unstable();
+            let expected: Vec<u32> = (0..rules.len() as u32).filter(matches).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The settled counts as a JSON value and back, so that a start need not read days of records.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,11 @@ use super::entry::{Entry, PAST_DAYS, second_of};
 use super::gate::tick_micros_at;
 use super::minute::Minute;
 use super::rule::Caps;
-use super::table::Table;
+use super::table::{Compiled, Table};
 use crate::usage::{Day, Now};
 
-/// Most entries that are saved; when there are more, the fullest, and a rule that lost one says so.
+/// Most entries that are saved. A rule with more than there is room for is left out whole, and said to be: part of its
+/// counts would be worth nothing.
 pub const SAVED_ENTRIES_MAX: usize = 4_096;
 
 const VERSION: u32 = 1;
@@ -27,7 +29,7 @@ struct Saved {
 
 #[derive(Default, Serialize, Deserialize)]
 struct SavedRule {
-    /// Whether every entry that held something is here.
+    /// False when the rule was left out.
     complete: bool,
     /// By key.
     entries: BTreeMap<String, SavedEntry>,
@@ -52,31 +54,28 @@ pub(super) fn save(table: &Table, in_flight: impl Iterator<Item = (u32, Day, i64
     for (entry, day, second) in in_flight {
         unsettled.entry(entry).or_default().push((day, second));
     }
-    let mut candidates: Vec<(u128, &Entry, SavedEntry)> = Vec::new();
-    for (number, entry) in table.entries() {
-        let compiled = &table.rules[entry.rule as usize];
-        let mut settled = entry.clone();
-        for (day, second) in unsettled.get(&number).into_iter().flatten() {
-            settled.take_request_back(&compiled.rule.caps, *day, *second);
+    let mut smallest_first: Vec<&Compiled> = table.rules.iter().collect();
+    smallest_first.sort_by_key(|compiled| compiled.entries.len());
+    let mut room = SAVED_ENTRIES_MAX;
+    let mut rules = BTreeMap::new();
+    for compiled in smallest_first {
+        let complete = compiled.entries.len() <= room;
+        let mut entries = BTreeMap::new();
+        if complete {
+            room -= compiled.entries.len();
+            let today = DaySpan::at(compiled.rule.day_zone, now.at.unix_micros()).day;
+            for (key, number) in &compiled.entries {
+                let mut entry = Cow::Borrowed(table.entry(*number));
+                for (day, second) in unsettled.get(number).into_iter().flatten() {
+                    entry.to_mut().take_request_back(&compiled.rule.caps, *day, *second);
+                }
+                let saved = SavedEntry::of(&entry, today, now);
+                if saved != SavedEntry::default() {
+                    entries.insert(key.to_string(), saved);
+                }
+            }
         }
-        let today = DaySpan::at(compiled.rule.day_zone, now.at.unix_micros()).day;
-        let saved = SavedEntry::of(&settled, today, now);
-        if saved != SavedEntry::default() {
-            candidates.push((fullness(&settled, &compiled.rule.caps, today, now), entry, saved));
-        }
-    }
-    candidates.sort_by(|a, b| (b.0, a.1.rule, &a.1.key).cmp(&(a.0, b.1.rule, &b.1.key)));
-    let left_out = candidates.split_off(candidates.len().min(SAVED_ENTRIES_MAX));
-
-    let name_of = |rule: u32| table.rules[rule as usize].rule.fingerprint();
-    let mut rules: BTreeMap<String, SavedRule> = (0..table.rules.len())
-        .map(|rule| (name_of(rule as u32), SavedRule { complete: true, entries: BTreeMap::new() }))
-        .collect();
-    for (_, entry, saved) in candidates {
-        rules.entry(name_of(entry.rule)).or_default().entries.insert(entry.key.to_string(), saved);
-    }
-    for (_, entry, _) in left_out {
-        rules.entry(name_of(entry.rule)).or_default().complete = false;
+        rules.insert(compiled.rule.fingerprint(), SavedRule { complete, entries });
     }
     serde_json::to_value(Saved { v: VERSION, rules }).expect("counts and names can be written as JSON")
 }
@@ -130,12 +129,4 @@ impl SavedEntry {
 fn by_wall(minute: &Minute, now: Now) -> Vec<(i64, u64)> {
     let wall = |second: i64| now.at.unix_micros() + ((second + 1) * 1_000_000 - 1 - now.tick.0 as i64);
     minute.counting(second_of(now)).map(|(second, amount)| (wall(second), amount)).collect()
-}
-
-/// How full the fullest window of an entry is, in millionths.
-fn fullness(entry: &Entry, caps: &Caps, today: Day, now: Now) -> u128 {
-    let share = |(kind, max): (_, u64)| {
-        u128::from(entry.standing(kind, today, second_of(now)).total()) * 1_000_000 / u128::from(max.max(1))
-    };
-    caps.set().map(share).max().unwrap_or(0)
 }

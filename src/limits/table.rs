@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::day::{DaySpan, ZoneDays};
 use super::entry::Entry;
 use super::index::Index;
-use super::rule::{Rule, Subject};
+use super::rule::{Facet, Rule, Subject};
 use crate::usage::Day;
 use crate::usage::names::OTHER;
 
@@ -23,6 +23,8 @@ const SWEPT_AT_ONCE: usize = 1_024;
 pub(super) struct Table {
     pub(super) rules: Vec<Compiled>,
     pub(super) zones: Vec<ZoneDays>,
+    /// Whether any rule speaks of users: if none does, nobody's id needs to be written out.
+    pub(super) picks_users: bool,
     index: Index,
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
@@ -50,6 +52,7 @@ pub(super) struct Booking {
 impl Table {
     pub(super) fn new(rules: Vec<Rule>, entries_max: usize) -> Table {
         let index = Index::new(&rules);
+        let picks_users = rules.iter().flat_map(|rule| rule.scope.picks()).any(|(facet, _)| facet == Facet::User);
         let mut zones: Vec<ZoneDays> = Vec::new();
         let mut compile = |rule: Rule| {
             let known = zones.iter().position(|days| days.zone() == rule.day_zone);
@@ -63,6 +66,7 @@ impl Table {
         Table {
             rules,
             zones,
+            picks_users,
             index,
             slots: Vec::new(),
             free: Vec::new(),

@@ -1,6 +1,6 @@
 //! How full the windows are, for whoever shows them. Counts only; percentages and words are the viewer's.
 
-use super::day::DaySpan;
+use super::day::{DaySpan, ZoneDays};
 use super::entry::{Entry, Standing, second_of};
 use super::minute::BUCKETS;
 use super::rule::{Facet, Label, LimitKind};
@@ -34,26 +34,41 @@ impl Window {
     }
 }
 
+/// The fullest entries of one window, fullest first.
+type Fullest<'a> = Vec<(Standing, &'a Entry)>;
+
 /// Every window of the rules without `*`, and the fullest few of those with one that hold anything.
+///
+/// One pass over the entries in the order they lie in memory: with many people it runs under a lock others wait for.
 pub(super) fn of(table: &Table, now: Now) -> Vec<Window> {
-    let days: Vec<DaySpan> = table.zones.iter().map(|days| DaySpan::at(days.zone(), now.at.unix_micros())).collect();
-    let windows_of = |compiled| windows_of_rule(table, compiled, &days, now);
-    table.rules.iter().flat_map(windows_of).collect()
+    let day_at = |days: &ZoneDays| DaySpan::at(days.zone(), now.at.unix_micros());
+    let days: Vec<DaySpan> = table.zones.iter().map(day_at).collect();
+    let mut fullest: Vec<[Fullest<'_>; LimitKind::ALL.len()]> = Vec::new();
+    fullest.resize_with(table.rules.len(), Default::default);
+    for (_, entry) in table.entries() {
+        let compiled = &table.rules[entry.rule as usize];
+        for (limit, _) in compiled.rule.caps.set() {
+            let standing = entry.standing(limit, days[compiled.zone].day, second_of(now));
+            if standing != Standing::default() {
+                insert_fullest(&mut fullest[entry.rule as usize][limit as usize], standing, entry);
+            }
+        }
+    }
+    let rules = table.rules.iter().zip(fullest);
+    rules.flat_map(|(compiled, fullest)| windows_of_rule(compiled, fullest, days[compiled.zone], now)).collect()
 }
 
-fn windows_of_rule(table: &Table, compiled: &Compiled, days: &[DaySpan], now: Now) -> Vec<Window> {
+fn windows_of_rule(
+    compiled: &Compiled,
+    mut fullest: [Fullest<'_>; LimitKind::ALL.len()],
+    span: DaySpan,
+    now: Now,
+) -> Vec<Window> {
     let rule = &compiled.rule;
-    let span = days[compiled.zone];
     let unused = Entry::default();
     let mut windows = Vec::new();
     for (limit, max) in rule.caps.set() {
-        let mut standings: Vec<(Standing, &Entry)> = Vec::new();
-        for entry in compiled.entries.values().map(|number| table.entry(*number)) {
-            let standing = entry.standing(limit, span.day, second_of(now));
-            if standing != Standing::default() {
-                insert_fullest(&mut standings, standing, entry);
-            }
-        }
+        let mut standings = std::mem::take(&mut fullest[limit as usize]);
         if standings.is_empty() && !rule.scope.has_each() {
             standings.push((Standing::default(), &unused));
         }
@@ -70,7 +85,7 @@ fn windows_of_rule(table: &Table, compiled: &Compiled, days: &[DaySpan], now: No
 }
 
 /// Keeps the list sorted, fullest first, and short.
-fn insert_fullest<'a>(standings: &mut Vec<(Standing, &'a Entry)>, standing: Standing, entry: &'a Entry) {
+fn insert_fullest<'a>(standings: &mut Fullest<'a>, standing: Standing, entry: &'a Entry) {
     let fuller = |other: &(Standing, &Entry)| {
         let (total, other_total) = (standing.total(), other.0.total());
         other_total > total || (other_total == total && other.1.key < entry.key)
