@@ -5,4 +5,5 @@ pub mod ledger;
 pub mod stats;
 pub mod limits;
 pub mod access;
+pub mod config;
 pub mod usage;

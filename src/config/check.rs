@@ -1,0 +1,121 @@
+//! From a text to a configuration: the whole file is read, then everything that is wrong with it is said at once.
+
+use chrono_tz::{TZ_VARIANTS, Tz};
+use toml::de::DeTable;
+
+use super::mistakes::{Finding, Mistakes, nearest, syntax_finding};
+use super::reader::{Findings, Report, Section};
+use super::secrets::{Env, SecretFiles};
+use super::{Chat, Config, Http, Language, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+
+/// No configuration is longer.
+const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+
+/// A configuration without mistakes.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What to run with.
+    pub config: Config,
+    /// What the owner should know, although it works.
+    pub warnings: Vec<Finding>,
+}
+
+/// Reads a configuration. `label` is what the file is called in messages, usually its path.
+///
+/// # Errors
+/// Every mistake in the file, in its order; the values of secrets are never repeated.
+pub fn check(text: &str, label: &str, env: &dyn Env, files: &dyn SecretFiles) -> Result<Checked, Mistakes> {
+    let (config, findings) = read(text, env, files);
+    if findings.mistakes.is_empty() {
+        Ok(Checked { config, warnings: findings.warnings })
+    } else {
+        Err(Mistakes { label: label.to_owned(), findings: findings.mistakes })
+    }
+}
+
+/// Reads as far as possible; the configuration is only good when there are no mistakes.
+pub(super) fn read(text: &str, env: &dyn Env, files: &dyn SecretFiles) -> (Config, Findings) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.len() > MAX_CONFIG_BYTES {
+        let sentence = format!("holds {} bytes; expected at most {MAX_CONFIG_BYTES}", text.len());
+        let mistakes = vec![Finding { line: 1, key: String::new(), text: sentence, excerpt: None }];
+        return (Config::default(), Findings { mistakes, ..Findings::default() });
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let syntax = errors.iter().map(|error| syntax_finding(text, error)).collect();
+    let report = Report::new(text, env, files, syntax);
+    let mut top = Section::top(&report, document.get_ref());
+    let config = read_all(&mut top);
+    top.close();
+    (config, report.into_findings())
+}
+
+fn read_all(top: &mut Section<'_>) -> Config {
+    let default = Config::default();
+    let language = top.choice("language", &Language::ALL).unwrap_or_default();
+    let timezone = zone(top, "timezone");
+    let data_dir = top.path("data_dir").unwrap_or(default.data_dir);
+    let bot_name = top.table("bot", bot_name).unwrap_or(default.bot_name);
+    let http = top.table("http", Http::read);
+    let ledger = top.table("ledger", Ledger::read);
+    let log = top.table("log", Log::read);
+    let chat = top.table("chat", Chat::read);
+    let mut names = Vec::new();
+    let providers = top.tables("providers", 64, |section| Provider::read(section, &mut names));
+    let limits = top.tables("limits", 1_000, |section| Limit::read(section, &names));
+    let telegram = top.table("telegram", Telegram::read);
+    let templates_dir = top.table("templates", |section| section.path("dir"));
+    let prices = top.tables("prices", 10_000, PriceRow::read);
+    top.table("compat", refuse_compat);
+    if let Some(item) = top.find("budgets") {
+        item.says("come with a later version; for now use `[[limits]]`, for example `tokens_per_day = 1500000`");
+    }
+    Config {
+        language,
+        timezone,
+        data_dir,
+        bot_name,
+        http,
+        ledger,
+        log,
+        chat,
+        providers,
+        limits,
+        telegram,
+        templates_dir,
+        prices,
+    }
+}
+
+fn bot_name(section: &mut Section<'_>) -> Option<String> {
+    let expected = "1 to 32 letters, digits, `_` or `-`: it is also the name of a command";
+    section.parsed("name", expected, "\"raymundo\"", |text| {
+        let word = text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        (word && (1..=32).contains(&text.chars().count())).then(|| text.to_owned())
+    })
+}
+
+/// The replacements for older programs: the keys are known, the routes are not built yet.
+fn refuse_compat(section: &mut Section<'_>) {
+    for key in ["raymundo", "gemini_monitor"] {
+        if section.flag(key) == Some(true) {
+            let path = section.path_of(key);
+            section.wrong(key, format!("`{path}` is `true`, which comes with a later version; write `{key} = false`"));
+        }
+    }
+}
+
+/// A zone by its IANA name.
+pub(super) fn zone(section: &mut Section<'_>, key: &'static str) -> Option<Tz> {
+    let item = section.find(key)?;
+    let text = item.value.as_str().unwrap_or("");
+    let zone = text.parse::<Tz>().ok();
+    if zone.is_none() {
+        let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
+        let city = text.to_lowercase().replace(' ', "_");
+        let of_city = || names().find(|name| name.to_lowercase().rsplit('/').next() == Some(city.as_str()));
+        let meant = of_city().or_else(|| nearest(text, names())).unwrap_or("America/Mexico_City");
+        item.wrong("the IANA name of a zone", &format!("\"{meant}\""));
+    }
+    zone
+}

@@ -1,0 +1,114 @@
+//! What the owner configured: plain data, one struct per concern, every mistake reported in one run.
+//!
+//! No I/O, no clock, no environment: the text, the variables and the secret files come in as arguments.
+//! A file that is not there reads as an empty one, and an empty one is [`Config::default`].
+
+mod chat;
+mod check;
+mod http;
+mod limits;
+mod mistakes;
+mod prices;
+mod providers;
+mod reader;
+mod secrets;
+mod store;
+mod telegram;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+
+pub use chat::Chat;
+pub use check::{Checked, check};
+pub use http::Http;
+pub use limits::{AtLimit, Limit, LimitFor, Rates};
+pub use mistakes::{Finding, Mistakes};
+pub use prices::PriceRow;
+pub use providers::{Provider, ProviderKind, Timeouts};
+pub use secrets::{Env, MIN_TOKEN_CHARS, SecretFile, SecretFiles};
+pub use store::{Durability, Ledger, Log, LogLevel};
+pub use telegram::Telegram;
+
+/// Everything an owner can say in `tallybot.toml`, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The language of what people read, until they choose their own.
+    pub language: Language,
+    /// The zone of days and budgets; `None` is the system's, which the caller knows.
+    pub timezone: Option<Tz>,
+    /// The folder of the books, as written: relative to where the program runs.
+    pub data_dir: PathBuf,
+    /// The bot's name, also the name of its command (`/raymundo stats`).
+    pub bot_name: String,
+    /// The REST door.
+    pub http: Http,
+    /// How the books are kept.
+    pub ledger: Ledger,
+    /// What is logged.
+    pub log: Log,
+    /// Conversations.
+    pub chat: Chat,
+    /// Model providers; the first is the default. Empty: a local Ollama if it answers, else the demo model.
+    pub providers: Vec<Provider>,
+    /// The owner's own limits.
+    pub limits: Vec<Limit>,
+    /// Telegram; `None` when there is no such section.
+    pub telegram: Option<Telegram>,
+    /// The owner's folder of templates, which go before the built-in ones.
+    pub templates_dir: Option<PathBuf>,
+    /// The owner's own prices, which go before the built-in ones.
+    pub prices: Vec<PriceRow>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            language: Language::En,
+            timezone: None,
+            data_dir: PathBuf::from("data"),
+            bot_name: "raymundo".to_owned(),
+            http: Http::default(),
+            ledger: Ledger::default(),
+            log: Log::default(),
+            chat: Chat::default(),
+            providers: Vec::new(),
+            limits: Vec::new(),
+            telegram: None,
+            templates_dir: None,
+            prices: Vec::new(),
+        }
+    }
+}
+
+/// A language the program speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Spanish.
+    Es,
+    /// Portuguese.
+    Pt,
+    /// French.
+    Fr,
+}
+
+impl Language {
+    /// Every language, with its code.
+    pub const ALL: [(&'static str, Language); 4] =
+        [("en", Language::En), ("es", Language::Es), ("pt", Language::Pt), ("fr", Language::Fr)];
+
+    /// The two-letter code: also the name of its folder of templates.
+    pub fn code(self) -> &'static str {
+        match self {
+            Language::En => "en",
+            Language::Es => "es",
+            Language::Pt => "pt",
+            Language::Fr => "fr",
+        }
+    }
+}

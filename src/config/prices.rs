@@ -1,0 +1,97 @@
+//! The sections `[[prices]]`: the owner's own prices, kept as the decimals they were written as.
+
+use toml::de::DeValue;
+
+use super::providers::label;
+use super::reader::Section;
+use crate::usage::Day;
+
+/// One of `[[prices]]`: what a model costs, in dollars per million tokens. Decimals have at most six places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceRow {
+    /// The vendor, or the name of a provider; `None` holds for every one.
+    pub vendor: Option<String>,
+    /// The model.
+    pub model: String,
+    /// Input.
+    pub input: String,
+    /// Output.
+    pub output: String,
+    /// Input read from a cache; `None`: as input.
+    pub cache_read: Option<String>,
+    /// Input written to a short-lived cache; `None`: as input.
+    pub cache_write: Option<String>,
+    /// Input written to a cache of an hour or more; `None`: as `cache_write`.
+    pub cache_write_1h: Option<String>,
+    /// The first day this price holds.
+    pub from: Option<Day>,
+    /// The last day this price holds.
+    pub to: Option<Day>,
+}
+
+impl PriceRow {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<PriceRow> {
+        let vendor = label(section, "vendor", "openai");
+        if !section.has("model") {
+            section.missing("model", "the name of a model", "\"gpt-4o\"");
+        }
+        let model = label(section, "model", "gpt-4o");
+        for key in ["input", "output"] {
+            if !section.has(key) {
+                section.missing(key, "dollars per 1M tokens, in quotes", "\"2.50\"");
+            }
+        }
+        let (input, output) = (price(section, "input", "2.50"), price(section, "output", "10.00"));
+        let cache_read = price(section, "cache_read", "1.25");
+        let cache_write = price(section, "cache_write", "3.125");
+        let cache_write_1h = price(section, "cache_write_1h", "5.00");
+        let (from, to) = (day(section, "from"), day(section, "to"));
+        if let (Some(from), Some(to)) = (from, to)
+            && to < from
+        {
+            let path = section.path_of("to");
+            section.wrong("to", format!("`{path}` is `\"{to}\"`, before `from` (`\"{from}\"`)"));
+        }
+        Some(PriceRow {
+            vendor,
+            model: model?,
+            input: input?,
+            output: output?,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            from,
+            to,
+        })
+    }
+}
+
+/// Dollars per million tokens. A price per token, or per thousand, is too small to be one and is refused.
+fn price(section: &mut Section<'_>, key: &'static str, example: &str) -> Option<String> {
+    let expected = "dollars per 1M tokens (not per token or per 1K) as a decimal in quotes, 0 or from 0.001 to 100000";
+    section.parsed(key, expected, &format!("\"{example}\""), |text| is_price(text).then(|| text.to_owned()))
+}
+
+fn is_price(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || whole.len() > 6 || fraction.len() > 6 {
+        return false;
+    }
+    let micros = format!("{whole}{fraction:0<6}").parse::<u64>().expect("at most twelve digits");
+    micros == 0 || (1_000..=100_000_000_000).contains(&micros)
+}
+
+/// A day, as a TOML date or in quotes.
+fn day(section: &mut Section<'_>, key: &'static str) -> Option<Day> {
+    let item = section.find(key)?;
+    let day = match item.value {
+        DeValue::String(text) => Day::parse(text),
+        DeValue::Datetime(date) if date.time.is_none() => Day::parse(&date.to_string()),
+        _ => None,
+    };
+    if day.is_none() {
+        item.wrong("a day", "\"2026-11-22\"");
+    }
+    day
+}

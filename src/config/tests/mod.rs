@@ -1,0 +1,194 @@
+//! What the configuration promises: a table of mistakes with their exact texts, the example file, the secrets.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::check::read;
+use super::*;
+use crate::usage::Day;
+
+const EXAMPLE: &str = include_str!("../../../tallybot.example.toml");
+
+/// Cases separated by `=====`: the file, and after `-->` what `check-config` prints.
+const MISTAKES: &str = include_str!("mistakes.txt");
+
+const KEY: &str = "sk-test-0123456789abcdefghij";
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn no_env(_: &str) -> Option<String> {
+    None
+}
+
+fn some_env(name: &str) -> Option<String> {
+    match name {
+        "OPENAI_API_KEY" => Some(KEY.to_owned()),
+        "SHORT" => Some("short".to_owned()),
+        "BLANK" => Some("two words".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn full_env(name: &str) -> Option<String> {
+    match name {
+        "TALLYBOT_READ_TOKEN" | "TALLYBOT_ADMIN_TOKEN" => Some(TOKEN.to_owned()),
+        "OPENAI_API_KEY" | "TELOXIDE_TOKEN" => Some(KEY.to_owned()),
+        _ => None,
+    }
+}
+
+fn files(path: &str) -> Result<SecretFile, String> {
+    let (content, mode) = match path {
+        "/keys/good" | "/srv/tallybot/groq.key" => (format!("{KEY}\n"), 0o100_600),
+        "/keys/open" => (KEY.to_owned(), 0o100_644),
+        "/keys/empty" => ("\n".to_owned(), 0o100_600),
+        _ => return Err("no such file".to_owned()),
+    };
+    Ok(SecretFile { content: SecretString::from(content), mode })
+}
+
+fn checked(text: &str) -> Checked {
+    check(text, "tallybot.toml", &full_env, &files).expect("no mistakes")
+}
+
+#[test]
+fn every_mistake_is_said_in_these_words() {
+    let cases: Vec<&str> = MISTAKES.split("=====\n").collect();
+    assert!(cases.len() >= 60, "{} cases", cases.len());
+    for case in cases {
+        let (text, expected) = case.split_once("--> ").expect("a case has an answer");
+        let said = match check(text, "t.toml", &some_env, &files) {
+            Ok(checked) => {
+                let warnings = checked.warnings.iter().map(|warning| format!("\n{warning}"));
+                format!("no mistakes{}", warnings.collect::<String>())
+            }
+            Err(mistakes) => mistakes.to_string(),
+        };
+        assert_eq!(said, expected.trim_end(), "for the file\n{text}");
+    }
+}
+
+#[test]
+fn no_message_repeats_what_may_be_a_secret() {
+    for (text, secret) in [
+        ("api_key = \"hunter2-hunter2\"", "hunter2"),
+        ("[http]\nread_token = \"hunter2\"", "hunter2"),
+        ("[http]\nread_token_env = \"hunter 2\"", "hunter"),
+        ("[[providers]]\napi_key = hunter2", "hunter2"),
+        ("[[providers]]\nmodel = \"sk-abcdefghijklm\"\nplan = 5", "abcdefg"),
+        ("[[providers]]\nurl = \"https://u:hunter2@example.com\"", "hunter2"),
+        ("[[providers]]\nname = \"SK-0123456789abcdefghijKLM\"", "0123456789"),
+        ("[[providers]]\napi_key_file = \"sk-0123456789abcdefghij\"", "0123456789"),
+        ("language = \"AIzaSyA0123456789abcdefghij\"", "AIza"),
+        ("sk-0123456789abcdefghij = 1", "0123456789"),
+        ("[http]\nadmin_token_env = \"SHORT\"", "= `short`"),
+        ("[telegram]\nusers = [\"123456789:AAEabcdefghijklmnopqrstuvwxyz012345\"]", "AAE"),
+    ] {
+        let mistakes = check(text, "t.toml", &some_env, &files).expect_err(text);
+        assert!(!format!("{mistakes} {mistakes:?}").contains(secret), "{mistakes}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_default_and_an_example_as_it_stands_too() {
+    let default = format!("{:?}", Config::default());
+    for text in ["", "\u{feff}\n", "# nothing\r\n", EXAMPLE] {
+        let checked = check(text, "t.toml", &no_env, &files).expect("no mistakes");
+        assert_eq!(format!("{:?}", checked.config), default);
+        assert_eq!(checked.warnings, []);
+    }
+}
+
+/// The example with every setting taken out of its comment.
+fn uncommented() -> String {
+    let is_setting = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[');
+    let lines = EXAMPLE.lines().map(|line| line.strip_prefix('#').filter(|rest| is_setting(rest)).unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_shows_the_real_defaults() {
+    let config = checked(&uncommented()).config;
+    let default = Config::default();
+    assert_eq!((config.language, &config.data_dir), (default.language, &default.data_dir));
+    assert_eq!(config.bot_name, default.bot_name);
+    assert_eq!((&config.ledger, &config.log, &config.chat), (&default.ledger, &default.log, &default.chat));
+    let http = Http { read_token: None, admin_token: None, ..config.http.clone() };
+    assert_eq!(format!("{http:?}"), format!("{:?}", default.http));
+    assert_eq!(config.providers[0].timeouts, Timeouts::default());
+    assert_eq!(config.limits[0].at_limit, AtLimit::default());
+    let sparse = "[[providers]]\nname=\"a\"\nkind=\"ollama\"\nmodel=\"m\"\n[[providers]]\nname=\"b\"\nkind=\"openai\"\n\
+                  model=\"m\"\n[telegram]\n";
+    let sparse = checked(sparse).config;
+    for index in 0..2 {
+        assert_eq!(config.providers[index].url, sparse.providers[index].url);
+    }
+    let api_url = |config: &Config| config.telegram.as_ref().map(|telegram| telegram.api_url.clone());
+    assert_eq!(api_url(&config), api_url(&sparse));
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let text = uncommented();
+    let (_, findings) = read(&text, &full_env, &files);
+    let shown = |key: &str| {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        let bare = name.trim_end_matches("[]");
+        text.contains(&format!("\n{bare} = "))
+            || [format!("\n[{bare}]"), format!("\n[[{bare}]]"), format!("{{ {bare} = "), format!(", {bare} = ")]
+                .iter()
+                .any(|form| text.contains(form))
+    };
+    let hidden: Vec<&String> = findings.asked.iter().filter(|key| !shown(key) && *key != "budgets").collect();
+    assert!(hidden.is_empty(), "the example does not show {hidden:?}");
+    assert!(findings.asked.len() >= 75, "only {} keys were asked for", findings.asked.len());
+}
+
+#[test]
+fn the_design_sample_is_understood() {
+    let config = checked(&uncommented()).config;
+    let cloud = &config.providers[1];
+    assert_eq!(cloud.kind, ProviderKind::OpenAi);
+    assert_eq!(cloud.plan.as_deref(), Some("free"));
+    let Rates { requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, day_timezone } = cloud.limits;
+    assert_eq!((requests_per_minute, requests_per_day), (Some(15), Some(150)));
+    assert_eq!((tokens_per_minute, tokens_per_day), (Some(150_000), Some(1_500_000)));
+    assert_eq!(day_timezone, Some(Tz::UTC));
+    assert_eq!(config.timezone, Some(Tz::America__Mexico_City));
+    assert_eq!(config.limits[0].applies_to.user.as_deref(), Some("*"));
+    assert_eq!(config.prices[0].to, Day::from_ymd(2026, 12, 31));
+    assert_eq!(config.telegram.map(|telegram| (telegram.users, telegram.admins)), Some((vec![111], vec![111])));
+}
+
+#[test]
+fn secrets_are_read_trimmed_and_never_shown() {
+    let config = checked(&uncommented()).config;
+    let exposed = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+    assert_eq!(exposed(&config.http.read_token).as_deref(), Some(TOKEN));
+    assert_eq!(exposed(&config.providers[1].api_key).as_deref(), Some(KEY));
+    assert_eq!(exposed(&config.providers[2].api_key).as_deref(), Some(KEY));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains(TOKEN) && !shown.contains(KEY), "{shown}");
+}
+
+#[test]
+fn tokens_of_the_default_variables_are_used_without_any_file() {
+    let config = checked("").config;
+    assert!(config.http.read_token.is_some() && config.http.admin_token.is_some());
+    assert!(config.telegram.is_none(), "a token alone connects to nobody");
+    let public = checked("[http]\nlisten = \"0.0.0.0:80\"\nallowed_hosts = [\"Stats.Example.com\"]");
+    assert_eq!(public.config.http.allowed_hosts, ["stats.example.com"]);
+    assert_eq!(public.warnings, []);
+    assert_eq!(checked("[http]\nlisten = \"0.0.0.0:80\"").warnings.len(), 1);
+}
+
+#[test]
+fn hostile_files_are_refused_and_never_panic() {
+    let huge = "a".repeat(2 << 20);
+    let deep = format!("a = {}", "[".repeat(100_000));
+    let many = "[[limits]]\nrequests_per_minute = 1\n".repeat(1_001);
+    for text in
+        [huge.as_str(), deep.as_str(), many.as_str(), "\u{0}", "ñ = \"ñ", "[[providers]]\nname = '''", "=\n=\n="]
+    {
+        assert!(check(text, "t.toml", &no_env, &files).is_err());
+    }
+}
