@@ -3,13 +3,16 @@
 use chrono_tz::{TZ_VARIANTS, Tz};
 use toml::de::DeTable;
 
-use super::mistakes::{Finding, Mistakes, nearest, syntax_finding};
+use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
 use super::{Chat, Config, Http, Language, Ledger, Limit, Log, PriceRow, Provider, Telegram};
 
 /// No configuration is longer.
 const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+
+/// A file with more mistakes of syntax is not TOML; so many are enough to see it.
+const MAX_SYNTAX_MISTAKES: usize = 50;
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
@@ -42,8 +45,9 @@ pub(super) fn read(text: &str, env: &dyn Env, files: &dyn SecretFiles) -> (Confi
         return (Config::default(), Findings { mistakes, ..Findings::default() });
     }
     let (document, errors) = DeTable::parse_recoverable(text);
-    let syntax = errors.iter().map(|error| syntax_finding(text, error)).collect();
-    let report = Report::new(text, env, files, syntax);
+    let lines = Lines::of(text);
+    let syntax = errors.iter().take(MAX_SYNTAX_MISTAKES).map(|error| syntax_finding(text, &lines, error)).collect();
+    let report = Report::new(lines, env, files, syntax);
     let mut top = Section::top(&report, document.get_ref());
     let config = read_all(&mut top);
     top.close();

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeValue;
 
 use super::reader::{Section, Whole};
@@ -74,7 +74,19 @@ impl Http {
             idle_timeout_secs: whole("idle_timeout_secs", 1, 3_600, "seconds", default.idle_timeout_secs),
         };
         http.check_public(section);
+        http.check_tokens_differ(section);
         http
+    }
+
+    /// One token for both doors would make every reader an admin.
+    fn check_tokens_differ(&self, section: &Section<'_>) {
+        if let (Some(read), Some(admin)) = (&self.read_token, &self.admin_token)
+            && read.expose_secret() == admin.expose_secret()
+        {
+            let text = "`http.admin_token_env` and `read_token_env` lead to the same token, so that whoever reads may \
+                        also reset; expected two, for example `export TALLYBOT_ADMIN_TOKEN=$(openssl rand -hex 32)`";
+            section.wrong("admin_token_env", text.to_owned());
+        }
     }
 
     /// Beyond loopback nobody reads or changes anything without a token.

@@ -49,27 +49,42 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A mistake of syntax, with the line it is on and a caret under the place.
-pub(super) fn syntax_finding(text: &str, error: &toml::de::Error) -> Finding {
-    let span = error.span().unwrap_or(text.len()..text.len());
-    let line = line_of(text, span.start);
-    let start = text[..floor_boundary(text, span.start)].rfind('\n').map_or(0, |newline| newline + 1);
-    let content = text[start..].lines().next().unwrap_or("");
-    let column = text[start..floor_boundary(text, span.start)].chars().count();
-    let width = text[floor_boundary(text, span.start)..floor_boundary(text, span.end)]
-        .chars()
-        .take_while(|c| *c != '\n')
-        .count()
-        .max(1);
-    let gutter = " ".repeat(line.to_string().len());
-    let (pad, carets) = (" ".repeat(column), "^".repeat(width));
-    let excerpt = format!("{gutter} |\n{line} | {}\n{gutter} | {pad}{carets}", masked_line(content));
-    Finding { line, key: String::new(), text: format!("not TOML: {}", error.message()), excerpt: Some(excerpt) }
+/// Where each line of a file begins.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Lines {
+        Lines(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line, from 1, that holds the byte `at`.
+    pub(super) fn line_at(&self, at: usize) -> usize {
+        self.0.partition_point(|start| *start <= at)
+    }
+
+    fn start_of(&self, line: usize) -> usize {
+        self.0[line - 1]
+    }
 }
 
-/// The line, from 1, that holds the byte `at`.
-pub(super) fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+/// At most so many characters of a line are quoted, around the place.
+const EXCERPT_CHARS: usize = 120;
+
+/// A mistake of syntax, with the line it is on and a caret under the place.
+pub(super) fn syntax_finding(text: &str, lines: &Lines, error: &toml::de::Error) -> Finding {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let (from, to) = (floor_boundary(text, span.start), floor_boundary(text, span.end));
+    let line = lines.line_at(from);
+    let start = lines.start_of(line);
+    let content = text[start..].lines().next().unwrap_or("");
+    let column = text[start..from].chars().count();
+    let skipped = column.saturating_sub(EXCERPT_CHARS / 2);
+    let quoted: String = masked_line(content).chars().skip(skipped).take(EXCERPT_CHARS).collect();
+    let pad = " ".repeat(column - skipped);
+    let carets = text[from..to].chars().take(EXCERPT_CHARS / 2).take_while(|c| *c != '\n').count().max(1);
+    let gutter = " ".repeat(line.to_string().len());
+    let excerpt = format!("{gutter} |\n{line} | {quoted}\n{gutter} | {pad}{}", "^".repeat(carets));
+    Finding { line, key: String::new(), text: format!("not TOML: {}", error.message()), excerpt: Some(excerpt) }
 }
 
 fn floor_boundary(text: &str, at: usize) -> usize {
@@ -116,17 +131,23 @@ fn masked(line: &str) -> String {
 
 /// Whether a text may well be a secret: a known prefix, or a long word that mixes letters and digits.
 pub(super) fn looks_like_key(text: &str) -> bool {
-    const PREFIXES: [&str; 11] =
-        ["sk-", "sk_", "gsk_", "xai-", "AIza", "ghp_", "gho_", "github_pat_", "xoxb-", "hf_", "Bearer "];
-    if PREFIXES.iter().any(|prefix| text.len() >= prefix.len() + 8 && text.contains(prefix)) {
-        return true;
-    }
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    text.split(|c: char| !is_word(c)).any(|word| {
+    let is_mixed = |word: &str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
         let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
         word.len() >= 20 && digits >= 3 && letters >= 3
-    })
+    };
+    has_key_prefix(text) || words(text).any(is_mixed)
+}
+
+/// Whether a word of the text begins as only keys do.
+pub(super) fn has_key_prefix(text: &str) -> bool {
+    const PREFIXES: [&str; 10] = ["sk-", "sk_", "gsk_", "xai-", "AIza", "ghp_", "gho_", "github_pat_", "xoxb-", "hf_"];
+    let is_key = |word: &str| PREFIXES.iter().any(|prefix| word.len() >= prefix.len() + 8 && word.starts_with(prefix));
+    text.starts_with("Bearer ") || words(text).any(is_key)
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
 }
 
 /// The one of `known` that is nearest to `word`, when it is near enough to be meant; a beginning is very near.

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::limits::Rates;
-use super::mistakes::looks_like_key;
+use super::mistakes::has_key_prefix;
 use super::reader::{Section, Whole};
 
 /// One of `[[providers]]`.
@@ -220,7 +220,7 @@ pub(super) fn label(section: &mut Section<'_>, key: &'static str, example: &str)
     let expected = "a name of 1 to 128 bytes";
     section.parsed(key, expected, &format!("\"{example}\""), |text| {
         let usable = !text.trim().is_empty() && text.trim().len() == text.len() && text.len() <= 128;
-        (usable && !text.chars().any(char::is_control)).then(|| text.to_owned())
+        (usable && !text.chars().any(char::is_control) && !has_key_prefix(text)).then(|| text.to_owned())
     })
 }
 
@@ -234,7 +234,7 @@ pub(super) fn base_url(section: &mut Section<'_>, key: &'static str, default: &s
         item.wrong("a URL", &format!("\"{example}\""));
         return None;
     };
-    if text.contains('@') || text.contains('?') || looks_like_key(text) {
+    if text.contains('@') || text.contains('?') || has_key_prefix(text) {
         item.says(&format!(
             "holds a user, a key or a query (not repeated here); expected the bare URL, for example \
              `{key} = \"{example}\"`, and the key by `api_key_env`"

@@ -7,12 +7,15 @@ use std::cell::RefCell;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::mistakes::{Finding, line_of, looks_like_key, nearest};
+use super::mistakes::{Finding, Lines, looks_like_key, nearest};
 use super::secrets::{Env, SecretFiles};
+
+/// No more mistakes of one file are collected.
+pub(super) const MAX_MISTAKES: usize = 1_000;
 
 /// What is known about one file while it is read.
 pub(super) struct Report<'a> {
-    text: &'a str,
+    lines: Lines,
     pub(super) env: &'a dyn Env,
     pub(super) files: &'a dyn SecretFiles,
     /// The syntax is damaged: then nothing is said to be missing, and nothing more of the damaged lines.
@@ -63,10 +66,10 @@ pub(super) struct Item<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(text: &'a str, env: &'a dyn Env, files: &'a dyn SecretFiles, syntax: Vec<Finding>) -> Report<'a> {
+    pub(super) fn new(lines: Lines, env: &'a dyn Env, files: &'a dyn SecretFiles, syntax: Vec<Finding>) -> Report<'a> {
         let damaged_lines = syntax.iter().map(|finding| finding.line).collect();
         Report {
-            text,
+            lines,
             env,
             files,
             damaged_lines,
@@ -91,14 +94,21 @@ impl<'a> Report<'a> {
     }
 
     fn mistake(&self, at: usize, key: &str, text: String) {
-        let line = line_of(self.text, at);
+        if self.is_full() {
+            return;
+        }
+        let line = self.lines.line_at(at);
         if !self.damaged_lines.contains(&line) {
             self.mistakes.borrow_mut().push(Finding { line, key: key.to_owned(), text, excerpt: None });
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.mistakes.borrow().len() >= MAX_MISTAKES
+    }
+
     fn warning(&self, at: usize, key: &str, text: String) {
-        let line = line_of(self.text, at);
+        let line = self.lines.line_at(at);
         self.warnings.borrow_mut().push(Finding { line, key: key.to_owned(), text, excerpt: None });
     }
 }
@@ -306,7 +316,7 @@ impl<'a> Section<'a> {
         let Some(table) = self.table else { return };
         for (name, _) in table.iter() {
             let key: &str = name.get_ref();
-            if !self.known.contains(&key) {
+            if !self.known.contains(&key) && !self.report.is_full() {
                 self.report.mistake(name.span().start, &self.path_of(&cut(key)), self.unknown_key(key));
             }
         }

@@ -24,13 +24,15 @@ fn some_env(name: &str) -> Option<String> {
         "SHORT" => Some("short".to_owned()),
         "BLANK" => Some("two words".to_owned()),
         "EMPTY" => Some(String::new()),
+        "TOKEN" => Some(TOKEN.to_owned()),
         _ => None,
     }
 }
 
 fn full_env(name: &str) -> Option<String> {
     match name {
-        "TALLYBOT_READ_TOKEN" | "TALLYBOT_ADMIN_TOKEN" => Some(TOKEN.to_owned()),
+        "TALLYBOT_READ_TOKEN" => Some(TOKEN.to_owned()),
+        "TALLYBOT_ADMIN_TOKEN" => Some(TOKEN.to_uppercase()),
         "OPENAI_API_KEY" | "TELOXIDE_TOKEN" => Some(KEY.to_owned()),
         _ => None,
     }
@@ -179,6 +181,27 @@ fn tokens_of_the_default_variables_are_used_without_any_file() {
     assert_eq!(public.config.http.allowed_hosts, ["stats.example.com"]);
     assert_eq!(public.warnings, []);
     assert_eq!(checked("[http]\nlisten = \"0.0.0.0:80\"").warnings.len(), 1);
+}
+
+#[test]
+fn account_numbers_in_addresses_and_dates_in_models_are_no_keys() {
+    let url = "https://gateway.example.com/v1/0123456789abcdef0123456789abcdef/openai";
+    let text = format!(
+        "[[providers]]\nname = \"a\"\nkind = \"openai\"\nurl = \"{url}\"\nmodel = \"task-sonnet-4-20250514-8k\"\n\
+         api_key_env = \"OPENAI_API_KEY\""
+    );
+    let config = checked(&text).config;
+    assert_eq!(
+        (config.providers[0].url.as_str(), config.providers[0].model.as_str()),
+        (url, "task-sonnet-4-20250514-8k")
+    );
+}
+
+#[test]
+fn the_number_of_messages_is_bounded() {
+    let text: String = (0..20_000).map(|n| format!("unknown_{n} = 1\n")).collect();
+    let mistakes = check(&text, "t.toml", &no_env, &files).expect_err("unknown keys");
+    assert_eq!(mistakes.findings.len(), 1_000);
 }
 
 #[test]
