@@ -1,0 +1,316 @@
+//! THE ONE DOOR: every model call is opened here before it is made and leaves exactly one record.
+//!
+//! [`Metering::open`] reserves at the gate, notes the call in its slot and gives a [`Permit`]; the permit's end,
+//! whatever it is, becomes the record. Records of calls made elsewhere come in by [`Metering::note`]. Knows no wire
+//! format and no person's text.
+
+mod call;
+mod follower;
+mod permit;
+mod refusals;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::ledger::{Acts, Damage, Durability, Health, KnownNames, Ledger, LedgerError, OpenCall, Options};
+use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
+use crate::stats::Picture;
+use crate::usage::prices::{PriceBook, PriceQuery};
+use crate::usage::{Clock, ErrorKind, Failure, Now, RecordId, Status, Timestamp, UsageRecord, UsageSource};
+
+pub use call::{Call, Outcome, Receipt, Refused};
+pub use permit::Permit;
+
+use follower::GateFollower;
+use refusals::Refusals;
+
+/// Output tokens reserved for a call that sets no cap of its own; topped up while it streams.
+pub const DEFAULT_OUTPUT_RESERVE: u64 = 1024;
+
+/// How to open the books of a folder.
+pub struct Setup {
+    /// When a record counts as acknowledged.
+    pub durability: Durability,
+    /// The names that always have a row of their own.
+    pub known: KnownNames,
+    /// The limits.
+    pub rules: Vec<Rule>,
+    /// The names of the configured providers.
+    pub providers: Vec<String>,
+    /// The prices.
+    pub prices: PriceBook,
+    /// Where tallybot listens, for other commands that find the folder in use.
+    pub listen: Option<String>,
+    /// The only clock.
+    pub clock: Arc<dyn Clock>,
+    /// The only source of chance: sixteen random bytes.
+    pub random: fn() -> [u8; 16],
+}
+
+/// What opening the books found.
+#[derive(Debug)]
+pub struct Found {
+    /// Records replayed behind the snapshot.
+    pub replayed: u64,
+    /// Damage that was put into quarantine.
+    pub damage: Vec<Damage>,
+    /// Calls that were open when the last process died; each has its `interrupted` record now.
+    pub interrupted: usize,
+}
+
+/// Whether a record from outside was new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It is in the books now.
+    Accepted,
+    /// Its given id is there already.
+    Duplicate,
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub struct Metering {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ledger: Ledger,
+    gate: Arc<Mutex<Gate>>,
+    refusals: Mutex<Refusals>,
+    prices: PriceBook,
+    clock: Arc<dyn Clock>,
+    random: fn() -> [u8; 16],
+}
+
+impl Metering {
+    /// Opens the books of a folder and settles what a crash left open.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn start(folder: &Path, setup: Setup) -> Result<(Metering, Found), LedgerError> {
+        let now = setup.clock.now();
+        let (gate, follower) = GateFollower::new(setup.rules, setup.providers, Arc::clone(&setup.clock));
+        let options = Options {
+            durability: setup.durability,
+            known: setup.known,
+            follower: Box::new(follower),
+            listen: setup.listen,
+        };
+        let lineage = RecordId::new(now.at, ten(setup.random)).0;
+        let (ledger, opened) = Ledger::open(folder, options, lineage, now.at)?;
+        let inner = Inner {
+            ledger,
+            gate,
+            refusals: Mutex::default(),
+            prices: setup.prices,
+            clock: setup.clock,
+            random: setup.random,
+        };
+        let metering = Metering { inner: Arc::new(inner) };
+        for (slot, call) in &opened.interrupted {
+            metering.inner.ledger.append_or_queue(&metering.interrupted(call), now.at)?;
+            metering.inner.ledger.close_call(*slot);
+        }
+        let found = Found { replayed: opened.replayed, damage: opened.damage, interrupted: opened.interrupted.len() };
+        Ok((metering, found))
+    }
+
+    /// Admits a call, or refuses it. The permit must be brought to its end; dropped, it records itself as cancelled.
+    ///
+    /// Asynchronous from the first line, so that waiting in line and a shared gate fit the same seam.
+    ///
+    /// # Errors
+    /// [`Refused`]: a limit, too many calls at once, or a ledger that cannot be written. The refusal is recorded.
+    pub async fn open(&self, call: Call, now: Now) -> Result<Permit, Refused> {
+        if let Some(trouble) = self.inner.ledger.health().trouble {
+            return Err(Refused::Ledger(trouble));
+        }
+        let id = RecordId::new(now.at, ten(self.inner.random));
+        let reserved = self.gate().reserve(id, &call.subject(&user_text(&call)), call.estimate(), now);
+        if let Err(refusal) = reserved {
+            self.record_refusal(&call, &refusal, now);
+            return Err(Refused::Limit(Box::new(refusal)));
+        }
+        match self.inner.ledger.open_call(&call.open(id, now.at)) {
+            Ok(slot) => Ok(Permit::new(self.clone(), call, id, slot, now)),
+            Err(error) => {
+                self.gate().cancel(id);
+                let busy = matches!(error, LedgerError::TooManyOpenCalls);
+                Err(if busy { Refused::Busy } else { Refused::Ledger(error.to_string()) })
+            }
+        }
+    }
+
+    /// Takes the records of calls made elsewhere, all of them or each with its reason, and waits until they are durable.
+    ///
+    /// # Errors
+    /// The outer error when the ledger cannot be written or was closed; what was accepted before it stays.
+    pub async fn note(&self, records: Vec<UsageRecord<'static>>) -> Result<Vec<Noted>, LedgerError> {
+        let (mut noted, mut last) = (Vec::with_capacity(records.len()), None);
+        for mut record in records {
+            self.price(&mut record, None);
+            match self.inner.ledger.append(&record, self.inner.clock.now().at) {
+                Ok(appended) => {
+                    last = Some(appended);
+                    noted.push(Noted::Accepted);
+                }
+                Err(LedgerError::Duplicate) => noted.push(Noted::Duplicate),
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(last) = last {
+            self.inner.ledger.durable(last).await?;
+        }
+        Ok(noted)
+    }
+
+    /// A new id for a record admitted at a moment.
+    pub fn new_id(&self, at: Timestamp) -> RecordId {
+        RecordId::new(at, ten(self.inner.random))
+    }
+
+    /// An unchanging view of all statistics.
+    pub fn picture(&self) -> Arc<Picture> {
+        self.inner.ledger.picture()
+    }
+
+    /// The owner's acts.
+    pub fn acts(&self) -> Acts {
+        self.inner.ledger.acts()
+    }
+
+    /// Begins counting anew. Returns since when.
+    ///
+    /// # Errors
+    /// When the act cannot be written.
+    pub fn reset(&self) -> Result<Timestamp, LedgerError> {
+        self.inner.ledger.reset(self.inner.clock.now().at)
+    }
+
+    /// Whether the ledger takes records.
+    pub fn health(&self) -> Health {
+        self.inner.ledger.health()
+    }
+
+    /// The windows of all limits now.
+    pub fn windows(&self, now: Now) -> Vec<Window> {
+        self.gate().windows(now)
+    }
+
+    /// What providers say of their own limits.
+    pub fn learned(&self) -> Vec<(String, Learned)> {
+        self.gate().learned().map(|(provider, learned)| (provider.to_owned(), learned.clone())).collect()
+    }
+
+    /// Notes what a provider said of its own limits.
+    pub fn observe(&self, provider: &str, observed: Observed, now: Now) {
+        self.gate().observe(provider, observed, now);
+    }
+
+    /// The once-a-second chores: abandoned reservations come back, refusals of past seconds are written.
+    pub fn tick(&self, now: Now) {
+        self.gate().expire(now);
+        let due = self.inner.refusals.lock().expect("nobody panics while holding it").due(now);
+        self.write_refusals(due, now);
+    }
+
+    /// Writes the snapshot if anything changed.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn snapshot(&self, now: Now) -> Result<(), LedgerError> {
+        self.inner.ledger.snapshot(now.at)
+    }
+
+    /// Records appended since the last snapshot.
+    pub fn since_snapshot(&self) -> u64 {
+        self.inner.ledger.since_snapshot()
+    }
+
+    /// Writes what is pending, syncs and closes the books.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub fn close(&self, now: Now) -> Result<(), LedgerError> {
+        let pending = self.inner.refusals.lock().expect("nobody panics while holding it").drain();
+        self.write_refusals(pending, now);
+        self.inner.ledger.close(now.at)
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.inner.gate.lock().expect("nothing under the gate's lock panics")
+    }
+
+    /// Gives a record its cost, unless its source gave one.
+    fn price(&self, record: &mut UsageRecord<'static>, vendor: Option<&str>) {
+        if record.cost.is_some() {
+            record.price_id.get_or_insert("given".into());
+            return;
+        }
+        let nothing_used = record.tokens.total() == 0 && record.usage_source == UsageSource::None;
+        let priced = self.inner.prices.price(&PriceQuery {
+            vendor,
+            model: &record.model,
+            service_tier: record.service_tier.as_deref(),
+            at: record.timestamp,
+            local: record.local,
+            tokens: &record.tokens,
+        });
+        if let Some(priced) = priced {
+            record.cost = Some(priced.cost);
+            record.price_id = Some(priced.price_id);
+        } else if nothing_used {
+            record.cost = Some(crate::usage::Money::ZERO);
+        }
+    }
+
+    /// The record of a call that a crash left open: what was sent may have been billed.
+    fn interrupted(&self, call: &OpenCall) -> UsageRecord<'static> {
+        let mut record = UsageRecord::new(call.id, call.admitted, call.provider.clone(), call.model.clone());
+        record.api_type = call.api_type.clone();
+        record.status = Status::Interrupted;
+        record.failure = Some(Failure::of(ErrorKind::Crash));
+        record.tokens.prompt = call.prompt_tokens;
+        record.usage_source = UsageSource::Estimated;
+        record.request_type = call.request_type.clone();
+        record.channel = call.channel.clone();
+        (record.user, record.session) = (call.user, call.session);
+        (record.call, record.attempt, record.local) = (call.call, call.attempt, call.local);
+        record.feature = call.feature.clone();
+        record.team = call.team.clone();
+        record.key = call.key.clone();
+        self.price(&mut record, None);
+        record
+    }
+
+    fn record_refusal(&self, call: &Call, refusal: &Refusal, now: Now) {
+        let mut record = call.record(self.new_id(now.at), now.at);
+        record.status = Status::Refused;
+        record.failure = Some(Failure::of(ErrorKind::Limit));
+        record.usage_source = UsageSource::None;
+        record.latency_ms = Some(0);
+        self.price(&mut record, None);
+        let reason = format!("{} {}", refusal.label, refusal.limit);
+        let first = self.inner.refusals.lock().expect("nobody panics while holding it").first(reason, record, now);
+        self.write_refusals(first, now);
+    }
+
+    fn write_refusals(&self, records: impl IntoIterator<Item = UsageRecord<'static>>, now: Now) {
+        for mut record in records {
+            record.id = self.new_id(record.timestamp);
+            if let Err(error) = self.inner.ledger.append_or_queue(&record, now.at) {
+                tracing::error!(error = %error, "a refusal could not be recorded");
+            }
+        }
+    }
+}
+
+fn user_text(call: &Call) -> Option<String> {
+    call.user.map(|user| user.to_string())
+}
+
+fn ten(random: fn() -> [u8; 16]) -> [u8; 10] {
+    let mut ten = [0; 10];
+    ten.copy_from_slice(&random()[..10]);
+    ten
+}

@@ -1,0 +1,145 @@
+//! The permit of one attempt: whatever becomes of it, it ends in one record.
+
+use std::time::Duration;
+
+use crate::ledger::SlotNumber;
+use crate::usage::names::Name;
+use crate::usage::{ErrorKind, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
+
+use super::{Call, Metering, Outcome, Receipt};
+
+/// An answer is held back at most this long for its record to become durable.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// The right to make one attempt. End it with [`Permit::finish`]; dropped, it records itself.
+pub struct Permit {
+    metering: Metering,
+    call: Call,
+    id: RecordId,
+    slot: SlotNumber,
+    admitted: Now,
+    /// Estimated output tokens seen so far, and how many the gate has reserved.
+    output_seen: u64,
+    output_reserved: u64,
+    first_token_ms: Option<u64>,
+    is_open: bool,
+}
+
+impl Permit {
+    pub(super) fn new(metering: Metering, call: Call, id: RecordId, slot: SlotNumber, admitted: Now) -> Permit {
+        let output_reserved = call.estimate().output;
+        Permit {
+            metering,
+            call,
+            id,
+            slot,
+            admitted,
+            output_seen: 0,
+            output_reserved,
+            first_token_ms: None,
+            is_open: true,
+        }
+    }
+
+    /// The id of the record it will become.
+    pub fn id(&self) -> RecordId {
+        self.id
+    }
+
+    /// The call it was given for.
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Notes how much output has been seen so far, by our estimate: for the limits while it streams, and for the
+    /// record should nobody get to finish it.
+    pub fn saw_output(&mut self, estimated_tokens: u64, now: Now) {
+        self.first_token_ms.get_or_insert_with(|| now.tick.millis_since(self.admitted.tick));
+        self.output_seen = estimated_tokens;
+        if estimated_tokens > self.output_reserved {
+            // What is over the reserve was already produced: it is booked whether or not there is room.
+            let more = (estimated_tokens - self.output_reserved).max(256);
+            self.metering.gate().top_up(self.id, more, now);
+            self.output_reserved += more;
+        }
+    }
+
+    /// Records the end of the attempt and waits (at most two seconds) until the record is durable.
+    pub async fn finish(mut self, outcome: Outcome, now: Now) -> Receipt {
+        let record = self.record(outcome, now);
+        let appended = self.append(&record, now);
+        let mut receipt = receipt_of(&record);
+        if let Some(appended) = appended {
+            let durable = self.metering.inner.ledger.durable(appended);
+            receipt.acknowledged = matches!(tokio::time::timeout(MAX_WAIT, durable).await, Ok(Ok(())));
+        }
+        receipt
+    }
+
+    fn record(&self, outcome: Outcome, now: Now) -> UsageRecord<'static> {
+        let mut record = self.call.record(self.id, self.admitted.at);
+        record.status = outcome.status;
+        record.failure = outcome.failure;
+        record.tokens = outcome.tokens.made_consistent();
+        record.usage_source = outcome.usage_source;
+        record.service_tier = outcome.service_tier.as_deref().map(Name::clean);
+        record.first_token_ms = outcome.first_token_ms.or(self.first_token_ms);
+        record.metadata = outcome.metadata;
+        record.latency_ms = Some(now.tick.millis_since(self.admitted.tick));
+        record.local = outcome.local.unwrap_or(record.local);
+        if let Some(served) = outcome.served_model.as_deref().map(Name::clean).filter(|served| *served != record.model)
+        {
+            record.requested_model = Some(std::mem::replace(&mut record.model, served));
+        }
+        self.metering.price(&mut record, self.call.vendor.as_deref());
+        record
+    }
+
+    fn append(&mut self, record: &UsageRecord<'static>, now: Now) -> Option<crate::ledger::Appended> {
+        self.is_open = false;
+        match self.metering.inner.ledger.append_or_queue(record, now.at) {
+            Ok(appended) => {
+                self.metering.inner.ledger.close_call(self.slot);
+                Some(appended)
+            }
+            Err(error) => {
+                // The slot stays: the next start records the call as interrupted.
+                tracing::error!(error = %error, "a call could not be recorded; it will be at the next start");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    /// Nobody finished it: the task was aborted, or something panicked.
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let (status, kind) = match std::thread::panicking() {
+            true => (Status::Error, ErrorKind::Panic),
+            false => (Status::Cancelled, ErrorKind::ClientGone),
+        };
+        let now = self.metering.inner.clock.now();
+        let mut outcome = Outcome::failed(status, Failure::of(kind));
+        outcome.tokens.prompt = self.call.prompt_tokens;
+        outcome.tokens.completion = self.output_seen;
+        outcome.usage_source = UsageSource::Estimated;
+        let record = self.record(outcome, now);
+        self.append(&record, now);
+    }
+}
+
+fn receipt_of(record: &UsageRecord<'_>) -> Receipt {
+    Receipt {
+        id: record.id,
+        status: record.status,
+        tokens: record.tokens,
+        usage_source: record.usage_source,
+        cost: record.cost,
+        local: record.local,
+        latency_ms: record.latency_ms.unwrap_or_default(),
+        acknowledged: false,
+    }
+}

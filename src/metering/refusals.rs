@@ -1,0 +1,86 @@
+//! Refusals: the first of a second is a line, the rest of that second are counted into one more.
+
+use std::collections::HashMap;
+
+use crate::usage::{Now, SubjectId, UsageRecord};
+
+/// Different refusals counted apart within a second; beyond, each new one is written at once.
+const MAX_KINDS: usize = 1024;
+
+/// The refusals of the second that runs.
+#[derive(Default)]
+pub(super) struct Refusals {
+    counted: HashMap<(String, Option<SubjectId>), Counted>,
+}
+
+struct Counted {
+    second: u64,
+    /// What the rest of the second will be written as; its count is how many there are beyond the first.
+    rest: UsageRecord<'static>,
+    beyond_first: u64,
+}
+
+impl Refusals {
+    /// Takes a refusal for a reason. Gives the records to write now: this one, if it is the first of its second, and
+    /// the count of the second before it.
+    pub(super) fn first(
+        &mut self,
+        reason: String,
+        record: UsageRecord<'static>,
+        now: Now,
+    ) -> Vec<UsageRecord<'static>> {
+        let (key, second) = ((reason, record.user), now.tick.second());
+        if let Some(counted) = self.counted.get_mut(&key)
+            && counted.second == second
+        {
+            counted.beyond_first += 1;
+            return Vec::new();
+        }
+        let before = self.counted.remove(&key).and_then(Counted::into_record);
+        if self.counted.len() < MAX_KINDS {
+            self.counted.insert(key, Counted { second, rest: record.clone(), beyond_first: 0 });
+        }
+        before.into_iter().chain([record]).collect()
+    }
+
+    /// The counts of seconds that are over.
+    pub(super) fn due(&mut self, now: Now) -> Vec<UsageRecord<'static>> {
+        let second = now.tick.second();
+        let over = self.counted.extract_if(|_, counted| counted.second < second);
+        over.filter_map(|(_, counted)| counted.into_record()).collect()
+    }
+
+    /// All counts, at the end.
+    pub(super) fn drain(&mut self) -> Vec<UsageRecord<'static>> {
+        self.counted.drain().filter_map(|(_, counted)| counted.into_record()).collect()
+    }
+}
+
+impl Counted {
+    fn into_record(self) -> Option<UsageRecord<'static>> {
+        (self.beyond_first > 0).then_some(UsageRecord { count: self.beyond_first, ..self.rest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::{RecordId, Tick, Timestamp};
+
+    #[test]
+    fn every_refusal_is_counted_once_and_a_second_writes_two_lines_at_most() {
+        let at = Timestamp::new(1_795_305_600_000_000, 0);
+        let record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
+        let now = |millis: u64| Now { at, tick: Tick(millis * 1000) };
+        let mut refusals = Refusals::default();
+        let mut written = Vec::new();
+        for millis in [0, 10, 20, 990, 1000, 1001, 5000] {
+            written.extend(refusals.first("limit".into(), record.clone(), now(millis)));
+        }
+        assert!(refusals.due(now(5999)).is_empty());
+        written.extend(refusals.due(now(6000)));
+        let counts: Vec<u64> = written.iter().map(|record| record.count).collect();
+        assert_eq!(counts, [1, 3, 1, 1, 1]);
+        assert_eq!(counts.iter().sum::<u64>(), 7);
+    }
+}
