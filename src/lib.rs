@@ -7,4 +7,5 @@ pub mod ledger;
 pub mod limits;
 pub mod metering;
 pub mod stats;
+pub mod conversation;
 pub mod usage;

@@ -1,0 +1,319 @@
+//! Runs the effects of a [`Conversation`]: the only part of it that is asynchronous.
+//!
+//! One driver per channel; they share an [`Assistant`], the [`Books`] and the number of generations at once. Each
+//! generation runs in a task of the driver's own, so neither a slow channel nor one that went away loses a record.
+
+mod outbox;
+mod seams;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+pub use outbox::{DeltaSink, Outgoing};
+pub use seams::{Assistant, Books, Renderer, StatsRequest};
+
+use super::cancel::{CancelReason, CancelToken};
+use super::lang::Lang;
+use super::message::{AnswerOutcome, Message};
+use super::people::{ChatKey, PrivateText};
+use super::session::{Job, JobId};
+use super::step::{Conversation, Effect, Event};
+use crate::usage::{Clock, ErrorKind};
+use outbox::Outbox;
+
+/// How long things may take to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Grace {
+    /// At shutdown: how long running answers may finish by themselves.
+    pub finish: Duration,
+    /// After a cancel: how long a generation may take to write its record before it is dropped (which records it too),
+    /// and how long a channel may take to accept what is left to say.
+    pub cancel: Duration,
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Grace { finish: Duration::from_secs(5), cancel: Duration::from_secs(3) }
+    }
+}
+
+/// What drivers run effects with. Cheap to clone.
+#[derive(Debug)]
+pub struct Parts<A, B, R> {
+    /// Calls models.
+    pub assistant: Arc<A>,
+    /// Shows and resets the books.
+    pub books: Arc<B>,
+    /// Turns messages into text.
+    pub renderer: Arc<R>,
+    /// Generations at once, over all channels.
+    pub slots: Arc<Semaphore>,
+    /// Patience.
+    pub grace: Grace,
+}
+
+impl<A, B, R> Clone for Parts<A, B, R> {
+    fn clone(&self) -> Self {
+        Parts {
+            assistant: Arc::clone(&self.assistant),
+            books: Arc::clone(&self.books),
+            renderer: Arc::clone(&self.renderer),
+            slots: Arc::clone(&self.slots),
+            grace: self.grace,
+        }
+    }
+}
+
+/// Runs one channel's conversation.
+pub struct Driver<A, B, R> {
+    conversation: Conversation,
+    parts: Parts<A, B, R>,
+    clock: Arc<dyn Clock>,
+    tasks: JoinSet<Done>,
+    owners: HashMap<Id, Owner>,
+    jobs: HashMap<JobId, Running>,
+    outbox: Outbox,
+    /// No more events are taken in, so no chat is told that it may go on.
+    stopping: bool,
+}
+
+/// What a task leaves behind.
+enum Done {
+    Event(Event),
+    Text(String),
+}
+
+/// Whose task it is, known even when it panicked.
+struct Owner {
+    chat: ChatKey,
+    lang: Lang,
+    job: Option<JobId>,
+}
+
+struct Running {
+    cancel: CancelToken,
+    sink: DeltaSink,
+}
+
+impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
+    /// A driver that speaks to its channel through `outgoing`.
+    pub fn new(
+        conversation: Conversation,
+        parts: Parts<A, B, R>,
+        clock: Arc<dyn Clock>,
+        outgoing: mpsc::Sender<Outgoing>,
+    ) -> Self {
+        Driver {
+            conversation,
+            parts,
+            clock,
+            tasks: JoinSet::new(),
+            owners: HashMap::new(),
+            jobs: HashMap::new(),
+            outbox: Outbox::new(outgoing),
+            stopping: false,
+        }
+    }
+
+    /// Takes in events until the channel drops its sender or `stop` says so, then ends what runs.
+    ///
+    /// When it returns, every task has ended and every call made has its record.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>, stop: CancelToken) {
+        let reason = loop {
+            tokio::select! {
+                reason = stop.cancelled() => break reason,
+                event = events.recv(), if self.outbox.has_room() => match event {
+                    Some(event) => self.take(event),
+                    None => break CancelReason::Gone,
+                },
+                Some(done) = self.tasks.join_next_with_id() => self.finished(done),
+                () = self.outbox.send_one(), if !self.outbox.is_empty() => {}
+            }
+        };
+        drop(events);
+        self.drain(reason).await;
+    }
+
+    /// Ends what runs: at a shutdown it may finish, else it is cancelled at once; what does not end is dropped.
+    async fn drain(mut self, reason: CancelReason) {
+        let grace = self.parts.grace;
+        self.stopping = true;
+        if reason == CancelReason::Shutdown {
+            let _finished_or_not = timeout(grace.finish, self.finish_tasks()).await;
+        }
+        self.jobs.values().for_each(|running| running.cancel.cancel(reason));
+        if timeout(grace.cancel, self.finish_tasks()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "generations did not end in time and were dropped");
+            self.tasks.abort_all();
+            self.finish_tasks().await;
+        }
+        let _delivered_or_not = timeout(grace.cancel, self.outbox.send_all()).await;
+    }
+
+    async fn finish_tasks(&mut self) {
+        loop {
+            tokio::select! {
+                done = self.tasks.join_next_with_id() => match done {
+                    Some(done) => self.finished(done),
+                    None => return,
+                },
+                () = self.outbox.send_one(), if !self.outbox.is_empty() => {}
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        let chat = event.chat().clone();
+        let now = self.clock.now();
+        for effect in self.conversation.step(event, now) {
+            self.perform(effect);
+        }
+        self.settled(chat);
+    }
+
+    fn finished(&mut self, done: Result<(Id, Done), JoinError>) {
+        let (id, done) = match done {
+            Ok((id, done)) => (id, Some(done)),
+            Err(error) => (error.id(), None),
+        };
+        let owner = self.owners.remove(&id).expect("every task is noted when it is spawned");
+        match done {
+            Some(Done::Event(event)) => self.take(event),
+            Some(Done::Text(text)) => self.say_text(owner.chat, text),
+            None => self.broken(owner),
+        }
+    }
+
+    /// A task panicked, or was dropped because it did not end.
+    fn broken(&mut self, owner: Owner) {
+        let kind = match owner.job.and_then(|job| self.jobs.get(&job)?.cancel.reason()) {
+            Some(reason) => reason.kind(),
+            None => ErrorKind::Panic,
+        };
+        match owner.job {
+            Some(job) => {
+                let outcome = Box::new(AnswerOutcome::failed(kind));
+                self.take(Event::Answered { chat: owner.chat, job, outcome });
+            }
+            None => {
+                let message = Message::Error { kind, http_status: None, choice: None };
+                let text = self.parts.renderer.render(owner.lang, &message);
+                self.say_text(owner.chat, text);
+            }
+        }
+    }
+
+    fn say_text(&mut self, chat: ChatKey, text: String) {
+        self.outbox.push(Outgoing::Text { chat: chat.clone(), text: text.into() });
+        self.settled(chat);
+    }
+
+    /// Tells the chat when nothing is under way in it any more.
+    fn settled(&mut self, chat: ChatKey) {
+        if !self.stopping && !self.owners.values().any(|owner| owner.chat == chat) {
+            self.outbox.push(Outgoing::Ready { chat });
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Say { chat, lang, message } => {
+                let text = self.parts.renderer.render(lang, &message);
+                self.outbox.push(Outgoing::Text { chat, text: text.into() });
+            }
+            Effect::Ask { job } => self.ask(job),
+            Effect::Cancel { job } => {
+                if let Some(running) = self.jobs.get(&job) {
+                    running.cancel.cancel(CancelReason::Person);
+                }
+            }
+            Effect::End { chat, lang, job, footer, note } => self.end(chat, lang, job, footer, note),
+            Effect::ShowStats { chat, person, lang, period, view } => {
+                let books = Arc::clone(&self.parts.books);
+                let request = StatsRequest { chat: chat.clone(), person, period, view, lang };
+                self.spawn(chat, lang, None, async move { Done::Text(books.stats_text(request).await) });
+            }
+            Effect::ListModels { chat, wanted } => {
+                let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
+                self.spawn(chat.clone(), lang, None, async move {
+                    Done::Event(Event::Models { chat, wanted, list: books.models().await })
+                });
+            }
+            Effect::ResetStats { chat, person } => {
+                let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
+                self.spawn(chat.clone(), lang, None, async move {
+                    Done::Event(Event::StatsReset { chat, result: books.reset(person).await })
+                });
+            }
+            Effect::Leave => self.outbox.push(Outgoing::Leave),
+        }
+    }
+
+    fn ask(&mut self, job: Job) {
+        let (id, chat, lang) = (job.id, job.chat.clone(), job.lang);
+        let cancel = CancelToken::new();
+        let sink = self.outbox.sink(chat.clone(), id);
+        self.jobs.insert(id, Running { cancel: cancel.clone(), sink: sink.clone() });
+        let parts = self.parts.clone();
+        self.spawn(chat.clone(), lang, Some(id), async move {
+            let outcome = generate(parts, job, sink, cancel).await;
+            Done::Event(Event::Answered { chat, job: id, outcome: Box::new(outcome) })
+        });
+    }
+
+    fn end(&mut self, chat: ChatKey, lang: Lang, job: JobId, footer: Option<Message>, note: Option<Message>) {
+        let rest = self.jobs.remove(&job).map(|running| running.sink.take_rest()).unwrap_or_default();
+        if !rest.is_empty() {
+            self.outbox.push(Outgoing::Delta { chat: chat.clone(), job, text: rest.into() });
+        }
+        let render = |message: Message| PrivateText::from(self.parts.renderer.render(lang, &message));
+        let (footer, note) = (footer.map(render), note.map(render));
+        self.outbox.push(Outgoing::AnswerEnd { chat, job, footer, note });
+    }
+
+    fn spawn(
+        &mut self,
+        chat: ChatKey,
+        lang: Lang,
+        job: Option<JobId>,
+        task: impl Future<Output = Done> + Send + 'static,
+    ) {
+        let handle = self.tasks.spawn(task);
+        self.owners.insert(handle.id(), Owner { chat, lang, job });
+    }
+}
+
+/// Waits for a free place, calls the model, and insists that it ends when it is cancelled.
+async fn generate<A: Assistant, B, R>(
+    parts: Parts<A, B, R>,
+    job: Job,
+    sink: DeltaSink,
+    cancel: CancelToken,
+) -> AnswerOutcome {
+    let _slot = tokio::select! {
+        biased;
+        reason = cancel.cancelled() => return AnswerOutcome::failed(reason.kind()),
+        slot = parts.slots.acquire_owned() => match slot {
+            Ok(slot) => slot,
+            Err(_closed) => return AnswerOutcome::failed(ErrorKind::Shutdown),
+        },
+    };
+    let out_of_patience = async {
+        let reason = cancel.cancelled().await;
+        sleep(parts.grace.cancel).await;
+        reason
+    };
+    tokio::select! {
+        biased;
+        outcome = parts.assistant.ask(job, sink, cancel.clone()) => outcome,
+        reason = out_of_patience => AnswerOutcome::failed(reason.kind()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

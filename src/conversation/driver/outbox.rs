@@ -1,0 +1,136 @@
+//! The way out to a channel, which may be slow or gone. Nothing here ever waits for it but [`Outbox::send_one`].
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::conversation::people::{ChatKey, PrivateText};
+use crate::conversation::session::JobId;
+
+/// What the channel is to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A whole message.
+    Text {
+        /// Where.
+        chat: ChatKey,
+        /// What.
+        text: PrivateText,
+    },
+    /// The next piece of an answer.
+    Delta {
+        /// Where.
+        chat: ChatKey,
+        /// Of which answer.
+        job: JobId,
+        /// What.
+        text: PrivateText,
+    },
+    /// An answer is complete, and its record durable.
+    AnswerEnd {
+        /// Where.
+        chat: ChatKey,
+        /// Which answer.
+        job: JobId,
+        /// What it used.
+        footer: Option<PrivateText>,
+        /// What went wrong.
+        note: Option<PrivateText>,
+    },
+    /// Nothing is under way in this chat: all that was asked is answered. May come more than once.
+    Ready {
+        /// Where.
+        chat: ChatKey,
+    },
+    /// The person leaves: end the channel.
+    Leave,
+}
+
+/// When this much waits for the channel, no more events are taken in.
+const BACKLOG: usize = 64;
+
+/// A channel's queue, with a backlog for when it is full. The backlog grows only by what is already under way.
+pub(super) struct Outbox {
+    outgoing: mpsc::Sender<Outgoing>,
+    backlog: VecDeque<Outgoing>,
+}
+
+impl Outbox {
+    pub(super) fn new(outgoing: mpsc::Sender<Outgoing>) -> Outbox {
+        Outbox { outgoing, backlog: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, outgoing: Outgoing) {
+        if !self.outgoing.is_closed() {
+            self.backlog.push_back(outgoing);
+        }
+        while let Some(permit) = (!self.backlog.is_empty()).then(|| self.outgoing.try_reserve().ok()).flatten() {
+            permit.send(self.backlog.pop_front().expect("seen not to be empty"));
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.backlog.len() < BACKLOG
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.backlog.is_empty()
+    }
+
+    /// Waits until the channel takes one more. Nothing is lost if this is dropped while it waits.
+    pub(super) async fn send_one(&mut self) {
+        match self.outgoing.reserve().await {
+            Ok(permit) => {
+                if let Some(next) = self.backlog.pop_front() {
+                    permit.send(next);
+                }
+            }
+            Err(_gone) => self.backlog.clear(),
+        }
+    }
+
+    pub(super) async fn send_all(&mut self) {
+        while !self.is_empty() {
+            self.send_one().await;
+        }
+    }
+
+    pub(super) fn sink(&self, chat: ChatKey, job: JobId) -> DeltaSink {
+        DeltaSink { chat, job, outgoing: self.outgoing.clone(), waiting: Arc::default() }
+    }
+}
+
+/// Takes the pieces of an answer as they come, and never makes the one who brings them wait: what the channel has no
+/// room for is handed over together with the next piece.
+#[derive(Clone)]
+pub struct DeltaSink {
+    chat: ChatKey,
+    job: JobId,
+    outgoing: mpsc::Sender<Outgoing>,
+    waiting: Arc<Mutex<String>>,
+}
+
+impl DeltaSink {
+    /// The most that waits for a channel. An answer is far shorter; what goes beyond is not shown as it streams.
+    pub const MAX_WAITING_BYTES: usize = 1 << 20;
+
+    /// Hands over a piece.
+    pub fn push(&self, piece: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() + piece.len() <= Self::MAX_WAITING_BYTES && !self.outgoing.is_closed() {
+            waiting.push_str(piece);
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        if let Ok(permit) = self.outgoing.try_reserve() {
+            let text = std::mem::take(&mut *waiting).into();
+            permit.send(Outgoing::Delta { chat: self.chat.clone(), job: self.job, text });
+        }
+    }
+
+    pub(super) fn take_rest(&self) -> String {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

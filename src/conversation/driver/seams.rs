@@ -1,0 +1,58 @@
+//! What the conversation needs from the rest of the program, as traits. Implemented where everything is put together.
+
+use std::future::Future;
+
+use super::outbox::DeltaSink;
+use crate::conversation::cancel::CancelToken;
+use crate::conversation::commands::{Period, View};
+use crate::conversation::lang::Lang;
+use crate::conversation::message::{AnswerOutcome, Message};
+use crate::conversation::model_choice::ModelList;
+use crate::conversation::people::{ChatKey, Person};
+use crate::conversation::session::Job;
+use crate::usage::{ErrorKind, Timestamp};
+
+/// Calls models, and records each call.
+pub trait Assistant: Send + Sync + 'static {
+    /// Answers `job`, handing each piece to `sink` as it comes.
+    ///
+    /// Returns only when the call's record is durable. Ends soon after `cancel` says so, with what came until then. May
+    /// be dropped at any await, and then still records.
+    fn ask(&self, job: Job, sink: DeltaSink, cancel: CancelToken) -> impl Future<Output = AnswerOutcome> + Send;
+}
+
+/// A person's wish to see the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsRequest {
+    /// Where they are to be shown.
+    pub chat: ChatKey,
+    /// To whom: not everybody sees everything.
+    pub person: Person,
+    /// Of which time.
+    pub period: Period,
+    /// Which part.
+    pub view: View,
+    /// In which language.
+    pub lang: Lang,
+}
+
+/// Shows and resets the books, and knows the models.
+pub trait Books: Send + Sync + 'static {
+    /// The books as text.
+    fn stats_text(&self, request: StatsRequest) -> impl Future<Output = String> + Send;
+
+    /// Starts counting from zero; gives the moment.
+    ///
+    /// # Errors
+    /// The class of what went wrong; the details are logged.
+    fn reset(&self, person: Person) -> impl Future<Output = Result<Timestamp, ErrorKind>> + Send;
+
+    /// The models of all providers. Waits for none of them for long.
+    fn models(&self) -> impl Future<Output = ModelList> + Send;
+}
+
+/// Turns messages into text.
+pub trait Renderer: Send + Sync + 'static {
+    /// The message in a language. Its template was tried at start, so this cannot fail.
+    fn render(&self, lang: Lang, message: &Message) -> String;
+}

@@ -1,0 +1,328 @@
+//! What the bot says, as data: one variant per template, its fields the template's context.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+
+use super::lang::Lang;
+use super::model_choice::ModelChoice;
+use super::people::PrivateText;
+use crate::usage::{ErrorKind, Money, Timestamp};
+
+/// Something to say. Serialises to the context of the template that [`template`](Message::template) names; a message
+/// without fields serialises to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Message {
+    /// A greeting.
+    Welcome {
+        /// The bot's name.
+        bot: String,
+        /// The person is an admin.
+        admin: bool,
+    },
+    /// The commands this person may use here.
+    Help {
+        /// The bot's name.
+        bot: String,
+        /// One row each.
+        commands: Vec<HelpLine>,
+    },
+    /// There is no such command.
+    UnknownCommand {
+        /// What was typed.
+        word: PrivateText,
+        /// What may have been meant.
+        suggestion: Option<String>,
+    },
+    /// The line under an answer.
+    UsageFooter(ReceiptView),
+    /// A limit said no.
+    RefusedLimit(LimitView),
+    /// An answer failed.
+    Error {
+        /// The class, which also chooses the template.
+        #[serde(serialize_with = "kind_name")]
+        kind: ErrorKind,
+        /// The status the provider answered with.
+        http_status: Option<u16>,
+        /// Who was asked; missing when it was none of the providers.
+        #[serde(flatten)]
+        choice: Option<ModelChoice>,
+    },
+    /// The answer was stopped.
+    Cancelled,
+    /// There is no answer to stop.
+    NothingToCancel,
+    /// An answer is being written.
+    Busy,
+    /// The question does not fit.
+    TooLong {
+        /// Its estimated tokens.
+        tokens: u64,
+        /// What fits.
+        max_tokens: u64,
+    },
+    /// There is no question to ask again.
+    RetryNothing,
+    /// The conversation starts afresh.
+    NewConversation,
+    /// Asks for the code word before a reset.
+    ResetConfirm {
+        /// What to type.
+        command: String,
+        /// The code word in it.
+        code: &'static str,
+        /// How long it is valid.
+        valid_secs: u64,
+    },
+    /// The counts start from zero.
+    ResetDone {
+        /// Since when.
+        counting_since: Timestamp,
+    },
+    /// Only admins may reset.
+    ResetDenied {
+        /// The person's id, which the owner can make an admin.
+        id: String,
+    },
+    /// The models there are.
+    ModelList {
+        /// The one in use.
+        current: ModelChoice,
+        /// One row each.
+        models: Vec<ModelLine>,
+        /// How many more there are.
+        more: usize,
+        /// Providers that did not say what they have.
+        silent: Vec<String>,
+    },
+    /// Another model from the next question on.
+    ModelSwitched(ModelChoice),
+    /// There is no such model, or more than one.
+    ModelUnknown {
+        /// What was typed.
+        wanted: PrivateText,
+        /// What may have been meant.
+        suggestion: Option<String>,
+    },
+    /// Another language from now on.
+    LangSwitched {
+        /// Its code.
+        lang: Lang,
+    },
+    /// The languages there are.
+    LangUnknown {
+        /// What was typed; missing when the list was asked for.
+        wanted: Option<PrivateText>,
+        /// The one in use.
+        lang: Lang,
+        /// All of them.
+        languages: [Lang; 4],
+    },
+    /// The line under each answer is on.
+    UsageOn,
+    /// The line under each answer is off.
+    UsageOff,
+    /// What the last answer cost.
+    Cost {
+        /// Missing when there was none yet.
+        last: Option<ReceiptView>,
+    },
+    /// Who and where one is.
+    Id {
+        /// The person's id.
+        id: String,
+        /// The chat's id.
+        chat: String,
+        /// The channel.
+        channel: &'static str,
+        /// The person is an admin.
+        admin: bool,
+    },
+    /// How to leave.
+    InterruptedHint,
+    /// A farewell.
+    Goodbye,
+}
+
+impl Message {
+    /// The key of the template this is rendered by.
+    pub fn template(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Message::Welcome { .. } => "welcome",
+            Message::Help { .. } => "help",
+            Message::UnknownCommand { .. } => "unknown_command",
+            Message::UsageFooter(_) => "usage_footer",
+            Message::RefusedLimit(_) => "refused_limit",
+            Message::Error { kind, .. } => return Cow::Owned(format!("error/{kind}")),
+            Message::Cancelled => "cancelled",
+            Message::NothingToCancel => "nothing_to_cancel",
+            Message::Busy => "busy",
+            Message::TooLong { .. } => "too_long",
+            Message::RetryNothing => "retry_nothing",
+            Message::NewConversation => "new_conversation",
+            Message::ResetConfirm { .. } => "reset_confirm",
+            Message::ResetDone { .. } => "reset_done",
+            Message::ResetDenied { .. } => "reset_denied",
+            Message::ModelList { .. } => "model_list",
+            Message::ModelSwitched(_) => "model_switched",
+            Message::ModelUnknown { .. } => "model_unknown",
+            Message::LangSwitched { .. } => "lang_switched",
+            Message::LangUnknown { .. } => "lang_unknown",
+            Message::UsageOn => "usage_on",
+            Message::UsageOff => "usage_off",
+            Message::Cost { .. } => "cost",
+            Message::Id { .. } => "id",
+            Message::InterruptedHint => "interrupted_hint",
+            Message::Goodbye => "goodbye",
+        })
+    }
+}
+
+/// One command in the help text. What it does is the template's to say, by `name`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HelpLine {
+    /// The word after the slash.
+    pub name: &'static str,
+    /// What may follow.
+    pub args: &'static str,
+    /// For admins only.
+    pub admin: bool,
+}
+
+/// One model in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelLine {
+    /// What to type to choose it.
+    pub number: usize,
+    /// Where and which.
+    #[serde(flatten)]
+    pub choice: ModelChoice,
+    /// Runs on the owner's own machine.
+    pub local: bool,
+    /// The one in use.
+    pub current: bool,
+}
+
+/// What one call used, as its record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReceiptView {
+    /// Who answered.
+    #[serde(flatten)]
+    pub choice: ModelChoice,
+    /// Ran on the owner's own machine.
+    pub local: bool,
+    /// All input; `None` when not known.
+    pub prompt_tokens: Option<u64>,
+    /// All output; `None` when not known.
+    pub completion_tokens: Option<u64>,
+    /// Input and output together; `None` when not known.
+    pub total_tokens: Option<u64>,
+    /// Some of these counts are estimates.
+    pub estimated: bool,
+    /// The exact cost; `None` when the price is not known.
+    pub cost_usd: Option<Money>,
+    /// From the question to the end of the answer.
+    pub latency_ms: u64,
+}
+
+/// A limit that said no.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitView {
+    /// Which, for example `requests_per_minute`.
+    pub limit: String,
+    /// What it holds for, for example a provider's name; `None` for everything.
+    pub scope: Option<String>,
+    /// How much of it is used.
+    pub used: u64,
+    /// How much there is.
+    pub max: u64,
+    /// When the next call is safe; `None` when it never is.
+    pub retry_at: Option<Timestamp>,
+    /// How long until then.
+    pub wait_secs: Option<u64>,
+}
+
+/// How a call ended: what came, what it used, and what went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerOutcome {
+    /// All that was answered, also if it was not finished.
+    pub text: PrivateText,
+    /// What it used; `None` when nothing was sent.
+    pub receipt: Option<ReceiptView>,
+    /// Whether it finished.
+    pub result: Result<(), Problem>,
+}
+
+/// Why an answer did not finish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The person stopped it.
+    Cancelled,
+    /// A limit said no.
+    Refused(LimitView),
+    /// It failed.
+    Failed {
+        /// The class.
+        kind: ErrorKind,
+        /// The status the provider answered with.
+        http_status: Option<u16>,
+    },
+}
+
+impl AnswerOutcome {
+    /// An outcome without an answer.
+    pub fn problem(problem: Problem) -> AnswerOutcome {
+        AnswerOutcome { text: PrivateText::default(), receipt: None, result: Err(problem) }
+    }
+
+    /// An outcome without an answer, for a class of failure.
+    pub fn failed(kind: ErrorKind) -> AnswerOutcome {
+        AnswerOutcome::problem(match kind {
+            ErrorKind::CancelledByUser => Problem::Cancelled,
+            kind => Problem::Failed { kind, http_status: None },
+        })
+    }
+}
+
+fn kind_name<S: Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_its_templates_context() {
+        let choice = ModelChoice { provider: "cloud".into(), model: "gpt-4o".into() };
+        let error =
+            Message::Error { kind: ErrorKind::RateLimited, http_status: Some(429), choice: Some(choice.clone()) };
+        assert_eq!(error.template(), "error/rate_limited");
+        let context = serde_json::to_value(&error).expect("plain data");
+        let expected = serde_json::json!(
+            {"kind": "rate_limited", "http_status": 429, "provider": "cloud", "model": "gpt-4o"});
+        assert_eq!(context, expected);
+        let receipt = ReceiptView {
+            choice,
+            local: false,
+            prompt_tokens: Some(12),
+            completion_tokens: None,
+            total_tokens: None,
+            estimated: false,
+            cost_usd: Some(Money::from_pico_usd(2_500_000_000)),
+            latency_ms: 1200,
+        };
+        let context = serde_json::to_value(Message::UsageFooter(receipt)).expect("plain data");
+        assert_eq!((&context["cost_usd"], &context["completion_tokens"]), (&"0.0025".into(), &serde_json::Value::Null));
+        assert_eq!(serde_json::to_value(Message::Busy).expect("plain data"), serde_json::Value::Null);
+    }
+
+    #[test]
+    fn what_was_typed_is_in_the_context_but_not_in_debug() {
+        let message = Message::UnknownCommand { word: "/my-secret".into(), suggestion: None };
+        assert!(!format!("{message:?}").contains("secret"));
+        assert_eq!(serde_json::to_value(&message).expect("plain data")["word"], "/my-secret");
+    }
+}

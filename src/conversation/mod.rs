@@ -1,0 +1,30 @@
+//! What is said to the bot and what it answers: commands, sessions and `step(event) -> effects`.
+//!
+//! Pure but for the [`driver`], which runs effects. Knows no channel, no model and no template: it speaks in data, so
+//! that the terminal, Telegram and WhatsApp hold the same conversation.
+
+mod cancel;
+mod commands;
+pub mod driver;
+mod history;
+mod lang;
+mod message;
+mod model_choice;
+mod people;
+mod reply;
+mod session;
+mod step;
+mod words;
+
+pub use cancel::{CancelReason, CancelToken};
+pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Period, Place, Switch, View, Who, parse};
+pub use history::{Bounds, History, Role, Turn};
+pub use lang::Lang;
+pub use message::{AnswerOutcome, HelpLine, LimitView, Message, ModelLine, Problem, ReceiptView};
+pub use model_choice::{ModelChoice, ModelList, ModelOffer};
+pub use people::{ChatKey, Person, PrivateText};
+pub use session::{Job, JobId};
+pub use step::{Conversation, Effect, Event, Settings};
+
+#[cfg(test)]
+mod dialogues;

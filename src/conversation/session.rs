@@ -1,0 +1,136 @@
+//! What the bot remembers of one chat, in memory only, and the bounded set of these.
+
+use std::collections::HashMap;
+
+use super::history::{History, Turn};
+use super::lang::Lang;
+use super::message::ReceiptView;
+use super::model_choice::{ModelChoice, ModelOffer};
+use super::people::{ChatKey, Person, PrivateText};
+use crate::usage::{Now, Tick};
+
+/// Tells one generation from another, within one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// One call to be made to a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Where it was asked.
+    pub chat: ChatKey,
+    /// Who asked.
+    pub person: Person,
+    /// The identity of the session, from which its subject id is made. Changes with each new conversation.
+    pub session: String,
+    /// Who is to answer.
+    pub choice: ModelChoice,
+    /// The turns, the question last.
+    pub turns: Vec<Turn>,
+    /// The language of the chat.
+    pub lang: Lang,
+}
+
+/// The state of one chat.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) identity: String,
+    pub(super) history: History,
+    pub(super) choice: ModelChoice,
+    /// The list a person was last shown: a number means a row of it.
+    pub(super) shown: Vec<ModelOffer>,
+    pub(super) footer: bool,
+    pub(super) lang: Lang,
+    pub(super) running: Option<Running>,
+    pub(super) last_question: Option<PrivateText>,
+    pub(super) last_receipt: Option<ReceiptView>,
+    pub(super) pending_reset: Option<PendingReset>,
+    /// An interrupt came and no message since: the next one leaves.
+    pub(super) leaving: bool,
+    pub(super) last_seen: Tick,
+}
+
+/// The generation under way.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    pub(super) job: JobId,
+    pub(super) question: PrivateText,
+    pub(super) cancelled: bool,
+    /// A new conversation began meanwhile: the answer is not to be remembered.
+    pub(super) forget: bool,
+}
+
+/// A reset that waits for its code word.
+#[derive(Clone, Debug)]
+pub(super) struct PendingReset {
+    pub(super) person: String,
+    pub(super) asked: Tick,
+}
+
+impl Session {
+    pub(super) fn new(chat: &ChatKey, choice: ModelChoice, footer: bool, lang: Lang, now: Now) -> Session {
+        Session {
+            identity: session_identity(chat, now),
+            history: History::default(),
+            choice,
+            shown: Vec::new(),
+            footer,
+            lang,
+            running: None,
+            last_question: None,
+            last_receipt: None,
+            pending_reset: None,
+            leaving: false,
+            last_seen: now.tick,
+        }
+    }
+
+    /// Forgets what was said; keeps what was chosen.
+    pub(super) fn start_afresh(&mut self, chat: &ChatKey, now: Now) {
+        self.identity = session_identity(chat, now);
+        self.history.clear();
+        self.last_question = None;
+        self.last_receipt = None;
+        if let Some(running) = &mut self.running {
+            running.forget = true;
+        }
+    }
+}
+
+/// Unique over restarts: a conversation that is not remembered is not the same one.
+fn session_identity(chat: &ChatKey, now: Now) -> String {
+    format!("{}:{}", chat.id, now.at.unix_micros())
+}
+
+/// The sessions of all chats, at most so many.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    by_chat: HashMap<ChatKey, Session>,
+    max: usize,
+}
+
+impl Sessions {
+    pub(super) fn new(max: usize) -> Sessions {
+        Sessions { by_chat: HashMap::new(), max: max.max(1) }
+    }
+
+    pub(super) fn get_mut(&mut self, chat: &ChatKey) -> Option<&mut Session> {
+        self.by_chat.get_mut(chat)
+    }
+
+    /// The chat's session, made if need be in place of the one longest idle; `None` when all others are being answered.
+    pub(super) fn open(&mut self, chat: &ChatKey, make: impl FnOnce() -> Session) -> Option<&mut Session> {
+        if !self.by_chat.contains_key(chat) && self.by_chat.len() >= self.max {
+            let idle = self.by_chat.iter().filter(|(_, session)| session.running.is_none());
+            let longest = idle.min_by_key(|(_, session)| session.last_seen).map(|(key, _)| key.clone())?;
+            self.by_chat.remove(&longest);
+        }
+        Some(self.by_chat.entry(chat.clone()).or_insert_with(make))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_chat.len()
+    }
+}

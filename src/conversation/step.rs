@@ -1,0 +1,310 @@
+//! The conversation as a pure function: `step(event) -> effects`. Reads no clock, does no I/O, calls no model.
+
+use super::commands::{BotNames, Input, Period, Place, View, parse};
+use super::history::Bounds;
+use super::lang::Lang;
+use super::message::{AnswerOutcome, Message, ModelLine, Problem};
+use super::model_choice::{ModelChoice, ModelList};
+use super::people::{ChatKey, Person, PrivateText};
+use super::reply::Reply;
+use super::session::{Job, JobId, Session, Sessions};
+use crate::usage::{ErrorKind, Now, Timestamp};
+
+/// Models listed in one message at most.
+const MAX_MODEL_LINES: usize = 50;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A person opened the chat: greet them.
+    Opened {
+        /// Where.
+        chat: ChatKey,
+        /// Who.
+        person: Person,
+    },
+    /// A person wrote.
+    Message {
+        /// Where.
+        chat: ChatKey,
+        /// Who.
+        person: Person,
+        /// What.
+        text: PrivateText,
+    },
+    /// A person pressed Ctrl-C.
+    Interrupt {
+        /// Where.
+        chat: ChatKey,
+        /// Who.
+        person: Person,
+    },
+    /// A person left (Ctrl-D).
+    Closed {
+        /// Where.
+        chat: ChatKey,
+        /// Who.
+        person: Person,
+    },
+    /// A generation ended; its record is written.
+    Answered {
+        /// Where.
+        chat: ChatKey,
+        /// Which.
+        job: JobId,
+        /// How.
+        outcome: Box<AnswerOutcome>,
+    },
+    /// The models asked for with [`Effect::ListModels`].
+    Models {
+        /// Where.
+        chat: ChatKey,
+        /// What the person wanted; `None` when only the list.
+        wanted: Option<PrivateText>,
+        /// What there is.
+        list: ModelList,
+    },
+    /// The books were reset, or could not be.
+    StatsReset {
+        /// Where.
+        chat: ChatKey,
+        /// Counting since, or why not.
+        result: Result<Timestamp, ErrorKind>,
+    },
+}
+
+impl Event {
+    /// The chat it happened in.
+    pub fn chat(&self) -> &ChatKey {
+        match self {
+            Event::Opened { chat, .. }
+            | Event::Message { chat, .. }
+            | Event::Interrupt { chat, .. }
+            | Event::Closed { chat, .. }
+            | Event::Answered { chat, .. }
+            | Event::Models { chat, .. }
+            | Event::StatsReset { chat, .. } => chat,
+        }
+    }
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Say something.
+    Say {
+        /// Where.
+        chat: ChatKey,
+        /// In which language.
+        lang: Lang,
+        /// What.
+        message: Message,
+    },
+    /// Call a model, and tell the outcome with [`Event::Answered`].
+    Ask {
+        /// The call.
+        job: Job,
+    },
+    /// End the answer the chat is being shown.
+    End {
+        /// Where.
+        chat: ChatKey,
+        /// In which language.
+        lang: Lang,
+        /// Which answer.
+        job: JobId,
+        /// What it used.
+        footer: Option<Message>,
+        /// What went wrong.
+        note: Option<Message>,
+    },
+    /// Stop a generation; its [`Event::Answered`] still comes.
+    Cancel {
+        /// Which.
+        job: JobId,
+    },
+    /// Show the books.
+    ShowStats {
+        /// Where.
+        chat: ChatKey,
+        /// To whom.
+        person: Person,
+        /// In which language.
+        lang: Lang,
+        /// Of which time.
+        period: Period,
+        /// Which part.
+        view: View,
+    },
+    /// Find the models, and tell them with [`Event::Models`].
+    ListModels {
+        /// Where.
+        chat: ChatKey,
+        /// To be handed back.
+        wanted: Option<PrivateText>,
+    },
+    /// Start counting from zero, and tell with [`Event::StatsReset`].
+    ResetStats {
+        /// Where.
+        chat: ChatKey,
+        /// The admin who confirmed it.
+        person: Person,
+    },
+    /// End the conversation: the person leaves.
+    Leave,
+}
+
+/// What every session starts from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The bot's names.
+    pub names: BotNames,
+    /// What the model is told before everything.
+    pub system: Option<PrivateText>,
+    /// The model to begin with.
+    pub choice: ModelChoice,
+    /// The line under each answer is on.
+    pub footer: bool,
+    /// The language to begin with.
+    pub lang: Lang,
+    /// Where the conversation is held.
+    pub place: Place,
+    /// How much is remembered and sent.
+    pub bounds: Bounds,
+}
+
+/// All chats of one channel.
+#[derive(Debug)]
+pub struct Conversation {
+    settings: Settings,
+    sessions: Sessions,
+    last_job: u64,
+}
+
+impl Conversation {
+    /// A conversation nobody has said anything in.
+    pub fn new(settings: Settings) -> Conversation {
+        let sessions = Sessions::new(settings.bounds.sessions);
+        Conversation { settings, sessions, last_job: 0 }
+    }
+
+    /// Takes in what happened and says what to do. The only way anything changes here.
+    pub fn step(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        match event {
+            Event::Opened { chat, person } => self.reply(&chat, &person, now, |reply| reply.welcome()),
+            Event::Message { chat, person, text } => {
+                let input = parse(&text, &self.settings.names, self.settings.place);
+                if input == Input::Nothing {
+                    return Vec::new();
+                }
+                self.reply(&chat, &person, now, |reply| reply.input(input))
+            }
+            Event::Interrupt { chat, person } => self.reply(&chat, &person, now, |reply| reply.interrupt()),
+            Event::Closed { chat, person } => self.reply(&chat, &person, now, |reply| reply.leave()),
+            Event::Answered { chat, job, outcome } => vec![self.answered(chat, job, *outcome)],
+            Event::Models { chat, wanted, list } => vec![self.models(chat, wanted, list)],
+            Event::StatsReset { chat, result } => {
+                let message = match result {
+                    Ok(counting_since) => Message::ResetDone { counting_since },
+                    Err(kind) => Message::Error { kind, http_status: None, choice: None },
+                };
+                vec![self.say(chat, message)]
+            }
+        }
+    }
+
+    fn reply(
+        &mut self,
+        chat: &ChatKey,
+        person: &Person,
+        now: Now,
+        answer: impl FnOnce(Reply<'_>) -> Vec<Effect>,
+    ) -> Vec<Effect> {
+        let Conversation { settings, sessions, last_job } = self;
+        let make = || Session::new(chat, settings.choice.clone(), settings.footer, settings.lang, now);
+        match sessions.open(chat, make) {
+            Some(session) => {
+                session.last_seen = now.tick;
+                answer(Reply { settings, session, last_job, chat, person, now })
+            }
+            None => vec![Effect::Say { chat: chat.clone(), lang: settings.lang, message: Message::Busy }],
+        }
+    }
+
+    /// Ends an answer. What came of an unfinished one is remembered, because the person has seen it and may refer to
+    /// it; an answer of which nothing came leaves no trace but the question for `/retry`.
+    fn answered(&mut self, chat: ChatKey, job: JobId, outcome: AnswerOutcome) -> Effect {
+        let AnswerOutcome { text, receipt, result } = outcome;
+        let session = self.sessions.get_mut(&chat);
+        let lang = session.as_ref().map_or(self.settings.lang, |session| session.lang);
+        let Some(session) = session else {
+            return Effect::End { chat, lang, job, footer: None, note: None };
+        };
+        let choice = receipt.as_ref().map(|receipt| receipt.choice.clone());
+        let footer = receipt.clone().filter(|_| session.footer).map(Message::UsageFooter);
+        if let Some(running) = session.running.take_if(|running| running.job == job)
+            && !running.forget
+        {
+            if !text.trim().is_empty() {
+                session.history.push(running.question, text, &self.settings.bounds);
+            }
+            session.last_receipt = receipt.or(session.last_receipt.take());
+        }
+        let note = result.err().map(|problem| match problem {
+            Problem::Cancelled | Problem::Failed { kind: ErrorKind::CancelledByUser, .. } => Message::Cancelled,
+            Problem::Refused(limit) => Message::RefusedLimit(limit),
+            Problem::Failed { kind, http_status } => {
+                Message::Error { kind, http_status, choice: choice.or_else(|| Some(session.choice.clone())) }
+            }
+        });
+        Effect::End { chat, lang, job, footer, note }
+    }
+
+    fn models(&mut self, chat: ChatKey, wanted: Option<PrivateText>, mut list: ModelList) -> Effect {
+        let Some(session) = self.sessions.get_mut(&chat) else {
+            return self.say(chat, Message::Busy);
+        };
+        let message = match wanted {
+            Some(wanted) => match list.find(&wanted, &session.shown, &session.choice) {
+                Ok(choice) => {
+                    session.choice = choice.clone();
+                    Message::ModelSwitched(choice)
+                }
+                Err(suggestion) => Message::ModelUnknown { wanted, suggestion },
+            },
+            None => {
+                let more = list.offers.len().saturating_sub(MAX_MODEL_LINES);
+                list.offers.truncate(MAX_MODEL_LINES);
+                session.shown = list.offers;
+                let rows = session.shown.iter().enumerate().map(|(n, offer)| ModelLine {
+                    number: n + 1,
+                    choice: offer.choice.clone(),
+                    local: offer.local,
+                    current: offer.choice == session.choice,
+                });
+                Message::ModelList {
+                    current: session.choice.clone(),
+                    models: rows.collect(),
+                    more,
+                    silent: list.silent,
+                }
+            }
+        };
+        self.say(chat, message)
+    }
+
+    fn say(&mut self, chat: ChatKey, message: Message) -> Effect {
+        let lang = self.lang_of(&chat);
+        Effect::Say { chat, lang, message }
+    }
+
+    /// The language a chat is answered in.
+    pub fn lang_of(&mut self, chat: &ChatKey) -> Lang {
+        self.sessions.get_mut(chat).map_or(self.settings.lang, |session| session.lang)
+    }
+
+    #[cfg(test)]
+    pub(super) fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+}
