@@ -7,5 +7,6 @@ pub mod ledger;
 pub mod limits;
 pub mod metering;
 pub mod stats;
+pub mod channels;
 pub mod conversation;
 pub mod usage;

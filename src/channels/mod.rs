@@ -1,0 +1,3 @@
+//! Where people write: each channel decodes what comes in into events of the conversation and shows what goes out.
+
+pub mod terminal;

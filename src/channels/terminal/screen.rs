@@ -1,0 +1,82 @@
+//! Writes what goes out to a terminal or a pipe: answers as they stream, then their footer, all of it filtered.
+
+use std::io::{self, Write};
+
+use super::filter::ControlFilter;
+use crate::conversation::driver::Outgoing;
+
+/// How the footer is set off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// No escape sequences at all.
+    Plain,
+    /// The footer is dim.
+    Dim,
+}
+
+/// A place to write, and where on the line it stands.
+#[derive(Debug)]
+pub(super) struct Screen<W> {
+    out: W,
+    look: Look,
+    filter: ControlFilter,
+    mid_line: bool,
+}
+
+impl<W: Write> Screen<W> {
+    pub(super) fn new(out: W, look: Look) -> Screen<W> {
+        Screen { out, look, filter: ControlFilter::default(), mid_line: false }
+    }
+
+    /// Writes one thing; the rest of the channel's work is the caller's.
+    pub(super) fn show(&mut self, outgoing: &Outgoing) -> io::Result<()> {
+        match outgoing {
+            Outgoing::Delta { text, .. } => self.write(text),
+            Outgoing::Text { text, .. } => self.whole(text, Look::Plain),
+            Outgoing::AnswerEnd { footer, note, .. } => {
+                self.filter.reset();
+                self.end_line()?;
+                if let Some(note) = note {
+                    self.whole(note, Look::Plain)?;
+                }
+                if let Some(footer) = footer {
+                    self.whole(footer, self.look)?;
+                }
+                Ok(())
+            }
+            Outgoing::Ready { .. } | Outgoing::Leave => Ok(()),
+        }
+    }
+
+    /// Ends the line a person was typing in when the program was told to stop.
+    pub(super) fn leave_prompt(&mut self) -> io::Result<()> {
+        writeln!(self.out)?;
+        self.flush()
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// A text on lines of its own, also between the pieces of an answer.
+    fn whole(&mut self, text: &str, look: Look) -> io::Result<()> {
+        self.end_line()?;
+        let shown = ControlFilter::default().push(text.trim_end());
+        match look {
+            Look::Plain => writeln!(self.out, "{shown}"),
+            Look::Dim => writeln!(self.out, "\u{1b}[2m{shown}\u{1b}[0m"),
+        }
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        let shown = self.filter.push(text);
+        if let Some(last) = shown.chars().last() {
+            self.mid_line = last != '\n';
+        }
+        self.out.write_all(shown.as_bytes())
+    }
+
+    fn end_line(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.mid_line) { writeln!(self.out) } else { Ok(()) }
+    }
+}
