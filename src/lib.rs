@@ -9,4 +9,5 @@ pub mod metering;
 pub mod stats;
 pub mod channels;
 pub mod conversation;
+pub mod http;
 pub mod usage;

@@ -1,0 +1,143 @@
+//! What the routes need of the rest of the program, as a trait and plain data. No HTTP in here but for names.
+
+use std::error::Error;
+use std::future::Future;
+
+use serde::Serialize;
+
+use super::query::StatsQuery;
+use super::usage_items::UsageItem;
+
+/// The program behind the routes.
+///
+/// A future may be dropped at any point when the client hangs up: what must end runs in a task of its own.
+pub trait Api: Send + Sync + 'static {
+    /// The numbers of a period, as JSON or as the screen people read.
+    fn stats(&self, query: StatsQuery) -> impl Future<Output = Result<StatsBody, ApiError>> + Send;
+
+    /// Starts counting anew: what is shown begins now, nothing is deleted.
+    fn reset(&self, query: ResetQuery) -> impl Future<Output = Result<ResetBody, ApiError>> + Send;
+
+    /// Takes usage that others measured. One verdict per item, in order.
+    ///
+    /// `Err` means that nothing was taken, so that the whole body may be sent again.
+    fn note(
+        &self,
+        items: Vec<UsageItem>,
+    ) -> impl Future<Output = Result<Vec<Result<Noted, ItemError>>, ApiError>> + Send;
+
+    /// Whether calls can be taken now, part by part.
+    fn ready(&self) -> impl Future<Output = Readiness> + Send;
+
+    /// Whether the process works at all. Anybody may ask.
+    fn health(&self) -> impl Future<Output = Health> + Send;
+}
+
+/// The body of `GET /stats`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatsBody {
+    /// One JSON document.
+    Json(Vec<u8>),
+    /// The screen as plain text.
+    Text(String),
+}
+
+/// What a reset may be asked with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResetQuery {
+    /// The language of the message, one of [`LANGUAGES`](super::LANGUAGES); `None` when the client did not say.
+    pub lang: Option<&'static str>,
+}
+
+/// The body of `POST /metrics/reset`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ResetBody {
+    /// A sentence for a person.
+    pub message: String,
+    /// When counting began, RFC 3339.
+    pub counting_since: String,
+}
+
+/// An item that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It is in the books now, durable as configured.
+    Accepted,
+    /// Its (`source`, `id`) was there already; nothing was counted.
+    Duplicate,
+}
+
+/// An item that was not taken while others were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemError {
+    /// Something is wrong with it. The text goes to the client: no private values in it.
+    Rejected(String),
+    /// The books could not be written when its turn came; it may be sent again.
+    Unavailable,
+}
+
+/// Why a call of [`Api`] has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The books cannot be written or read now: 503. The reason goes to the client.
+    #[error("not available: {reason}")]
+    Unavailable {
+        /// For the client: what is missing, and nothing private.
+        reason: String,
+        /// When asking again makes sense, in seconds.
+        retry_after_secs: u32,
+    },
+    /// Something of ours failed: 500. The cause is logged and never sent.
+    #[error("cannot answer a request")]
+    Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// The state of one part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Whether it works.
+    pub ok: bool,
+    /// What is wrong, or worth knowing, for whoever runs this. Nothing private.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Check {
+    /// It works.
+    pub fn ok() -> Check {
+        Check { ok: true, detail: None }
+    }
+
+    /// It does not, because of `detail`.
+    pub fn failing(detail: impl Into<String>) -> Check {
+        Check { ok: false, detail: Some(detail.into()) }
+    }
+}
+
+/// One provider's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderCheck {
+    /// Its configured name.
+    pub name: String,
+    /// Whether it can be reached.
+    #[serde(flatten)]
+    pub check: Check,
+}
+
+/// The body of `GET /ready`: 200 when ready, 503 when not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Whether calls are taken now.
+    pub ready: bool,
+    /// Whether the journal can be written.
+    pub journal: Check,
+    /// Each provider.
+    pub providers: Vec<ProviderCheck>,
+}
+
+/// The answer to `GET /health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the process does its work; false asks whoever watches to restart it.
+    pub alive: bool,
+}

@@ -1,0 +1,376 @@
+//! The routes: which paths there are, who may ask them, and the translation between HTTP and [`Api`].
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use hyper::body::SizeHint;
+use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tower::ServiceExt;
+
+use super::answers::{Cause, Problem, harden, json, with_type};
+use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody};
+use super::body::{BodyCut, RequestBody, read_body};
+use super::guard::{Guard, RequestHead, Role};
+use super::query::{self, StatsQuery};
+use super::server::{Handler, Response};
+use super::usage_items::{self, BodyError, BodyForm, UsageItem};
+use crate::usage::Clock;
+
+/// The largest body of `POST /v1/usage`.
+pub const MAX_USAGE_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// All bodies of `POST /v1/usage` that are being read together.
+const MAX_BODIES_KIB: usize = 64 * 1024;
+
+/// How long a body waits for room among the others before its sender is asked to come again.
+const BODY_ROOM_WAIT: Duration = Duration::from_secs(5);
+
+/// The largest body of `POST /metrics/reset`, which says nothing.
+const MAX_RESET_BODY_BYTES: usize = 1024;
+
+/// Makes the id that every answer carries as `x-request-id`: short, ASCII, never twice.
+pub trait RequestIds: Send + Sync + 'static {
+    /// The next id.
+    fn next(&self) -> String;
+}
+
+impl<F: Fn() -> String + Send + Sync + 'static> RequestIds for F {
+    fn next(&self) -> String {
+        self()
+    }
+}
+
+/// A path, what may be done with it, and who may.
+struct Route {
+    path: &'static str,
+    methods: &'static [Method],
+    need: Role,
+}
+
+const READING: &[Method] = &[Method::GET, Method::HEAD];
+const POSTING: &[Method] = &[Method::POST];
+
+/// Every path there is. The router below has a handler for each.
+const ROUTES: &[Route] = &[
+    Route { path: "/stats", methods: READING, need: Role::Read },
+    Route { path: "/metrics/reset", methods: POSTING, need: Role::Admin },
+    Route { path: "/v1/usage", methods: POSTING, need: Role::Admin },
+    Route { path: "/health", methods: READING, need: Role::Public },
+    Route { path: "/ready", methods: READING, need: Role::Read },
+];
+
+const JSON_TYPES: &[&str] = &["application/json", "application/x-ndjson"];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The REST surface as a [`Handler`].
+#[derive(Clone)]
+pub struct Rest {
+    router: Router,
+    gate: Arc<Gate>,
+}
+
+/// What handlers share.
+struct Shared<A> {
+    api: Arc<A>,
+    /// Permits for the memory of bodies, in KiB.
+    body_kib: Semaphore,
+}
+
+struct Gate {
+    guard: Box<dyn Guard>,
+    clock: Arc<dyn Clock>,
+    ids: Box<dyn RequestIds>,
+}
+
+impl Rest {
+    /// The routes over `api`, for whom `guard` admits.
+    pub fn new<A: Api>(api: Arc<A>, guard: impl Guard, clock: Arc<dyn Clock>, ids: impl RequestIds) -> Rest {
+        let router = Router::new()
+            .route("/stats", get(stats::<A>))
+            .route("/metrics/reset", post(reset::<A>))
+            .route("/v1/usage", post(note::<A>))
+            .route("/health", get(health::<A>))
+            .route("/ready", get(ready::<A>))
+            .with_state(Arc::new(Shared { api, body_kib: Semaphore::new(MAX_BODIES_KIB) }));
+        Rest { router, gate: Arc::new(Gate { guard: Box::new(guard), clock, ids: Box::new(ids) }) }
+    }
+}
+
+impl Handler for Rest {
+    async fn handle(&self, request: http::Request<RequestBody>, peer: SocketAddr) -> Response {
+        let id = self.gate.ids.next();
+        let (parts, body) = request.into_parts();
+        let mut response = match self.gate.admit(&parts, !body.is_end_stream(), peer) {
+            Err(problem) => problem.into_response(),
+            Ok(()) => {
+                let request = Request::from_parts(parts, Body::new(body));
+                // A panic ends this request and no other; its text stays here.
+                match AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await {
+                    Ok(Ok(response)) => response,
+                    Err(_panic) => Problem::internal("a handler panicked").into_response(),
+                }
+            }
+        };
+        if let Some(Cause(cause)) = response.extensions_mut().remove() {
+            tracing::error!(request_id = %id, %cause, "request `{id}` failed: {cause}");
+        }
+        harden(&mut response);
+        if let Ok(value) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        response
+    }
+}
+
+impl Gate {
+    /// Everything that is decided before the body is read, in this order: is the head unambiguous, may its sender ask
+    /// this, is there such a route, with this method, with a body of this kind.
+    fn admit(&self, parts: &Parts, has_body: bool, peer: SocketAddr) -> Result<(), Problem> {
+        let route = ROUTES.iter().find(|route| route.path == parts.uri.path());
+        let fitting = route.filter(|route| route.methods.contains(&parts.method));
+        let head = RequestHead::read(parts, peer).ok_or_else(|| {
+            let message = "a header that decides about access is repeated, missing or not text; expected one `host`, \
+                           and at most one `authorization`, `origin` and `content-type`";
+            Problem::new(StatusCode::BAD_REQUEST, "bad_head", message)
+        })?;
+        let need = fitting.map_or(Role::Public, |route| route.need);
+        self.guard.check(&head, need, self.clock.now())?;
+        match (route, fitting) {
+            (_, Some(_)) => expect_json(head.content_type, has_body),
+            (Some(route), None) => Err(wrong_method(route.methods)),
+            (None, _) if [Method::TRACE, Method::CONNECT].contains(&parts.method) => {
+                Err(wrong_method(&[Method::GET, Method::HEAD, Method::POST]))
+            }
+            (None, _) => Err(unknown_route()),
+        }
+    }
+}
+
+fn unknown_route() -> Problem {
+    let routes = ROUTES.iter().map(|route| format!("{} {}", route.methods[0], route.path));
+    Problem::new(StatusCode::NOT_FOUND, "unknown_route", "there is no such route").allowing(routes)
+}
+
+fn wrong_method(allowed: &[Method]) -> Problem {
+    let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+    let message = format!("this route does not take this method; expected `{}`", names.join("` or `"));
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
+        .with_allow_header(&names.join(", "))
+        .allowing(names)
+}
+
+/// A body must say that it is JSON: the forms of a foreign web page cannot say that.
+fn expect_json(content_type: Option<&str>, has_body: bool) -> Result<(), Problem> {
+    if !has_body || content_type.and_then(BodyForm::of_content_type).is_some() {
+        return Ok(());
+    }
+    let message = "the body's content type is missing or another than expected";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", message)
+        .allowing(JSON_TYPES.iter().copied()))
+}
+
+async fn stats<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Response {
+    answer(async {
+        let query =
+            StatsQuery::parse(parts.uri.query(), accept_language(&parts.headers)).map_err(Problem::bad_query)?;
+        Ok(match shared.api.stats(query).await? {
+            StatsBody::Json(bytes) => with_type(StatusCode::OK, "application/json", bytes),
+            StatsBody::Text(text) => with_type(StatusCode::OK, "text/plain; charset=utf-8", text.into_bytes()),
+        })
+    })
+    .await
+}
+
+async fn reset<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
+    answer(async {
+        let (parts, body) = request.into_parts();
+        let lang = query::parse_lang(parts.uri.query(), accept_language(&parts.headers)).map_err(Problem::bad_query)?;
+        let body = read_body(body, MAX_RESET_BODY_BYTES).await?;
+        let body = body.trim_ascii();
+        if !body.is_empty() && body != b"{}" {
+            let message = "a reset has no body; expected nothing, or `{}`";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "unexpected_body", message));
+        }
+        Ok(json(StatusCode::OK, &shared.api.reset(ResetQuery { lang }).await?))
+    })
+    .await
+}
+
+async fn health<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Response {
+    #[derive(Serialize)]
+    struct Alive {
+        status: &'static str,
+    }
+    answer(async {
+        query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
+        Ok(match shared.api.health().await.alive {
+            true => json(StatusCode::OK, &Alive { status: "ok" }),
+            false => json(StatusCode::SERVICE_UNAVAILABLE, &Alive { status: "failing" }),
+        })
+    })
+    .await
+}
+
+async fn ready<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Response {
+    answer(async {
+        query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
+        let readiness = shared.api.ready().await;
+        let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        Ok(json(status, &readiness))
+    })
+    .await
+}
+
+async fn note<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
+    answer(async {
+        let (parts, body) = request.into_parts();
+        query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
+        let form = content_type(&parts.headers).and_then(BodyForm::of_content_type).unwrap_or(BodyForm::Json);
+        let room = room_for(&shared.body_kib, &body.size_hint()).await?;
+        let body = read_body(body, MAX_USAGE_BODY_BYTES).await?;
+        let (indices, items, rejected) = sorted(&body, form)?;
+        drop((body, room));
+        let verdicts = if items.is_empty() { Vec::new() } else { shared.api.note(items).await? };
+        if verdicts.len() != indices.len() {
+            let cause = format!("the books gave {} verdicts on {} items", verdicts.len(), indices.len());
+            return Err(Problem::internal(cause));
+        }
+        Ok(note_answer(&indices, verdicts, rejected))
+    })
+    .await
+}
+
+/// Waits until there is memory for a body: as much as it announces, or for the largest.
+async fn room_for<'a>(body_kib: &'a Semaphore, announced: &SizeHint) -> Result<SemaphorePermit<'a>, Problem> {
+    let largest = MAX_USAGE_BODY_BYTES as u64;
+    if announced.lower() > largest {
+        return Err(BodyCut::TooLarge { max_bytes: MAX_USAGE_BODY_BYTES }.into());
+    }
+    let kib = announced.upper().unwrap_or(largest).min(largest).div_ceil(1024);
+    let kib = u32::try_from(kib).expect("the largest body is far below 4 TiB");
+    match tokio::time::timeout(BODY_ROOM_WAIT, body_kib.acquire_many(kib)).await {
+        Ok(room) => Ok(room.expect("the semaphore is never closed")),
+        Err(_late) => Err(Problem::unavailable("too many large bodies at a time", 1).closing()),
+    }
+}
+
+#[derive(Serialize)]
+struct Rejected {
+    index: usize,
+    error: String,
+}
+
+type Sorted = (Vec<usize>, Vec<UsageItem>, Vec<Rejected>);
+
+/// Divides a body into the items to take, with their places, and those that are wrong.
+fn sorted(body: &Bytes, form: BodyForm) -> Result<Sorted, Problem> {
+    let (mut indices, mut items, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, parsed) in usage_items::parse(body, form)?.into_iter().enumerate() {
+        match parsed {
+            Ok(item) => {
+                indices.push(index);
+                items.push(item);
+            }
+            Err(error) => rejected.push(Rejected { index, error: error.to_string() }),
+        }
+    }
+    Ok((indices, items, rejected))
+}
+
+/// 200 when something was taken or nothing was wrong; 503 when only the books were in the way of the best item; else
+/// 400.
+fn note_answer(indices: &[usize], verdicts: Vec<Result<Noted, ItemError>>, mut rejected: Vec<Rejected>) -> Response {
+    #[derive(Serialize)]
+    struct Answer {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<serde_json::Value>,
+        accepted: usize,
+        duplicates: usize,
+        rejected: Vec<Rejected>,
+    }
+    let (mut accepted, mut duplicates, mut unavailable) = (0, 0, false);
+    for (&index, verdict) in indices.iter().zip(verdicts) {
+        match verdict {
+            Ok(Noted::Accepted) => accepted += 1,
+            Ok(Noted::Duplicate) => duplicates += 1,
+            Err(ItemError::Rejected(error)) => rejected.push(Rejected { index, error }),
+            Err(ItemError::Unavailable) => {
+                unavailable = true;
+                let error = "the books could not be written; this item may be sent again".to_owned();
+                rejected.push(Rejected { index, error });
+            }
+        }
+    }
+    rejected.sort_by_key(|rejected| rejected.index);
+    let (status, problem) = if accepted + duplicates > 0 || rejected.is_empty() {
+        (StatusCode::OK, None)
+    } else if unavailable {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        (status, Some(Problem::new(status, "unavailable", "the books cannot be written now")))
+    } else {
+        let status = StatusCode::BAD_REQUEST;
+        (status, Some(Problem::new(status, "all_rejected", "no item could be taken; `rejected` says why")))
+    };
+    let error = problem.as_ref().map(Problem::to_value);
+    json(status, &Answer { error, accepted, duplicates, rejected })
+}
+
+/// Turns a handler's problem into its answer.
+async fn answer(outcome: impl Future<Output = Result<Response, Problem>>) -> Response {
+    outcome.await.unwrap_or_else(Problem::into_response)
+}
+
+fn accept_language(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Problem {
+        match error {
+            ApiError::Unavailable { reason, retry_after_secs } => Problem::unavailable(reason, retry_after_secs),
+            ApiError::Internal(cause) => Problem::internal(chain(&*cause)),
+        }
+    }
+}
+
+/// An error and its sources in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let levels = std::iter::successors(Some(error), |error| error.source());
+    levels.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<BodyCut> for Problem {
+    fn from(cut: BodyCut) -> Problem {
+        let (status, code) = match cut {
+            BodyCut::Silent | BodyCut::Slow => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            BodyCut::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            BodyCut::Broken(_) => (StatusCode::BAD_REQUEST, "body_broken"),
+        };
+        Problem::new(status, code, cut.to_string()).closing()
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Problem {
+        match error {
+            BodyError::TooMany => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_items", error.to_string()),
+            _ => Problem::new(StatusCode::BAD_REQUEST, "bad_body", error.to_string()),
+        }
+    }
+}
