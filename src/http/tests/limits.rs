@@ -152,19 +152,47 @@ impl Handler for Streaming {
     }
 }
 
-#[tokio::test]
-async fn a_prefix_goes_to_a_handler_of_its_own() {
+async fn streaming_server() -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let rest = Rest::new(Arc::new(Script::default()), ScriptedGuard { tokens: false }, Arc::new(FixedClock), || {
-        "id".to_owned()
-    });
+    let ids = || "id".to_owned();
+    let rest = Rest::new(Arc::new(Script::default()), ScriptedGuard { tokens: false }, Arc::new(FixedClock), ids);
     let handler = Prefixed { prefix: "/gateway/", inside: Streaming, outside: rest };
     let mut running = JoinSet::new();
     running.spawn(run(listener, handler, short_limits(), std::future::pending()));
-    let server = Server { address, script: Arc::default(), stop: None, running };
+    Server { address, script: Arc::default(), stop: None, running }
+}
+
+#[tokio::test]
+async fn a_prefix_goes_to_a_handler_of_its_own() {
+    let server = streaming_server().await;
     let streamed = server.ask("PUT /gateway/openai/v1/anything?x=y", b"").await;
     assert_eq!((streamed.status, streamed.body.matches("chunk").count()), (200, 20));
     assert_eq!(server.get("/health").await.status, 200);
     assert_eq!(server.get("/gateway").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_stream_of_small_pieces_does_not_wait_for_acknowledgements() {
+    // On a connection that has been in use, the client's system acknowledges late. Without TCP_NODELAY each of the
+    // later streams takes 40 ms and more; a busy machine may slow down some, hardly all.
+    let server = streaming_server().await;
+    let mut connection = server.connect().await;
+    let head = format!("{}\r\n", request(&server, "GET /gateway/x"));
+    let mut fast = Vec::new();
+    for _ in 0..20 {
+        connection.write_all(head.as_bytes()).await.expect("kept");
+        let mut streamed = Vec::new();
+        let all = async {
+            while !streamed.ends_with(b"0\r\n\r\n") {
+                connection.read_buf(&mut streamed).await.expect("kept");
+            }
+        };
+        let mut all = std::pin::pin!(all);
+        fast.push(tokio::time::timeout(Duration::from_millis(30), &mut all).await.is_ok());
+        if fast.last() == Some(&false) {
+            all.await;
+        }
+    }
+    assert!(fast[10..].contains(&true), "the streams stalled: {fast:?}");
 }
