@@ -1,13 +1,13 @@
 //! tallybot: every model call becomes exactly one immutable usage record, and everything shown is a pure fold over
 //! records.
 
-pub mod access;
-pub mod config;
+pub mod channels;
+pub mod http;
+pub mod conversation;
+pub mod metering;
 pub mod ledger;
 pub mod limits;
-pub mod metering;
+pub mod access;
 pub mod stats;
-pub mod channels;
-pub mod conversation;
-pub mod http;
+pub mod config;
 pub mod usage;
