@@ -10,4 +10,6 @@ pub mod limits;
 pub mod access;
 pub mod stats;
 pub mod config;
+pub mod reports;
+pub mod templates;
 pub mod usage;

@@ -1,0 +1,12 @@
+//! View models: the numbers of one picture of the books, ready to be shown as JSON or as text.
+//!
+//! Plain data and its layout. Reads no books itself and no clock: whoever has the fold fills a report in.
+
+mod screen;
+pub mod stats;
+
+pub use screen::StatsScreen;
+pub use stats::StatsReport;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! The `/stats` screen: which rows a person sees, in which order. Words and number formats are the templates'.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::stats::{Conversations, LimitUse, ModelUse, ObservedLimit, ProviderInfo, ServiceStatus, StatsReport};
+use crate::templates::words::{Period, View};
+use crate::templates::{Lang, Templates};
+use crate::usage::{Money, Timestamp};
+
+/// Models named on the overview.
+const OVERVIEW_MODELS: usize = 5;
+/// Limits named on the overview.
+const OVERVIEW_LIMITS: usize = 3;
+/// Models named on their own screen.
+const MAX_MODELS: usize = 20;
+/// Limits named on their own screen.
+const MAX_LIMITS: usize = 20;
+
+/// A report, sorted and cut for one screen. What is zero is left out here, so templates only place words.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatsScreen<'a> {
+    bot: &'a str,
+    period: Period,
+    view: View,
+    status: ServiceStatus,
+    now: Timestamp,
+    uptime_seconds: Option<u64>,
+    counting_since: Option<Timestamp>,
+    last_request_at: Option<Timestamp>,
+    timezone: Option<&'a str>,
+    demo: bool,
+    providers: Vec<&'a ProviderInfo>,
+    requests: RequestCounts,
+    latency: Option<LatencyLine>,
+    rows: Vec<PlaceRow>,
+    total_row: Option<TotalRow>,
+    cached: u64,
+    reasoning: u64,
+    estimated: u64,
+    cost: CostLine,
+    limits: Vec<LimitLine<'a>>,
+    more_limits: usize,
+    types: Vec<NamedCount<'a>>,
+    errors: Vec<NamedCount<'a>>,
+    models: Vec<ModelLine<'a>>,
+    more_models: usize,
+    conversations: Conversations,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct RequestCounts {
+    total: u64,
+    ok: u64,
+    failed: u64,
+    cancelled: u64,
+    refused: u64,
+    success_rate: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct LatencyLine {
+    p50: u64,
+    p95: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct PlaceRow {
+    place: &'static str,
+    prompt: u64,
+    completion: u64,
+    approximate: bool,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct TotalRow {
+    prompt: u64,
+    completion: u64,
+    approximate: bool,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct CostLine {
+    usd: Money,
+    unpriced_requests: u64,
+    all_local: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct LimitLine<'a> {
+    name: &'a str,
+    subject: Option<&'a str>,
+    limit: &'a str,
+    used: u64,
+    reserved: u64,
+    max: u64,
+    share: f64,
+    resets_at: Option<Timestamp>,
+    resets_in_seconds: Option<u64>,
+    observed: Option<ObservedLimit>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct NamedCount<'a> {
+    name: &'a str,
+    count: u64,
+    share: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ModelLine<'a> {
+    name: &'a str,
+    provider: &'a str,
+    local: bool,
+    requests: u64,
+    ok: u64,
+    failed: u64,
+    success_rate: Option<f64>,
+    prompt: u64,
+    completion: u64,
+    total: u64,
+    cost_usd: Option<Money>,
+    unpriced_requests: u64,
+}
+
+impl StatsReport {
+    /// The screen as plain text in `lang`: for a terminal, `?format=text` and, between tags, any chat.
+    pub fn text(&self, templates: &Templates, lang: Lang, view: View) -> String {
+        templates.render(lang, "stats", StatsScreen::of(self, view))
+    }
+}
+
+impl<'a> StatsScreen<'a> {
+    /// What `view` shows of a report.
+    pub fn of(report: &'a StatsReport, view: View) -> StatsScreen<'a> {
+        let requests = &report.requests;
+        let (limits, more_limits) = limit_lines(report, view);
+        let (models, more_models) = model_lines(report, view);
+        StatsScreen {
+            bot: &report.bot,
+            period: report.period,
+            view,
+            status: report.status,
+            now: report.generated_at,
+            uptime_seconds: report.uptime_seconds,
+            counting_since: report.counting_since,
+            last_request_at: report.last_request_at,
+            timezone: report.timezone.as_deref(),
+            demo: report.demo,
+            providers: report.providers.iter().filter(|provider| !provider.demo).collect(),
+            requests: RequestCounts {
+                total: requests.total,
+                ok: requests.ok,
+                failed: requests.failed,
+                cancelled: requests.cancelled,
+                refused: requests.refused,
+                success_rate: requests.success_rate,
+            },
+            latency: latency_line(report),
+            rows: place_rows(report),
+            total_row: total_row(report),
+            cached: report.tokens.cached,
+            reasoning: report.tokens.reasoning,
+            estimated: report.tokens.estimated,
+            cost: CostLine {
+                usd: report.cost.usd,
+                unpriced_requests: report.cost.unpriced_requests,
+                all_local: report.tokens.local > 0 && report.tokens.cloud == 0,
+            },
+            limits,
+            more_limits,
+            types: named_counts(&requests.by_type),
+            errors: named_counts(&report.errors.by_kind),
+            models,
+            more_models,
+            conversations: report.conversations,
+        }
+    }
+}
+
+fn latency_line(report: &StatsReport) -> Option<LatencyLine> {
+    Some(LatencyLine { p50: report.latency_ms.p50?, p95: report.latency_ms.p95? })
+}
+
+/// The rows of the token table that are not empty.
+fn place_rows(report: &StatsReport) -> Vec<PlaceRow> {
+    let tokens = &report.tokens;
+    let row =
+        |place, prompt, completion, estimated: u64| PlaceRow { place, prompt, completion, approximate: estimated > 0 };
+    let local = row("local", tokens.local_prompt, tokens.local_completion, tokens.local_estimated);
+    let cloud = row("cloud", tokens.cloud_prompt, tokens.cloud_completion, tokens.cloud_estimated);
+    [local, cloud].into_iter().filter(|row| row.prompt > 0 || row.completion > 0).collect()
+}
+
+/// The last row of the table: the sum of the rows above it.
+fn total_row(report: &StatsReport) -> Option<TotalRow> {
+    let tokens = &report.tokens;
+    (tokens.total > 0).then_some(TotalRow {
+        prompt: tokens.prompt,
+        completion: tokens.completion,
+        approximate: tokens.estimated > 0,
+    })
+}
+
+/// The limits, fullest first; the overview shows only those in use.
+fn limit_lines(report: &StatsReport, view: View) -> (Vec<LimitLine<'_>>, usize) {
+    let is_overview = view != View::Limits;
+    let mut shown: Vec<&LimitUse> =
+        report.limits.iter().filter(|limit| !is_overview || limit.used.saturating_add(limit.reserved) > 0).collect();
+    shown.sort_by_key(|limit| {
+        let permille = u128::from(limit.used) * 1000 / u128::from(limit.max.max(1));
+        Reverse(permille)
+    });
+    let kept = shown.len().min(if is_overview { OVERVIEW_LIMITS } else { MAX_LIMITS });
+    let lines = shown[..kept].iter().map(|limit| limit_line(limit, report.generated_at)).collect();
+    (lines, shown.len() - kept)
+}
+
+fn limit_line(limit: &LimitUse, now: Timestamp) -> LimitLine<'_> {
+    let subject = limit.subject.as_deref();
+    let in_seconds = |at: Timestamp| (at.unix_micros() - now.unix_micros()).max(0).unsigned_abs().div_ceil(1_000_000);
+    LimitLine {
+        name: limit.provider.as_deref().or(subject).unwrap_or("*"),
+        subject: subject.filter(|_| limit.provider.is_some()),
+        limit: &limit.limit,
+        used: limit.used,
+        reserved: limit.reserved,
+        max: limit.max,
+        share: limit.percent / 100.0,
+        resets_at: limit.resets_at,
+        resets_in_seconds: limit.resets_at.map(in_seconds),
+        observed: limit.observed,
+    }
+}
+
+/// Names with a count, most first.
+fn named_counts(counts: &BTreeMap<String, u64>) -> Vec<NamedCount<'_>> {
+    let total: u64 = counts.values().copied().fold(0, u64::saturating_add);
+    let mut named: Vec<NamedCount<'_>> = counts
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(name, count)| NamedCount { name, count: *count, share: *count as f64 / total as f64 })
+        .collect();
+    named.sort_by_key(|named| Reverse(named.count));
+    named
+}
+
+/// The models, busiest first.
+fn model_lines(report: &StatsReport, view: View) -> (Vec<ModelLine<'_>>, usize) {
+    let mut shown: Vec<&ModelUse> = report.models.iter().filter(|model| model.requests > 0).collect();
+    shown.sort_by_key(|model| Reverse((model.requests, model.total_tokens)));
+    let kept = shown.len().min(if view == View::Models { MAX_MODELS } else { OVERVIEW_MODELS });
+    let lines = shown[..kept].iter().map(|model| model_line(model)).collect();
+    (lines, shown.len() - kept)
+}
+
+fn model_line(model: &ModelUse) -> ModelLine<'_> {
+    ModelLine {
+        name: &model.model,
+        provider: &model.provider,
+        local: model.local,
+        requests: model.requests,
+        ok: model.ok,
+        failed: model.failed,
+        success_rate: model.success_rate,
+        prompt: model.prompt_tokens,
+        completion: model.completion_tokens,
+        total: model.total_tokens,
+        cost_usd: model.cost_usd,
+        unpriced_requests: model.unpriced_requests,
+    }
+}

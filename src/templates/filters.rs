@@ -1,0 +1,187 @@
+//! The filters templates are written with: one set per language, each a thin coat over `numbers` and the vocabulary.
+//!
+//! | filter | of | gives |
+//! |--|--|--|
+//! | `number` | a whole number | `45,230` |
+//! | `percent` | a share from 0 to 1 | `98.8%` |
+//! | `money`, `money_fine` | a decimal text in US dollars | `$0.41`, `$0.00034` |
+//! | `duration`, `about` | seconds | `2d 5h 34m`, `7 h` |
+//! | `latency` | milliseconds | `1.8 s` |
+//! | `date`, `time`, `when(now)` | a timestamp | `3 Nov 2026`, `14:32`, the time alone if it is the day of `now` |
+//! | `plural(one, several)`, `counted(one, several)` | a whole number | `requests`, `247 requests` |
+//! | `facts(separator=" · ")` | a list | its entries on lines of at most 72; what is empty or missing is left out |
+//! | `cell(width, approximate=false)` | a number or text | padded on the left, grouped with U+00A0 |
+//! | `pad(width)`, `clip(width)` | a text | padded on the right; cut with `…` |
+//! | `bar(width)` | `{used, max}` | `▓▓▓░` |
+//! | `period_name`, `type_name`, `limit_name` | a name | the word for it |
+//! | `type_count`, `error_count` | `{name, count}` | `Chat 189`, `2 timeouts` |
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, FixedOffset};
+use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind};
+
+use super::numbers::{self, Place, Precision};
+use super::vocabulary::{Vocabulary, word};
+use super::{Lang, clean};
+
+/// The longest line of running text, in characters.
+pub const LINE_WIDTH: usize = 72;
+
+/// Adds every filter of `lang` to an environment.
+pub(super) fn add_all(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabulary>) {
+    add_numbers(env, lang);
+    add_times(env, lang, vocabulary);
+    add_words(env, lang, vocabulary);
+    add_layout(env, lang);
+}
+
+fn add_numbers(env: &mut Environment<'static>, lang: Lang) {
+    env.add_filter("number", move |value: i128| numbers::number(lang, value, Place::Text));
+    env.add_filter("percent", move |share: f64| numbers::percent(lang, share));
+    env.add_filter("money", move |usd: String| dollars(lang, &usd, Precision::Cents));
+    env.add_filter("money_fine", move |usd: String| dollars(lang, &usd, Precision::Fine));
+    env.add_filter("duration", move |seconds: u64| numbers::duration(lang, seconds));
+    env.add_filter("about", move |seconds: u64| numbers::about(lang, seconds));
+    env.add_filter("latency", move |millis: u64| numbers::latency(lang, millis));
+}
+
+fn dollars(lang: Lang, usd: &str, precision: Precision) -> Result<String, Error> {
+    numbers::money(lang, usd, precision).ok_or_else(|| wrong("`money` expects a decimal text such as `0.0125`"))
+}
+
+fn add_times(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabulary>) {
+    let words = Arc::clone(vocabulary);
+    env.add_filter("date", move |at: &str| Ok::<_, Error>(date(lang, &words, &moment(at)?)));
+    env.add_filter("time", move |at: &str| Ok::<_, Error>(moment(at)?.format("%H:%M").to_string()));
+    let words = Arc::clone(vocabulary);
+    env.add_filter("when", move |at: &str, now: &str| {
+        let (at, now) = (moment(at)?, moment(now)?);
+        let time = at.format("%H:%M").to_string();
+        let same_day = at.date_naive() == now.with_timezone(at.offset()).date_naive();
+        Ok::<_, Error>(if same_day { time } else { format!("{}, {time}", date(lang, &words, &at)) })
+    });
+}
+
+fn moment(text: &str) -> Result<DateTime<FixedOffset>, Error> {
+    DateTime::parse_from_rfc3339(text).map_err(|_| wrong("a timestamp such as `2026-11-22T14:03:20-06:00` is expected"))
+}
+
+fn date(lang: Lang, words: &Vocabulary, at: &DateTime<FixedOffset>) -> String {
+    numbers::date(lang, (at.year(), at.month(), at.day()), &words.months)
+}
+
+fn add_words(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabulary>) {
+    env.add_filter(
+        "plural",
+        move |count: i128, one: String, several: String| {
+            if is_one(lang, count) { one } else { several }
+        },
+    );
+    env.add_filter("counted", move |count: i128, one: String, several: String| {
+        let noun = if is_one(lang, count) { one } else { several };
+        format!("{} {noun}", numbers::number(lang, count, Place::Text))
+    });
+    let words = Arc::clone(vocabulary);
+    env.add_filter("period_name", move |name: &str| word(&words.periods, name).to_owned());
+    let words = Arc::clone(vocabulary);
+    env.add_filter("type_name", move |name: &str| word(&words.types, name).to_owned());
+    let words = Arc::clone(vocabulary);
+    env.add_filter("limit_name", move |name: &str| word(&words.limits, name).to_owned());
+    let words = Arc::clone(vocabulary);
+    env.add_filter("type_count", move |item: Value| {
+        let (name, count) = named_count(&item)?;
+        let shown = numbers::number(lang, i128::from(count), Place::Text);
+        Ok::<_, Error>(format!("{} {shown}", word(&words.types, &name)))
+    });
+    let words = Arc::clone(vocabulary);
+    env.add_filter("error_count", move |item: Value| {
+        let (name, count) = named_count(&item)?;
+        let shown = numbers::number(lang, i128::from(count), Place::Text);
+        Ok::<_, Error>(format!("{shown} {}", words.error(&name, count)))
+    });
+}
+
+/// French counts nothing in the singular too.
+fn is_one(lang: Lang, count: i128) -> bool {
+    count == 1 || (lang == Lang::Fr && count == 0)
+}
+
+fn named_count(item: &Value) -> Result<(String, u64), Error> {
+    let name = item.get_attr("name")?.to_string();
+    let count = u64::try_from(item.get_attr("count")?)?;
+    Ok((name, count))
+}
+
+fn add_layout(env: &mut Environment<'static>, lang: Lang) {
+    env.add_filter("facts", facts);
+    env.add_filter("cell", move |value: Value, width: usize, options: Kwargs| {
+        let approximate = options.get::<Option<bool>>("approximate")?.unwrap_or(false);
+        options.assert_all_used()?;
+        cell(lang, &value, width, approximate)
+    });
+    env.add_filter("pad", |text: &str, width: usize| format!("{text:<width$}", width = width.min(LINE_WIDTH)));
+    env.add_filter("clip", |text: &str, width: usize| clip(&clean(text), width));
+    env.add_filter("bar", |item: Value, width: usize| {
+        let (used, max) = (u64::try_from(item.get_attr("used")?)?, u64::try_from(item.get_attr("max")?)?);
+        Ok::<_, Error>(numbers::bar(used, max, width))
+    });
+}
+
+/// Joins a list into lines of at most [`LINE_WIDTH`] characters; a line that goes on is indented by two spaces.
+fn facts(list: Value, options: Kwargs) -> Result<Value, Error> {
+    let separator = options.get::<Option<String>>("separator")?.unwrap_or_else(|| " · ".to_owned());
+    let first = options.get::<Option<String>>("first")?.unwrap_or_default();
+    options.assert_all_used()?;
+    let mut text = clean(&first);
+    let mut width = text.chars().count();
+    let mut is_start = true;
+    for item in list.try_iter()? {
+        if item.is_none() || item.is_undefined() {
+            continue;
+        }
+        let item = clean(&item.to_string());
+        let item_width = item.chars().count();
+        if item.is_empty() {
+            continue;
+        }
+        let gap = if is_start { "" } else { separator.as_str() };
+        if !is_start && width + gap.chars().count() + item_width > LINE_WIDTH {
+            text.push_str(separator.trim_end());
+            text.push_str("\n  ");
+            width = 2 + item_width;
+        } else {
+            text.push_str(gap);
+            width += gap.chars().count() + item_width;
+        }
+        text.push_str(&item);
+        is_start = false;
+    }
+    Ok(Value::from_safe_string(text))
+}
+
+/// A cell of a column. A number too long for it loses its grouping before it breaks the column.
+fn cell(lang: Lang, value: &Value, width: usize, approximate: bool) -> Result<String, Error> {
+    let mark = if approximate { "~" } else { "" };
+    let text = if value.kind() == ValueKind::Number {
+        let number = i128::try_from(value.clone())?;
+        let grouped = format!("{mark}{}", numbers::number(lang, number, Place::Column));
+        if grouped.chars().count() < width { grouped } else { format!("{mark}{number}") }
+    } else {
+        clip(&clean(&value.to_string()), width)
+    };
+    Ok(format!("{text:>width$}", width = width.min(LINE_WIDTH)))
+}
+
+fn clip(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+fn wrong(what: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what)
+}

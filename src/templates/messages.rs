@@ -1,0 +1,193 @@
+//! The contract of every message: its name, the fields it takes, and samples of them as JSON.
+//!
+//! A field that a caller leaves out counts as absent (`null`), so a new optional field breaks nobody.
+//! Money is a decimal text in US dollars, a time is RFC 3339 text, spans carry their unit in the name.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Value;
+
+/// One message (or a family of them) and what it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Its name; a name that ends in `/` stands for every template in that folder.
+    pub name: &'static str,
+    /// The fields it takes.
+    pub fields: &'static [&'static str],
+    /// Contexts that between them reach every branch.
+    pub samples: &'static [&'static str],
+}
+
+/// What an error message takes: whose model failed, and when to try again if the provider said so.
+const ERROR_FIELDS: &[&str] = &["provider", "model", "http_status", "retry_in_seconds"];
+const ERROR_SAMPLES: &[&str] = &[
+    r#"{"provider":"cloud","model":"gpt-4o","http_status":429,"retry_in_seconds":20}"#,
+    r#"{"provider":null,"model":null,"http_status":null,"retry_in_seconds":null}"#,
+];
+
+/// What one answer used: shown below it and by `/cost`.
+const USED_FIELDS: &[&str] =
+    &["model", "prompt_tokens", "completion_tokens", "latency_ms", "cost_usd", "local", "estimated"];
+const USED_SAMPLES: &[&str] = &[
+    r#"{"model":"llama3.2","prompt_tokens":150,"completion_tokens":320,"latency_ms":2450,"cost_usd":"0","local":true,"estimated":false}"#,
+    r#"{"model":"gpt-4o","prompt_tokens":1500,"completion_tokens":320,"latency_ms":450,"cost_usd":"0.00695","local":false,"estimated":true}"#,
+    r#"{"model":"new-model","prompt_tokens":150,"completion_tokens":320,"latency_ms":null,"cost_usd":null,"local":false,"estimated":false}"#,
+    r#"{"model":null,"prompt_tokens":null,"completion_tokens":null,"latency_ms":null,"cost_usd":null,"local":null,"estimated":null}"#,
+];
+
+/// The screen of `/stats` as `reports` prepares it.
+const STATS_FIELDS: &[&str] = &[
+    "bot",
+    "period",
+    "view",
+    "status",
+    "now",
+    "uptime_seconds",
+    "counting_since",
+    "last_request_at",
+    "timezone",
+    "demo",
+    "providers",
+    "requests",
+    "latency",
+    "rows",
+    "total_row",
+    "cached",
+    "reasoning",
+    "estimated",
+    "cost",
+    "limits",
+    "more_limits",
+    "types",
+    "errors",
+    "models",
+    "more_models",
+    "conversations",
+];
+
+const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","status":"ok","now":"2026-11-22T14:03:20-06:00",
+"uptime_seconds":192840,"counting_since":"2026-11-03T09:00:00-06:00","last_request_at":"2026-11-22T14:02:20-06:00",
+"timezone":"America/Mexico_City","demo":true,
+"providers":[{"name":"github","kind":"openai","plan":"free","local":false,"demo":false},{"name":"ollama","kind":"ollama","plan":null,"local":true,"demo":false}],
+"requests":{"total":250,"ok":244,"failed":3,"cancelled":2,"refused":1,"success_rate":0.988},
+"latency":{"p50":1800,"p95":6200},
+"rows":[{"place":"local","prompt":31020,"completion":14210,"approximate":false},{"place":"cloud","prompt":96300,"completion":32150,"approximate":true}],
+"total_row":{"prompt":127320,"completion":46360,"approximate":true},"cached":1200,"reasoning":800,"estimated":500,
+"cost":{"usd":"0.41","unpriced_requests":2,"all_local":false},
+"limits":[{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}}],
+"more_limits":1,"types":[{"name":"chat","count":240,"share":0.96},{"name":"recipes","count":10,"share":0.04}],
+"errors":[{"name":"idle_timeout","count":2},{"name":"rate_limited","count":1}],
+"models":[{"name":"gpt-4o","provider":"github","local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","unpriced_requests":2}],
+"more_models":1,"conversations":{"active":5,"messages":124,"users":3}}"#;
+
+const STATS_EMPTY: &str = r#"{"bot":"Raymundo","period":"all","view":"VIEW","status":"stopped","now":"2026-11-22T14:03:20-06:00",
+"uptime_seconds":null,"counting_since":null,"last_request_at":null,"timezone":null,"demo":false,"providers":[],
+"requests":{"total":0,"ok":0,"failed":0,"cancelled":0,"refused":0,"success_rate":null},"latency":null,"rows":[],
+"total_row":null,"cached":0,"reasoning":0,"estimated":0,"cost":{"usd":"0","unpriced_requests":0,"all_local":false},
+"limits":[],"more_limits":0,"types":[],"errors":[],"models":[],"more_models":0,
+"conversations":{"active":0,"messages":0,"users":0}}"#;
+
+/// Every message.
+pub const MESSAGES: &[Message] = &[
+    Message { name: "stats", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
+    Message { name: "stats/", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
+    Message {
+        name: "help",
+        fields: &["bot", "commands"],
+        samples: &[
+            r#"{"bot":"Raymundo","commands":[{"name":"stats","args":"[today]","description":"tokens and cost"}]}"#,
+        ],
+    },
+    Message {
+        name: "welcome",
+        fields: &["bot", "model", "provider", "local", "demo"],
+        samples: &[
+            r#"{"bot":"Raymundo","model":"llama3.2","provider":"ollama","local":true,"demo":false}"#,
+            r#"{"bot":"Raymundo","model":"gpt-4o","provider":"cloud","local":false,"demo":false}"#,
+            r#"{"bot":"Raymundo","model":"demo","provider":"demo","local":true,"demo":true}"#,
+        ],
+    },
+    Message { name: "goodbye", fields: &[], samples: &["{}"] },
+    Message {
+        name: "unknown_command",
+        fields: &["command", "suggestion"],
+        samples: &[r#"{"command":"stast","suggestion":"stats"}"#, r#"{"command":"x","suggestion":null}"#],
+    },
+    Message { name: "id", fields: &["id", "channel"], samples: &[r#"{"id":"111","channel":"telegram"}"#] },
+    Message { name: "usage_footer", fields: USED_FIELDS, samples: USED_SAMPLES },
+    Message { name: "usage_on", fields: &[], samples: &["{}"] },
+    Message { name: "usage_off", fields: &[], samples: &["{}"] },
+    Message { name: "cost", fields: USED_FIELDS, samples: USED_SAMPLES },
+    Message {
+        name: "refused_limit",
+        fields: &["provider", "limit", "used", "max", "resets_at", "resets_in_seconds", "now", "never_fits"],
+        samples: &[
+            r#"{"provider":"cloud","limit":"requests_per_minute","used":15,"max":15,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
+            r#"{"provider":null,"limit":"tokens_per_minute","used":0,"max":1000,"resets_at":null,"resets_in_seconds":null,"now":null,"never_fits":true}"#,
+        ],
+    },
+    Message { name: "busy", fields: &[], samples: &["{}"] },
+    Message { name: "too_long", fields: &["chars", "max_chars"], samples: &[r#"{"chars":50000,"max_chars":32000}"#] },
+    Message { name: "history_trimmed", fields: &["dropped"], samples: &[r#"{"dropped":1}"#, r#"{"dropped":4}"#] },
+    Message { name: "cancelled", fields: &[], samples: &["{}"] },
+    Message { name: "nothing_to_cancel", fields: &[], samples: &["{}"] },
+    Message { name: "retry_nothing", fields: &[], samples: &["{}"] },
+    Message { name: "interrupted_hint", fields: &[], samples: &["{}"] },
+    Message { name: "new_conversation", fields: &[], samples: &["{}"] },
+    Message { name: "reset_confirm", fields: &["requests"], samples: &[r#"{"requests":247}"#, r#"{"requests":null}"#] },
+    Message {
+        name: "reset_done",
+        fields: &["counting_since", "now"],
+        samples: &[r#"{"counting_since":"2026-11-22T14:03:20-06:00","now":"2026-11-22T14:03:20-06:00"}"#],
+    },
+    Message { name: "reset_denied", fields: &[], samples: &["{}"] },
+    Message {
+        name: "model_list",
+        fields: &["models"],
+        samples: &[
+            r#"{"models":[{"provider":"ollama","model":"llama3.2","local":true,"current":true},{"provider":"cloud","model":"gpt-4o","local":false,"current":false}]}"#,
+            r#"{"models":[]}"#,
+        ],
+    },
+    Message {
+        name: "model_switched",
+        fields: &["provider", "model", "local"],
+        samples: &[
+            r#"{"provider":"cloud","model":"gpt-4o","local":false}"#,
+            r#"{"provider":"ollama","model":"llama3.2","local":true}"#,
+        ],
+    },
+    Message {
+        name: "model_unknown",
+        fields: &["asked", "suggestion"],
+        samples: &[r#"{"asked":"gpt4","suggestion":"gpt-4o"}"#, r#"{"asked":"x","suggestion":null}"#],
+    },
+    Message { name: "lang_switched", fields: &[], samples: &["{}"] },
+    Message { name: "lang_unknown", fields: &["asked"], samples: &[r#"{"asked":"de"}"#, r#"{"asked":null}"#] },
+    Message { name: "error/", fields: ERROR_FIELDS, samples: ERROR_SAMPLES },
+];
+
+/// The message a template belongs to.
+pub fn message(name: &str) -> Option<&'static Message> {
+    let exact = MESSAGES.iter().find(|message| message.name == name);
+    exact.or_else(|| MESSAGES.iter().find(|message| message.name.ends_with('/') && name.starts_with(message.name)))
+}
+
+/// The samples of a template as contexts; a screen of several views is sampled in each.
+pub(super) fn samples(name: &str) -> Vec<serde_json::Value> {
+    let texts = message(name).map_or(&[][..], |message| message.samples);
+    let views = texts.iter().flat_map(|text| match text.contains("\"VIEW\"") {
+        true => super::words::View::ALL.iter().map(|view| text.replace("VIEW", view.as_str())).collect(),
+        false => vec![(*text).to_owned()],
+    });
+    views.map(|text| serde_json::from_str(&text).expect("a test reads every sample")).collect()
+}
+
+/// The context with every field of the message that it leaves out set to absent.
+pub(super) fn with_absent_fields(name: &str, context: Value) -> Value {
+    let fields = message(name).map_or(&[][..], |message| message.fields);
+    let given = |field: &str| context.get_attr(field).ok().filter(|value| !value.is_undefined());
+    let filled: BTreeMap<&str, Value> =
+        fields.iter().map(|field| (*field, given(field).unwrap_or_else(|| Value::from(())))).collect();
+    Value::from(filled)
+}

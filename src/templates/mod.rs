@@ -1,0 +1,219 @@
+//! Load, check and render `templates/`: every sentence a person reads, a folder per language.
+//!
+//! Everything is rendered once with samples when it is loaded, so that a broken template stops the start and not a
+//! chat. Knows nothing of the program: callers hand in plain data ([`messages`] says which). Reads an owner's folder,
+//! nothing else; no clock.
+
+mod filters;
+mod lang;
+pub mod messages;
+pub mod numbers;
+mod source;
+mod vocabulary;
+pub mod words;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
+use serde::Serialize;
+
+pub use filters::LINE_WIDTH;
+pub use lang::Lang;
+use source::{Source, WORDS_FILE};
+pub use vocabulary::CommandHelp;
+use vocabulary::Vocabulary;
+
+/// Why the texts cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The owner's folder, or a file in it, cannot be read.
+    #[error("cannot read `{}`; expected a folder such as `my-texts/` with files such as `my-texts/en/help.j2`", path.display())]
+    Unreadable {
+        /// What could not be read.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that replaces none of ours: most likely a misspelt name.
+    #[error("`{}` replaces no text; expected `<language>/<name>` such as `es/welcome.j2`", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file far larger than any text.
+    #[error("`{}` has {bytes} bytes; expected at most 65536", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A text with a mistake in it.
+    #[error("`{file}` line {line}: {reason}")]
+    Broken {
+        /// The file, as the owner knows it.
+        file: String,
+        /// The line of the mistake, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Every text of every language, checked.
+#[derive(Debug)]
+pub struct Templates {
+    speakers: Vec<Speaker>,
+}
+
+/// One language's texts and words.
+#[derive(Debug)]
+struct Speaker {
+    lang: Lang,
+    env: Environment<'static>,
+    vocabulary: Arc<Vocabulary>,
+}
+
+impl Templates {
+    /// Loads the built-in texts, replaces those an owner's folder has its own of, and renders each once.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, holds an unknown file, or any text is broken; names the file and the line.
+    pub fn load(overrides: Option<&Path>) -> Result<Templates, TemplateError> {
+        let mut sources: Vec<Source> = Lang::ALL.into_iter().flat_map(source::built_in).collect();
+        if let Some(dir) = overrides {
+            source::apply_overrides(dir, &mut sources)?;
+        }
+        let speakers = Lang::ALL
+            .into_iter()
+            .map(|lang| Speaker::load(lang, &sources))
+            .collect::<Result<Vec<Speaker>, TemplateError>>()?;
+        let templates = Templates { speakers };
+        templates.check(&sources)?;
+        Ok(templates)
+    }
+
+    /// Renders the message `name` in `lang`, without a newline at its end.
+    ///
+    /// [`messages::MESSAGES`] lists the names and what each takes; what is left out of `context` counts as absent.
+    /// A message that cannot be rendered (a wrong name, a wrong type) is logged and shown as its name in brackets.
+    pub fn render(&self, lang: Lang, name: &str, context: impl Serialize) -> String {
+        self.try_render(lang, name, context).unwrap_or_else(|error| {
+            tracing::error!(template = name, %lang, line = error.line(), kind = ?error.kind(), "a text cannot be rendered");
+            format!("[{name}]")
+        })
+    }
+
+    /// The commands as help and menus show them in `lang`.
+    pub fn commands(&self, lang: Lang) -> &[CommandHelp] {
+        &self.speaker(lang).vocabulary.commands
+    }
+
+    /// The word `lang` has for a request type; an owner's own type stands for itself.
+    pub fn type_name(&self, lang: Lang, request_type: &str) -> String {
+        vocabulary::word(&self.speaker(lang).vocabulary.types, request_type).to_owned()
+    }
+
+    /// The heading of a period in `lang`.
+    pub fn period_name(&self, lang: Lang, period: words::Period) -> String {
+        vocabulary::word(&self.speaker(lang).vocabulary.periods, period.as_str()).to_owned()
+    }
+
+    fn speaker(&self, lang: Lang) -> &Speaker {
+        self.speakers.iter().find(|speaker| speaker.lang == lang).expect("every language is loaded")
+    }
+
+    fn try_render(&self, lang: Lang, name: &str, context: impl Serialize) -> Result<String, minijinja::Error> {
+        let template = self.speaker(lang).env.get_template(name)?;
+        let context = messages::with_absent_fields(name, Value::from(Serde(context)));
+        let mut text = template.render(context)?;
+        text.truncate(text.trim_end_matches('\n').len());
+        Ok(text)
+    }
+
+    /// Renders every template of every language with each of its samples.
+    fn check(&self, sources: &[Source]) -> Result<(), TemplateError> {
+        for source in sources.iter().filter(|source| source.file != WORDS_FILE) {
+            for sample in messages::samples(source.name()) {
+                self.try_render(source.lang, source.name(), sample).map_err(|error| broken(sources, source, &error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Speaker {
+    fn load(lang: Lang, sources: &[Source]) -> Result<Speaker, TemplateError> {
+        let own = || sources.iter().filter(|source| source.lang == lang);
+        let words = own().find(|source| source.file == WORDS_FILE).expect("every language has its words");
+        let vocabulary = Arc::new(read_vocabulary(words)?);
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_auto_escape_callback(|_| AutoEscape::None);
+        env.set_formatter(write_cleaned);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+        env.set_syntax(syntax.expect("the delimiters are the usual ones"));
+        filters::add_all(&mut env, lang, &vocabulary);
+        for source in own().filter(|source| source.file != WORDS_FILE) {
+            env.add_template_owned(source.name(), source.text.clone())
+                .map_err(|error| broken(sources, source, &error))?;
+        }
+        Ok(Speaker { lang, env, vocabulary })
+    }
+}
+
+/// Reads `words.toml`, which must define exactly the words that ours defines.
+fn read_vocabulary(source: &Source) -> Result<Vocabulary, TemplateError> {
+    let at = |line: usize, reason: String| TemplateError::Broken { file: source.shown(), line, reason };
+    let read = |text: &str| toml::from_str::<Vocabulary>(text);
+    let vocabulary = read(&source.text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start).min(source.text.len());
+        at(source.text[..start].lines().count().max(1), error.message().to_owned())
+    })?;
+    let ours = source::built_in(source.lang).into_iter().find(|ours| ours.file == WORDS_FILE);
+    let ours = read(&ours.expect("every language has its words").text).expect("a test reads the built-in words");
+    let (expected, found) = (ours.keys(), vocabulary.keys());
+    match expected.iter().find(|key| !found.contains(key)) {
+        Some(missing) => Err(at(1, format!("`{missing}` is missing"))),
+        None => Ok(vocabulary),
+    }
+}
+
+/// The error of a template, which may lie in another one it includes.
+fn broken(sources: &[Source], source: &Source, error: &minijinja::Error) -> TemplateError {
+    let inner = innermost(error);
+    let culprit = sources.iter().find(|other| other.lang == source.lang && inner.name() == Some(other.name()));
+    let reason =
+        inner.detail().map_or_else(|| inner.kind().to_string(), |detail| format!("{}: {detail}", inner.kind()));
+    TemplateError::Broken { file: culprit.unwrap_or(source).shown(), line: inner.line().unwrap_or(1), reason }
+}
+
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let mut inner = error;
+    while let Some(source) = std::error::Error::source(inner).and_then(|source| source.downcast_ref()) {
+        inner = source;
+    }
+    inner
+}
+
+/// Writes a value without what could move the cursor or hide text; only what filters laid out keeps its line breaks.
+fn write_cleaned(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_none() {
+        return Ok(());
+    }
+    let text = value.to_string();
+    let text = if value.is_safe() { text } else { clean(&text) };
+    out.write_str(&text).map_err(minijinja::Error::from)
+}
+
+/// Text from outside without control characters and without marks that reverse the reading direction.
+fn clean(text: &str) -> String {
+    let is_hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !is_hidden(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests;

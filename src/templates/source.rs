@@ -1,0 +1,140 @@
+//! Where the texts come from: the files built into the program, and an owner's folder that replaces some of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Lang, TemplateError};
+
+/// The largest file an owner's folder may hold, in bytes.
+pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// The file of single words that every language has beside its templates.
+pub(super) const WORDS_FILE: &str = "words.toml";
+
+/// What a template's file name ends in.
+const SUFFIX: &str = ".j2";
+
+/// One file of one language.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub lang: Lang,
+    /// `stats/overview.j2`, relative to the language's folder.
+    pub file: &'static str,
+    pub text: String,
+    /// The owner's file, when it replaces ours.
+    pub path: Option<PathBuf>,
+}
+
+impl Source {
+    /// The template's name: its file without the suffix.
+    pub(super) fn name(&self) -> &'static str {
+        self.file.strip_suffix(SUFFIX).unwrap_or(self.file)
+    }
+
+    /// How an error names this file.
+    pub(super) fn shown(&self) -> String {
+        match &self.path {
+            Some(path) => path.display().to_string(),
+            None => format!("{}/{}", self.lang, self.file),
+        }
+    }
+}
+
+/// Lists the files once and builds them in for every language.
+macro_rules! built_in {
+    ($($file:literal)*) => {
+        /// Every file a language has, relative to its folder.
+        pub(super) const FILES: &[&str] = &[$($file,)*];
+
+        fn built_in_text(lang: Lang, file: &str) -> Option<&'static str> {
+            match (lang, file) {
+                $((Lang::En, $file) => Some(include_str!(concat!("../../templates/en/", $file))),
+                  (Lang::Es, $file) => Some(include_str!(concat!("../../templates/es/", $file))),
+                  (Lang::Pt, $file) => Some(include_str!(concat!("../../templates/pt/", $file))),
+                  (Lang::Fr, $file) => Some(include_str!(concat!("../../templates/fr/", $file))),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+built_in! {
+    "words.toml"
+    "stats.j2" "stats/overview.j2" "stats/models.j2" "stats/types.j2" "stats/limits.j2"
+    "help.j2" "welcome.j2" "goodbye.j2" "unknown_command.j2" "id.j2"
+    "usage_footer.j2" "usage_on.j2" "usage_off.j2" "cost.j2"
+    "refused_limit.j2" "busy.j2" "too_long.j2" "history_trimmed.j2"
+    "cancelled.j2" "nothing_to_cancel.j2" "retry_nothing.j2" "interrupted_hint.j2" "new_conversation.j2"
+    "reset_confirm.j2" "reset_done.j2" "reset_denied.j2"
+    "model_list.j2" "model_switched.j2" "model_unknown.j2"
+    "lang_switched.j2" "lang_unknown.j2"
+    "error/rate_limited.j2" "error/quota_exhausted.j2" "error/unauthorized.j2" "error/forbidden.j2"
+    "error/not_found.j2" "error/bad_request.j2" "error/context_too_long.j2" "error/gone.j2"
+    "error/overloaded.j2" "error/server_error.j2" "error/connect.j2" "error/connect_timeout.j2"
+    "error/first_byte_timeout.j2" "error/idle_timeout.j2" "error/total_timeout.j2" "error/stream_cut.j2"
+    "error/stream_error.j2" "error/bad_response.j2" "error/cancelled_by_user.j2" "error/client_gone.j2"
+    "error/shutdown.j2" "error/limit.j2" "error/budget.j2" "error/busy.j2" "error/not_allowed.j2"
+    "error/panic.j2" "error/crash.j2" "error/other.j2"
+}
+
+/// The files of a language as they are built in.
+pub(super) fn built_in(lang: Lang) -> Vec<Source> {
+    let source = |file: &'static str| {
+        let text = built_in_text(lang, file).expect("the same list made the names and the texts");
+        Source { lang, file, text: text.to_owned(), path: None }
+    };
+    FILES.iter().copied().map(source).collect()
+}
+
+/// Replaces built-in files by those of the owner's folder `<dir>/<lang>/…`. Hidden files are passed over.
+///
+/// # Errors
+/// When the folder cannot be read, or holds a file that replaces nothing or is too large.
+pub(super) fn apply_overrides(dir: &Path, sources: &mut [Source]) -> Result<(), TemplateError> {
+    for path in files_under(dir, 0)? {
+        let relative = path.strip_prefix(dir).unwrap_or(&path);
+        let parts: Vec<String> =
+            relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        let known = parts.split_first().and_then(|(lang, file)| {
+            let file = file.join("/");
+            sources.iter_mut().find(|source| source.lang.code() == lang && source.file == file)
+        });
+        let Some(source) = known else {
+            return Err(TemplateError::Unknown { path });
+        };
+        source.text = read_bounded(&path)?;
+        source.path = Some(path);
+    }
+    Ok(())
+}
+
+/// Folders deeper than this hold nothing of ours.
+const MAX_DEPTH: usize = 3;
+
+fn files_under(dir: &Path, depth: usize) -> Result<Vec<PathBuf>, TemplateError> {
+    let unreadable = |source| TemplateError::Unreadable { path: dir.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let path = entry.path();
+        if path.is_dir() && depth < MAX_DEPTH {
+            files.extend(files_under(&path, depth + 1)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_bounded(path: &Path) -> Result<String, TemplateError> {
+    let unreadable = |source| TemplateError::Unreadable { path: path.to_owned(), source };
+    let bytes = fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(TemplateError::TooLarge { path: path.to_owned(), bytes });
+    }
+    fs::read_to_string(path).map_err(unreadable)
+}

@@ -1,0 +1,164 @@
+//! The laws of the texts: every language says the same things, broken files stop the start, names cannot play tricks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::json;
+
+use super::messages::{MESSAGES, message, samples};
+use super::*;
+
+fn templates() -> Templates {
+    Templates::load(None).expect("the built-in texts are whole")
+}
+
+#[test]
+fn every_sample_has_exactly_the_fields_of_its_message() {
+    for message in MESSAGES {
+        for sample in message.samples {
+            let sample: BTreeMap<String, serde_json::Value> = serde_json::from_str(sample).expect("JSON");
+            let found: BTreeSet<&str> = sample.keys().map(String::as_str).collect();
+            assert_eq!(found, message.fields.iter().copied().collect(), "{}", message.name);
+        }
+    }
+    for file in source::FILES.iter().filter(|file| **file != WORDS_FILE) {
+        let name = file.strip_suffix(".j2").expect("a template");
+        assert!(message(name).is_some() && !samples(name).is_empty(), "`{name}` has no contract");
+    }
+}
+
+/// The variables a template reads, found without running it: the fields named inside its tags, outside quotes.
+fn variables(text: &str, fields: &[&str]) -> BTreeSet<String> {
+    let is_tag = |position: usize| text[..position].rfind(['{', '}']).is_some_and(|at| text[at..].starts_with('{'));
+    let mut quoted = false;
+    let mut inside = String::new();
+    for (position, c) in text.char_indices() {
+        if !is_tag(position) {
+            quoted = false;
+            inside.push(' ');
+        } else if c == '"' {
+            quoted = !quoted;
+            inside.push(' ');
+        } else if !quoted {
+            inside.push(c);
+        }
+    }
+    let words = inside.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'));
+    words.filter_map(|word| word.split('.').next()).filter(|word| fields.contains(word)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_language_uses_the_same_variables_and_defines_the_same_words() {
+    let english = source::built_in(Lang::En);
+    for lang in [Lang::Es, Lang::Pt, Lang::Fr] {
+        for (ours, theirs) in english.iter().zip(source::built_in(lang)) {
+            assert_eq!(ours.file, theirs.file);
+            let fields = message(ours.name()).map_or(&[][..], |message| message.fields);
+            let (expected, found) = (variables(&ours.text, fields), variables(&theirs.text, fields));
+            assert_eq!(expected, found, "{lang}/{}", ours.file);
+        }
+    }
+    let templates = templates();
+    let keys = |lang| templates.speaker(lang).vocabulary.keys();
+    for lang in Lang::ALL {
+        assert_eq!(keys(lang), keys(Lang::En), "{lang}");
+        for command in templates.commands(lang) {
+            assert_eq!(words::command(&command.name), Some(command.name.as_str()), "help names what is understood");
+        }
+    }
+}
+
+#[test]
+fn no_file_lies_in_the_folders_that_is_not_built_in() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let mut sources: Vec<Source> = Lang::ALL.into_iter().flat_map(source::built_in).collect();
+    source::apply_overrides(&root, &mut sources).expect("every file is known");
+    assert!(sources.iter().all(|source| source.path.is_some()), "every built-in file lies there");
+}
+
+#[test]
+fn every_message_in_every_language_fits_and_says_something() {
+    let templates = templates();
+    for lang in Lang::ALL {
+        for file in source::FILES.iter().filter(|file| **file != WORDS_FILE) {
+            let name = file.strip_suffix(".j2").expect("a template");
+            for sample in samples(name) {
+                let text = templates.render(lang, name, sample);
+                assert_ne!(text, format!("[{name}]"), "{lang}/{name}");
+                assert!(!text.contains("none") && !text.contains("· ·"), "{lang}/{name}:\n{text}");
+                let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+                assert!(widest <= 100, "{lang}/{name} has a line of {widest} characters:\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_caller_leaves_out_is_absent() {
+    let text = templates().render(Lang::En, "error/connect", json!({}));
+    assert!(text.starts_with("I cannot reach the provider."), "{text}");
+    assert_eq!(templates().render(Lang::En, "no_such_message", json!({})), "[no_such_message]");
+}
+
+#[test]
+fn a_name_cannot_move_the_cursor_or_add_lines() {
+    let hostile = "gpt\u{1b}[2J\n\u{202e}evil";
+    let context = json!({ "provider": hostile, "model": hostile, "local": false });
+    let text = templates().render(Lang::En, "model_switched", context);
+    assert_eq!(text, "Now gpt[2Jevil answers (gpt[2Jevil, cloud).");
+}
+
+fn load_with(file: &str, text: &str) -> Result<Templates, TemplateError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(file);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    fs::write(&path, text).expect("written");
+    Templates::load(Some(folder.path()))
+}
+
+#[test]
+fn an_owners_file_replaces_ours_in_its_language_only() {
+    let templates = load_with("es/goodbye.j2", "¡Chao!\n").expect("a good file");
+    assert_eq!(templates.render(Lang::Es, "goodbye", json!({})), "¡Chao!");
+    assert_eq!(templates.render(Lang::En, "goodbye", json!({})), "Goodbye.");
+}
+
+#[test]
+fn a_broken_file_stops_the_start_and_names_file_and_line() {
+    let table = [
+        ("en/help.j2", "one\n{{ bot }\n", "line 2"),
+        ("en/help.j2", "one\ntwo\n{{ bto }}\n", "line 3"),
+        ("fr/cost.j2", "{{ model|nosuchfilter }}", "line 1"),
+        ("en/stats/overview.j2", "a\n{{ requests.totl|number }}", "line 2"),
+        ("pt/words.toml", "months = 1\n", "line 1"),
+    ];
+    for (file, text, line) in table {
+        let error = load_with(file, text).expect_err("broken").to_string();
+        assert!(error.contains(file) && error.contains(line), "{error}");
+    }
+    for file in ["en/hepl.j2", "de/help.j2", "help.j2"] {
+        let error = load_with(file, "x").expect_err("unknown").to_string();
+        assert!(error.contains("replaces no text"), "{error}");
+    }
+    let large = "x".repeat(source::MAX_FILE_BYTES as usize + 1);
+    assert!(matches!(load_with("en/help.j2", &large), Err(TemplateError::TooLarge { .. })));
+    let missing = Path::new("/no/such/folder");
+    assert!(matches!(Templates::load(Some(missing)), Err(TemplateError::Unreadable { .. })));
+}
+
+#[test]
+fn the_messages_as_people_read_them() {
+    let templates = templates();
+    for lang in Lang::ALL {
+        let mut page = String::new();
+        for file in source::FILES.iter().filter(|file| !file.starts_with("stats") && **file != WORDS_FILE) {
+            let name = file.strip_suffix(".j2").expect("a template");
+            for sample in samples(name) {
+                page.push_str(&format!("── {name}\n{}\n", templates.render(lang, name, sample)));
+            }
+        }
+        let help = json!({ "bot": "Raymundo", "commands": templates.commands(lang) });
+        page.push_str(&format!("── help, whole\n{}\n", templates.render(lang, "help", help)));
+        insta::assert_snapshot!(format!("messages_{lang}"), page);
+    }
+}

@@ -1,0 +1,68 @@
+//! The single words of one language (`words.toml`): names of periods, request types, limits and errors, and the
+//! descriptions of the commands. Whole sentences are templates.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The words of one language.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Vocabulary {
+    /// Month names as they stand in a date.
+    pub months: [String; 12],
+    /// Headings of the periods, by canonical name.
+    pub periods: BTreeMap<String, String>,
+    /// Request types, by their name in records.
+    pub types: BTreeMap<String, String>,
+    /// Limits, by their name in the report.
+    pub limits: BTreeMap<String, String>,
+    /// One and several of each kind of error.
+    pub errors: BTreeMap<String, [String; 2]>,
+    /// The commands, in the order help shows them.
+    pub commands: Vec<CommandHelp>,
+}
+
+/// A line of help: how a command is typed and what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandHelp {
+    /// The canonical name, without the slash.
+    pub name: String,
+    /// What may follow the name; empty when nothing does.
+    #[serde(default)]
+    pub args: String,
+    /// What it does, in a few words.
+    pub description: String,
+}
+
+impl Vocabulary {
+    /// The names a vocabulary defines, to compare two languages.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let maps = [("periods", &self.periods), ("types", &self.types), ("limits", &self.limits)];
+        let mut keys: Vec<String> =
+            maps.iter().flat_map(|(map, words)| words.keys().map(move |key| format!("{map}.{key}"))).collect();
+        keys.extend(self.errors.keys().map(|key| format!("errors.{key}")));
+        keys.extend(self.commands.iter().map(|command| format!("commands.{}", command.name)));
+        keys
+    }
+
+    /// The words for `count` errors of a kind; the kind itself when it is not known here.
+    pub(super) fn error<'a>(&'a self, kind: &'a str, count: u64) -> &'a str {
+        match self.errors.get(kind) {
+            Some([one, several]) => {
+                if count == 1 {
+                    one
+                } else {
+                    several
+                }
+            }
+            None => kind,
+        }
+    }
+}
+
+/// The word for `name`; names nobody gave a word (an owner's own request type) stand for themselves.
+pub(super) fn word<'a>(words: &'a BTreeMap<String, String>, name: &'a str) -> &'a str {
+    words.get(name).map_or(name, String::as_str)
+}
