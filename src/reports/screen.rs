@@ -13,7 +13,7 @@ use crate::usage::{Money, Timestamp};
 /// Models named on the overview.
 const OVERVIEW_MODELS: usize = 5;
 /// Limits named on the overview.
-const OVERVIEW_LIMITS: usize = 3;
+const OVERVIEW_LIMITS: usize = 2;
 /// Models named on their own screen.
 const MAX_MODELS: usize = 20;
 /// Limits named on their own screen.

@@ -203,6 +203,11 @@ fn the_screen_in_four_languages() {
     ];
     for (name, report, view) in screens {
         let pages = Lang::ALL.map(|lang| format!("── {lang}\n{}\n", report.text(templates, lang, view)));
+        for line in pages.iter().flat_map(|page| page.lines()) {
+            assert!(line.chars().count() <= LINE_WIDTH, "{name}: {line}");
+        }
+        let main_lines = |page: &String| page.split("\n\n").take(3).flat_map(str::lines).count() - 1;
+        assert!(view != View::Overview || pages.iter().map(main_lines).max() <= Some(12), "{name}");
         insta::assert_snapshot!(format!("stats_{name}"), pages.join("\n"));
     }
 }

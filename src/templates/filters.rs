@@ -11,7 +11,7 @@
 //! | `plural(one, several)`, `counted(one, several)` | a whole number | `requests`, `247 requests` |
 //! | `facts(separator=" · ")` | a list | its entries on lines of at most 72; what is empty or missing is left out |
 //! | `cell(width, approximate=false)` | a number or text | padded on the left, grouped with U+00A0 |
-//! | `pad(width)`, `clip(width)` | a text | padded on the right; cut with `…` |
+//! | `pad(width)`, `clip(width)` | a text | padded on the right; cut in its middle with `…` |
 //! | `bar(width)` | `{used, max}` | `▓▓▓░` |
 //! | `period_name`, `type_name`, `limit_name` | a name | the word for it |
 //! | `type_count`, `error_count` | `{name, count}` | `Chat 189`, `2 timeouts` |
@@ -174,12 +174,17 @@ fn cell(lang: Lang, value: &Value, width: usize, approximate: bool) -> Result<St
     Ok(format!("{text:>width$}", width = width.min(LINE_WIDTH)))
 }
 
+/// Cuts a text in its middle, because names of models differ in their beginning and in their end.
 fn clip(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+    let length = text.chars().count();
+    if length <= width {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    let kept = width.saturating_sub(1);
+    let tail = kept / 3;
+    let head: String = text.chars().take(kept - tail).collect();
+    let tail: String = text.chars().skip(length - tail).collect();
+    format!("{head}…{tail}")
 }
 
 fn wrong(what: &'static str) -> Error {

@@ -100,7 +100,8 @@ pub fn money(lang: Lang, usd: &str, precision: Precision) -> Option<String> {
         let sign = if negative { "-" } else { "" };
         return Some(format!("<{NBSP}{sign}{least}"));
     }
-    let amount = with_currency(lang, &decimal(lang, (pico + unit / 2) / unit, places));
+    let (units, places) = without_zeros((pico + unit / 2) / unit, places);
+    let amount = with_currency(lang, &decimal(lang, units, places));
     Some(if negative { format!("-{amount}") } else { amount })
 }
 
@@ -108,6 +109,15 @@ pub fn money(lang: Lang, usd: &str, precision: Precision) -> Option<String> {
 fn fine_places(pico: u128) -> u32 {
     let leading = (1..=6u32).find(|place| pico >= 10u128.pow(12 - place)).unwrap_or(6);
     (leading + 1).clamp(2, 6)
+}
+
+/// Leaves out zeros behind the cents.
+fn without_zeros(mut units: u128, mut places: u32) -> (u128, u32) {
+    while places > 2 && units % 10 == 0 {
+        units /= 10;
+        places -= 1;
+    }
+    (units, places)
 }
 
 fn decimal(lang: Lang, units: u128, places: u32) -> String {

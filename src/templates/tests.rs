@@ -87,7 +87,7 @@ fn every_message_in_every_language_fits_and_says_something() {
                 assert_ne!(text, format!("[{name}]"), "{lang}/{name}");
                 assert!(!text.contains("none") && !text.contains("· ·"), "{lang}/{name}:\n{text}");
                 let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
-                assert!(widest <= 100, "{lang}/{name} has a line of {widest} characters:\n{text}");
+                assert!(widest <= 80, "{lang}/{name} has a line of {widest} characters:\n{text}");
             }
         }
     }
