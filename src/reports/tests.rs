@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
+use super::StatsScreen;
 use super::stats::*;
+use crate::templates::messages::message;
 use crate::templates::words::{Period, View};
 use crate::templates::{LINE_WIDTH, Lang, Templates};
 use crate::usage::{ErrorKind, Money, Timestamp};
@@ -181,6 +183,16 @@ fn troubled() -> StatsReport {
     report
 }
 
+/// Nothing was sent: no rate, no tokens, no cost.
+fn refused_only() -> StatsReport {
+    let mut report = running();
+    report.requests.total = 3;
+    report.requests.refused = 3;
+    report.requests.by_type = counts(&[("chat", 3)]);
+    report.limits = vec![limit("cloud", "requests_per_day", 3, 3, Some("2026-11-23T00:00:00-06:00"))];
+    report
+}
+
 fn templates() -> &'static Templates {
     static TEMPLATES: LazyLock<Templates> =
         LazyLock::new(|| Templates::load(None).expect("the built-in texts are whole"));
@@ -196,7 +208,9 @@ fn the_screen_in_four_languages() {
         ("demo", demo_only(), View::Overview),
         ("rich", rich(), View::Overview),
         ("troubled", troubled(), View::Overview),
+        ("refused_only", refused_only(), View::Overview),
         ("limits", troubled(), View::Limits),
+        ("limits_none", empty(), View::Limits),
         ("models", rich(), View::Models),
         ("models_many", troubled(), View::Models),
         ("types", rich(), View::Types),
@@ -210,6 +224,16 @@ fn the_screen_in_four_languages() {
         assert!(view != View::Overview || pages.iter().map(main_lines).max() <= Some(12), "{name}");
         insta::assert_snapshot!(format!("stats_{name}"), pages.join("\n"));
     }
+}
+
+#[test]
+fn the_screen_hands_over_exactly_the_fields_its_templates_know() {
+    let screen = serde_json::to_value(StatsScreen::of(&rich(), View::Overview)).expect("JSON");
+    let mut found: Vec<&str> = screen.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut expected = message("stats").expect("a message").fields.to_vec();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! | `latency` | milliseconds | `1.8 s` |
 //! | `date`, `time`, `when(now)` | a timestamp | `3 Nov 2026`, `14:32`, the time alone if it is the day of `now` |
 //! | `plural(one, several)`, `counted(one, several)` | a whole number | `requests`, `247 requests` |
-//! | `facts(separator=" · ")` | a list | its entries on lines of at most 72; what is empty or missing is left out |
+//! | `facts(separator=" · ", first="")` | a list | `first` and the entries, on lines of at most 72; what is empty or missing is left out |
 //! | `cell(width, approximate=false)` | a number or text | padded on the left, grouped with U+00A0 |
 //! | `pad(width)`, `clip(width)` | a text | padded on the right; cut in its middle with `…` |
 //! | `bar(width)` | `{used, max}` | `▓▓▓░` |

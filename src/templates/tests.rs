@@ -69,6 +69,21 @@ fn every_language_uses_the_same_variables_and_defines_the_same_words() {
 }
 
 #[test]
+fn the_words_help_shows_are_understood() {
+    let templates = templates();
+    for lang in Lang::ALL {
+        let stats =
+            templates.commands(lang).iter().find(|command| command.name == "stats").expect("stats is a command");
+        let periods = stats.args.trim_matches(['[', ']']).split('|');
+        assert_eq!(periods.filter_map(words::period).collect::<Vec<_>>(), words::Period::ALL, "{lang}");
+        let views = stats.description.split(|c: char| !c.is_alphabetic()).filter_map(words::view);
+        assert_eq!(views.collect::<Vec<_>>(), [words::View::Models, words::View::Types, words::View::Limits], "{lang}");
+        let confirm = templates.render(lang, "reset_confirm", json!({}));
+        assert!(confirm.split_whitespace().last().is_some_and(words::confirms), "{confirm}");
+    }
+}
+
+#[test]
 fn no_file_lies_in_the_folders_that_is_not_built_in() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     let mut sources: Vec<Source> = Lang::ALL.into_iter().flat_map(source::built_in).collect();
@@ -97,6 +112,7 @@ fn every_message_in_every_language_fits_and_says_something() {
 fn what_a_caller_leaves_out_is_absent() {
     let text = templates().render(Lang::En, "error/connect", json!({}));
     assert!(text.starts_with("I cannot reach the provider."), "{text}");
+    assert_eq!(templates().render(Lang::En, "goodbye", ()), "Goodbye.");
     assert_eq!(templates().render(Lang::En, "no_such_message", json!({})), "[no_such_message]");
 }
 

@@ -48,7 +48,7 @@ fn grouped(lang: Lang, digits: &str, place: Place) -> String {
     let group = if style.group == NARROW && place == Place::Column { NBSP } else { style.group };
     let mut text = String::with_capacity(digits.len() * 2);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(group);
         }
         text.push(digit);
@@ -113,7 +113,7 @@ fn fine_places(pico: u128) -> u32 {
 
 /// Leaves out zeros behind the cents.
 fn without_zeros(mut units: u128, mut places: u32) -> (u128, u32) {
-    while places > 2 && units % 10 == 0 {
+    while places > 2 && units.is_multiple_of(10) {
         units /= 10;
         places -= 1;
     }
@@ -192,7 +192,7 @@ pub fn latency(lang: Lang, millis: u64) -> String {
     } else {
         let seconds = (millis + 500) / 1000;
         let minutes = duration(lang, seconds / 60 * 60);
-        if seconds % 60 == 0 || seconds >= 3600 {
+        if seconds.is_multiple_of(60) || seconds >= 3600 {
             minutes
         } else {
             format!("{minutes}{NBSP}{}", unit(lang, seconds % 60, "s"))
@@ -224,5 +224,4 @@ pub fn bar(used: u64, max: u64, width: usize) -> String {
 }
 
 #[cfg(test)]
-#[path = "numbers_tests.rs"]
 mod tests;
