@@ -12,4 +12,5 @@ pub mod stats;
 pub mod config;
 pub mod reports;
 pub mod templates;
+pub mod models;
 pub mod usage;

@@ -1,0 +1,88 @@
+//! The built-in demo model: a few canned words, the same for the same conversation, for trying tallybot without a model.
+//!
+//! It says what it is in the first reply of a conversation. Its counts are its own (four characters are a token), so
+//! they are reported, and it runs here, so it is local.
+
+use super::{ChatEvent, ChatRequest, Ending, Finish, ReportedUsage, Role};
+
+/// The name of the only model.
+pub const MODEL: &str = "demo";
+
+const CHARS_PER_TOKEN: u64 = 4;
+
+const INTRODUCTION: &str = "Hello! I am tallybot's built-in demo model: my words are canned, but every call is metered \
+like a real one, so try /stats. To talk to a real model, start Ollama (it is found by itself at \
+http://127.0.0.1:11434) or name a provider under [[providers]] in tallybot.toml.";
+
+const REPLIES: [&str; 3] = [
+    "A real model would answer here. I only make sure that there is something to count.",
+    "That one is on the books as well: what you wrote is the prompt, what I write is the completion.",
+    "Still the demo model. The longer we talk, the larger each prompt gets, because the conversation is sent along.",
+];
+
+/// The whole answer to a conversation: its pieces, word by word, and its ending.
+pub fn answer(request: &ChatRequest) -> (Vec<ChatEvent>, Ending) {
+    let earlier_replies = request.messages.iter().filter(|message| message.role == Role::Assistant).count();
+    let reply = match earlier_replies {
+        0 => INTRODUCTION,
+        n => REPLIES[(n - 1) % REPLIES.len()],
+    };
+    let most_chars = request.max_output_tokens.map_or(u64::MAX, |tokens| tokens.saturating_mul(CHARS_PER_TOKEN));
+    let end =
+        reply.char_indices().nth(usize::try_from(most_chars).unwrap_or(usize::MAX)).map_or(reply.len(), |(at, _)| at);
+    let said = &reply[..end];
+    let prompt = request.messages.iter().map(|message| tokens(&message.content)).sum();
+    let pieces: Vec<_> = said.split_inclusive(' ').map(|word| ChatEvent::Text(word.to_owned())).collect();
+    let ending = Ending {
+        finish: if end < reply.len() { Finish::Length } else { Finish::Stop },
+        usage: ReportedUsage { prompt: Some(prompt), completion: Some(tokens(said)), ..ReportedUsage::default() },
+        served_model: Some(MODEL.to_owned()),
+        service_tier: None,
+        provider_request_id: None,
+        http_status: 200,
+        pieces: pieces.len() as u64,
+        complete: true,
+    };
+    (pieces, ending)
+}
+
+fn tokens(text: &str) -> u64 {
+    (text.chars().count() as u64).div_ceil(CHARS_PER_TOKEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::ChatMessage;
+
+    fn answer_to(messages: &[(Role, &str)], max_output_tokens: Option<u64>) -> (String, Ending) {
+        let messages = messages.iter().map(|&(role, content)| ChatMessage::new(role, content)).collect();
+        let (events, ending) = answer(&ChatRequest { model: MODEL.to_owned(), messages, max_output_tokens });
+        let text = events.into_iter().map(|event| match event {
+            ChatEvent::Text(text) | ChatEvent::Thinking(text) => text,
+        });
+        (text.collect(), ending)
+    }
+
+    #[test]
+    fn the_first_reply_says_what_it_is_and_how_to_get_a_real_model() {
+        let (text, ending) = answer_to(&[(Role::System, "Be kind."), (Role::User, "hello")], None);
+        assert!(text.contains("demo model") && text.contains("Ollama") && text.contains("[[providers]]"));
+        assert_eq!(ending.usage.prompt, Some(2 + 2));
+        assert_eq!(ending.usage.completion, Some((text.len() as u64).div_ceil(4)));
+        assert_eq!((ending.finish, ending.complete), (Finish::Stop, true));
+    }
+
+    #[test]
+    fn later_replies_are_shorter_and_the_same_every_time() {
+        let talk = [(Role::User, "hello"), (Role::Assistant, "…"), (Role::User, "and?")];
+        assert_eq!(answer_to(&talk, None), answer_to(&talk, None));
+        assert_eq!(answer_to(&talk, None).0, REPLIES[0]);
+    }
+
+    #[test]
+    fn it_keeps_to_an_output_limit() {
+        let (text, ending) = answer_to(&[(Role::User, "hello")], Some(3));
+        assert_eq!((text.as_str(), ending.finish, ending.usage.completion), ("Hello! I am ", Finish::Length, Some(3)));
+    }
+}

@@ -1,0 +1,246 @@
+//! How a call fails: a class, an HTTP status, and what may be done about it. Never a provider's text.
+
+use std::time::Duration;
+
+use super::json::{self, Field};
+use super::{Observed, ReportedUsage};
+use crate::usage::{ErrorKind, Failure};
+
+/// A call to a provider that failed, before or within its answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the call to the provider failed: {failure}")]
+pub struct CallError {
+    /// The class and the HTTP status, as they go into the record.
+    pub failure: Failure,
+    /// Whether the same call may be made again. Always [`Retry::No`] once the answer has begun.
+    pub retry: Retry,
+    /// What the provider's headers said.
+    pub observed: Observed,
+    /// The counts reported before it failed.
+    pub usage: ReportedUsage,
+    /// The provider's own id of this request.
+    pub provider_request_id: Option<String>,
+}
+
+/// Whether a failed call may be made again. Every try is an attempt, and a record, of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again, or be paid for twice.
+    No,
+    /// After a wait: the provider's, or with `None` our own.
+    After(Option<Duration>),
+    /// At once: the provider did not know a field of ours, and the next request will be written without it.
+    Adjusted,
+}
+
+impl CallError {
+    /// A failure that no answer of the provider's tells more about.
+    pub(super) fn of(kind: ErrorKind, retry: Retry) -> CallError {
+        CallError {
+            failure: Failure::of(kind),
+            retry,
+            observed: Observed::default(),
+            usage: ReportedUsage::default(),
+            provider_request_id: None,
+        }
+    }
+
+    /// A failure told by an HTTP status of 300 or more; `body` is the (bounded) start of what came with it.
+    pub(super) fn from_answer(status: u16, observed: Observed, body: &[u8]) -> CallError {
+        let kind = classify(status, body);
+        CallError {
+            failure: Failure::http(kind, status),
+            retry: advice(kind, status, &observed),
+            observed,
+            ..CallError::of(kind, Retry::No)
+        }
+    }
+}
+
+/// The class of an error answer: by its status, and where that leaves a choice by the codes in its body.
+pub fn classify(status: u16, body: &[u8]) -> ErrorKind {
+    match status {
+        300..400 => ErrorKind::BadResponse,
+        401 => ErrorKind::Unauthorized,
+        402 => ErrorKind::QuotaExhausted,
+        403 => ErrorKind::Forbidden,
+        404 => ErrorKind::NotFound,
+        408 => ErrorKind::ServerError,
+        410 => ErrorKind::Gone,
+        400 | 413 | 422 if speaks_of_context(body) => ErrorKind::ContextTooLong,
+        429 if has_code(body, &["insufficient_quota", "credit_balance_exhausted"]) => ErrorKind::QuotaExhausted,
+        429 => ErrorKind::RateLimited,
+        503 | 529 => ErrorKind::Overloaded,
+        500.. if has_code(body, &["server_is_overloaded", "overloaded_error"]) => ErrorKind::Overloaded,
+        500.. => ErrorKind::ServerError,
+        _ => ErrorKind::BadRequest,
+    }
+}
+
+/// Whether the same request may be sent again: 408, 409, 429 and 500 and above, unless the provider says otherwise.
+/// What is gone, used up or unpaid stays so, whatever a header says.
+fn advice(kind: ErrorKind, status: u16, observed: &Observed) -> Retry {
+    let usual = matches!(status, 408 | 409 | 429 | 500..);
+    match kind {
+        ErrorKind::Gone | ErrorKind::QuotaExhausted => Retry::No,
+        _ if observed.should_retry.unwrap_or(usual) => Retry::After(observed.retry_after),
+        _ => Retry::No,
+    }
+}
+
+/// The fields of an error body that name its kind: OpenAI's object, Ollama's text, and a list around either.
+#[derive(Default)]
+pub(super) struct ErrorBody {
+    codes: Vec<String>,
+    message: String,
+    param: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    error: Field<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow, default)]
+    code: Field<'a>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Field<'a>,
+    #[serde(borrow, default)]
+    status: Field<'a>,
+    #[serde(borrow, default)]
+    message: Field<'a>,
+    #[serde(borrow, default)]
+    param: Field<'a>,
+}
+
+impl ErrorBody {
+    /// Reads a body; whatever is not an error object is an empty one.
+    pub(super) fn read(body: &[u8]) -> ErrorBody {
+        let one = || serde_json::from_slice::<Envelope<'_>>(body).ok();
+        let listed = || serde_json::from_slice::<Vec<Envelope<'_>>>(body).ok().and_then(|list| list.into_iter().next());
+        let Some(envelope) = one().or_else(listed) else { return ErrorBody::default() };
+        match json::object::<Detail<'_>>(envelope.error) {
+            Some(detail) => ErrorBody {
+                codes: [detail.code, detail.kind, detail.status].into_iter().filter_map(json::text).collect(),
+                message: json::text(detail.message).unwrap_or_default().to_lowercase(),
+                param: json::text(detail.param),
+            },
+            None => ErrorBody {
+                message: json::text(envelope.error).unwrap_or_default().to_lowercase(),
+                ..ErrorBody::default()
+            },
+        }
+    }
+
+    /// Whether this is a complaint that `field` is not known or not supported (not that its value is wrong).
+    pub(super) fn rejects_field(&self, field: &str) -> bool {
+        let names_field = match &self.param {
+            Some(param) => param == field || param.starts_with(&format!("{field}.")),
+            None => self.message.contains(field),
+        };
+        let says_unknown = ["unsupported parameter", "not supported", "unknown", "unrecognized", "not permitted"];
+        names_field
+            && (self.has_code(&["unsupported_parameter", "unknown_parameter"])
+                || says_unknown.iter().any(|words| self.message.contains(words)))
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
+        self.codes.iter().any(|code| codes.contains(&code.as_str()))
+    }
+}
+
+fn has_code(body: &[u8], codes: &[&str]) -> bool {
+    ErrorBody::read(body).has_code(codes)
+}
+
+fn speaks_of_context(body: &[u8]) -> bool {
+    let error = ErrorBody::read(body);
+    error.has_code(&["context_length_exceeded", "tokens_limit_reached", "exceed_context_size_error"])
+        || ["context length", "context window", "context size"].iter().any(|words| error.message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn openai(code: &str) -> Vec<u8> {
+        format!(r#"{{"error":{{"message":"m","type":"t","param":null,"code":"{code}"}}}}"#).into_bytes()
+    }
+
+    #[test]
+    fn statuses_and_codes_become_classes() {
+        let cases: &[(u16, &[u8], ErrorKind)] = &[
+            (400, b"{\"error\":\"model is required\"}", ErrorKind::BadRequest),
+            (400, b"{\"error\":\"the input length exceeds the context length\"}", ErrorKind::ContextTooLong),
+            (400, &openai("context_length_exceeded"), ErrorKind::ContextTooLong),
+            (400, &openai("unsupported_value"), ErrorKind::BadRequest),
+            (401, &openai("invalid_api_key"), ErrorKind::Unauthorized),
+            (402, b"", ErrorKind::QuotaExhausted),
+            (403, b"", ErrorKind::Forbidden),
+            (404, b"{\"error\":\"model 'm' not found\"}", ErrorKind::NotFound),
+            (408, b"", ErrorKind::ServerError),
+            (409, b"", ErrorKind::BadRequest),
+            (410, &openai("github_models_retirement_brownout"), ErrorKind::Gone),
+            (413, &openai("tokens_limit_reached"), ErrorKind::ContextTooLong),
+            (413, b"<html>", ErrorKind::BadRequest),
+            (429, &openai("rate_limit_exceeded"), ErrorKind::RateLimited),
+            (429, &openai("slow_down"), ErrorKind::RateLimited),
+            (429, &openai("insufficient_quota"), ErrorKind::QuotaExhausted),
+            (429, &openai("credit_balance_exhausted"), ErrorKind::QuotaExhausted),
+            (429, b"[{\"error\":{\"code\":429,\"status\":\"RESOURCE_EXHAUSTED\"}}]", ErrorKind::RateLimited),
+            (499, b"{\"error\":\"request canceled\"}", ErrorKind::BadRequest),
+            (500, b"<html>oops", ErrorKind::ServerError),
+            (500, &openai("server_is_overloaded"), ErrorKind::Overloaded),
+            (502, b"", ErrorKind::ServerError),
+            (503, b"{\"error\":\"server busy\"}", ErrorKind::Overloaded),
+            (529, b"", ErrorKind::Overloaded),
+            (302, b"", ErrorKind::BadResponse),
+        ];
+        for (status, body, kind) in cases {
+            assert_eq!(classify(*status, body), *kind, "{status} {}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn advice_follows_the_tables_and_the_header_overrides() {
+        let retry = |status: u16, body: &[u8], observed: Observed| CallError::from_answer(status, observed, body).retry;
+        let plain = Observed::default();
+        let says = |should_retry| Observed { should_retry: Some(should_retry), ..plain };
+        let wait = Observed { retry_after: Some(Duration::from_secs(2)), ..plain };
+        for status in [408, 409, 429, 500, 502, 503, 504, 529] {
+            assert_eq!(retry(status, b"", plain), Retry::After(None), "{status}");
+            assert_eq!(retry(status, b"", says(false)), Retry::No, "{status}");
+        }
+        assert_eq!(retry(429, b"", wait), Retry::After(Some(Duration::from_secs(2))));
+        for status in [400, 401, 402, 403, 404, 410, 413, 422, 302] {
+            assert_eq!(retry(status, b"", plain), Retry::No, "{status}");
+        }
+        assert_eq!(retry(400, b"", says(true)), Retry::After(None));
+        assert_eq!(retry(410, b"", says(true)), Retry::No);
+        assert_eq!(retry(429, &openai("insufficient_quota"), says(true)), Retry::No);
+    }
+
+    #[test]
+    fn a_rejected_field_is_told_from_a_wrong_value() {
+        let rejects = |body: &str, field: &str| ErrorBody::read(body.as_bytes()).rejects_field(field);
+        let unsupported = r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","type":"invalid_request_error","param":"max_tokens","code":"unsupported_parameter"}}"#;
+        assert!(rejects(unsupported, "max_tokens"));
+        assert!(!rejects(unsupported, "max_completion_tokens"));
+        assert!(!rejects(
+            r#"{"error":{"message":"max_tokens is too large","type":"invalid_request_error","param":"max_tokens","code":"invalid_value"}}"#,
+            "max_tokens"
+        ));
+        assert!(rejects(r#"{"error":{"message":"Unknown field stream_options"}}"#, "stream_options"));
+        assert!(!rejects("<html>stream_options unknown", "stream_options"));
+    }
+
+    #[test]
+    fn the_providers_words_are_in_no_text_of_ours() {
+        let error = CallError::from_answer(429, Observed::default(), b"{\"error\":\"secret prompt echoed\"}");
+        assert_eq!(error.to_string(), "the call to the provider failed: rate_limited 429");
+        assert!(!format!("{error:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Reading single fields of a provider's JSON without trusting their types.
+//!
+//! Fields are kept raw and looked into one by one, so that one odd value makes that value absent and not the frame bad.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// More tokens than any call can use. What claims more is a defect of the server and counts as not reported.
+pub(super) const MAX_COUNT: u64 = 1 << 40;
+
+/// A raw field.
+pub(super) type Field<'a> = Option<&'a RawValue>;
+
+/// A whole number from zero up to [`MAX_COUNT`]; everything else (negative, fraction, string, null) is absent.
+pub(super) fn count(field: Field<'_>) -> Option<u64> {
+    let text = field?.get();
+    let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&number| all_digits && number <= MAX_COUNT)
+}
+
+/// A string; everything else is absent.
+pub(super) fn text(field: Field<'_>) -> Option<String> {
+    object(field)
+}
+
+/// A string that says something.
+pub(super) fn name(field: Field<'_>) -> Option<String> {
+    text(field).filter(|text| !text.is_empty())
+}
+
+/// Exactly `true`.
+pub(super) fn is_true(field: Field<'_>) -> bool {
+    field.is_some_and(|raw| raw.get() == "true")
+}
+
+/// A list that is not empty.
+pub(super) fn is_filled_list(field: Field<'_>) -> bool {
+    field.is_some_and(|raw| raw.get().starts_with('[') && raw.get()[1..].trim_start() != "]")
+}
+
+/// Whatever `T` reads; absent when it does not fit.
+pub(super) fn object<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<T> {
+    serde_json::from_str(field?.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_counts_are_absent_and_never_panic() {
+        let read = |text: &str| {
+            let raw: Box<RawValue> = serde_json::from_str(text).expect("valid JSON");
+            count(Some(&raw))
+        };
+        for hostile in ["-1", "1.5", "2.0", "\"7\"", "null", "true", "9223372036854775808", "1e3", "1e999", "[1]", "{}"]
+        {
+            assert_eq!(read(hostile), None, "{hostile}");
+        }
+        assert_eq!((read("0"), read(" 7 "), read("1099511627776")), (Some(0), Some(7), Some(MAX_COUNT)));
+        assert_eq!(count(None), None);
+    }
+
+    #[test]
+    fn a_list_with_nothing_in_it_is_not_filled() {
+        let read =
+            |text: &str| is_filled_list(Some(&*serde_json::from_str::<Box<RawValue>>(text).expect("valid JSON")));
+        assert!(read("[ {}]"));
+        assert!(!read("[ ]") && !read("null") && !read("{}"));
+    }
+}

@@ -1,0 +1,33 @@
+//! The providers: one file per API, pure (request body, stream reader, token counts), and one transport for all.
+//!
+//! `ollama`, `openai` and `demo` never touch the network: their readers take bytes split anywhere, so the gateway can
+//! feed them a copy of what it passes on. `transport` is the only HTTP client to providers. Nothing a provider or a
+//! person wrote leaves this module except as [`ChatEvent`]; failures are a class and an HTTP status.
+
+mod chat;
+pub mod demo;
+mod encoding;
+mod failure;
+mod json;
+pub mod ndjson;
+pub mod ollama;
+pub mod openai;
+mod provider;
+mod ratelimit;
+#[cfg(test)]
+mod recorded;
+mod reported;
+mod retry;
+pub mod sse;
+mod stream;
+pub mod transport;
+
+pub use chat::{ChatEvent, ChatMessage, ChatRequest, Ending, Finish, Learned, Role};
+pub use encoding::Decoder;
+pub use failure::{CallError, Retry};
+pub use provider::{Kind, ModelInfo, Provider, ProviderSpec, Timeouts};
+pub use ratelimit::{Observed, Window};
+pub use reported::ReportedUsage;
+pub use retry::RetryPolicy;
+pub use stream::ChatStream;
+pub use transport::Transport;

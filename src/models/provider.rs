@@ -1,0 +1,369 @@
+//! A configured provider: speaks its API over the transport, and remembers what it learned about the server.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Uri, header};
+use http_body_util::Full;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::failure::ErrorBody;
+use super::openai::{Dialect, LimitField};
+use super::stream::{Reader, request_id};
+use super::transport::{Answer, BaseUrl, MAX_ERROR_BYTES, MAX_LIST_BYTES};
+use super::{CallError, ChatRequest, ChatStream, Observed, Retry, Transport, demo, ollama, openai};
+use crate::usage::{ErrorKind, Failure, KeySuffix};
+
+/// The API a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Ollama's own API.
+    Ollama,
+    /// OpenAI's chat completions, as many servers speak it.
+    OpenAi,
+    /// The built-in demo model.
+    Demo,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 3] = [Kind::Ollama, Kind::OpenAi, Kind::Demo];
+
+    /// The name in config and, as `api_type`, in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Ollama => "ollama",
+            Kind::OpenAi => "openai",
+            Kind::Demo => "demo",
+        }
+    }
+
+    /// The kind of a name.
+    pub fn parse(text: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// How long the parts of a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until there is a connection, TLS included.
+    pub connect: Duration,
+    /// From the connection to the first byte of the answer's body. Long, because a model may have to be loaded.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub between_chunks: Duration,
+    /// The whole call.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(300),
+            between_chunks: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The same limit for each part.
+    pub fn all(limit: Duration) -> Timeouts {
+        Timeouts { connect: limit, first_byte: limit, between_chunks: limit, total: limit }
+    }
+}
+
+/// What is needed to speak to a provider.
+#[derive(Clone)]
+pub struct ProviderSpec {
+    /// The configured name.
+    pub name: String,
+    /// The API.
+    pub kind: Kind,
+    /// Where it is; not used by the demo model.
+    pub url: String,
+    /// The model used where none is chosen.
+    pub model: String,
+    /// The key, if it wants one.
+    pub api_key: Option<SecretString>,
+    /// The owner's word on where its models run; `None` lets the kind decide.
+    pub local: Option<bool>,
+    /// How long a chat may take.
+    pub timeouts: Timeouts,
+}
+
+impl ProviderSpec {
+    /// A provider without a key and with the usual timeouts.
+    pub fn new(name: &str, kind: Kind, url: &str, model: &str) -> ProviderSpec {
+        ProviderSpec {
+            name: name.to_owned(),
+            kind,
+            url: url.to_owned(),
+            model: model.to_owned(),
+            api_key: None,
+            local: None,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+impl fmt::Debug for ProviderSpec {
+    /// Without URL and key: both can hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProviderSpec({}, {}, {})", self.name, self.kind.as_str(), self.model)
+    }
+}
+
+/// A model a provider offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Its name, as requests spell it.
+    pub name: String,
+    /// Whether it runs on the owner's machines.
+    pub local: bool,
+    /// Its size on disk, where known.
+    pub size_bytes: Option<u64>,
+    /// The longest context it can hold, in tokens, where known.
+    pub context_tokens: Option<u64>,
+    /// Whether it can chat, as far as is known; embedding models cannot.
+    pub chats: bool,
+}
+
+/// A provider to call.
+pub struct Provider {
+    spec: ProviderSpec,
+    base: Option<BaseUrl>,
+    transport: Transport,
+    memory: Arc<Memory>,
+}
+
+/// What calls have taught about a server. Only ever grows, so a call is adjusted at most once for each.
+#[derive(Default)]
+pub(super) struct Memory {
+    other_limit_field: AtomicBool,
+    no_stream_options: AtomicBool,
+    remote_models: Mutex<BTreeSet<String>>,
+}
+
+/// Names of remote models that are remembered.
+const MAX_REMOTE_MODELS: usize = 256;
+/// For questions that a healthy server answers at once.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Memory {
+    pub(super) fn remember_remote(&self, model: Option<&str>) {
+        let Some(model) = model else { return };
+        let mut models = self.remote_models.lock().unwrap_or_else(PoisonError::into_inner);
+        if models.len() < MAX_REMOTE_MODELS && !models.contains(model) {
+            models.insert(model.to_owned());
+        }
+    }
+
+    fn is_remote(&self, model: &str) -> bool {
+        self.remote_models.lock().unwrap_or_else(PoisonError::into_inner).contains(model)
+    }
+}
+
+impl Provider {
+    /// A provider over `transport`. A URL that cannot be used shows as [`ErrorKind::Connect`] in every call.
+    pub fn new(spec: ProviderSpec, transport: Transport) -> Provider {
+        let base = BaseUrl::parse(&spec.url);
+        Provider { spec, base, transport, memory: Arc::default() }
+    }
+
+    /// The configured name.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// The API it speaks.
+    pub fn kind(&self) -> Kind {
+        self.spec.kind
+    }
+
+    /// The model used where none is chosen.
+    pub fn model(&self) -> &str {
+        &self.spec.model
+    }
+
+    /// What a record shows of the key.
+    pub fn key_suffix(&self) -> Option<KeySuffix> {
+        KeySuffix::of_key(self.spec.api_key.as_ref()?.expose_secret())
+    }
+
+    /// Whether `model` runs on the owner's machines. Decided per model, because Ollama hands some on to its cloud: by
+    /// their names, and by what its replies said.
+    pub fn is_local(&self, model: &str) -> bool {
+        match self.spec.kind {
+            Kind::Demo => true,
+            Kind::OpenAi => self.spec.local == Some(true),
+            Kind::Ollama => {
+                let at_ollamas = self.base.as_ref().is_some_and(|base| is_ollamas_own(base.host()));
+                let here = self.spec.local.unwrap_or(!at_ollamas);
+                here && !ollama::is_cloud_name(model) && !self.memory.is_remote(model)
+            }
+        }
+    }
+
+    /// Asks for an answer. Returns when its head has come: the call succeeded so far and its pieces can be read.
+    ///
+    /// Dropping the future, or the stream, closes the connection at once. Never retries by itself: every attempt is
+    /// the caller's, and has a record.
+    pub async fn chat(&self, request: ChatRequest) -> Result<ChatStream, CallError> {
+        let dialect = self.dialect();
+        let (path, body, reader) = match self.spec.kind {
+            Kind::Demo => {
+                let (events, ending) = demo::answer(&request);
+                return Ok(ChatStream::ready(events, ending));
+            }
+            Kind::Ollama => (ollama::CHAT_PATH, ollama::chat_body(&request), Reader::Ollama(Default::default())),
+            Kind::OpenAi => {
+                (openai::CHAT_PATH, openai::chat_body(&request, dialect), Reader::OpenAi(Default::default()))
+            }
+        };
+        let answer = self.send(Method::POST, path, body, &self.spec.timeouts).await?;
+        let observed = Observed::from_headers(&answer.headers);
+        if (200..300).contains(&answer.status) {
+            return Ok(ChatStream::over(answer, reader, observed, Arc::clone(&self.memory)));
+        }
+        Err(self.refused(answer, dialect).await)
+    }
+
+    /// The models it offers.
+    pub async fn list_models(&self) -> Result<Vec<ModelInfo>, CallError> {
+        let path = match self.spec.kind {
+            Kind::Demo => {
+                let name = demo::MODEL.to_owned();
+                return Ok(vec![ModelInfo { name, local: true, size_bytes: None, context_tokens: None, chats: true }]);
+            }
+            Kind::Ollama => ollama::TAGS_PATH,
+            Kind::OpenAi => openai::MODELS_PATH,
+        };
+        let answer = self.send(Method::GET, path, Vec::new(), &Timeouts::all(LIST_TIMEOUT)).await?;
+        if !(200..300).contains(&answer.status) {
+            return Err(self.refused(answer, self.dialect()).await);
+        }
+        let (body, whole) = answer.body.read(MAX_LIST_BYTES).await;
+        whole.and_then(|()| self.read_models(&body)).map_err(|kind| CallError::of(kind, Retry::No))
+    }
+
+    /// Whether it can be reached and lets us in, within two seconds. Costs nothing.
+    pub async fn probe(&self) -> Result<(), CallError> {
+        let path = match self.spec.kind {
+            Kind::Demo => return Ok(()),
+            Kind::Ollama => ollama::VERSION_PATH,
+            Kind::OpenAi => openai::MODELS_PATH,
+        };
+        let answer = self.send(Method::GET, path, Vec::new(), &Timeouts::all(PROBE_TIMEOUT)).await?;
+        match answer.status {
+            // Not every compatible server lists models; one that says so is there.
+            200..300 | 404 | 405 => Ok(()),
+            _ => Err(self.refused(answer, self.dialect()).await),
+        }
+    }
+
+    fn read_models(&self, body: &[u8]) -> Result<Vec<ModelInfo>, ErrorKind> {
+        match self.spec.kind {
+            Kind::OpenAi => openai::read_models(body, self.spec.local == Some(true)),
+            Kind::Ollama | Kind::Demo => {
+                let mut models = ollama::read_models(body)?;
+                for model in &mut models {
+                    if !model.local {
+                        self.memory.remember_remote(Some(&model.name));
+                    }
+                    model.local = self.is_local(&model.name);
+                }
+                Ok(models)
+            }
+        }
+    }
+
+    /// How requests are written to this server, as far as is known. OpenAI itself wants the new name of the limit,
+    /// others know only the old one.
+    fn dialect(&self) -> Dialect {
+        let is_openai = self.base.as_ref().is_some_and(|base| base.host() == "api.openai.com");
+        let limit = match is_openai != self.memory.other_limit_field.load(Ordering::Relaxed) {
+            true => LimitField::MaxCompletionTokens,
+            false => LimitField::MaxTokens,
+        };
+        Dialect { limit, stream_options: !self.memory.no_stream_options.load(Ordering::Relaxed) }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Vec<u8>, timeouts: &Timeouts) -> Result<Answer, CallError> {
+        let request = self.request(method, path, body)?;
+        let sent = self.transport.send(request, timeouts).await;
+        sent.map_err(|no_answer| CallError::of(no_answer.kind(), no_answer.retry()))
+    }
+
+    fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, CallError> {
+        let unusable = |kind| CallError::of(kind, Retry::No);
+        let base = self.base.as_ref().ok_or(unusable(ErrorKind::Connect))?;
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.uri_mut() = self.endpoint(base, path);
+        let headers = request.headers_mut();
+        if method == Method::POST {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(key) = &self.spec.api_key {
+            let bearer = format!("Bearer {}", key.expose_secret().trim());
+            let mut value = HeaderValue::from_str(&bearer).map_err(|_| unusable(ErrorKind::Unauthorized))?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        *request.method_mut() = method;
+        Ok(request)
+    }
+
+    /// An OpenAI URL without any path means the usual `/v1`.
+    fn endpoint(&self, base: &BaseUrl, path: &str) -> Uri {
+        match self.spec.kind {
+            Kind::OpenAi if base.has_no_path() => base.join(&format!("/v1{path}")),
+            _ => base.join(path),
+        }
+    }
+
+    /// The failure that an error answer tells of. When the server only did not know a field of ours, the next request
+    /// will do without it.
+    async fn refused(&self, answer: Answer, sent: Dialect) -> CallError {
+        let observed = Observed::from_headers(&answer.headers);
+        let provider_request_id = request_id(&answer.headers);
+        let status = answer.status;
+        let (body, _) = answer.body.read(MAX_ERROR_BYTES).await;
+        let mut error = CallError { provider_request_id, ..CallError::from_answer(status, observed, &body) };
+        if self.spec.kind == Kind::OpenAi && matches!(status, 400 | 422) && self.adjust(&body, sent) {
+            error.retry = Retry::Adjusted;
+            error.failure = Failure::http(ErrorKind::BadRequest, status);
+        }
+        error
+    }
+
+    /// Whether the server rejected a field of the request that was `sent`, and the next one will be without it.
+    fn adjust(&self, body: &[u8], sent: Dialect) -> bool {
+        let error = ErrorBody::read(body);
+        if sent.stream_options && error.rejects_field("stream_options") {
+            self.memory.no_stream_options.store(true, Ordering::Relaxed);
+        } else if error.rejects_field(sent.limit.as_str()) {
+            self.memory.other_limit_field.store(true, Ordering::Relaxed);
+        } else {
+            return false;
+        }
+        self.dialect() != sent
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Provider({:?})", self.spec)
+    }
+}
+
+fn is_ollamas_own(host: &str) -> bool {
+    host == "ollama.com" || host.ends_with(".ollama.com")
+}

@@ -1,0 +1,199 @@
+//! An answer as it arrives: bytes from the transport, through a provider's reader, out as events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::provider::Memory;
+use super::transport::{Answer, AnswerBody};
+use super::{CallError, ChatEvent, Decoder, Ending, Learned, Observed, Retry, ollama, openai};
+use crate::usage::{ErrorKind, Failure};
+
+/// The most of an answer that is read, in bytes after decoding.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// How long the end of the body may lag behind the end of the answer before the connection is given up.
+const MAX_LAG_OF_END: Duration = Duration::from_millis(100);
+
+/// The answer of a model, streamed. Dropping it closes the connection to the provider at once.
+pub struct ChatStream {
+    pending: VecDeque<ChatEvent>,
+    source: Source,
+    /// What stopped it, until told.
+    failed: Option<CallError>,
+    ending: Ending,
+    observed: Observed,
+}
+
+enum Source {
+    Http(Box<Reading>),
+    /// All events are pending.
+    Ended,
+}
+
+/// A body and what reads it.
+struct Reading {
+    body: AnswerBody,
+    decoder: Decoder,
+    decoded_bytes: usize,
+    reader: Reader,
+    memory: Arc<Memory>,
+}
+
+/// The readers of the APIs that are read over HTTP.
+pub(super) enum Reader {
+    Ollama(ollama::Reader),
+    OpenAi(openai::Reader),
+}
+
+impl Reader {
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ErrorKind> {
+        match self {
+            Reader::Ollama(reader) => reader.push(bytes, events),
+            Reader::OpenAi(reader) => reader.push(bytes, events),
+        }
+    }
+
+    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ErrorKind> {
+        match self {
+            Reader::Ollama(reader) => reader.finish(events),
+            Reader::OpenAi(reader) => reader.finish(events),
+        }
+    }
+
+    fn learned(&self) -> &Learned {
+        match self {
+            Reader::Ollama(reader) => reader.learned(),
+            Reader::OpenAi(reader) => reader.learned(),
+        }
+    }
+}
+
+impl ChatStream {
+    /// A stream over an answer whose head said that it succeeded.
+    pub(super) fn over(answer: Answer, reader: Reader, observed: Observed, memory: Arc<Memory>) -> ChatStream {
+        let ending = Ending {
+            finish: Default::default(),
+            usage: Default::default(),
+            served_model: None,
+            service_tier: None,
+            provider_request_id: request_id(&answer.headers),
+            http_status: answer.status,
+            pieces: 0,
+            complete: false,
+        };
+        let reading = Reading { body: answer.body, decoder: Decoder::default(), decoded_bytes: 0, reader, memory };
+        let source = Source::Http(Box::new(reading));
+        ChatStream { pending: VecDeque::new(), source, failed: None, ending, observed }
+    }
+
+    /// A stream of an answer that is there already.
+    pub(super) fn ready(events: Vec<ChatEvent>, ending: Ending) -> ChatStream {
+        let observed = Observed::default();
+        ChatStream { pending: events.into(), source: Source::Ended, failed: None, ending, observed }
+    }
+
+    /// The next piece of the answer; `None` after the last piece or after an error.
+    ///
+    /// An error comes after all the pieces that arrived before it and carries the counts reported so far; it is never
+    /// to be retried, because the answer has begun. May be dropped and called again without losing anything.
+    pub async fn next(&mut self) -> Option<Result<ChatEvent, CallError>> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(error) = self.failed.take() {
+                return Some(Err(error));
+            }
+            let Source::Http(reading) = &mut self.source else { return None };
+            let mut events = Vec::new();
+            let step = reading.step(&mut events).await;
+            self.pending.extend(events);
+            self.learn();
+            match step {
+                Step::More => {}
+                Step::End => self.source = Source::Ended,
+                Step::Failed(kind) => {
+                    self.source = Source::Ended;
+                    self.failed = Some(CallError {
+                        failure: Failure::of(kind),
+                        retry: Retry::No,
+                        observed: self.observed,
+                        usage: self.ending.usage,
+                        provider_request_id: self.ending.provider_request_id.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// How it ended, or before its end (when it is cancelled, or failed) what is known so far.
+    pub fn ending(&self) -> Ending {
+        self.ending.clone()
+    }
+
+    /// What the provider's headers said about its limits.
+    pub fn observed(&self) -> Observed {
+        self.observed
+    }
+
+    fn learn(&mut self) {
+        let Source::Http(reading) = &self.source else { return };
+        let learned = reading.reader.learned();
+        self.ending.finish = learned.finish.unwrap_or_default();
+        self.ending.usage = learned.usage;
+        self.ending.pieces = learned.pieces;
+        self.ending.complete = learned.complete;
+        self.ending.served_model.clone_from(&learned.served_model);
+        self.ending.service_tier.clone_from(&learned.service_tier);
+        if learned.remote {
+            reading.memory.remember_remote(learned.served_model.as_deref());
+        }
+    }
+}
+
+enum Step {
+    More,
+    End,
+    Failed(ErrorKind),
+}
+
+impl Reading {
+    /// Reads once. Cancelled, it has read nothing.
+    async fn step(&mut self, events: &mut Vec<ChatEvent>) -> Step {
+        let next = if self.reader.learned().terminal {
+            timeout(MAX_LAG_OF_END, self.body.next()).await.unwrap_or(None)
+        } else {
+            self.body.next().await
+        };
+        let read = match next {
+            Some(Ok(bytes)) => self.take(&bytes, events).map(|()| Step::More),
+            Some(Err(kind)) => self.reader.finish(events).and(Err(kind)),
+            None => self.finish(events).map(|()| Step::End),
+        };
+        // A break after the last word of an answer is a fault of its framing only.
+        let complete = self.reader.learned().complete;
+        read.unwrap_or_else(|kind| if complete { Step::End } else { Step::Failed(kind) })
+    }
+
+    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ErrorKind> {
+        let intact = self.decoder.finish().map_err(|_| ErrorKind::BadResponse);
+        self.reader.finish(events).and(intact)
+    }
+
+    fn take(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ErrorKind> {
+        let mut decoded = Vec::new();
+        let room = MAX_ANSWER_BYTES - self.decoded_bytes;
+        let intact = self.decoder.push(bytes, &mut decoded, room).map_err(|_| ErrorKind::BadResponse);
+        self.decoded_bytes = (self.decoded_bytes + decoded.len()).min(MAX_ANSWER_BYTES);
+        self.reader.push(&decoded, events).and(intact)
+    }
+}
+
+/// The provider's id of this request, under the names in use; cut to what a record keeps.
+pub(super) fn request_id(headers: &http::HeaderMap) -> Option<String> {
+    let named = |name: &str| headers.get(name)?.to_str().ok();
+    let id = ["x-request-id", "request-id"].into_iter().find_map(named)?;
+    Some(crate::usage::names::Name::clean(id).to_string()).filter(|_| !id.trim().is_empty())
+}

@@ -1,0 +1,280 @@
+//! The only HTTP client to providers: connections, time limits, sizes. Knows nothing of any API.
+//!
+//! Errors are classes: what hyper has to say may hold a URL, and a URL may hold a key.
+
+use std::error::Error;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::{Decoder, Retry, Timeouts};
+use crate::usage::ErrorKind;
+
+/// The most of an error's body that is read, in bytes.
+pub const MAX_ERROR_BYTES: usize = 64 << 10;
+/// The largest list of models that is read, in bytes.
+pub const MAX_LIST_BYTES: usize = 8 << 20;
+
+/// How long an unused connection is kept.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+const POOL_IDLE_PER_HOST: usize = 32;
+const USER_AGENT: &str = concat!("tallybot/", env!("CARGO_PKG_VERSION"));
+
+/// Connections to providers, pooled. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub struct Transport {
+    client: Arc<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>,
+}
+
+impl Transport {
+    /// A transport with an empty pool, for `http` and `https` with the web's usual roots of trust.
+    pub fn new() -> Transport {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_keepalive(Some(Duration::from_secs(60)));
+        let connector =
+            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+            .build(connector);
+        Transport { client: Arc::new(client) }
+    }
+
+    /// Sends a request and waits for the head of the answer. Dropping the future closes the connection.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        timeouts: &Timeouts,
+    ) -> Result<Answer, NoAnswer> {
+        let headers = request.headers_mut();
+        headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT));
+        headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        let mut total = Box::pin(sleep(timeouts.total));
+        let mut connection = capture_connection(&mut request);
+        let mut exchange = pin!(self.client.request(request));
+        let connected = timeout(timeouts.connect, connection.wait_for_connection_metadata());
+        let early = tokio::select! {
+            biased;
+            result = &mut exchange => Some(result.map_err(NoAnswer::from)),
+            connected = connected => connected.is_err().then_some(Err(NoAnswer::ConnectTimeout)),
+            () = &mut total => Some(Err(NoAnswer::TotalTimeout)),
+        };
+        let mut first_byte = Box::pin(sleep(timeouts.first_byte));
+        let response = match early {
+            Some(result) => result?,
+            None => tokio::select! {
+                biased;
+                result = &mut exchange => result?,
+                () = &mut first_byte => return Err(NoAnswer::FirstByteTimeout),
+                () = &mut total => return Err(NoAnswer::TotalTimeout),
+            },
+        };
+        Ok(Answer::new(response, first_byte, total, timeouts.between_chunks))
+    }
+}
+
+impl Default for Transport {
+    fn default() -> Transport {
+        Transport::new()
+    }
+}
+
+/// Why there was no answer at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// No connection could be made: nothing was sent.
+    Connect,
+    /// No connection in time: nothing was sent.
+    ConnectTimeout,
+    /// The connection broke before the head of an answer came.
+    Broken,
+    /// What came was not HTTP.
+    NotHttp,
+    FirstByteTimeout,
+    TotalTimeout,
+}
+
+impl NoAnswer {
+    pub(super) fn kind(self) -> ErrorKind {
+        match self {
+            NoAnswer::Connect => ErrorKind::Connect,
+            NoAnswer::ConnectTimeout => ErrorKind::ConnectTimeout,
+            NoAnswer::Broken => ErrorKind::StreamCut,
+            NoAnswer::NotHttp => ErrorKind::BadResponse,
+            NoAnswer::FirstByteTimeout => ErrorKind::FirstByteTimeout,
+            NoAnswer::TotalTimeout => ErrorKind::TotalTimeout,
+        }
+    }
+
+    /// A provider that is slow may still be at work, and be paid for it: only what broke early is tried again.
+    pub(super) fn retry(self) -> Retry {
+        match self {
+            NoAnswer::Connect | NoAnswer::ConnectTimeout | NoAnswer::Broken => Retry::After(None),
+            NoAnswer::NotHttp | NoAnswer::FirstByteTimeout | NoAnswer::TotalTimeout => Retry::No,
+        }
+    }
+}
+
+impl From<legacy::Error> for NoAnswer {
+    fn from(error: legacy::Error) -> NoAnswer {
+        if error.is_connect() {
+            return NoAnswer::Connect;
+        }
+        match error.source().and_then(|source| source.downcast_ref::<hyper::Error>()) {
+            Some(source) if source.is_parse() => NoAnswer::NotHttp,
+            _ => NoAnswer::Broken,
+        }
+    }
+}
+
+/// The head of an answer, with its body still to come.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: AnswerBody,
+}
+
+/// The body of an answer. Dropping it before its end closes the connection.
+pub(super) struct AnswerBody {
+    incoming: Incoming,
+    /// Runs until the first byte has come.
+    first_byte: Option<Pin<Box<Sleep>>>,
+    total: Pin<Box<Sleep>>,
+    between_chunks: Duration,
+}
+
+impl Answer {
+    fn new(
+        response: Response<Incoming>,
+        first_byte: Pin<Box<Sleep>>,
+        total: Pin<Box<Sleep>>,
+        between_chunks: Duration,
+    ) -> Answer {
+        let (head, incoming) = response.into_parts();
+        let body = AnswerBody { incoming, first_byte: Some(first_byte), total, between_chunks };
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+}
+
+impl AnswerBody {
+    /// The next bytes, as they came over the wire; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, ErrorKind>> {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = self.incoming.frame() => frame,
+                () = silence(&mut self.first_byte, self.between_chunks) => {
+                    let before_first = self.first_byte.is_some();
+                    return Some(Err(if before_first { ErrorKind::FirstByteTimeout } else { ErrorKind::IdleTimeout }));
+                }
+                () = &mut self.total => return Some(Err(ErrorKind::TotalTimeout)),
+            };
+            match frame?.map(hyper::body::Frame::into_data) {
+                Err(_) => return Some(Err(ErrorKind::StreamCut)),
+                Ok(Ok(bytes)) if !bytes.is_empty() => {
+                    self.first_byte = None;
+                    return Some(Ok(bytes));
+                }
+                Ok(_) => {} // an empty frame, or trailers
+            }
+        }
+    }
+
+    /// The decoded body up to `max_bytes`; what is beyond, or comes after damage, is not read.
+    pub(super) async fn read(mut self, max_bytes: usize) -> (Vec<u8>, Result<(), ErrorKind>) {
+        let mut decoder = Decoder::default();
+        let mut body = Vec::new();
+        while let Some(bytes) = self.next().await {
+            let pushed =
+                bytes.and_then(|bytes| decoder.push(&bytes, &mut body, max_bytes).map_err(|_| ErrorKind::BadResponse));
+            if let Err(kind) = pushed {
+                return (body, Err(kind));
+            }
+        }
+        (body, decoder.finish().map_err(|_| ErrorKind::BadResponse))
+    }
+}
+
+async fn silence(first_byte: &mut Option<Pin<Box<Sleep>>>, between_chunks: Duration) {
+    match first_byte {
+        Some(first_byte) => first_byte.await,
+        None => sleep(between_chunks).await,
+    }
+}
+
+/// A provider's URL, ready to have paths put behind it.
+#[derive(Clone)]
+pub(super) struct BaseUrl {
+    uri: Uri,
+}
+
+impl BaseUrl {
+    /// `None` when it is not an `http` or `https` URL with a host.
+    pub(super) fn parse(url: &str) -> Option<BaseUrl> {
+        let uri: Uri = url.trim().parse().ok()?;
+        let known_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+        (known_scheme && uri.host().is_some_and(|host| !host.is_empty())).then_some(BaseUrl { uri })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default()
+    }
+
+    /// Whether the URL names nothing but a host.
+    pub(super) fn has_no_path(&self) -> bool {
+        self.uri.path().trim_matches('/').is_empty()
+    }
+
+    /// The URL with `path` behind it. When the URL ends in the segment that `path` begins with (`/v1`, `/api`), that
+    /// segment is not repeated. A query of the URL's is kept.
+    pub(super) fn join(&self, path: &str) -> Uri {
+        let base = self.uri.path().trim_end_matches('/');
+        let path = path.trim_start_matches('/');
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        let versioned = matches!(first, "api" | "v1" | "v1beta");
+        let doubled = versioned && base.rsplit('/').next() == Some(first);
+        let path = if doubled { rest } else { path };
+        let query = self.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = format!("{base}/{path}{query}").parse().ok();
+        Uri::from_parts(parts).expect("a valid URL with a path of valid characters is valid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubled_segment_is_dropped_and_nothing_else() {
+        let join = |url: &str, path: &str| BaseUrl::parse(url).expect("a URL").join(path).to_string();
+        assert_eq!(join("http://h:1", "/api/chat"), "http://h:1/api/chat");
+        assert_eq!(join("https://ollama.com/api/", "/api/chat"), "https://ollama.com/api/chat");
+        assert_eq!(join("https://h/v1", "/v1/models"), "https://h/v1/models");
+        assert_eq!(join("https://h/v1/", "/chat/completions"), "https://h/v1/chat/completions");
+        assert_eq!(join("https://h/x/v1", "v1/models"), "https://h/x/v1/models");
+        assert_eq!(join("https://h/v1beta/openai", "/models"), "https://h/v1beta/openai/models");
+        assert_eq!(join("https://h/v1?api-version=2", "/models"), "https://h/v1/models?api-version=2");
+        assert_eq!(join("https://h/models", "/models"), "https://h/models/models");
+    }
+
+    #[test]
+    fn only_web_urls_are_taken() {
+        for url in ["", "h:1", "ftp://h/", "/v1", "http://", "not a url"] {
+            assert!(BaseUrl::parse(url).is_none(), "{url}");
+        }
+    }
+}
