@@ -19,7 +19,7 @@ enum State {
     /// The first byte could be gzip's.
     OneByte,
     Plain,
-    Gzip(MultiGzDecoder<Vec<u8>>),
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
 }
 
 /// The body is damaged gzip, or unpacks to more than was allowed.
@@ -49,7 +49,7 @@ impl Decoder {
             if second == MAGIC[1] {
                 let mut decoder = MultiGzDecoder::new(Vec::new());
                 decoder.write_all(&MAGIC[..1]).map_err(|_| Undecodable)?;
-                self.state = State::Gzip(decoder);
+                self.state = State::Gzip(Box::new(decoder));
             } else {
                 out.push(MAGIC[0]);
                 self.state = State::Plain;

@@ -297,14 +297,13 @@ impl Provider {
     }
 
     async fn send(&self, method: Method, path: &str, body: Vec<u8>, timeouts: &Timeouts) -> Result<Answer, CallError> {
-        let request = self.request(method, path, body)?;
+        let request = self.request(method, path, body).map_err(|kind| CallError::of(kind, Retry::No))?;
         let sent = self.transport.send(request, timeouts).await;
         sent.map_err(|no_answer| CallError::of(no_answer.kind(), no_answer.retry()))
     }
 
-    fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, CallError> {
-        let unusable = |kind| CallError::of(kind, Retry::No);
-        let base = self.base.as_ref().ok_or(unusable(ErrorKind::Connect))?;
+    fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, ErrorKind> {
+        let base = self.base.as_ref().ok_or(ErrorKind::Connect)?;
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.uri_mut() = self.endpoint(base, path);
         let headers = request.headers_mut();
@@ -313,7 +312,7 @@ impl Provider {
         }
         if let Some(key) = &self.spec.api_key {
             let bearer = format!("Bearer {}", key.expose_secret().trim());
-            let mut value = HeaderValue::from_str(&bearer).map_err(|_| unusable(ErrorKind::Unauthorized))?;
+            let mut value = HeaderValue::from_str(&bearer).map_err(|_| ErrorKind::Unauthorized)?;
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }

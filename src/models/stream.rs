@@ -169,7 +169,10 @@ impl Reading {
         };
         let read = match next {
             Some(Ok(bytes)) => self.take(&bytes, events).map(|()| Step::More),
-            Some(Err(kind)) => self.reader.finish(events).and(Err(kind)),
+            Some(Err(kind)) => {
+                let _cause_is_known = self.reader.finish(events);
+                Err(kind)
+            }
             None => self.finish(events).map(|()| Step::End),
         };
         // A break after the last word of an answer is a fault of its framing only.

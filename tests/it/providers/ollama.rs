@@ -24,7 +24,8 @@ pub fn error(status: u16, text: &str) -> Reply {
 
 /// A server that has these models, and plays `chat` for every chat.
 pub fn polite(models: &[&str], chat: Reply) -> impl Fn(&Hit) -> Reply + Send + Sync + 'static {
-    let models: Vec<_> = models.iter().map(|name| json!({"name": name, "model": name, "size": 2019393189u64})).collect();
+    let models: Vec<_> =
+        models.iter().map(|name| json!({"name": name, "model": name, "size": 2019393189u64})).collect();
     move |hit| match (hit.method.as_str(), hit.path.as_str()) {
         ("POST", "/api/chat") => chat.clone(),
         ("GET", "/api/tags") => Reply::json(200, json!({"models": models}).to_string()),

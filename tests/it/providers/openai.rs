@@ -16,7 +16,9 @@ pub fn chat_frames(pieces: &[&str], prompt_tokens: u64, completion_tokens: u64) 
     let mut chunks = vec![choice(json!({"role": "assistant", "content": ""}), Value::Null)];
     chunks.extend(pieces.iter().map(|piece| choice(json!({"content": piece}), Value::Null)));
     chunks.push(choice(json!({}), json!("stop")));
-    chunks.push(json!({"id": "chatcmpl-A1", "object": "chat.completion.chunk", "model": MODEL, "choices": [], "usage": usage}));
+    chunks.push(
+        json!({"id": "chatcmpl-A1", "object": "chat.completion.chunk", "model": MODEL, "choices": [], "usage": usage}),
+    );
     let frames = chunks.into_iter().map(|chunk| format!("data: {chunk}\n\n"));
     frames.chain(["data: [DONE]\n\n".to_owned()]).collect()
 }
@@ -32,7 +34,8 @@ pub fn chat_json(text: &str, prompt_tokens: u64, completion_tokens: u64) -> Stri
     let message = json!({"role": "assistant", "content": text, "refusal": null});
     let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
     let usage = usage(prompt_tokens, completion_tokens);
-    json!({"id": "chatcmpl-A1", "object": "chat.completion", "model": MODEL, "choices": choices, "usage": usage}).to_string()
+    json!({"id": "chatcmpl-A1", "object": "chat.completion", "model": MODEL, "choices": choices, "usage": usage})
+        .to_string()
 }
 
 fn usage(prompt_tokens: u64, completion_tokens: u64) -> Value {

@@ -31,7 +31,8 @@ impl Reply {
     /// A whole answer with a `content-length`.
     pub fn whole(status: u16, content_type: &str, body: impl AsRef<[u8]>) -> Reply {
         let body = body.as_ref();
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());
         Reply { steps: vec![Step::Write([head.as_bytes(), body].concat())] }
     }
 
