@@ -5,6 +5,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::usage::names::Name;
+
 /// More tokens than any call can use. What claims more is a defect of the server and counts as not reported.
 pub(super) const MAX_COUNT: u64 = 1 << 40;
 
@@ -26,6 +28,11 @@ pub(super) fn text(field: Field<'_>) -> Option<String> {
 /// A string that says something.
 pub(super) fn name(field: Field<'_>) -> Option<String> {
     text(field).filter(|text| !text.is_empty())
+}
+
+/// A name for the record: cleaned and cut to what a record keeps.
+pub(super) fn label(field: Field<'_>) -> Option<String> {
+    name(field).map(|text| Name::clean(&text).to_string())
 }
 
 /// Exactly `true`.

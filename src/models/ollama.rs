@@ -164,7 +164,7 @@ impl State {
         }
         self.recognised |= line.message.is_some() || line.response.is_some() || line.done.is_some();
         self.words(&line, events);
-        if let Some(model) = json::name(line.model) {
+        if let Some(model) = json::label(line.model) {
             self.learned.served_model = Some(model);
         }
         self.learned.remote |= json::name(line.remote_model).is_some() || json::name(line.remote_host).is_some();
@@ -172,7 +172,7 @@ impl State {
         let done = json::is_true(line.done);
         if done || reason.is_some() {
             self.end(&line, reason.as_deref());
-            self.learned.terminal = done;
+            self.learned.terminal |= done;
         }
     }
 

@@ -286,10 +286,10 @@ impl State {
         if let Some(usage) = usage(chunk.usage) {
             learned.usage.replace_with(usage);
         }
-        if let Some(model) = json::name(chunk.model) {
+        if let Some(model) = json::label(chunk.model) {
             learned.served_model = Some(model);
         }
-        if let Some(tier) = json::name(chunk.service_tier) {
+        if let Some(tier) = json::label(chunk.service_tier) {
             learned.service_tier = Some(tier);
         }
         self.recognised |= chunk.choices.is_some() || chunk.usage.is_some();

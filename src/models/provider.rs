@@ -158,8 +158,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Memory {
-    pub(super) fn remember_remote(&self, model: Option<&str>) {
-        let Some(model) = model else { return };
+    pub(super) fn remember_remote(&self, model: &str) {
         let mut models = self.remote_models.lock().unwrap_or_else(PoisonError::into_inner);
         if models.len() < MAX_REMOTE_MODELS && !models.contains(model) {
             models.insert(model.to_owned());
@@ -229,9 +228,8 @@ impl Provider {
             }
         };
         let answer = self.send(Method::POST, path, body, &self.spec.timeouts).await?;
-        let observed = Observed::from_headers(&answer.headers);
         if (200..300).contains(&answer.status) {
-            return Ok(ChatStream::over(answer, reader, observed, Arc::clone(&self.memory)));
+            return Ok(ChatStream::over(answer, reader, request.model, Arc::clone(&self.memory)));
         }
         Err(self.refused(answer, dialect).await)
     }
@@ -276,7 +274,7 @@ impl Provider {
                 let mut models = ollama::read_models(body)?;
                 for model in &mut models {
                     if !model.local {
-                        self.memory.remember_remote(Some(&model.name));
+                        self.memory.remember_remote(&model.name);
                     }
                     model.local = self.is_local(&model.name);
                 }

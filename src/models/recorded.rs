@@ -1,6 +1,9 @@
 //! Recorded answers of servers, good and bad, and what must come out of them: whole, cut in two at every byte, and byte
 //! by byte. Every example was composed for this test.
 
+use proptest::prelude::*;
+use proptest::sample::Index;
+
 use super::*;
 use crate::usage::{ErrorKind, UsageSource};
 
@@ -430,6 +433,36 @@ fn openai_lists_its_models() {
     let models = openai::read_models(br#"{"object":"list","data":[{"id":"gpt-4o"},{"object":"model"}]}"#, true);
     let names: Vec<_> = models.expect("a list").into_iter().map(|model| (model.name, model.local)).collect();
     assert_eq!(names, [("gpt-4o".to_owned(), true)]);
+}
+
+// ---- Anything ----
+
+/// Good streams to damage.
+fn specimens() -> [(Kind, Vec<u8>); 2] {
+    let frames = [says("Hé"), ": ping\n\n".to_owned(), stops(), uses(9, 2), END.to_owned()].concat();
+    [(Kind::Ollama, format!("{HEL}\n{LO}\n{DONE}\n").into_bytes()), (Kind::OpenAi, frames.into_bytes())]
+}
+
+proptest! {
+    #[test]
+    fn noise_is_read_the_same_however_it_is_cut(noise: Vec<u8>, cut: Index) {
+        for kind in [Kind::Ollama, Kind::OpenAi] {
+            let (head, tail) = noise.split_at(cut.index(noise.len() + 1));
+            prop_assert_eq!(read(kind, &[&noise]), read(kind, &[head, tail]));
+        }
+    }
+
+    #[test]
+    fn damaged_streams_are_read_the_same_however_they_are_cut(at: Index, damage: Vec<u8>, size in 1..40usize) {
+        for (kind, mut stream) in specimens() {
+            let from = at.index(stream.len());
+            let to = (from + damage.len() / 2).min(stream.len());
+            stream.splice(from..to, damage.iter().copied());
+            let whole = read(kind, &[&stream]);
+            prop_assert_eq!(&whole, &read(kind, &stream.chunks(size).collect::<Vec<_>>()));
+            prop_assert!(whole.learned.usage.counts(|| (0, 0)).0.is_consistent());
+        }
+    }
 }
 
 // ---- Requests ----

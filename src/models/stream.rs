@@ -38,6 +38,7 @@ struct Reading {
     decoder: Decoder,
     decoded_bytes: usize,
     reader: Reader,
+    asked_model: String,
     memory: Arc<Memory>,
 }
 
@@ -72,7 +73,8 @@ impl Reader {
 
 impl ChatStream {
     /// A stream over an answer whose head said that it succeeded.
-    pub(super) fn over(answer: Answer, reader: Reader, observed: Observed, memory: Arc<Memory>) -> ChatStream {
+    pub(super) fn over(answer: Answer, reader: Reader, asked_model: String, memory: Arc<Memory>) -> ChatStream {
+        let observed = Observed::from_headers(&answer.headers);
         let ending = Ending {
             finish: Default::default(),
             usage: Default::default(),
@@ -83,7 +85,8 @@ impl ChatStream {
             pieces: 0,
             complete: false,
         };
-        let reading = Reading { body: answer.body, decoder: Decoder::default(), decoded_bytes: 0, reader, memory };
+        let reading =
+            Reading { body: answer.body, decoder: Decoder::default(), decoded_bytes: 0, reader, asked_model, memory };
         let source = Source::Http(Box::new(reading));
         ChatStream { pending: VecDeque::new(), source, failed: None, ending, observed }
     }
@@ -148,7 +151,8 @@ impl ChatStream {
         self.ending.served_model.clone_from(&learned.served_model);
         self.ending.service_tier.clone_from(&learned.service_tier);
         if learned.remote {
-            reading.memory.remember_remote(learned.served_model.as_deref());
+            reading.memory.remember_remote(&reading.asked_model);
+            reading.memory.remember_remote(learned.served_model.as_deref().unwrap_or_default());
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Reply, Step};
@@ -42,7 +42,8 @@ impl Hit {
 pub struct ScriptedProvider {
     address: SocketAddr,
     seen: Arc<Seen>,
-    accepting: JoinHandle<()>,
+    /// Dropped, it stops accepting and drops every connection.
+    _accepting: JoinSet<()>,
 }
 
 struct Seen {
@@ -65,8 +66,9 @@ impl ScriptedProvider {
             connections: watch::Sender::new(0),
             clients_gone: watch::Sender::new(0),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::new(script), Arc::clone(&seen)));
-        ScriptedProvider { address, seen, accepting }
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, Arc::new(script), Arc::clone(&seen)));
+        ScriptedProvider { address, seen, _accepting: accepting }
     }
 
     /// A server that gives every request the same answer.
@@ -108,14 +110,8 @@ impl ScriptedProvider {
     }
 }
 
-impl Drop for ScriptedProvider {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
 async fn accept(listener: TcpListener, script: Arc<Script>, seen: Arc<Seen>) {
-    let mut serving = tokio::task::JoinSet::new();
+    let mut serving = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         seen.connections.send_modify(|connections| *connections += 1);
         let (script, seen) = (Arc::clone(&script), Arc::clone(&seen));
