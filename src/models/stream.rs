@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::provider::Memory;
 use super::transport::{Answer, AnswerBody};
 use super::{CallError, ChatEvent, Decoder, Ending, Learned, Observed, Retry, ollama, openai};
@@ -166,12 +164,7 @@ enum Step {
 impl Reading {
     /// Reads once. Cancelled, it has read nothing.
     async fn step(&mut self, events: &mut Vec<ChatEvent>) -> Step {
-        let next = if self.reader.learned().terminal {
-            timeout(MAX_LAG_OF_END, self.body.next()).await.unwrap_or(None)
-        } else {
-            self.body.next().await
-        };
-        let read = match next {
+        let read = match self.body.next().await {
             Some(Ok(bytes)) => self.take(&bytes, events).map(|()| Step::More),
             Some(Err(kind)) => {
                 let _cause_is_known = self.reader.finish(events);
@@ -179,7 +172,7 @@ impl Reading {
             }
             None => self.finish(events).map(|()| Step::End),
         };
-        // A break after the last word of an answer is a fault of its framing only.
+        // A break, or a wait, after the last word of an answer is a fault of its framing only.
         let complete = self.reader.learned().complete;
         read.unwrap_or_else(|kind| if complete { Step::End } else { Step::Failed(kind) })
     }
@@ -194,7 +187,12 @@ impl Reading {
         let room = MAX_ANSWER_BYTES - self.decoded_bytes;
         let intact = self.decoder.push(bytes, &mut decoded, room).map_err(|_| ErrorKind::BadResponse);
         self.decoded_bytes = (self.decoded_bytes + decoded.len()).min(MAX_ANSWER_BYTES);
-        self.reader.push(&decoded, events).and(intact)
+        let was_terminal = self.reader.learned().terminal;
+        let read = self.reader.push(&decoded, events);
+        if self.reader.learned().terminal && !was_terminal {
+            self.body.expect_end_within(MAX_LAG_OF_END);
+        }
+        read.and(intact)
     }
 }
 

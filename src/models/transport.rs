@@ -150,8 +150,9 @@ pub(super) struct Answer {
 /// The body of an answer. Dropping it before its end closes the connection.
 pub(super) struct AnswerBody {
     incoming: Incoming,
-    /// Runs until the first byte has come.
-    first_byte: Option<Pin<Box<Sleep>>>,
+    /// Ends when it has been silent for too long: before its first byte, and from then on since its last.
+    silence: Pin<Box<Sleep>>,
+    begun: bool,
     total: Pin<Box<Sleep>>,
     between_chunks: Duration,
 }
@@ -164,33 +165,39 @@ impl Answer {
         between_chunks: Duration,
     ) -> Answer {
         let (head, incoming) = response.into_parts();
-        let body = AnswerBody { incoming, first_byte: Some(first_byte), total, between_chunks };
+        let body = AnswerBody { incoming, silence: first_byte, begun: false, total, between_chunks };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 }
 
 impl AnswerBody {
-    /// The next bytes, as they came over the wire; `None` at the end.
+    /// The next bytes, as they came over the wire; `None` at the end. Dropped and called again it loses nothing, and
+    /// its time limits go on.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, ErrorKind>> {
         loop {
             let frame = tokio::select! {
                 biased;
                 frame = self.incoming.frame() => frame,
-                () = silence(&mut self.first_byte, self.between_chunks) => {
-                    let before_first = self.first_byte.is_some();
-                    return Some(Err(if before_first { ErrorKind::FirstByteTimeout } else { ErrorKind::IdleTimeout }));
+                () = &mut self.silence => {
+                    return Some(Err(if self.begun { ErrorKind::IdleTimeout } else { ErrorKind::FirstByteTimeout }));
                 }
                 () = &mut self.total => return Some(Err(ErrorKind::TotalTimeout)),
             };
             match frame?.map(hyper::body::Frame::into_data) {
                 Err(_) => return Some(Err(ErrorKind::StreamCut)),
                 Ok(Ok(bytes)) if !bytes.is_empty() => {
-                    self.first_byte = None;
+                    self.begun = true;
+                    self.silence.set(sleep(self.between_chunks));
                     return Some(Ok(bytes));
                 }
                 Ok(_) => {} // an empty frame, or trailers
             }
         }
+    }
+
+    /// Gives the body this long to end; whatever still comes does not make it longer.
+    pub(super) fn expect_end_within(&mut self, limit: Duration) {
+        self.total.set(sleep(limit));
     }
 
     /// The decoded body up to `max_bytes`; what is beyond, or comes after damage, is not read.
@@ -205,13 +212,6 @@ impl AnswerBody {
             }
         }
         (body, decoder.finish().map_err(|_| ErrorKind::BadResponse))
-    }
-}
-
-async fn silence(first_byte: &mut Option<Pin<Box<Sleep>>>, between_chunks: Duration) {
-    match first_byte {
-        Some(first_byte) => first_byte.await,
-        None => sleep(between_chunks).await,
     }
 }
 

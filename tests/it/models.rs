@@ -313,6 +313,24 @@ async fn each_timeout_has_its_own_name() {
 }
 
 #[tokio::test]
+async fn a_caller_that_looks_up_often_does_not_stop_the_clock() {
+    let stalled = ScriptedProvider::always(polite_chat(Kind::Ollama).hold_before(2)).await;
+    let provider = impatient(Kind::Ollama, &stalled, |timeouts| timeouts.between_chunks = SHORT);
+    let mut stream = provider.chat(request()).await.expect("an answer begins");
+    assert!(matches!(stream.next().await, Some(Ok(_))));
+    let tick = Duration::from_millis(5);
+    let failed = async {
+        loop {
+            if let Ok(event) = tokio::time::timeout(tick, stream.next()).await {
+                break event;
+            }
+        }
+    };
+    let failed = tokio::time::timeout(LONG, failed).await.expect("the time limit goes on");
+    assert_eq!(failed.expect("an error").expect_err("an error").failure.kind, ErrorKind::IdleTimeout);
+}
+
+#[tokio::test]
 async fn no_connection_is_told_from_no_connection_in_time() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let url = format!("http://{}", gone.local_addr().expect("bound"));
