@@ -51,11 +51,25 @@ impl People {
         Ok(People { path, key, rows: Mutex::new(rows) })
     }
 
+    /// The key of a folder's subject ids, for reading commands: nothing is made where there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn key_of(folder: &Path) -> Result<Option<[u8; 32]>, LedgerError> {
+        let path = folder.join(KEY_FILE);
+        Ok(files::read_if_there(&path).map_err(LedgerError::io("read", &path))?.try_into().ok())
+    }
+
+    /// The subject of an identity on a channel, without remembering who it is.
+    pub fn hash(&self, channel: &str, identity: &str) -> SubjectId {
+        SubjectId::of(&self.key, channel, identity)
+    }
+
     /// The subject of an identity on a channel, remembered for display.
     ///
     /// That the row could not be written is no reason to refuse anybody: the subject is right without it.
     pub fn subject(&self, channel: &str, identity: &str) -> SubjectId {
-        let subject = SubjectId::of(&self.key, channel, identity);
+        let subject = self.hash(channel, identity);
         let mut rows = self.rows.lock().expect("nobody panics while holding it");
         if !rows.contains_key(&subject) && rows.len() < MAX_PEOPLE {
             rows.insert(subject, Person { channel: channel.to_owned(), identity: identity.to_owned() });

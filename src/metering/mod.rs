@@ -8,11 +8,14 @@ mod call;
 mod follower;
 mod permit;
 mod refusals;
+mod rules;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::ledger::{Acts, Damage, Durability, Health, KnownNames, Ledger, LedgerError, OpenCall, Options};
+use crate::ledger::{
+    Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading,
+};
 use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
 use crate::stats::Picture;
 use crate::usage::prices::{PriceBook, PriceQuery};
@@ -20,6 +23,7 @@ use crate::usage::{Clock, ErrorKind, Failure, Now, RecordId, Status, Timestamp, 
 
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use permit::Permit;
+pub use rules::rules_of;
 
 use follower::GateFollower;
 use refusals::Refusals;
@@ -65,6 +69,31 @@ pub enum Noted {
     Accepted,
     /// Its given id is there already.
     Duplicate,
+}
+
+/// What a folder holds, for those who only look.
+pub struct Seen {
+    /// The statistics and the acts.
+    pub reading: Reading,
+    /// The windows of all limits.
+    pub windows: Vec<Window>,
+}
+
+/// Reads a folder's books without opening them for writing.
+///
+/// # Errors
+/// As [`Folder::read`].
+pub fn look(
+    folder: &Path,
+    rules: Vec<Rule>,
+    providers: Vec<String>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Seen, LedgerError> {
+    let now = clock.now();
+    let (gate, mut follower) = GateFollower::new(rules, providers, Arc::clone(clock));
+    let reading = Folder::new(folder).read(&mut follower, now.at)?;
+    let windows = gate.lock().expect("nothing under the gate's lock panics").windows(now);
+    Ok(Seen { reading, windows })
 }
 
 /// The door. Cheap to clone.

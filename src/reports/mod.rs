@@ -2,9 +2,11 @@
 //!
 //! Plain data and its layout. Reads no books itself and no clock: whoever has the fold fills a report in.
 
+mod fill;
 mod screen;
 pub mod stats;
 
+pub use fill::Facts;
 pub use screen::StatsScreen;
 pub use stats::StatsReport;
 

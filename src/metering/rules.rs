@@ -1,0 +1,48 @@
+//! The owner's limits as the gate's rules.
+
+use chrono_tz::Tz;
+
+use crate::config::{Config, LimitFor, Rates};
+use crate::limits::{Caps, Facet, Pick, Rule, Scope};
+
+/// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits
+/// in `zone`. `subject` turns a person such as `telegram:111` into the text of a subject id.
+pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str) -> String) -> Vec<Rule> {
+    let of_providers = config.providers.iter().map(|provider| Rule {
+        scope: Scope::provider(&provider.name),
+        caps: caps(&provider.limits),
+        day_zone: provider.limits.day_timezone.unwrap_or(Tz::UTC),
+    });
+    let of_owner = config.limits.iter().map(|limit| Rule {
+        scope: scope(&limit.applies_to, &subject),
+        caps: caps(&limit.rates),
+        day_zone: limit.rates.day_timezone.unwrap_or(zone),
+    });
+    of_providers.chain(of_owner).filter(|rule| rule.caps.set().next().is_some()).collect()
+}
+
+fn caps(rates: &Rates) -> Caps {
+    Caps {
+        requests_per_minute: rates.requests_per_minute,
+        requests_per_day: rates.requests_per_day,
+        tokens_per_minute: rates.tokens_per_minute,
+        tokens_per_day: rates.tokens_per_day,
+    }
+}
+
+fn scope(of: &LimitFor, subject: &impl Fn(&str) -> String) -> Scope {
+    let user = of.user.as_ref().map(|user| if user.contains(':') { subject(user) } else { user.clone() });
+    let picks = [
+        (Facet::Provider, &of.provider),
+        (Facet::Model, &of.model),
+        (Facet::User, &user),
+        (Facet::Team, &of.team),
+        (Facet::Feature, &of.feature),
+        (Facet::Key, &of.key),
+        (Facet::Channel, &of.channel),
+    ];
+    picks.into_iter().fold(Scope::everything(), |scope, (facet, value)| match value {
+        Some(value) => scope.with(facet, Pick::parse(value)),
+        None => scope,
+    })
+}

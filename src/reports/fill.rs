@@ -1,0 +1,210 @@
+//! From the fold to the report: every number of [`StatsReport`] as a group-by of the same rows.
+
+use std::collections::BTreeMap;
+
+use super::stats::{
+    Conversations, Cost, Errors, Latency, LimitUse, ModelUse, ObservedLimit, PlaceTokens, ProviderInfo, Requests,
+    ServiceStatus, StatsReport, Tokens, success_rate,
+};
+use crate::limits::{Learned, Window};
+use crate::stats::{Key, Period, Picture, Selection, Sums, Symbol};
+use crate::usage::{Status, Timestamp, UsageSource};
+
+/// Everything a report is made of.
+pub struct Facts<'a> {
+    /// The bot's name.
+    pub bot: &'a str,
+    /// tallybot's version.
+    pub version: &'a str,
+    /// Whether it works.
+    pub status: ServiceStatus,
+    /// When the process that serves the books started, if one does.
+    pub started_at: Option<Timestamp>,
+    /// The last reset, or the beginning of the books.
+    pub counting_since: Option<Timestamp>,
+    /// The fold.
+    pub picture: &'a Picture,
+    /// The windows of the limits.
+    pub windows: &'a [Window],
+    /// What providers said of theirs.
+    pub learned: &'a [(String, Learned)],
+    /// The configured providers.
+    pub providers: Vec<ProviderInfo>,
+    /// The owner's zone.
+    pub timezone: &'a str,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl StatsReport {
+    /// The report of a period.
+    pub fn of(facts: &Facts<'_>, period: Period) -> StatsReport {
+        let selection = facts.picture.select(period, facts.now.day());
+        let total = selection.total(|_| true);
+        let models = models(&selection);
+        StatsReport {
+            bot: facts.bot.to_owned(),
+            version: facts.version.to_owned(),
+            status: facts.status,
+            uptime_seconds: facts.started_at.map(|start| secs_between(start, facts.now)),
+            started_at: facts.started_at,
+            counting_since: facts.counting_since,
+            period,
+            requests: requests(&selection, &total),
+            tokens: tokens(&selection, &total),
+            latency_ms: latency(&total),
+            errors: errors(&total),
+            cost: Cost { usd: total.cost, unpriced_requests: count(total.unpriced) },
+            limits: facts.windows.iter().map(|window| limit(window, facts.learned)).collect(),
+            demo: facts.providers.iter().any(|provider| provider.demo),
+            models,
+            conversations: Conversations {
+                active: facts.picture.active_conversations(facts.now) as u64,
+                messages: count(total.messages),
+                users: selection.users(),
+            },
+            last_request_at: selection.last_at(),
+            generated_at: facts.now,
+            timezone: Some(facts.timezone.to_owned()),
+            providers: facts.providers.clone(),
+        }
+    }
+}
+
+fn secs_between(start: Timestamp, end: Timestamp) -> u64 {
+    u64::try_from((end.unix_micros() - start.unix_micros()) / 1_000_000).unwrap_or(0)
+}
+
+/// Sums are signed because corrections are; what is shown of them never is.
+fn count(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn tokens_of(value: i128) -> u64 {
+    u64::try_from(value.max(0)).unwrap_or(u64::MAX)
+}
+
+fn requests(selection: &Selection<'_>, total: &Sums) -> Requests {
+    let by = |status: &[Status]| count(selection.total(|key| status.contains(&key.status)).records);
+    let ok = by(&[Status::Ok, Status::Cached]);
+    let failed = by(&[Status::Error, Status::Timeout, Status::Interrupted]);
+    Requests {
+        total: count(total.records),
+        ok,
+        failed,
+        cancelled: by(&[Status::Cancelled]),
+        refused: by(&[Status::Refused]),
+        success_rate: success_rate(ok, failed),
+        by_type: named(selection.group_by(|key| selection.text(key.request_type))),
+        by_status: named(selection.group_by(|key| key.status.as_str())),
+    }
+}
+
+fn named(groups: BTreeMap<&str, Sums>) -> BTreeMap<String, u64> {
+    groups
+        .into_iter()
+        .filter(|(_, sums)| sums.records != 0)
+        .map(|(name, sums)| (name.to_owned(), count(sums.records)))
+        .collect()
+}
+
+fn tokens(selection: &Selection<'_>, total: &Sums) -> Tokens {
+    let is_estimate = |key: &Key| matches!(key.usage_source, UsageSource::Partial | UsageSource::Estimated);
+    let place = |local: bool| {
+        let sums = selection.total(|key| key.local == local);
+        let estimated = selection.total(|key| key.local == local && is_estimate(key));
+        PlaceTokens {
+            prompt: tokens_of(sums.prompt),
+            completion: tokens_of(sums.completion),
+            estimated: tokens_of(estimated.tokens()),
+        }
+    };
+    Tokens {
+        cached: tokens_of(total.cached),
+        reasoning: tokens_of(total.reasoning),
+        ..Tokens::of_places(place(true), place(false))
+    }
+}
+
+/// Of the calls that reached a provider: a refusal takes no time and says nothing about speed.
+fn latency(total: &Sums) -> Latency {
+    Latency {
+        mean: total.mean_latency_ms(),
+        p50: total.latency.percentile(50),
+        p95: total.latency.percentile(95),
+        p99: total.latency.percentile(99),
+    }
+}
+
+fn errors(total: &Sums) -> Errors {
+    let by_kind: BTreeMap<String, u64> =
+        total.errors.iter().map(|(kind, errors)| (kind.as_str().to_owned(), count(*errors))).collect();
+    Errors { total: by_kind.values().sum(), by_kind }
+}
+
+/// One row per provider, API, model and place, the largest first.
+fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
+    type Of = (Symbol, Symbol, Symbol, bool);
+    let of = |key: &Key| (key.provider, key.api_type, key.model, key.local);
+    let mut rows: BTreeMap<Of, (ModelUse, Sums)> = BTreeMap::new();
+    for (key, sums) in selection.rows() {
+        let (row, total) = rows.entry(of(key)).or_default();
+        if key.status.is_ok() {
+            row.ok += count(sums.records);
+        } else if key.status.is_failed() {
+            row.failed += count(sums.records);
+        }
+        total.merge(sums);
+    }
+    let finish = |((provider, api_type, model, local), (row, total)): (Of, (ModelUse, Sums))| {
+        let priced = total.records > total.unpriced;
+        ModelUse {
+            provider: selection.text(provider).to_owned(),
+            api_type: selection.text(api_type).to_owned(),
+            model: selection.text(model).to_owned(),
+            local,
+            requests: count(total.records),
+            success_rate: success_rate(row.ok, row.failed),
+            prompt_tokens: tokens_of(total.prompt),
+            completion_tokens: tokens_of(total.completion),
+            total_tokens: tokens_of(total.tokens()),
+            cost_usd: priced.then_some(total.cost),
+            unpriced_requests: count(total.unpriced),
+            ..row
+        }
+    };
+    let mut models: Vec<ModelUse> = rows.into_iter().map(finish).filter(|row| row.requests > 0).collect();
+    models.sort_by(|a, b| b.total_tokens.cmp(&a.total_tokens).then_with(|| a.model.cmp(&b.model)));
+    models
+}
+
+fn limit(window: &Window, learned: &[(String, Learned)]) -> LimitUse {
+    let provider = window.provider().map(str::to_owned);
+    let said = provider.as_ref().and_then(|name| learned.iter().find(|(of, _)| of == name));
+    LimitUse {
+        limit: window.limit.as_str().to_owned(),
+        used: window.used,
+        max: window.max,
+        percent: LimitUse::percent_of(window.used, window.max),
+        resets_at: Some(window.resets_at).filter(|_| window.limit.is_daily()),
+        subject: subject_of(window),
+        reserved: window.reserved,
+        observed: said.and_then(|(_, learned)| observed(window, learned)),
+        provider,
+    }
+}
+
+/// What the limit is about, when it is not simply a provider.
+fn subject_of(window: &Window) -> Option<String> {
+    let only_provider = window.label.0.len() == 1 && window.provider().is_some();
+    (!only_provider).then(|| window.label.to_string())
+}
+
+fn observed(window: &Window, learned: &Learned) -> Option<ObservedLimit> {
+    let quota = if window.limit.counts_tokens() { learned.tokens } else { learned.requests };
+    (quota.limit.is_some() || quota.remaining.is_some()).then_some(ObservedLimit {
+        limit: quota.limit,
+        remaining: quota.remaining,
+        at: Some(learned.seen_at),
+    })
+}
