@@ -117,22 +117,25 @@ struct Detail<'a> {
 }
 
 impl ErrorBody {
-    /// Reads a body; whatever is not an error object is an empty one.
+    /// Reads a body. Of JSON in no known form the whole text is the message; of anything else there is none.
     pub(super) fn read(body: &[u8]) -> ErrorBody {
         let one = || serde_json::from_slice::<Envelope<'_>>(body).ok();
         let listed = || serde_json::from_slice::<Vec<Envelope<'_>>>(body).ok().and_then(|list| list.into_iter().next());
-        let Some(envelope) = one().or_else(listed) else { return ErrorBody::default() };
-        match json::object::<Detail<'_>>(envelope.error) {
-            Some(detail) => ErrorBody {
+        let Some(envelope) = one().filter(|_| !body.trim_ascii_start().starts_with(b"[")).or_else(listed) else {
+            return ErrorBody::default();
+        };
+        if let Some(detail) = json::object::<Detail<'_>>(envelope.error) {
+            return ErrorBody {
                 codes: [detail.code, detail.kind, detail.status].into_iter().filter_map(json::text).collect(),
                 message: json::text(detail.message).unwrap_or_default().to_lowercase(),
                 param: json::text(detail.param),
-            },
-            None => ErrorBody {
-                message: json::text(envelope.error).unwrap_or_default().to_lowercase(),
-                ..ErrorBody::default()
-            },
+            };
         }
+        let message = match json::text(envelope.error) {
+            Some(text) => text.to_lowercase(),
+            None => String::from_utf8_lossy(body).to_lowercase(),
+        };
+        ErrorBody { message, ..ErrorBody::default() }
     }
 
     /// Whether this is a complaint that `field` is not known or not supported (not that its value is wrong).
@@ -141,7 +144,8 @@ impl ErrorBody {
             Some(param) => param == field || param.starts_with(&format!("{field}.")),
             None => self.message.contains(field),
         };
-        let says_unknown = ["unsupported parameter", "not supported", "unknown", "unrecognized", "not permitted"];
+        let says_unknown =
+            ["unsupported parameter", "not supported", "unknown", "unrecognized", "not permitted", "extra_forbidden"];
         names_field
             && (self.has_code(&["unsupported_parameter", "unknown_parameter"])
                 || says_unknown.iter().any(|words| self.message.contains(words)))
@@ -177,6 +181,7 @@ mod tests {
             (400, b"{\"error\":\"the input length exceeds the context length\"}", ErrorKind::ContextTooLong),
             (400, &openai("context_length_exceeded"), ErrorKind::ContextTooLong),
             (400, &openai("unsupported_value"), ErrorKind::BadRequest),
+            (400, b"{\"object\":\"error\",\"message\":\"maximum context length is 4096\"}", ErrorKind::ContextTooLong),
             (401, &openai("invalid_api_key"), ErrorKind::Unauthorized),
             (402, b"", ErrorKind::QuotaExhausted),
             (403, b"", ErrorKind::Forbidden),
@@ -235,6 +240,8 @@ mod tests {
         ));
         assert!(rejects(r#"{"error":{"message":"Unknown field stream_options"}}"#, "stream_options"));
         assert!(!rejects("<html>stream_options unknown", "stream_options"));
+        let detail = r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs"}]}"#;
+        assert!(rejects(detail, "stream_options") && !rejects(detail, "max_tokens"));
     }
 
     #[test]
