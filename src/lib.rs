@@ -2,7 +2,9 @@
 //! records.
 
 pub mod access;
+pub mod app;
 pub mod channels;
+pub mod cli;
 pub mod config;
 pub mod conversation;
 pub mod http;
@@ -11,6 +13,7 @@ pub mod limits;
 pub mod metering;
 pub mod models;
 pub mod reports;
+pub mod service;
 pub mod stats;
 pub mod templates;
 pub mod usage;

@@ -1,3 +1,15 @@
-//! Parses the arguments, runs, and prints the chain of an error once.
+//! tallybot: parses the arguments, runs the command, prints the chain of an error once.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match tallybot::cli::run() {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody to tell is no reason to panic.
+            let _ = writeln!(std::io::stderr(), "tallybot: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

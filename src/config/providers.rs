@@ -29,8 +29,6 @@ pub struct Provider {
     pub local: Option<bool>,
     /// The vendor whose prices hold, when the provider's kind does not say it (`groq` behind an OpenAI API).
     pub price_vendor: Option<String>,
-    /// A labelled set of prices that goes before the vendor's.
-    pub price_set: Option<String>,
 }
 
 /// Which API a provider speaks.
@@ -102,7 +100,6 @@ impl Provider {
         let timeouts = section.table("timeouts", Timeouts::read);
         let local = section.flag("local");
         let price_vendor = label(section, "price_vendor", "openai");
-        let price_set = label(section, "price_set", "requirement-4");
         let provider = Provider {
             name: name?,
             kind: kind?,
@@ -114,7 +111,6 @@ impl Provider {
             timeouts,
             local,
             price_vendor,
-            price_set,
         };
         provider.warn_of_slips(section);
         Some(provider)

@@ -3,6 +3,7 @@
 //! Pure but for the [`driver`], which runs effects. Knows no channel, no model and no template: it speaks in data, so
 //! that the terminal, Telegram and WhatsApp hold the same conversation.
 
+mod answering;
 mod cancel;
 mod commands;
 pub mod driver;
@@ -16,6 +17,7 @@ mod session;
 mod step;
 mod words;
 
+pub use answering::{Answering, Billed};
 pub use cancel::{CancelReason, CancelToken};
 pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Period, Place, Switch, View, Who, parse};
 pub use history::{Bounds, History, Role, Turn};

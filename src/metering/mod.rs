@@ -170,27 +170,29 @@ impl Metering {
         }
     }
 
-    /// Takes the records of calls made elsewhere, all of them or each with its reason, and waits until they are durable.
+    /// Takes the records of calls made elsewhere, each with its own verdict, and waits until they are durable.
     ///
-    /// # Errors
-    /// The outer error when the ledger cannot be written or was closed; what was accepted before it stays.
-    pub async fn note(&self, records: Vec<UsageRecord<'static>>) -> Result<Vec<Noted>, LedgerError> {
-        let (mut noted, mut last) = (Vec::with_capacity(records.len()), None);
-        for mut record in records {
+    /// Not to be dropped half-way: run it in a task of its own.
+    pub async fn note(&self, records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
+        let mut last = None;
+        let take = |mut record: UsageRecord<'static>| {
             self.price(&mut record, None);
             match self.inner.ledger.append(&record, self.inner.clock.now().at) {
                 Ok(appended) => {
                     last = Some(appended);
-                    noted.push(Noted::Accepted);
+                    Ok(Noted::Accepted)
                 }
-                Err(LedgerError::Duplicate) => noted.push(Noted::Duplicate),
-                Err(error) => return Err(error),
+                Err(LedgerError::Duplicate) => Ok(Noted::Duplicate),
+                Err(error) => Err(error),
             }
+        };
+        let noted: Vec<_> = records.into_iter().map(take).collect();
+        match last {
+            Some(last) if self.inner.ledger.durable(last).await.is_err() => {
+                noted.into_iter().map(|noted| noted.and(Err(LedgerError::Closed))).collect()
+            }
+            _ => noted,
         }
-        if let Some(last) = last {
-            self.inner.ledger.durable(last).await?;
-        }
-        Ok(noted)
     }
 
     /// A new id for a record admitted at a moment.

@@ -49,7 +49,7 @@ impl StatsReport {
             uptime_seconds: facts.started_at.map(|start| secs_between(start, facts.now)),
             started_at: facts.started_at,
             counting_since: facts.counting_since,
-            period,
+            period: crate::templates::words::period(period.as_str()).unwrap_or_default(), // UNIFY
             requests: requests(&selection, &total),
             tokens: tokens(&selection, &total),
             latency_ms: latency(&total),
@@ -205,6 +205,6 @@ fn observed(window: &Window, learned: &Learned) -> Option<ObservedLimit> {
     (quota.limit.is_some() || quota.remaining.is_some()).then_some(ObservedLimit {
         limit: quota.limit,
         remaining: quota.remaining,
-        at: Some(learned.seen_at),
+        at: learned.seen_at,
     })
 }

@@ -70,7 +70,7 @@ built_in! {
     "lang_switched.j2" "lang_unknown.j2"
     "error/rate_limited.j2" "error/quota_exhausted.j2" "error/unauthorized.j2" "error/forbidden.j2"
     "error/not_found.j2" "error/bad_request.j2" "error/context_too_long.j2" "error/gone.j2"
-    "error/overloaded.j2" "error/server_error.j2" "error/connect.j2" "error/connect_timeout.j2"
+    "error/ledger_unavailable.j2" "error/overloaded.j2" "error/server_error.j2" "error/connect.j2" "error/connect_timeout.j2"
     "error/first_byte_timeout.j2" "error/idle_timeout.j2" "error/total_timeout.j2" "error/stream_cut.j2"
     "error/stream_error.j2" "error/bad_response.j2" "error/cancelled_by_user.j2" "error/client_gone.j2"
     "error/shutdown.j2" "error/limit.j2" "error/budget.j2" "error/busy.j2" "error/not_allowed.j2"

@@ -338,6 +338,8 @@ closed_set! {
         Busy = "busy",
         /// The person or key may not do this.
         NotAllowed = "not_allowed",
+        /// The books cannot be written, and nothing is called that cannot be recorded.
+        LedgerUnavailable = "ledger_unavailable",
         /// Something of ours panicked.
         Panic = "panic",
         /// Found open after a crash.

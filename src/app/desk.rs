@@ -1,0 +1,225 @@
+//! The books as chats and REST see them: one answer to each question, whoever asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio_util::task::TaskTracker;
+
+use crate::conversation::driver::{Books, StatsRequest};
+use crate::conversation::{Billed, ModelChoice, ModelList, ModelOffer, Person};
+use crate::http::usage_items::{ItemTime, UsageItem};
+use crate::http::{
+    Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetBody, ResetQuery, StatsBody,
+    StatsFormat, StatsQuery,
+};
+use crate::ledger::{LedgerError, People};
+use crate::metering::{self, Metering};
+use crate::reports::stats::{ProviderInfo, ServiceStatus};
+use crate::reports::{Facts, StatsReport, View};
+use crate::stats::Period;
+use crate::templates::{Lang, Templates};
+use crate::usage::{Clock, ErrorKind, Now, Timestamp, UsageRecord};
+
+/// How long a list of models or a readiness check waits for one provider.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Everything that is asked of the books.
+pub struct Desk {
+    /// The bot's name.
+    pub bot: String,
+    /// The owner's language.
+    pub language: Lang,
+    /// The owner's zone.
+    pub zone: chrono_tz::Tz,
+    /// When the process started.
+    pub started_at: Timestamp,
+    /// The door.
+    pub metering: Metering,
+    /// The providers.
+    pub providers: Arc<[Billed]>,
+    /// What reports say of them.
+    pub provider_infos: Vec<ProviderInfo>,
+    /// Who is who.
+    pub people: Arc<People>,
+    /// The words.
+    pub templates: Arc<Templates>,
+    /// The only clock.
+    pub clock: Arc<dyn Clock>,
+    /// Tasks that outlive the request that began them; awaited at the end.
+    pub tasks: TaskTracker,
+}
+
+impl Desk {
+    /// The report of a period.
+    pub fn report(&self, period: Period) -> StatsReport {
+        let now = self.clock.now();
+        let healthy = self.metering.health().trouble.is_none();
+        let facts = Facts {
+            bot: &self.bot,
+            version: env!("CARGO_PKG_VERSION"),
+            status: if healthy { ServiceStatus::Ok } else { ServiceStatus::Degraded },
+            started_at: Some(self.started_at),
+            counting_since: Some(self.metering.acts().counting_since()),
+            picture: &self.metering.picture(),
+            windows: &self.metering.windows(now),
+            learned: &self.metering.learned(),
+            providers: self.provider_infos.clone(),
+            timezone: self.zone.name(),
+            now: now.at,
+        };
+        StatsReport::of(&facts, period)
+    }
+
+    fn reset_now(&self) -> Result<Timestamp, LedgerError> {
+        let begin = self.metering.reset()?;
+        tracing::info!(counting_since = %begin, "counting begins anew");
+        Ok(begin)
+    }
+
+    async fn check(&self, billed: &Billed) -> ProviderCheck {
+        let check = match tokio::time::timeout(PATIENCE, billed.provider.probe()).await {
+            Ok(Ok(())) => Check::ok(),
+            Ok(Err(error)) => Check::failing(error.failure.to_string()),
+            Err(_) => Check::failing(ErrorKind::FirstByteTimeout.as_str()),
+        };
+        ProviderCheck { name: billed.provider.name().to_owned(), check }
+    }
+
+    /// An item from outside as a record. Its time is never in the future.
+    fn record(&self, item: UsageItem, now: Now) -> UsageRecord<'static> {
+        let at = match item.at {
+            None => now.at,
+            Some(ItemTime::Instant(at)) => at.min(now.at),
+            Some(ItemTime::Wall(wall)) => in_zone(self.zone, wall).map_or(now.at, |at| at.min(now.at)),
+        };
+        let provider = item.provider.unwrap_or_else(|| item.api_type.clone());
+        let mut record = UsageRecord::new(self.metering.new_id(now.at), at, provider, item.model);
+        record.api_type = item.api_type;
+        record.api_key_suffix = item.api_key_suffix;
+        (record.tokens, record.usage_source) = (item.tokens, item.usage_source);
+        (record.status, record.failure) = (item.status, item.failure);
+        record.metadata = item.metadata;
+        record.request_type = item.request_type.unwrap_or_else(|| "other".into());
+        record.user = item.user.map(|user| self.people.subject("api", user.expose()));
+        record.session = item.session.map(|session| self.people.hash("api", session.expose()));
+        (record.latency_ms, record.first_token_ms) = (item.latency_ms, item.first_token_ms);
+        record.cost = item.cost;
+        record.local = item.local.unwrap_or(false);
+        record.source = item.given;
+        record.feature = item.feature;
+        record.agent = item.agent;
+        record.operation = item.operation;
+        record.team = item.team;
+        record.service_tier = item.service_tier;
+        record
+    }
+}
+
+/// The instant of a wall clock in a zone: the earlier one where the clock shows it twice.
+fn in_zone(zone: chrono_tz::Tz, wall: chrono::NaiveDateTime) -> Option<Timestamp> {
+    use chrono::{Offset, TimeZone};
+    let at = zone.from_local_datetime(&wall).earliest()?;
+    Some(Timestamp::new(at.timestamp_micros(), at.offset().fix().local_minus_utc()))
+}
+
+impl Books for Desk {
+    async fn stats_text(&self, request: StatsRequest) -> String {
+        self.report(request.period).text(&self.templates, request.lang, request.view)
+    }
+
+    async fn reset(&self, _person: Person) -> Result<Timestamp, ErrorKind> {
+        self.reset_now().map_err(|error| {
+            tracing::error!(error = %error, "a reset could not be written");
+            ErrorKind::LedgerUnavailable
+        })
+    }
+
+    async fn models(&self) -> ModelList {
+        let lists = join_all(self.providers.iter().map(async |billed| {
+            let listed = tokio::time::timeout(PATIENCE, billed.provider.list_models()).await;
+            (&billed.provider, listed)
+        }));
+        let mut models = ModelList::default();
+        for (provider, listed) in lists.await {
+            let offer = |name: &str| ModelOffer {
+                choice: ModelChoice { provider: provider.name().to_owned(), model: name.to_owned() },
+                local: provider.is_local(name),
+            };
+            match listed {
+                Ok(Ok(list)) => {
+                    models.offers.extend(list.iter().filter(|model| model.chats).map(|model| offer(&model.name)));
+                }
+                _ => {
+                    models.offers.push(offer(provider.model()));
+                    models.silent.push(provider.name().to_owned());
+                }
+            }
+        }
+        models
+    }
+}
+
+/// REST, behind an `Arc` so that what must end can go on when the client hangs up.
+#[derive(Clone)]
+pub struct RestDesk(pub Arc<Desk>);
+
+impl Api for RestDesk {
+    async fn stats(&self, query: StatsQuery) -> Result<StatsBody, ApiError> {
+        let report = self.0.report(query.period);
+        Ok(match query.format {
+            StatsFormat::Json => {
+                StatsBody::Json(serde_json::to_vec(&report).map_err(|error| ApiError::Internal(error.into()))?)
+            }
+            StatsFormat::Text => {
+                let lang = query.lang.unwrap_or(self.0.language);
+                StatsBody::Text(report.text(&self.0.templates, lang, View::Overview))
+            }
+        })
+    }
+
+    async fn reset(&self, query: ResetQuery) -> Result<ResetBody, ApiError> {
+        let begin = self.0.reset_now().map_err(|error| unavailable(&error))?;
+        let lang = query.lang.unwrap_or(self.0.language);
+        let context = serde_json::json!({ "counting_since": begin, "now": self.0.clock.now().at });
+        let message = self.0.templates.render(lang, "reset_done", context);
+        Ok(ResetBody { message: message.trim().to_owned(), counting_since: begin.to_string() })
+    }
+
+    async fn note(&self, items: Vec<UsageItem>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {
+        let now = self.0.clock.now();
+        let records = items.into_iter().map(|item| self.0.record(item, now)).collect();
+        // In a task of its own: a client that hangs up does not leave half of its items behind.
+        let metering = self.0.metering.clone();
+        let task = self.0.tasks.spawn(async move { metering.note(records).await });
+        let noted = task.await.map_err(|error| ApiError::Internal(error.into()))?;
+        if let Some(Err(error)) = noted.iter().find(|_| noted.iter().all(Result::is_err)) {
+            return Err(unavailable(error));
+        }
+        let verdict = |noted| match noted {
+            Ok(metering::Noted::Accepted) => Ok(Noted::Accepted),
+            Ok(metering::Noted::Duplicate) => Ok(Noted::Duplicate),
+            Err(_) => Err(ItemError::Unavailable),
+        };
+        Ok(noted.into_iter().map(verdict).collect())
+    }
+
+    async fn ready(&self) -> Readiness {
+        let journal = match self.0.metering.health().trouble {
+            None => Check::ok(),
+            Some(trouble) => Check::failing(trouble),
+        };
+        let providers = join_all(self.0.providers.iter().map(|billed| self.0.check(billed))).await;
+        let ready = journal.ok && providers.iter().any(|provider| provider.check.ok);
+        Readiness { ready, journal, providers }
+    }
+
+    async fn health(&self) -> Health {
+        Health { alive: true }
+    }
+}
+
+fn unavailable(error: &LedgerError) -> ApiError {
+    tracing::error!(error = %error, "the ledger refused");
+    ApiError::Unavailable { reason: "the ledger cannot be written now".to_owned(), retry_after_secs: 5 }
+}

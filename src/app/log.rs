@@ -1,0 +1,104 @@
+//! `token_debug.log`: what happened, without anything private; bounded, closed to others.
+//!
+//! Only our own sentences at the chosen level; of the libraries only warnings.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::prelude::*;
+
+use crate::config::{Log, LogLevel};
+
+const LOG_FILE: &str = "token_debug.log";
+
+/// Starts logging into a folder. A log that cannot be opened is no reason not to run: then nothing is logged.
+pub fn start(folder: &Path, settings: &Log) {
+    let Ok(log) = BoundedLog::open(&folder.join(LOG_FILE), settings.max_bytes) else { return };
+    let level = match settings.level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let targets = Targets::new().with_target("tallybot", level).with_default(LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log).with_ansi(false);
+    // A second start in one process (tests) keeps the first log.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
+}
+
+/// A file that begins anew when it is full; the one before is kept beside it.
+#[derive(Clone)]
+struct BoundedLog {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    max_bytes: u64,
+}
+
+impl BoundedLog {
+    fn open(path: &Path, max_bytes: u64) -> io::Result<BoundedLog> {
+        let file = open(path)?;
+        let length = file.metadata()?.len();
+        Ok(BoundedLog { state: Arc::new(Mutex::new(State { path: path.to_owned(), file, length, max_bytes })) })
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+impl Write for BoundedLog {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut state = self.state.lock().map_err(|_| io::Error::other("the log is broken"))?;
+        if state.length + line.len() as u64 > state.max_bytes / 2 && state.length > 0 {
+            std::fs::rename(&state.path, state.path.with_extension("previous.log"))?;
+            state.file = open(&state.path)?;
+            state.length = 0;
+        }
+        state.file.write_all(line)?;
+        state.length += line.len() as u64;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for BoundedLog {
+    type Writer = BoundedLog;
+    fn make_writer(&'a self) -> BoundedLog {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_and_the_one_before_stay_within_the_bound() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(LOG_FILE);
+        let mut log = BoundedLog::open(&path, 1000).expect("a new file");
+        for n in 0..200 {
+            writeln!(log, "line {n} of the log").expect("written");
+        }
+        let sizes = [path.clone(), path.with_extension("previous.log")]
+            .map(|path| std::fs::metadata(path).expect("there").len());
+        assert!(sizes.iter().sum::<u64>() <= 1000, "{sizes:?}");
+        assert!(std::fs::read_to_string(&path).expect("readable").contains("line 199"));
+    }
+}

@@ -1,0 +1,163 @@
+//! The composition root: builds everything, owns the clock, joins the parts, drains them at the end.
+
+mod clock;
+mod desk;
+mod guard;
+mod log;
+mod providers;
+mod run;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use chrono_tz::Tz;
+use tokio_util::task::TaskTracker;
+
+pub use clock::SystemClock;
+pub use desk::{Desk, RestDesk};
+pub use run::Doors;
+
+use crate::config::{self, Config};
+use crate::conversation::Billed;
+use crate::ledger::{KnownNames, People};
+use crate::metering::{Found, Metering, Setup, rules_of};
+use crate::models::Transport;
+use crate::templates::Templates;
+use crate::usage::prices::{Price, PriceBook, PriceRow};
+use crate::usage::{Clock, Day, Dimension, Timestamp};
+
+/// Sixteen random bytes from the system.
+///
+/// # Panics
+/// When the system has no randomness, without which nothing here is safe.
+pub fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}
+
+/// The owner's zone: the configured one, else the system's, else UTC.
+pub fn zone_of(config: &Config) -> Tz {
+    let system = || iana_time_zone::get_timezone().ok()?.parse().ok();
+    config.timezone.or_else(system).unwrap_or(Tz::UTC)
+}
+
+/// What a person named on the command line rather than in the file.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// The folder of the books.
+    pub data_dir: PathBuf,
+    /// Where to listen for HTTP, if at all.
+    pub listen: Option<std::net::SocketAddr>,
+}
+
+/// Everything, built and not yet running.
+pub struct App {
+    config: Config,
+    desk: Arc<Desk>,
+    clock: Arc<dyn Clock>,
+    found: Found,
+    listen: Option<std::net::SocketAddr>,
+}
+
+impl App {
+    /// Builds everything a configuration asks for and opens the books.
+    ///
+    /// # Errors
+    /// Templates that do not load, a folder that cannot be opened, owner's prices that do not fit.
+    pub async fn build(config: Config, place: Place) -> anyhow::Result<App> {
+        let zone = zone_of(&config);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
+        let templates = Templates::load(config.templates_dir.as_deref()).context("cannot load the templates")?;
+        let prices = prices_of(&config)?;
+        // The books are opened before any provider is asked anything: what cannot be recorded is not called.
+        let people = open_people(&place)?;
+        log::start(&place.data_dir, &config.log);
+        let transport = Transport::new();
+        let subject = |person: &str| {
+            let (channel, identity) = person.split_once(':').unwrap_or(("", person));
+            people.hash(channel, identity).to_string()
+        };
+        let setup = Setup {
+            durability: config.ledger.durability,
+            known: known_names(&config, &prices),
+            rules: rules_of(&config, zone, subject),
+            providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
+            prices: prices.clone(),
+            listen: place.listen.map(|address| address.to_string()),
+            clock: Arc::clone(&clock),
+            random,
+        };
+        let (metering, found) = Metering::start(&place.data_dir, setup)?;
+        let providers: Arc<[Billed]> = providers::build(&config, &prices, &transport).await.into();
+        let desk = Desk {
+            bot: config.bot_name.clone(),
+            language: config.language,
+            zone,
+            started_at: clock.now().at,
+            metering,
+            provider_infos: providers::describe(&config, &providers),
+            providers,
+            people,
+            templates: Arc::new(templates),
+            clock: Arc::clone(&clock),
+            tasks: TaskTracker::new(),
+        };
+        Ok(App { config, desk: Arc::new(desk), clock, found, listen: place.listen })
+    }
+}
+
+fn open_people(place: &Place) -> anyhow::Result<Arc<People>> {
+    let (mut key, halves) = ([0; 32], [random(), random()]);
+    key[..16].copy_from_slice(&halves[0]);
+    key[16..].copy_from_slice(&halves[1]);
+    Ok(Arc::new(People::open(&place.data_dir, key)?))
+}
+
+/// The price book with the owner's rows in front.
+fn prices_of(config: &Config) -> anyhow::Result<PriceBook> {
+    let rows: Result<Vec<PriceRow>, String> = config.prices.iter().map(price_row).collect();
+    let rows = rows.map_err(|problem| anyhow!("a row of [[prices]] does not fit: {problem}"))?;
+    if rows.is_empty() {
+        return Ok(PriceBook::bundled());
+    }
+    PriceBook::bundled().with_overrides(rows).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the rows of [[prices]] do not fit: {}", problems.join("; "))
+    })
+}
+
+/// An owner's row as the price book takes it. Its days are UTC days, the last one included.
+fn price_row(row: &config::PriceRow) -> Result<PriceRow, String> {
+    let price = |text: &str| text.parse::<Price>().map_err(|error| error.to_string());
+    let optional = |text: &Option<String>| text.as_deref().map(price).transpose();
+    let start_of = |day: Day| Timestamp::new(i64::from(day.0) * 86_400_000_000, 0);
+    Ok(PriceRow {
+        vendor: row.vendor.clone(),
+        cache_read: optional(&row.cache_read)?,
+        cache_write: optional(&row.cache_write)?,
+        cache_write_1h: optional(&row.cache_write_1h)?,
+        from: row.from.map(start_of),
+        until: row.to.map(|last| start_of(last.plus(1))),
+        ..PriceRow::new(row.model.clone(), price(&row.input)?, Some(price(&row.output)?))
+    })
+}
+
+/// The names that always have a row of their own: configured ones, the vocabulary, and the models of the price book.
+fn known_names(config: &Config, prices: &PriceBook) -> KnownNames {
+    use crate::usage::names::{CHANNELS, REQUEST_TYPES};
+    let providers: HashSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
+    let models: HashSet<String> = config.providers.iter().map(|provider| provider.model.clone()).collect();
+    let prices = prices.clone();
+    KnownNames::new(move |dimension, name| match dimension {
+        Dimension::Provider => providers.contains(name),
+        Dimension::Model => models.contains(name) || prices.knows(name),
+        Dimension::RequestType => REQUEST_TYPES.contains(&name),
+        Dimension::Channel => CHANNELS.contains(&name),
+        // Price ids come from the price book alone; the cap is for names that others choose.
+        Dimension::Price => true,
+        _ => false,
+    })
+}

@@ -1,0 +1,251 @@
+//! Running: the doors are opened, chores are done, and at the end everything that was begun is ended.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::guard::Door;
+use super::{App, Desk, RestDesk, random};
+use crate::channels::terminal::{Look, Terminal};
+use crate::config::Config;
+use crate::conversation::driver::{Driver, Grace, Outgoing, Parts};
+use crate::conversation::{
+    Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, ModelChoice, Person, Place,
+    Settings, TemplateRenderer,
+};
+use crate::http::{self, Limits, Rest};
+use crate::models::{Kind, RetryPolicy};
+use crate::usage::{Clock, RecordId, estimate_tokens};
+
+/// A snapshot is written after this long, or after so many records.
+const SNAPSHOT_SECS: u64 = 60;
+const SNAPSHOT_RECORDS: u64 = 50_000;
+
+/// Messages that may wait between a channel and its driver.
+const CHANNEL_ROOM: usize = 64;
+
+/// Sessions a channel remembers.
+const SESSIONS: usize = 1_000;
+
+/// How long tasks that outlive their request may take at the end.
+const LAST_TASKS: Duration = Duration::from_secs(5);
+
+/// Which doors to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doors {
+    /// The chat on standard input and output; when it ends, everything ends.
+    pub terminal: bool,
+}
+
+impl App {
+    /// What is worth telling the person who started it, a sentence each.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = Vec::new();
+        if !self.found.damage.is_empty() {
+            let (lines, bytes) = (self.found.damage.len(), self.found.damage.iter().map(|d| d.bytes).sum::<u64>());
+            notices.push(format!(
+                "{lines} damaged piece(s) of the journal ({bytes} bytes) were put into quarantine; every whole line counts"
+            ));
+        }
+        if self.found.interrupted > 0 {
+            notices.push(format!(
+                "{} call(s) were open when tallybot last stopped; each is recorded as interrupted",
+                self.found.interrupted
+            ));
+        }
+        notices
+    }
+
+    /// Runs until the terminal's person leaves or the system says stop, then drains.
+    ///
+    /// # Errors
+    /// When a door cannot be opened, or the books cannot be closed cleanly.
+    pub async fn run(self, doors: Doors, say: impl Fn(&str)) -> anyhow::Result<()> {
+        let stop = CancelToken::default();
+        let listener = match self.listen {
+            Some(address) => bind(address, doors, &say).await?,
+            None => None,
+        };
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), replayed = self.found.replayed, "tallybot is running");
+        self.notices().iter().for_each(|notice| say(notice));
+        let mut parts = JoinSet::new();
+        parts.spawn(on_signals(stop.clone(), doors));
+        parts.spawn(chores(Arc::clone(&self.desk), stop.clone()));
+        if let Some(listener) = listener {
+            let address = listener.local_addr().context("cannot read the address")?;
+            tracing::info!(address = %address, "listening");
+            if !doors.terminal {
+                say(&format!("listening on http://{address}"));
+            }
+            parts.spawn(serve(listener, self.rest(), limits(&self.config), stop.clone()));
+        }
+        let ended = if doors.terminal { self.chat(stop.clone()).await } else { wait(&stop).await };
+        stop.cancel(CancelReason::Shutdown);
+        while parts.join_next().await.is_some() {}
+        self.desk.tasks.close();
+        if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {
+            tracing::warn!("some requests were still being written at the end");
+        }
+        self.desk.metering.close(self.clock.now()).context("cannot close the books")?;
+        tracing::info!("tallybot has stopped");
+        ended
+    }
+
+    fn rest(&self) -> Rest {
+        let ids = {
+            let clock = Arc::clone(&self.clock);
+            move || {
+                let mut chance = [0; 10];
+                chance.copy_from_slice(&random()[..10]);
+                RecordId::new(clock.now().at, chance).to_string()
+            }
+        };
+        let api = Arc::new(RestDesk(Arc::clone(&self.desk)));
+        Rest::new(api, Door::new(&self.config.http), Arc::clone(&self.clock), ids)
+    }
+
+    /// The chat on standard input and output.
+    async fn chat(&self, stop: CancelToken) -> anyhow::Result<()> {
+        let (events, from_channel) = mpsc::channel::<Event>(CHANNEL_ROOM);
+        let (to_channel, outgoing) = mpsc::channel::<Outgoing>(CHANNEL_ROOM);
+        let driver = Driver::new(self.conversation(), self.parts(), Arc::clone(&self.clock), to_channel);
+        // Whoever sits at the terminal of the machine is its admin.
+        let person = Person { id: "owner".to_owned(), admin: true };
+        let chat = ChatKey { channel: "terminal", id: "terminal".to_owned() };
+        let terminal = Terminal { chat, person, events, outgoing };
+        let look = if std::env::var_os("NO_COLOR").is_some() { Look::Plain } else { Look::Dim };
+        let (ended, ()) = tokio::join!(terminal.run_on_stdio(look), driver.run(from_channel, stop));
+        ended.context("cannot use the terminal")
+    }
+
+    fn conversation(&self) -> Conversation {
+        let chat = &self.config.chat;
+        let first = &self.desk.providers[0].provider;
+        let clamp = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Conversation::new(Settings {
+            names: BotNames { name: self.config.bot_name.clone(), handles: Vec::new() },
+            system: (!chat.system_prompt.is_empty()).then(|| chat.system_prompt.as_str().into()),
+            choice: ModelChoice {
+                provider: first.name().to_owned(),
+                model: first.model().to_owned(),
+                local: first.is_local(first.model()),
+                demo: first.kind() == Kind::Demo,
+            },
+            footer: chat.usage_footer,
+            lang: self.config.language,
+            place: Place::Console,
+            bounds: Bounds {
+                messages: clamp(chat.history_messages),
+                tokens: chat.history_tokens,
+                sessions: SESSIONS,
+                estimate: estimate_tokens,
+            },
+        })
+    }
+
+    fn parts(&self) -> Parts<Answering, Desk, TemplateRenderer> {
+        let chat = &self.config.chat;
+        let answering = Answering {
+            metering: self.desk.metering.clone(),
+            providers: Arc::clone(&self.desk.providers),
+            people: Arc::clone(&self.desk.people),
+            clock: Arc::clone(&self.clock),
+            random,
+            retries: RetryPolicy::default(),
+            max_output_tokens: (chat.max_output_tokens > 0).then_some(chat.max_output_tokens),
+        };
+        let slots = usize::try_from(chat.concurrent_generations).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Parts {
+            assistant: Arc::new(answering),
+            books: Arc::clone(&self.desk),
+            renderer: Arc::new(TemplateRenderer::new(Arc::clone(&self.desk.templates))),
+            slots: Arc::new(Semaphore::new(slots)),
+            grace: Grace::default(),
+        }
+    }
+}
+
+/// Binds the door. That the default address is taken is no reason not to chat; an address somebody chose is.
+async fn bind(address: SocketAddr, doors: Doors, say: &impl Fn(&str)) -> anyhow::Result<Option<TcpListener>> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if doors.terminal && address == Config::default().http.listen => {
+            say(&format!("http://{address} is taken ({error}), so there is only this chat; see [http] listen"));
+            Ok(None)
+        }
+        Err(error) => {
+            Err(error).context(format!("cannot listen on `{address}`; choose another address with [http] listen"))
+        }
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let http = &config.http;
+    Limits {
+        connections: usize::try_from(http.max_connections).unwrap_or(usize::MAX),
+        head: Duration::from_secs(http.header_timeout_secs),
+        body_total: Duration::from_secs(http.body_timeout_secs),
+        write_silence: Duration::from_secs(http.idle_timeout_secs),
+        ..Limits::default()
+    }
+}
+
+async fn serve(listener: TcpListener, rest: Rest, limits: Limits, stop: CancelToken) {
+    let drained = http::run(listener, rest, limits, async { drop(stop.cancelled().await) }).await;
+    if drained.cut > 0 {
+        tracing::warn!(connections = drained.cut, "connections were cut at the end");
+    }
+}
+
+fn wait(stop: &CancelToken) -> impl Future<Output = anyhow::Result<()>> {
+    let stop = stop.clone();
+    async move {
+        stop.cancelled().await;
+        Ok(())
+    }
+}
+
+/// SIGTERM ends everything; so does SIGINT, unless the terminal's conversation listens to it.
+async fn on_signals(stop: CancelToken, doors: Doors) {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        tracing::error!("signals cannot be received; stop tallybot from its terminal");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => stop.cancel(CancelReason::Shutdown),
+        _ = interrupt.recv(), if !doors.terminal => stop.cancel(CancelReason::Shutdown),
+        _ = stop.cancelled() => {}
+    }
+}
+
+/// Once a second: abandoned reservations, counted refusals; now and then a snapshot.
+async fn chores(desk: Arc<Desk>, stop: CancelToken) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    let mut last_snapshot = desk.clock.now().tick.second();
+    loop {
+        tokio::select! {
+            _ = seconds.tick() => {}
+            _ = stop.cancelled() => return,
+        }
+        let now = desk.clock.now();
+        desk.metering.tick(now);
+        let is_due =
+            now.tick.second() >= last_snapshot + SNAPSHOT_SECS || desk.metering.since_snapshot() >= SNAPSHOT_RECORDS;
+        if is_due {
+            last_snapshot = now.tick.second();
+            let metering = desk.metering.clone();
+            let written = tokio::task::spawn_blocking(move || metering.snapshot(now)).await;
+            if let Ok(Err(error)) = written {
+                tracing::warn!(error = %error, "the snapshot could not be written; the next start takes longer");
+            }
+        }
+    }
+}

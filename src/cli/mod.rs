@@ -1,0 +1,136 @@
+//! The shell: arguments, and one function per command.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to whoever typed them")]
+
+mod arguments;
+mod settings;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+
+use crate::app::{self, App, Doors, Place, SystemClock};
+use crate::reports::{StatsReport, View};
+use crate::service;
+
+use crate::templates::{Lang, Templates};
+use crate::usage::Clock;
+
+use arguments::{Arguments, BooksCommand, Command, StatsArguments};
+use settings::Loaded;
+
+/// Parses the arguments and runs the command they name.
+///
+/// # Errors
+/// Whatever went wrong, with the chain of its causes; printed once, by `main`.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    harden();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(dispatch(arguments))
+}
+
+async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let command = match arguments.command {
+        Some(Command::CheckConfig { file }) => {
+            return Ok(settings::check(file.as_deref().or(arguments.config.as_deref())));
+        }
+        Some(Command::WithBooks(command)) => command,
+        None => BooksCommand::Serve,
+    };
+    let loaded = match settings::load(arguments.config.as_deref(), arguments.data_dir) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            eprintln!("{mistakes}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    loaded.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    match command {
+        BooksCommand::Serve => serve(loaded).await?,
+        BooksCommand::Chat => chat(loaded).await?,
+        BooksCommand::Stats(stats) => show_stats(&loaded, &stats)?,
+        BooksCommand::Reset { yes } => reset(&loaded, yes).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Files are made closed to others, and a crash leaves no image of memory behind.
+fn harden() {
+    use rustix::process::{Resource, Rlimit, setrlimit, umask};
+    umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // Not being allowed to lower a limit is no reason not to run.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    std::panic::set_hook(Box::new(|info| {
+        // Where, and nothing of what: the message of a panic could hold anything.
+        let place = info.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        tracing::error!("a bug{place}");
+        let _ = writeln!(std::io::stderr(), "tallybot met a bug of its own{place}; what was recorded is safe");
+    }));
+}
+
+async fn serve(loaded: Loaded) -> anyhow::Result<()> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let place = Place { data_dir: loaded.data_dir, listen: Some(loaded.config.http.listen) };
+    let app = App::build(loaded.config, place).await?;
+    app.run(Doors { terminal }, |notice| eprintln!("{notice}")).await
+}
+
+async fn chat(loaded: Loaded) -> anyhow::Result<()> {
+    let place = Place { data_dir: loaded.data_dir, listen: None };
+    let app = App::build(loaded.config, place).await?;
+    app.run(Doors { terminal: true }, |notice| eprintln!("{notice}")).await
+}
+
+fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()> {
+    let zone = app::zone_of(&loaded.config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
+    let report = service::report(&loaded.config, &loaded.data_dir, zone, arguments.period, &clock)?;
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&report).context("cannot write the report")? + "\n"
+    } else {
+        stats_text(loaded, &report, arguments.lang, arguments.view)?
+    };
+    print(&text)
+}
+
+fn stats_text(loaded: &Loaded, report: &StatsReport, lang: Option<Lang>, view: View) -> anyhow::Result<String> {
+    let templates = Templates::load(loaded.config.templates_dir.as_deref()).context("cannot load the templates")?;
+    let mut text = report.text(&templates, lang.unwrap_or(loaded.config.language), view);
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+async fn reset(loaded: &Loaded, yes: bool) -> anyhow::Result<()> {
+    if !yes && !confirmed("Begin counting anew? What was recorded stays; only what is shown begins at zero. [y/N] ")? {
+        bail!("nothing was changed; say --yes to reset without being asked");
+    }
+    let zone = app::zone_of(&loaded.config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
+    let begin = service::reset(&loaded.config, &loaded.data_dir, clock, app::random).await?;
+    print(&format!("counting since {begin}\n"))
+}
+
+/// Asks on the terminal; without one, the answer is no.
+fn confirmed(question: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprint!("{question}");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "s" | "si" | "sí" | "sim" | "o" | "oui"))
+}
+
+/// Prints; that nobody reads on is not an error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the answer"),
+    }
+}

@@ -1,0 +1,69 @@
+//! Where the configuration comes from: a file, the environment, and what was typed.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "checking a configuration is telling what is wrong")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use secrecy::SecretString;
+
+use crate::config::{self, Checked, Config, SecretFile};
+
+const USUAL_FILE: &str = "tallybot.toml";
+
+/// A configuration that holds.
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    pub(super) data_dir: PathBuf,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Loads the configuration; the error is what to tell the person.
+pub(super) fn load(file: Option<&Path>, data_dir: Option<PathBuf>) -> Result<Loaded, String> {
+    let (label, checked) = read(file)?;
+    let data_dir = data_dir.unwrap_or_else(|| checked.config.data_dir.clone());
+    let warnings = checked.warnings.iter().map(|warning| format!("{label}:{warning}")).collect();
+    Ok(Loaded { config: checked.config, data_dir, warnings })
+}
+
+/// `check-config`: every mistake of a file, or that there is none.
+pub(super) fn check(file: Option<&Path>) -> ExitCode {
+    match read(file) {
+        Ok((label, checked)) => {
+            checked.warnings.iter().for_each(|warning| eprintln!("{label}:{warning}"));
+            println!("{label}: the configuration holds");
+            ExitCode::SUCCESS
+        }
+        Err(mistakes) => {
+            eprintln!("{mistakes}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn read(file: Option<&Path>) -> Result<(String, Checked), String> {
+    let usual = || Some(PathBuf::from(USUAL_FILE)).filter(|path| path.exists());
+    let path = file.map(Path::to_owned).or_else(usual);
+    let (label, text) = match &path {
+        None => ("no configuration file".to_owned(), String::new()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read the configuration `{}`: {error}", path.display()))?;
+            (path.display().to_string(), text)
+        }
+    };
+    let checked = config::check(&text, &label, &|name: &str| std::env::var(name).ok(), &secret_file);
+    Ok((label, checked.map_err(|mistakes| mistakes.to_string())?))
+}
+
+fn secret_file(path: &str) -> Result<SecretFile, String> {
+    let reason = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "may not be read".to_owned(),
+        kind => kind.to_string(),
+    };
+    let mode = std::fs::metadata(path).map_err(reason)?.permissions().mode() & 0o777;
+    let content = SecretString::from(std::fs::read_to_string(path).map_err(reason)?);
+    Ok(SecretFile { content, mode })
+}

@@ -1,0 +1,334 @@
+//! The one path of a chat answer: open at the door, call the provider, stream, finish. Each attempt its own record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::driver::{Assistant, DeltaSink};
+use super::{AnswerOutcome, CancelReason, CancelToken, Job, LimitView, Problem, ReceiptView, Role, Turn};
+use crate::ledger::People;
+use crate::limits::{self, Refusal};
+use crate::metering::{Call, Metering, Outcome, Permit, Receipt, Refused};
+use crate::models::{
+    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Observed, Provider, RetryPolicy,
+};
+use crate::usage::names::Name;
+use crate::usage::{
+    Clock, ErrorKind, Failure, Metadata, OutputCap, Status, TokenCounts, TokenEstimator, UsageSource,
+    estimate_prompt_tokens, estimate_tokens,
+};
+
+/// A provider and whose price list it bills by, where that is known.
+pub struct Billed {
+    /// The provider.
+    pub provider: Provider,
+    /// Whose prices.
+    pub vendor: Option<String>,
+}
+
+/// Answers questions with the configured providers, through the one door.
+pub struct Answering {
+    /// The door.
+    pub metering: Metering,
+    /// The providers, the first being the default.
+    pub providers: Arc<[Billed]>,
+    /// Who is who.
+    pub people: Arc<People>,
+    /// The only clock.
+    pub clock: Arc<dyn Clock>,
+    /// The only source of chance.
+    pub random: fn() -> [u8; 16],
+    /// When a failed attempt is followed by another.
+    pub retries: RetryPolicy,
+    /// The cap on output tokens sent along; `None` leaves it to the provider.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// How one attempt ended.
+struct Attempt {
+    text: String,
+    receipt: Receipt,
+    error: Option<CallError>,
+    cancelled: Option<CancelReason>,
+}
+
+impl Assistant for Answering {
+    async fn ask(&self, job: Job, sink: DeltaSink, cancel: CancelToken) -> AnswerOutcome {
+        let Some(billed) = self.providers.iter().find(|billed| billed.provider.name() == job.choice.provider) else {
+            return AnswerOutcome::failed(ErrorKind::NotFound);
+        };
+        let mut call = self.call(&job, billed);
+        loop {
+            let permit = match self.metering.open(call.clone(), self.clock.now()).await {
+                Ok(permit) => permit,
+                Err(refused) => return AnswerOutcome::problem(refusal(refused)),
+            };
+            let id = permit.id();
+            let attempt = self.attempt(billed, &job, permit, &sink, &cancel).await;
+            let retry = attempt.error.as_ref().filter(|_| attempt.cancelled.is_none());
+            let Some(delay) = retry.and_then(|error| self.retries.next_delay(call.attempt, error, (self.random)()[0]))
+            else {
+                return outcome(&job, attempt);
+            };
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                reason = cancel.cancelled() => return outcome(&job, Attempt { cancelled: Some(reason), ..attempt }),
+            }
+            call.call.get_or_insert(id);
+            call.attempt += 1;
+        }
+    }
+}
+
+impl Answering {
+    fn call(&self, job: &Job, billed: &Billed) -> Call {
+        let provider = &billed.provider;
+        let channel = job.chat.channel;
+        let mut call = Call::new(provider.name(), provider.kind().as_str(), &job.choice.model, channel);
+        call.local = provider.is_local(&job.choice.model);
+        call.vendor = billed.vendor.clone();
+        call.api_key_suffix = provider.key_suffix();
+        call.user = Some(self.people.subject(channel, &job.person.id));
+        call.session = Some(self.people.hash(channel, &job.session));
+        call.prompt_tokens = estimate_prompt_tokens(job.turns.iter().map(|turn| &turn.text));
+        let system = job.turns.iter().filter(|turn| turn.role == Role::System);
+        call.system_tokens = system.map(|turn| estimate_tokens(&turn.text)).reduce(u64::saturating_add);
+        call.output_cap = self.max_output_tokens.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
+        call
+    }
+
+    /// One attempt, from its permit to its record.
+    async fn attempt(
+        &self,
+        billed: &Billed,
+        job: &Job,
+        mut permit: Permit,
+        sink: &DeltaSink,
+        cancel: &CancelToken,
+    ) -> Attempt {
+        let provider = &billed.provider;
+        let request = ChatRequest {
+            model: job.choice.model.clone(),
+            messages: job.turns.iter().map(message).collect(),
+            max_output_tokens: self.max_output_tokens,
+        };
+        let mut answer = Answer { text: String::new(), output: TokenEstimator::for_model(&job.choice.model) };
+        let opened = tokio::select! {
+            opened = provider.chat(request) => opened,
+            reason = cancel.cancelled() => {
+                let outcome = answer.cut_short(reason, None, permit.call().prompt_tokens);
+                let receipt = permit.finish(outcome, self.clock.now()).await;
+                return Attempt { text: answer.text, receipt, error: None, cancelled: Some(reason) };
+            }
+        };
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.observe(provider, error.observed);
+                let outcome = answer.failed(&error, permit.call().prompt_tokens);
+                let receipt = permit.finish(outcome, self.clock.now()).await;
+                return Attempt { text: answer.text, receipt, error: Some(error), cancelled: None };
+            }
+        };
+        self.observe(provider, stream.observed());
+        let ended = self.read(&mut stream, &mut answer, &mut permit, sink, cancel).await;
+        let prompt_tokens = permit.call().prompt_tokens;
+        let mut outcome = match &ended {
+            Ended::Whole => answer.whole(&stream, prompt_tokens),
+            Ended::Failed(error) => answer.broken(&stream, error, prompt_tokens),
+            Ended::Cancelled(reason) => answer.cut_short(*reason, Some(&stream), prompt_tokens),
+        };
+        drop(stream); // closes the upstream connection: nobody pays for what nobody reads
+        // The answer may have told that another machine did the work.
+        outcome.local = Some(provider.is_local(&job.choice.model));
+        let receipt = permit.finish(outcome, self.clock.now()).await;
+        let (error, cancelled) = match ended {
+            Ended::Whole => (None, None),
+            Ended::Failed(error) => (Some(error), None),
+            Ended::Cancelled(reason) => (None, Some(reason)),
+        };
+        Attempt { text: answer.text, receipt, error, cancelled }
+    }
+
+    async fn read(
+        &self,
+        stream: &mut ChatStream,
+        answer: &mut Answer,
+        permit: &mut Permit,
+        sink: &DeltaSink,
+        cancel: &CancelToken,
+    ) -> Ended {
+        loop {
+            let event = tokio::select! {
+                biased;
+                reason = cancel.cancelled() => return Ended::Cancelled(reason),
+                event = stream.next() => event,
+            };
+            match event {
+                None => return Ended::Whole,
+                Some(Err(error)) => return Ended::Failed(error),
+                Some(Ok(ChatEvent::Thinking(text))) => answer.output.push(&text),
+                Some(Ok(ChatEvent::Text(text))) => {
+                    answer.output.push(&text);
+                    answer.text.push_str(&text);
+                    sink.push(&text);
+                }
+            }
+            permit.saw_output(answer.output.tokens(), self.clock.now());
+        }
+    }
+
+    fn observe(&self, provider: &Provider, observed: Observed) {
+        let millis = |duration: Option<Duration>| duration.and_then(|d| u64::try_from(d.as_millis()).ok());
+        let plain = limits::Observed {
+            requests_limit: observed.requests.limit,
+            requests_remaining: observed.requests.remaining,
+            requests_reset_ms: millis(observed.requests.resets_in),
+            tokens_limit: observed.tokens.limit,
+            tokens_remaining: observed.tokens.remaining,
+            tokens_reset_ms: millis(observed.tokens.resets_in),
+            retry_after_ms: millis(observed.retry_after),
+        };
+        self.metering.observe(provider.name(), plain, self.clock.now());
+    }
+}
+
+enum Ended {
+    Whole,
+    Failed(CallError),
+    Cancelled(CancelReason),
+}
+
+/// What came of the answer so far.
+struct Answer {
+    text: String,
+    /// All output, thinking included.
+    output: TokenEstimator,
+}
+
+impl Answer {
+    /// Tokens as reported, the rest as estimated from what was sent and what came.
+    fn counts(&self, usage: &models::ReportedUsage, pieces: u64, prompt: u64) -> (TokenCounts, UsageSource) {
+        usage.counts(|| (prompt, self.output.tokens().max(pieces)))
+    }
+
+    fn whole(&self, stream: &ChatStream, prompt: u64) -> Outcome {
+        let ending = stream.ending();
+        let (tokens, usage_source) = self.counts(&ending.usage, ending.pieces, prompt);
+        let (status, failure) = match ending.complete {
+            true => (Status::Ok, None),
+            false => (Status::Error, Some(Failure::of(ErrorKind::StreamCut))),
+        };
+        let metadata = metadata(ending.provider_request_id.as_deref());
+        Outcome {
+            status,
+            failure,
+            tokens,
+            usage_source,
+            served_model: ending.served_model,
+            local: None,
+            service_tier: ending.service_tier,
+            first_token_ms: None,
+            metadata,
+        }
+    }
+
+    /// It failed in the middle.
+    fn broken(&self, stream: &ChatStream, error: &CallError, prompt: u64) -> Outcome {
+        Outcome { status: status_of(error), failure: Some(error.failure), ..self.whole(stream, prompt) }
+    }
+
+    /// Somebody stopped it.
+    fn cut_short(&self, reason: CancelReason, stream: Option<&ChatStream>, prompt: u64) -> Outcome {
+        let failure = Failure::of(reason.kind());
+        match stream {
+            Some(stream) => Outcome { status: Status::Cancelled, failure: Some(failure), ..self.whole(stream, prompt) },
+            None => {
+                let tokens = TokenCounts { prompt, ..TokenCounts::default() };
+                Outcome { tokens, usage_source: UsageSource::Estimated, ..Outcome::failed(Status::Cancelled, failure) }
+            }
+        }
+    }
+
+    /// It failed before the first byte of an answer. An error answer is not billed; after a silence nobody knows, and
+    /// the prompt is counted as an estimate.
+    fn failed(&self, error: &CallError, prompt: u64) -> Outcome {
+        let mut outcome = Outcome::failed(status_of(error), error.failure);
+        outcome.metadata = metadata(error.provider_request_id.as_deref());
+        if matches!(error.failure.kind, ErrorKind::FirstByteTimeout | ErrorKind::TotalTimeout | ErrorKind::StreamCut) {
+            (outcome.tokens, outcome.usage_source) = self.counts(&error.usage, 0, prompt);
+        }
+        outcome
+    }
+}
+
+fn status_of(error: &CallError) -> Status {
+    match error.failure.kind {
+        ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout | ErrorKind::IdleTimeout | ErrorKind::TotalTimeout => {
+            Status::Timeout
+        }
+        _ => Status::Error,
+    }
+}
+
+fn metadata(request_id: Option<&str>) -> Metadata<'static> {
+    let Some(id) = request_id else { return Metadata::default() };
+    let object = json!({ "request_id": Name::clean(id) });
+    object.as_object().and_then(Metadata::from_object).unwrap_or_default()
+}
+
+fn message(turn: &Turn) -> ChatMessage {
+    let role = match turn.role {
+        Role::System => models::Role::System,
+        Role::User => models::Role::User,
+        Role::Assistant => models::Role::Assistant,
+    };
+    ChatMessage::new(role, &turn.text)
+}
+
+fn outcome(job: &Job, attempt: Attempt) -> AnswerOutcome {
+    let result = match (attempt.cancelled, &attempt.error, attempt.receipt.status) {
+        (Some(CancelReason::Person), ..) => Err(Problem::Cancelled),
+        (Some(reason), ..) => Err(Problem::Failed { kind: reason.kind(), http_status: None }),
+        (None, Some(error), _) => {
+            Err(Problem::Failed { kind: error.failure.kind, http_status: error.failure.http_status })
+        }
+        (None, None, Status::Ok) => Ok(()),
+        (None, None, _) => Err(Problem::Failed { kind: ErrorKind::StreamCut, http_status: None }),
+    };
+    AnswerOutcome { text: attempt.text.as_str().into(), receipt: Some(receipt_view(job, &attempt.receipt)), result }
+}
+
+fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
+    let known = |count: u64| (receipt.usage_source != UsageSource::None).then_some(count);
+    ReceiptView {
+        choice: job.choice.clone(),
+        local: receipt.local,
+        prompt_tokens: known(receipt.tokens.prompt),
+        completion_tokens: known(receipt.tokens.completion),
+        total_tokens: known(receipt.tokens.total()),
+        estimated: matches!(receipt.usage_source, UsageSource::Partial | UsageSource::Estimated),
+        cost_usd: receipt.cost,
+        latency_ms: receipt.latency_ms,
+    }
+}
+
+fn refusal(refused: Refused) -> Problem {
+    match refused {
+        Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal)),
+        Refused::Busy => Problem::Failed { kind: ErrorKind::Busy, http_status: None },
+        Refused::Ledger(_) => Problem::Failed { kind: ErrorKind::LedgerUnavailable, http_status: None },
+    }
+}
+
+fn limit_view(refusal: &Refusal) -> LimitView {
+    LimitView {
+        limit: refusal.limit.as_str().to_owned(),
+        scope: Some(refusal.label.to_string()),
+        used: refusal.used,
+        max: refusal.max,
+        retry_at: refusal.until(),
+        wait_secs: refusal.wait_ms().map(|millis| millis.div_ceil(1000)),
+    }
+}

@@ -1,0 +1,56 @@
+//! A running tallybot over its REST door, for commands that must not write beside it.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::usage::Timestamp;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+#[derive(Deserialize)]
+struct ResetAnswer {
+    counting_since: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct ErrorAnswer {
+    error: ErrorText,
+}
+
+#[derive(Deserialize)]
+struct ErrorText {
+    message: String,
+}
+
+/// `POST /metrics/reset` at an address.
+pub(super) async fn reset(address: &str, token: Option<&SecretString>) -> anyhow::Result<Timestamp> {
+    let mut request = Request::post(format!("http://{address}/metrics/reset")).header(header::HOST, address);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
+    }
+    let request = request.body(Full::<Bytes>::default()).context("cannot form the request")?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answered = tokio::time::timeout(PATIENCE, async {
+        let answer = client.request(request).await.context("no answer")?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let body = body.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?.to_bytes();
+        anyhow::Ok((status, body))
+    });
+    let (status, body) = answered.await.context("no answer in time")??;
+    if !status.is_success() {
+        let message = serde_json::from_slice::<ErrorAnswer>(&body).map(|answer| answer.error.message);
+        bail!("it answered {status}: {}", message.unwrap_or_default());
+    }
+    let answer: ResetAnswer = serde_json::from_slice(&body).context("the answer is not what a tallybot sends")?;
+    Ok(answer.counting_since)
+}
