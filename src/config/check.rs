@@ -6,7 +6,8 @@ use toml::de::DeTable;
 use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
-use super::{Chat, Config, Http, Language, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+use super::{Chat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+use crate::templates::Lang;
 
 /// No configuration is longer.
 const MAX_CONFIG_BYTES: usize = 1024 * 1024;
@@ -56,7 +57,7 @@ pub(super) fn read(text: &str, env: &dyn Env, files: &dyn SecretFiles) -> (Confi
 
 fn read_all(top: &mut Section<'_>) -> Config {
     let default = Config::default();
-    let language = top.choice("language", &Language::ALL).unwrap_or_default();
+    let language = top.choice("language", &Lang::ALL.map(|lang| (lang.code(), lang))).unwrap_or_default();
     let timezone = zone(top, "timezone");
     let data_dir = top.path("data_dir").unwrap_or(default.data_dir);
     let bot_name = top.table("bot", bot_name).unwrap_or(default.bot_name);

@@ -21,6 +21,8 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 
+use crate::templates::Lang;
+
 pub use chat::Chat;
 pub use check::{Checked, check};
 pub use http::Http;
@@ -36,7 +38,7 @@ pub use telegram::Telegram;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The language of what people read, until they choose their own.
-    pub language: Language,
+    pub language: Lang,
     /// The zone of days and budgets; `None` is the system's, which the caller knows.
     pub timezone: Option<Tz>,
     /// The folder of the books, as written: relative to where the program runs.
@@ -66,7 +68,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            language: Language::En,
+            language: Lang::En,
             timezone: None,
             data_dir: PathBuf::from("data"),
             bot_name: "raymundo".to_owned(),
@@ -79,36 +81,6 @@ impl Default for Config {
             telegram: None,
             templates_dir: None,
             prices: Vec::new(),
-        }
-    }
-}
-
-/// A language the program speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Spanish.
-    Es,
-    /// Portuguese.
-    Pt,
-    /// French.
-    Fr,
-}
-
-impl Language {
-    /// Every language, with its code.
-    pub const ALL: [(&'static str, Language); 4] =
-        [("en", Language::En), ("es", Language::Es), ("pt", Language::Pt), ("fr", Language::Fr)];
-
-    /// The two-letter code: also the name of its folder of templates.
-    pub fn code(self) -> &'static str {
-        match self {
-            Language::En => "en",
-            Language::Es => "es",
-            Language::Pt => "pt",
-            Language::Fr => "fr",
         }
     }
 }

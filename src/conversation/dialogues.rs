@@ -1,6 +1,7 @@
 //! The laws of `step`, as dialogues: what happens on the left, what is to be done on the right.
 
 use super::*;
+use crate::templates::Lang;
 use crate::usage::{ErrorKind, Money, Now, Tick, Timestamp};
 
 fn settings() -> Settings {
@@ -16,7 +17,7 @@ fn settings() -> Settings {
 }
 
 fn choice(provider: &str, model: &str) -> ModelChoice {
-    ModelChoice { provider: provider.into(), model: model.into() }
+    ModelChoice { provider: provider.into(), model: model.into(), local: provider == "ollama", demo: false }
 }
 
 fn chat(id: &str) -> ChatKey {
@@ -31,7 +32,6 @@ fn at(secs: u64) -> Now {
 fn receipt(total_tokens: u64) -> ReceiptView {
     ReceiptView {
         choice: choice("ollama", "llama3.2"),
-        local: true,
         prompt_tokens: Some(total_tokens / 2),
         completion_tokens: Some(total_tokens - total_tokens / 2),
         total_tokens: Some(total_tokens),
@@ -186,7 +186,7 @@ fn an_answer_to_a_forgotten_conversation_is_not_remembered() {
 fn a_failure_says_its_kind_and_retry_asks_once_more() {
     let mut d = Dialogue::new();
     d.check(&[("/retry", "say retry_nothing"), ("hello", "ask #1 ollama/llama3.2 [hello]")]);
-    let failed = Problem::Failed { kind: ErrorKind::Gone, http_status: Some(410) };
+    let failed = Problem::Failed { kind: ErrorKind::Gone, http_status: Some(410), retry_in_seconds: None };
     assert_eq!(d.answered(1, " \n", Err(failed)), "end #1 usage_footer error/gone");
     d.check(&[("/retry", "ask #2 ollama/llama3.2 [hello]")]);
     let limit = LimitView {
@@ -194,8 +194,10 @@ fn a_failure_says_its_kind_and_retry_asks_once_more() {
         scope: Some("ollama".into()),
         used: 15,
         max: 15,
-        retry_at: None,
-        wait_secs: Some(7),
+        resets_at: None,
+        resets_in_seconds: Some(7),
+        now: at(0).at,
+        never_fits: false,
     };
     assert_eq!(d.answered(2, "", Err(Problem::Refused(limit))), "end #2 usage_footer refused_limit");
     d.check(&[("/retry", "ask #3 ollama/llama3.2 [hello]")]);
@@ -237,12 +239,7 @@ fn only_who_asked_for_a_reset_confirms_it() {
 #[test]
 fn models_are_listed_and_chosen() {
     let mut d = Dialogue::new();
-    let list = ModelList {
-        offers: [choice("ollama", "llama3.2"), choice("cloud", "gpt-4o")]
-            .map(|choice| ModelOffer { choice, local: false })
-            .to_vec(),
-        silent: Vec::new(),
-    };
+    let list = ModelList { offers: vec![choice("ollama", "llama3.2"), choice("cloud", "gpt-4o")], silent: Vec::new() };
     let models = |d: &mut Dialogue, wanted: Option<&str>| {
         let wanted = wanted.map(PrivateText::from);
         d.step(Event::Models { chat: chat("1"), wanted, list: list.clone() })
@@ -280,6 +277,7 @@ fn every_simple_command_in_every_language() {
         ("/stats aujourd’hui limites", "stats today limits fr"),
         ("/coût", "say cost in fr"),
         ("/stast", "say unknown_command in fr"),
+        ("/stats demain", "say unknown_command in fr"),
         ("/stats@otherbot", ""),
         ("", ""),
         ("/quitter", "say goodbye in fr; leave"),

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
-use super::lang::Lang;
 use super::model_choice::ModelChoice;
 use super::people::PrivateText;
+use crate::templates::Lang;
 use crate::usage::{ErrorKind, Money, Timestamp};
 
 /// Something to say. Serialises to the context of the template that [`template`](Message::template) names; a message
@@ -20,6 +20,9 @@ pub enum Message {
         bot: String,
         /// The person is an admin.
         admin: bool,
+        /// Who answers.
+        #[serde(flatten)]
+        choice: ModelChoice,
     },
     /// The commands this person may use here.
     Help {
@@ -28,12 +31,14 @@ pub enum Message {
         /// One row each.
         commands: Vec<HelpLine>,
     },
-    /// There is no such command.
+    /// There is no such command, or not with these words.
     UnknownCommand {
-        /// What was typed.
+        /// What was typed, with its slash.
         word: PrivateText,
-        /// What may have been meant.
+        /// What may have been meant, with its slash.
         suggestion: Option<String>,
+        /// The name of the command that was misused; missing when there is no such command.
+        misused: Option<&'static str>,
     },
     /// The line under an answer.
     UsageFooter(ReceiptView),
@@ -46,6 +51,8 @@ pub enum Message {
         kind: ErrorKind,
         /// The status the provider answered with.
         http_status: Option<u16>,
+        /// When to try again, if the provider said so.
+        retry_in_seconds: Option<u64>,
         /// Who was asked; missing when it was none of the providers.
         #[serde(flatten)]
         choice: Option<ModelChoice>,
@@ -74,7 +81,7 @@ pub enum Message {
         /// The code word in it.
         code: &'static str,
         /// How long it is valid.
-        valid_secs: u64,
+        valid_seconds: u64,
     },
     /// The counts start from zero.
     ResetDone {
@@ -127,6 +134,7 @@ pub enum Message {
     /// What the last answer cost.
     Cost {
         /// Missing when there was none yet.
+        #[serde(flatten)]
         last: Option<ReceiptView>,
     },
     /// Who and where one is.
@@ -180,13 +188,11 @@ impl Message {
     }
 }
 
-/// One command in the help text. What it does is the template's to say, by `name`.
+/// One command in the help text. How it is typed and what it does is the template's to say, by `name`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HelpLine {
     /// The word after the slash.
     pub name: &'static str,
-    /// What may follow.
-    pub args: &'static str,
     /// For admins only.
     pub admin: bool,
 }
@@ -199,8 +205,6 @@ pub struct ModelLine {
     /// Where and which.
     #[serde(flatten)]
     pub choice: ModelChoice,
-    /// Runs on the owner's own machine.
-    pub local: bool,
     /// The one in use.
     pub current: bool,
 }
@@ -211,8 +215,6 @@ pub struct ReceiptView {
     /// Who answered.
     #[serde(flatten)]
     pub choice: ModelChoice,
-    /// Ran on the owner's own machine.
-    pub local: bool,
     /// All input; `None` when not known.
     pub prompt_tokens: Option<u64>,
     /// All output; `None` when not known.
@@ -238,10 +240,14 @@ pub struct LimitView {
     pub used: u64,
     /// How much there is.
     pub max: u64,
-    /// When the next call is safe; `None` when it never is.
-    pub retry_at: Option<Timestamp>,
+    /// When the next call is safe; `None` when not known.
+    pub resets_at: Option<Timestamp>,
     /// How long until then.
-    pub wait_secs: Option<u64>,
+    pub resets_in_seconds: Option<u64>,
+    /// When it was refused, to tell a time of today from one of another day.
+    pub now: Timestamp,
+    /// The call is larger than the whole limit: waiting does not help.
+    pub never_fits: bool,
 }
 
 /// How a call ended: what came, what it used, and what went wrong.
@@ -268,6 +274,8 @@ pub enum Problem {
         kind: ErrorKind,
         /// The status the provider answered with.
         http_status: Option<u16>,
+        /// When to try again, if the provider said so.
+        retry_in_seconds: Option<u64>,
     },
 }
 
@@ -281,7 +289,7 @@ impl AnswerOutcome {
     pub fn failed(kind: ErrorKind) -> AnswerOutcome {
         AnswerOutcome::problem(match kind {
             ErrorKind::CancelledByUser => Problem::Cancelled,
-            kind => Problem::Failed { kind, http_status: None },
+            kind => Problem::Failed { kind, http_status: None, retry_in_seconds: None },
         })
     }
 }
@@ -296,17 +304,21 @@ mod tests {
 
     #[test]
     fn a_message_is_its_templates_context() {
-        let choice = ModelChoice { provider: "cloud".into(), model: "gpt-4o".into() };
-        let error =
-            Message::Error { kind: ErrorKind::RateLimited, http_status: Some(429), choice: Some(choice.clone()) };
+        let choice = ModelChoice { provider: "cloud".into(), model: "gpt-4o".into(), local: false, demo: false };
+        let error = Message::Error {
+            kind: ErrorKind::RateLimited,
+            http_status: Some(429),
+            retry_in_seconds: None,
+            choice: Some(choice.clone()),
+        };
         assert_eq!(error.template(), "error/rate_limited");
         let context = serde_json::to_value(&error).expect("plain data");
         let expected = serde_json::json!(
-            {"kind": "rate_limited", "http_status": 429, "provider": "cloud", "model": "gpt-4o"});
+            {"kind": "rate_limited", "http_status": 429, "retry_in_seconds": null,
+             "provider": "cloud", "model": "gpt-4o", "local": false, "demo": false});
         assert_eq!(context, expected);
         let receipt = ReceiptView {
             choice,
-            local: false,
             prompt_tokens: Some(12),
             completion_tokens: None,
             total_tokens: None,
@@ -321,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_was_typed_is_in_the_context_but_not_in_debug() {
-        let message = Message::UnknownCommand { word: "/my-secret".into(), suggestion: None };
+        let message = Message::UnknownCommand { word: "/my-secret".into(), suggestion: None, misused: None };
         assert!(!format!("{message:?}").contains("secret"));
         assert_eq!(serde_json::to_value(&message).expect("plain data")["word"], "/my-secret");
     }

@@ -8,10 +8,10 @@ mod cancel;
 mod commands;
 pub mod driver;
 mod history;
-mod lang;
 mod message;
 mod model_choice;
 mod people;
+mod rendering;
 mod reply;
 mod session;
 mod step;
@@ -19,12 +19,12 @@ mod words;
 
 pub use answering::{Answering, Billed};
 pub use cancel::{CancelReason, CancelToken};
-pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Period, Place, Switch, View, Who, parse};
+pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Place, Switch, Who, parse};
 pub use history::{Bounds, History, Role, Turn};
-pub use lang::Lang;
 pub use message::{AnswerOutcome, HelpLine, LimitView, Message, ModelLine, Problem, ReceiptView};
-pub use model_choice::{ModelChoice, ModelList, ModelOffer};
+pub use model_choice::{ModelChoice, ModelList, SilentProvider};
 pub use people::{ChatKey, Person, PrivateText};
+pub use rendering::TemplateRenderer;
 pub use session::{Job, JobId};
 pub use step::{Conversation, Effect, Event, Settings};
 

@@ -2,23 +2,26 @@
 
 use serde::Serialize;
 
-use super::words::fold;
+use crate::templates::fold;
 
-/// A provider by its configured name, and one of its models.
+/// A model that can be asked: who has it, and what a person should know of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModelChoice {
     /// The provider's configured name.
     pub provider: String,
     /// The model, as the provider calls it.
     pub model: String,
+    /// Runs on the owner's own machine.
+    pub local: bool,
+    /// The built-in one whose replies are canned.
+    pub demo: bool,
 }
 
-/// A model that can be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ModelOffer {
-    /// Where and which.
-    #[serde(flatten)]
-    pub choice: ModelChoice,
+/// A provider that did not say which models it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilentProvider {
+    /// Its configured name.
+    pub provider: String,
     /// Runs on the owner's own machine.
     pub local: bool,
 }
@@ -27,9 +30,9 @@ pub struct ModelOffer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelList {
     /// In the order to show them.
-    pub offers: Vec<ModelOffer>,
+    pub offers: Vec<ModelChoice>,
     /// Providers that did not say what they have; `provider/model` is taken at its word for these.
-    pub silent: Vec<String>,
+    pub silent: Vec<SilentProvider>,
 }
 
 impl ModelList {
@@ -41,17 +44,17 @@ impl ModelList {
     pub fn find(
         &self,
         wanted: &str,
-        shown: &[ModelOffer],
+        shown: &[ModelChoice],
         current: &ModelChoice,
     ) -> Result<ModelChoice, Option<String>> {
         if let Ok(number) = wanted.parse::<usize>() {
             let shown = if shown.is_empty() { &self.offers } else { shown };
-            return number.checked_sub(1).and_then(|n| shown.get(n)).map(|offer| offer.choice.clone()).ok_or(None);
+            return number.checked_sub(1).and_then(|n| shown.get(n)).cloned().ok_or(None);
         }
         let folded = fold(wanted);
-        let own = self.offers.iter().filter(|offer| offer.choice.provider == current.provider);
-        let others = self.offers.iter().filter(|offer| offer.choice.provider != current.provider);
-        let all: Vec<&ModelChoice> = own.chain(others).map(|offer| &offer.choice).collect();
+        let own = self.offers.iter().filter(|offer| offer.provider == current.provider);
+        let others = self.offers.iter().filter(|offer| offer.provider != current.provider);
+        let all: Vec<&ModelChoice> = own.chain(others).collect();
         let full = |choice: &ModelChoice| fold(&format!("{}/{}", choice.provider, choice.model));
         let named = |choice: &&&ModelChoice| fold(&choice.model) == folded || full(choice) == folded;
         if let Some(found) = all.iter().find(named) {
@@ -59,9 +62,10 @@ impl ModelList {
         }
         if let Some((provider, model)) = wanted.split_once('/')
             && !model.is_empty()
-            && let Some(provider) = self.silent.iter().find(|name| fold(name) == fold(provider))
+            && let Some(SilentProvider { provider, local }) =
+                self.silent.iter().find(|silent| fold(&silent.provider) == fold(provider))
         {
-            return Ok(ModelChoice { provider: provider.clone(), model: model.to_owned() });
+            return Ok(ModelChoice { provider: provider.clone(), model: model.to_owned(), local: *local, demo: false });
         }
         let begins =
             |choice: &&&ModelChoice| fold(&choice.model).starts_with(&folded) || full(choice).starts_with(&folded);
@@ -80,9 +84,8 @@ impl ModelList {
 mod tests {
     use super::*;
 
-    fn offer(provider: &str, model: &str) -> ModelOffer {
-        let choice = ModelChoice { provider: provider.into(), model: model.into() };
-        ModelOffer { choice, local: provider == "ollama" }
+    fn offer(provider: &str, model: &str) -> ModelChoice {
+        ModelChoice { provider: provider.into(), model: model.into(), local: provider == "ollama", demo: false }
     }
 
     #[test]
@@ -95,9 +98,9 @@ mod tests {
                 offer("ollama", "gpt-4o"),
                 offer("cloud", "meta/llama-4"),
             ],
-            silent: vec!["Other".into()],
+            silent: vec![SilentProvider { provider: "Other".into(), local: false }],
         };
-        let current = list.offers[2].choice.clone();
+        let current = list.offers[2].clone();
         let found = |wanted: &str| match list.find(wanted, &[], &current) {
             Ok(choice) => format!("{}/{}", choice.provider, choice.model),
             Err(hint) => format!("? {}", hint.unwrap_or_default()),
@@ -119,6 +122,6 @@ mod tests {
             assert_eq!(found(wanted), expected, "{wanted}");
         }
         let shown = [offer("ollama", "gpt-4o")];
-        assert_eq!(list.find("1", &shown, &current), Ok(shown[0].choice.clone()), "a number means the list shown");
+        assert_eq!(list.find("1", &shown, &current), Ok(shown[0].clone()), "a number means the list shown");
     }
 }

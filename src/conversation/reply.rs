@@ -1,11 +1,11 @@
 //! What the bot does when a person speaks: questions, commands, interrupts. Pure.
 
 use super::commands::{self, Command, Input, Place, Switch, Who};
-use super::lang::Lang;
 use super::message::{HelpLine, Message};
 use super::people::{ChatKey, Person, PrivateText};
 use super::session::{Job, JobId, PendingReset, Running, Session};
 use super::step::{Effect, Settings};
+use crate::templates::Lang;
 use crate::usage::Now;
 
 /// How long a reset waits for its code word.
@@ -23,7 +23,8 @@ pub(super) struct Reply<'a> {
 
 impl Reply<'_> {
     pub(super) fn welcome(self) -> Vec<Effect> {
-        let message = Message::Welcome { bot: self.settings.names.name.clone(), admin: self.person.admin };
+        let bot = self.settings.names.name.clone();
+        let message = Message::Welcome { bot, admin: self.person.admin, choice: self.session.choice.clone() };
         self.say(message)
     }
 
@@ -31,7 +32,12 @@ impl Reply<'_> {
         self.session.leaving = false;
         match input {
             Input::Nothing => Vec::new(),
-            Input::Unknown { word, suggestion } => self.say(Message::UnknownCommand { word, suggestion }),
+            Input::Unknown { word, suggestion } => {
+                self.say(Message::UnknownCommand { word, suggestion, misused: None })
+            }
+            Input::Misused { word, command } => {
+                self.say(Message::UnknownCommand { word, suggestion: None, misused: Some(command) })
+            }
             Input::Text(question) => self.ask(question),
             Input::Command(command) => self.command(command),
         }
@@ -154,7 +160,7 @@ impl Reply<'_> {
         self.session.pending_reset = Some(PendingReset { person: self.person.id.clone(), asked: self.now.tick });
         let code = commands::confirm_word(self.session.lang);
         let command = format!("/reset_stats {code}");
-        self.say(Message::ResetConfirm { command, code, valid_secs: RESET_VALID_SECS })
+        self.say(Message::ResetConfirm { command, code, valid_seconds: RESET_VALID_SECS })
     }
 
     fn usage(self, switch: Option<Switch>) -> Vec<Effect> {
@@ -179,7 +185,7 @@ impl Reply<'_> {
     fn help(self) -> Vec<Effect> {
         let rows = commands::offered(self.settings.place)
             .filter(|spec| spec.listed && (spec.who == Who::Everyone || self.person.admin))
-            .map(|spec| HelpLine { name: spec.name, args: spec.args, admin: spec.who == Who::Admin });
+            .map(|spec| HelpLine { name: spec.name, admin: spec.who == Who::Admin });
         let message = Message::Help { bot: self.settings.names.name.clone(), commands: rows.collect() };
         self.say(message)
     }

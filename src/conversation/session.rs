@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::history::{History, Turn};
-use super::lang::Lang;
 use super::message::ReceiptView;
-use super::model_choice::{ModelChoice, ModelOffer};
+use super::model_choice::ModelChoice;
 use super::people::{ChatKey, Person, PrivateText};
+use crate::templates::Lang;
 use crate::usage::{Now, Tick};
 
 /// Tells one generation from another, within one process.
@@ -39,7 +39,7 @@ pub(super) struct Session {
     pub(super) history: History,
     pub(super) choice: ModelChoice,
     /// The list a person was last shown: a number means a row of it.
-    pub(super) shown: Vec<ModelOffer>,
+    pub(super) shown: Vec<ModelChoice>,
     pub(super) footer: bool,
     pub(super) lang: Lang,
     pub(super) running: Option<Running>,

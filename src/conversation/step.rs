@@ -1,13 +1,15 @@
 //! The conversation as a pure function: `step(event) -> effects`. Reads no clock, does no I/O, calls no model.
 
-use super::commands::{BotNames, Input, Period, Place, View, parse};
+use super::commands::{BotNames, Input, Place, parse};
 use super::history::Bounds;
-use super::lang::Lang;
 use super::message::{AnswerOutcome, Message, ModelLine, Problem};
 use super::model_choice::{ModelChoice, ModelList};
 use super::people::{ChatKey, Person, PrivateText};
 use super::reply::Reply;
 use super::session::{Job, JobId, Session, Sessions};
+use crate::reports::View;
+use crate::stats::Period;
+use crate::templates::Lang;
 use crate::usage::{ErrorKind, Now, Timestamp};
 
 /// Models listed in one message at most.
@@ -206,7 +208,7 @@ impl Conversation {
             Event::StatsReset { chat, result } => {
                 let message = match result {
                     Ok(counting_since) => Message::ResetDone { counting_since },
-                    Err(kind) => Message::Error { kind, http_status: None, choice: None },
+                    Err(kind) => Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None },
                 };
                 vec![self.say(chat, message)]
             }
@@ -253,8 +255,9 @@ impl Conversation {
         let note = result.err().map(|problem| match problem {
             Problem::Cancelled | Problem::Failed { kind: ErrorKind::CancelledByUser, .. } => Message::Cancelled,
             Problem::Refused(limit) => Message::RefusedLimit(limit),
-            Problem::Failed { kind, http_status } => {
-                Message::Error { kind, http_status, choice: choice.or_else(|| Some(session.choice.clone())) }
+            Problem::Failed { kind, http_status, retry_in_seconds } => {
+                let choice = choice.or_else(|| Some(session.choice.clone()));
+                Message::Error { kind, http_status, retry_in_seconds, choice }
             }
         });
         Effect::End { chat, lang, job, footer, note }
@@ -278,15 +281,14 @@ impl Conversation {
                 session.shown = list.offers;
                 let rows = session.shown.iter().enumerate().map(|(n, offer)| ModelLine {
                     number: n + 1,
-                    choice: offer.choice.clone(),
-                    local: offer.local,
-                    current: offer.choice == session.choice,
+                    choice: offer.clone(),
+                    current: *offer == session.choice,
                 });
                 Message::ModelList {
                     current: session.choice.clone(),
                     models: rows.collect(),
                     more,
-                    silent: list.silent,
+                    silent: list.silent.into_iter().map(|silent| silent.provider).collect(),
                 }
             }
         };

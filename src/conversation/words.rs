@@ -1,26 +1,50 @@
-//! Words as people type them: without case and accents, and with a typing mistake or two.
+//! Words as people type them, in any of the four languages, all folded: what they stand for, and how near two are.
 
-/// Lower case, without accents, with one kind of apostrophe. Covers what en, es, pt and fr write, composed or not.
-pub fn fold(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for c in text.chars().flat_map(char::to_lowercase) {
-        match c {
-            '\u{300}'..='\u{36f}' => {}
-            'á' | 'à' | 'â' | 'ã' | 'ä' | 'å' => folded.push('a'),
-            'é' | 'è' | 'ê' | 'ë' => folded.push('e'),
-            'í' | 'ì' | 'î' | 'ï' => folded.push('i'),
-            'ó' | 'ò' | 'ô' | 'õ' | 'ö' => folded.push('o'),
-            'ú' | 'ù' | 'û' | 'ü' => folded.push('u'),
-            'ý' | 'ÿ' => folded.push('y'),
-            'ñ' => folded.push('n'),
-            'ç' => folded.push('c'),
-            'œ' => folded.push_str("oe"),
-            'æ' => folded.push_str("ae"),
-            '’' | '‘' | 'ʼ' | '´' | '`' => folded.push('\''),
-            _ => folded.push(c),
+use super::commands::Switch;
+use crate::reports::View;
+use crate::stats::Period;
+
+/// The period a folded word stands for: `hoy`, `aujourd'hui`, `7d`, `month`, …
+pub(super) fn period(folded: &str) -> Option<Period> {
+    Some(match folded {
+        "today" | "day" | "1d" | "24h" | "hoy" | "dia" | "hoje" | "aujourd'hui" | "aujourdhui" | "jour" => {
+            Period::Today
         }
+        "week" | "7d" | "7" | "semana" | "semaine" | "7j" => Period::Week,
+        "month" | "30d" | "30" | "mes" | "mois" | "30j" => Period::Month,
+        "all" | "total" | "everything" | "todo" | "tudo" | "tout" => Period::All,
+        _ => return None,
+    })
+}
+
+/// The view a folded word stands for: `models`, `limites`, …
+pub(super) fn view(folded: &str) -> Option<View> {
+    Some(match folded {
+        "overview" | "summary" | "resumen" | "resumo" | "resume" => View::Overview,
+        "models" | "model" | "modelos" | "modelo" | "modeles" | "modele" => View::Models,
+        "types" | "type" | "tipos" | "tipo" => View::Types,
+        "limits" | "limit" | "limites" | "limite" => View::Limits,
+        _ => return None,
+    })
+}
+
+/// On or off.
+pub(super) fn switch(folded: &str) -> Option<Switch> {
+    match folded {
+        "on" | "yes" | "si" | "sim" | "oui" | "encendido" | "ligado" | "active" => Some(Switch::On),
+        "off" | "no" | "nao" | "non" | "apagado" | "desligado" | "desactive" => Some(Switch::Off),
+        _ => None,
     }
-    folded
+}
+
+/// Whether a folded word confirms what was asked.
+pub(super) fn confirms(folded: &str) -> bool {
+    matches!(folded, "confirm" | "confirmar" | "confirmo" | "confirmer" | "confirme")
+}
+
+/// Whether a folded word after `stats` asks for a reset (`/raymundo stats reiniciar`).
+pub(super) fn resets(folded: &str) -> bool {
+    matches!(folded, "reset" | "reiniciar" | "zerar" | "reinitialiser")
 }
 
 /// The number of single-letter changes and swaps of neighbours between two short words; `None` above `most`.
@@ -47,20 +71,6 @@ pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn case_accents_and_apostrophes_do_not_matter() {
-        for (typed, folded) in [
-            ("ESTADÍSTICAS", "estadisticas"),
-            ("mo\u{301}dele", "modele"),
-            ("Français", "francais"),
-            ("aujourd’hui", "aujourd'hui"),
-            ("Mês", "mes"),
-            ("España", "espana"),
-        ] {
-            assert_eq!(fold(typed), folded);
-        }
-    }
 
     #[test]
     fn the_distance_counts_changes_and_swaps() {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::query::StatsQuery;
 use super::usage_items::UsageItem;
+use crate::templates::Lang;
 
 /// The program behind the routes.
 ///
@@ -45,8 +46,8 @@ pub enum StatsBody {
 /// What a reset may be asked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResetQuery {
-    /// The language of the message, one of [`LANGUAGES`](super::LANGUAGES); `None` when the client did not say.
-    pub lang: Option<&'static str>,
+    /// The language of the message; `None` when the client did not say.
+    pub lang: Option<Lang>,
 }
 
 /// The body of `POST /metrics/reset`.

@@ -22,6 +22,6 @@ pub use api::{
 };
 pub use body::{BodyCut, RequestBody, TimedBody, read_body};
 pub use guard::{Denied, Guard, RequestHead, Role};
-pub use query::{LANGUAGES, Mistake, PERIODS, StatsFormat, StatsPeriod, StatsQuery};
+pub use query::{Mistake, StatsFormat, StatsQuery};
 pub use routes::{MAX_USAGE_BODY_BYTES, RequestIds, Rest};
 pub use server::{Drained, Handler, Limits, Prefixed, Response, run};

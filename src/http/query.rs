@@ -4,11 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The languages answers come in.
-pub const LANGUAGES: [&str; 4] = ["en", "es", "pt", "fr"];
-
-/// The periods of `?period=`.
-pub const PERIODS: [&str; 4] = ["today", "7d", "30d", "all"];
+use crate::stats::Period;
+use crate::templates::Lang;
 
 const FORMATS: [&str; 2] = ["json", "text"];
 
@@ -16,25 +13,11 @@ const FORMATS: [&str; 2] = ["json", "text"];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsQuery {
     /// Which days.
-    pub period: StatsPeriod,
-    /// One of [`LANGUAGES`]; `None` when the client did not say.
-    pub lang: Option<&'static str>,
+    pub period: Period,
+    /// `None` when the client did not say.
+    pub lang: Option<Lang>,
     /// JSON or text.
     pub format: StatsFormat,
-}
-
-/// Which days the numbers cover: calendar days, today included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StatsPeriod {
-    /// This day.
-    Today,
-    /// Seven days.
-    Week,
-    /// Thirty days.
-    Month,
-    /// Since the last reset.
-    #[default]
-    All,
 }
 
 /// The form of an answer.
@@ -76,17 +59,12 @@ impl StatsQuery {
     /// # Errors
     /// With every mistake in it.
     pub fn parse(query: Option<&str>, accept_language: Option<&str>) -> Result<StatsQuery, Vec<Mistake>> {
-        let known: [(&'static str, &'static [&'static str]); 3] =
-            [("format", &FORMATS), ("lang", &LANGUAGES), ("period", &PERIODS)];
+        let (languages, periods) = (Lang::ALL.map(Lang::code), Period::ALL.map(Period::as_str));
+        let known: [(&str, &[&'static str]); 3] = [("format", &FORMATS), ("lang", &languages), ("period", &periods)];
         let [format, lang, period] = choices(query, known)?;
         let format = if format == Some("text") { StatsFormat::Text } else { StatsFormat::Json };
-        let period = match period {
-            Some("today") => StatsPeriod::Today,
-            Some("7d") => StatsPeriod::Week,
-            Some("30d") => StatsPeriod::Month,
-            _ => StatsPeriod::All,
-        };
-        let lang = lang.or_else(|| match format {
+        let period = period.and_then(Period::parse).unwrap_or_default();
+        let lang = lang.and_then(Lang::parse).or_else(|| match format {
             StatsFormat::Text => preferred_language(accept_language?),
             StatsFormat::Json => None,
         });
@@ -95,9 +73,9 @@ impl StatsQuery {
 }
 
 /// Reads the query of a route that takes only `lang`, else `Accept-Language`.
-pub(super) fn parse_lang(query: Option<&str>, accept: Option<&str>) -> Result<Option<&'static str>, Vec<Mistake>> {
-    let [lang] = choices(query, [("lang", &LANGUAGES[..])])?;
-    Ok(lang.or_else(|| preferred_language(accept?)))
+pub(super) fn parse_lang(query: Option<&str>, accept: Option<&str>) -> Result<Option<Lang>, Vec<Mistake>> {
+    let [lang] = choices(query, [("lang", &Lang::ALL.map(Lang::code)[..])])?;
+    Ok(lang.and_then(Lang::parse).or_else(|| preferred_language(accept?)))
 }
 
 /// Makes sure that a route without parameters got none.
@@ -108,7 +86,7 @@ pub(super) fn expect_empty(query: Option<&str>) -> Result<(), Vec<Mistake>> {
 /// Reads parameters that each have a closed set of values: the value of each, in the order of `known`.
 fn choices<const N: usize>(
     query: Option<&str>,
-    known: [(&'static str, &'static [&'static str]); N],
+    known: [(&'static str, &[&'static str]); N],
 ) -> Result<[Option<&'static str>; N], Vec<Mistake>> {
     /// More mistakes than this are not listed.
     const MAX_MISTAKES: usize = 20;
@@ -172,12 +150,12 @@ fn percent_decode(text: &str) -> Option<String> {
 }
 
 /// The language of ours that an `Accept-Language` likes best; the first of equals; `None` when it likes none.
-fn preferred_language(accept: &str) -> Option<&'static str> {
-    let mut best: Option<(&'static str, u32)> = None;
+fn preferred_language(accept: &str) -> Option<Lang> {
+    let mut best: Option<(Lang, u32)> = None;
     for wish in accept.split(',').take(32) {
         let (tag, parameters) = wish.split_once(';').unwrap_or((wish, "q=1"));
         let primary = tag.trim().split('-').next().unwrap_or_default();
-        let language = LANGUAGES.iter().find(|language| language.eq_ignore_ascii_case(primary));
+        let language = Lang::ALL.into_iter().find(|language| language.code().eq_ignore_ascii_case(primary));
         let Some((language, weight)) = language.zip(thousandths(parameters)) else { continue };
         if weight > best.map_or(0, |(_, weight)| weight) {
             best = Some((language, weight));
@@ -205,7 +183,7 @@ mod tests {
     #[test]
     fn a_good_query_is_read_whole() {
         let query = StatsQuery::parse(Some("format=text&period=7d&lang=%65s"), Some("fr")).expect("good");
-        assert_eq!(query, StatsQuery { period: StatsPeriod::Week, lang: Some("es"), format: StatsFormat::Text });
+        assert_eq!(query, StatsQuery { period: Period::Week, lang: Some(Lang::Es), format: StatsFormat::Text });
         assert_eq!(StatsQuery::parse(None, Some("fr")), Ok(StatsQuery::default()), "JSON has no language of its own");
         assert_eq!(StatsQuery::parse(Some(""), None), Ok(StatsQuery::default()));
     }
@@ -230,8 +208,8 @@ mod tests {
     #[test]
     fn the_language_that_is_liked_best_is_chosen() {
         let of = preferred_language;
-        assert_eq!(of("de, pt-BR;q=0.8, es;q=0.9"), Some("es"));
-        assert_eq!(of("fr-CA,en;q=0.5"), Some("fr"));
+        assert_eq!(of("de, pt-BR;q=0.8, es;q=0.9"), Some(Lang::Es));
+        assert_eq!(of("fr-CA,en;q=0.5"), Some(Lang::Fr));
         assert_eq!(of("en;q=0, *"), None);
         assert_eq!(of("es;q=7, pt;q=0.1234, fr;q=x"), None, "malformed wishes are ignored");
     }

@@ -25,18 +25,9 @@ use super::replay::Position;
 use super::slots::{OpenCall, SlotNumber};
 use super::snapshot::Snapshot;
 use super::{Acts, Follower, Id, LedgerError, Opened, Options, syncer};
+use crate::config::Durability;
 use crate::stats::{Picture, Stats};
 use crate::usage::{Day, Timestamp, UsageRecord, seal_line, write_record};
-
-/// When an append counts as done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// After an `fdatasync` that covers the record: survives a power cut.
-    #[default]
-    Power,
-    /// After the write: survives a kill of the process; synced within a second.
-    Kill,
-}
 
 /// Records that the disk does not take wait here, up to this many.
 const MAX_QUEUED: usize = 65_536;

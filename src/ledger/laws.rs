@@ -48,6 +48,12 @@ fn fold<'a>(records: impl IntoIterator<Item = &'a UsageRecord<'static>>) -> Save
     rolled(&stats.picture().saved())
 }
 
+fn append_all(ledger: &Ledger, records: &[UsageRecord<'static>]) {
+    for record in records {
+        ledger.append(record, at(0)).expect("appended");
+    }
+}
+
 fn only_journal(folder: &Path) -> std::path::PathBuf {
     let files = files::journal_files(folder).expect("readable");
     assert_eq!(files.len(), 1);
@@ -59,7 +65,7 @@ fn a_journal_cut_at_every_byte_keeps_every_whole_line_and_goes_on() {
     let source = TempDir::new().expect("a temporary folder");
     let records: Vec<_> = (1..=4).map(|n| plain(n, at(i64::from(n)))).collect();
     let (ledger, _) = open(source.path());
-    records.iter().for_each(|record| drop(ledger.append(record, at(0)).expect("appended")));
+    append_all(&ledger, &records);
     drop(ledger);
     let whole = fs::read(only_journal(source.path())).expect("readable");
     let control = fs::read(source.path().join("control.jsonl")).expect("readable");
@@ -91,7 +97,7 @@ fn damage_in_the_middle_takes_one_record_and_is_named() {
     let folder = TempDir::new().expect("a temporary folder");
     let records: Vec<_> = (1..=3).map(|n| plain(n, at(i64::from(n)))).collect();
     let (ledger, _) = open(folder.path());
-    records.iter().for_each(|record| drop(ledger.append(record, at(0)).expect("appended")));
+    append_all(&ledger, &records);
     drop(ledger);
     let path = only_journal(folder.path());
     let mut content = fs::read(&path).expect("readable");

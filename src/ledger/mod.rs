@@ -29,11 +29,12 @@ use uuid::Uuid;
 use crate::stats::Picture;
 use crate::usage::{RecordId, Timestamp, UsageRecord};
 
+pub use crate::config::Durability;
 pub use admission::KnownNames;
 pub use control::{Act, Acts};
 pub use error::LedgerError;
 pub use folder::{Folder, Reading};
-pub use journal::{Appended, Durability, Health};
+pub use journal::{Appended, Health};
 pub use lock::{Holder, holder_of};
 pub use people::People;
 pub use replay::{Damage, DamageKind};

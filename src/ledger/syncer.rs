@@ -6,7 +6,8 @@ use std::sync::{Arc, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::journal::{Durability, MAX_UNSYNCED, Shared, State};
+use super::journal::{MAX_UNSYNCED, Shared, State};
+use crate::config::Durability;
 
 /// How long written lines may stay unsynced in kill mode.
 const KILL_MODE_SYNC: Duration = Duration::from_secs(1);

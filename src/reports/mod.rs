@@ -5,10 +5,12 @@
 mod fill;
 mod screen;
 pub mod stats;
+mod view;
 
 pub use fill::Facts;
 pub use screen::StatsScreen;
 pub use stats::StatsReport;
+pub use view::View;
 
 #[cfg(test)]
 mod tests;

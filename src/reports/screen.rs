@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::stats::{Conversations, LimitUse, ModelUse, ObservedLimit, ProviderInfo, ServiceStatus, StatsReport};
-use crate::templates::words::{Period, View};
+use super::view::View;
+use crate::stats::Period;
 use crate::templates::{Lang, Templates};
 use crate::usage::{Money, Timestamp};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::templates::words::Period;
+use crate::stats::Period;
 use crate::usage::{Money, Timestamp};
 
 /// Everything `/stats` knows about one period.

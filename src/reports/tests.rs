@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::StatsScreen;
 use super::stats::*;
+use crate::reports::View;
+use crate::stats::Period;
 use crate::templates::messages::message;
-use crate::templates::words::{Period, View};
 use crate::templates::{LINE_WIDTH, Lang, Templates};
 use crate::usage::{ErrorKind, Money, Timestamp};
 

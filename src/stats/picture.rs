@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::usage::{Day, SubjectId, Timestamp, UsageRecord};
 
 use super::{Cube, Distinct, Key, Names, Sums, Symbol};
@@ -20,21 +22,25 @@ pub const ACTIVE_MINUTES: i64 = 30;
 const MAX_ACTIVE: usize = 4096;
 
 /// A span of days, today included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Period {
     /// The billing day of now.
+    #[serde(rename = "today")]
     Today,
     /// Seven days.
+    #[serde(rename = "7d")]
     Week,
     /// Thirty days.
+    #[serde(rename = "30d")]
     Month,
     /// Everything since the last reset.
     #[default]
+    #[serde(rename = "all")]
     All,
 }
 
 impl Period {
-    /// Every period.
+    /// Every period, shortest first.
     pub const ALL: [Period; 4] = [Period::Today, Period::Week, Period::Month, Period::All];
 
     /// The name in parameters and reports.

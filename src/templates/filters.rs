@@ -14,6 +14,8 @@
 //! | `pad(width)`, `clip(width)` | a text | padded on the right; cut in its middle with `…` |
 //! | `bar(width)` | `{used, max}` | `▓▓▓░` |
 //! | `period_name`, `type_name`, `limit_name` | a name | the word for it |
+//! | `usage`, `description` | a command's name | `/stats [today\|7d]`, what it does |
+//! | `language_name` | a language's code | `français` |
 //! | `type_count`, `error_count` | `{name, count}` | `Chat 189`, `2 timeouts` |
 
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
 use super::numbers::{self, Place, Precision};
-use super::vocabulary::{Vocabulary, word};
+use super::vocabulary::{CommandHelp, Vocabulary, word};
 use super::{Lang, clean};
 
 /// The longest line of running text, in characters.
@@ -89,6 +91,16 @@ fn add_words(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     env.add_filter("type_name", move |name: &str| word(&words.types, name).to_owned());
     let words = Arc::clone(vocabulary);
     env.add_filter("limit_name", move |name: &str| word(&words.limits, name).to_owned());
+    let words = Arc::clone(vocabulary);
+    env.add_filter("usage", move |name: &str| words.command(name).map_or(format!("/{name}"), CommandHelp::usage));
+    let words = Arc::clone(vocabulary);
+    env.add_filter("description", move |name: &str| {
+        words.command(name).map_or(String::new(), |command| command.description.clone())
+    });
+    env.add_filter("language_name", |code: String| match Lang::parse(&code) {
+        Some(lang) => lang.own_name().to_owned(),
+        None => code,
+    });
     let words = Arc::clone(vocabulary);
     env.add_filter("type_count", move |item: Value| {
         let (name, count) = named_count(&item)?;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::words::fold;
+use serde::{Serialize, Serializer};
+
+use super::fold;
 
 /// A language tallybot speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,7 +46,7 @@ impl Lang {
 
     /// Reads `es`, `es-MX`, `pt_BR.UTF-8`, or a language's name in any of the four languages.
     pub fn parse(text: &str) -> Option<Lang> {
-        let folded = fold(text);
+        let folded = fold(text.trim());
         let code = folded.split(['-', '_', '.', '@']).next()?;
         let lang = match code {
             "en" | "english" | "ingles" | "anglais" => Lang::En,
@@ -61,6 +63,13 @@ impl fmt::Display for Lang {
     /// The two-letter code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+impl Serialize for Lang {
+    /// As its two-letter code.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
     }
 }
 

@@ -18,21 +18,31 @@ pub struct Message {
     pub samples: &'static [&'static str],
 }
 
-/// What an error message takes: whose model failed, and when to try again if the provider said so.
-const ERROR_FIELDS: &[&str] = &["provider", "model", "http_status", "retry_in_seconds"];
+/// What every error message takes: whose model failed, and when to try again if the provider said so.
+const ERROR_FIELDS: &[&str] = &["kind", "http_status", "retry_in_seconds", "provider", "model", "local", "demo"];
 const ERROR_SAMPLES: &[&str] = &[
-    r#"{"provider":"cloud","model":"gpt-4o","http_status":429,"retry_in_seconds":20}"#,
-    r#"{"provider":null,"model":null,"http_status":null,"retry_in_seconds":null}"#,
+    r#"{"kind":"other","provider":"cloud","model":"gpt-4o","local":false,"demo":false,"http_status":429,"retry_in_seconds":20}"#,
+    r#"{"kind":"other","provider":null,"model":null,"local":null,"demo":null,"http_status":null,"retry_in_seconds":null}"#,
 ];
 
 /// What one answer used: shown below it and by `/cost`.
-const USED_FIELDS: &[&str] =
-    &["model", "prompt_tokens", "completion_tokens", "latency_ms", "cost_usd", "local", "estimated"];
+const USED_FIELDS: &[&str] = &[
+    "provider",
+    "model",
+    "local",
+    "demo",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "estimated",
+    "cost_usd",
+    "latency_ms",
+];
 const USED_SAMPLES: &[&str] = &[
-    r#"{"model":"llama3.2","prompt_tokens":150,"completion_tokens":320,"latency_ms":2450,"cost_usd":"0","local":true,"estimated":false}"#,
-    r#"{"model":"gpt-4o","prompt_tokens":1500,"completion_tokens":320,"latency_ms":450,"cost_usd":"0.00695","local":false,"estimated":true}"#,
-    r#"{"model":"new-model","prompt_tokens":150,"completion_tokens":320,"latency_ms":null,"cost_usd":null,"local":false,"estimated":false}"#,
-    r#"{"model":null,"prompt_tokens":null,"completion_tokens":null,"latency_ms":null,"cost_usd":null,"local":null,"estimated":null}"#,
+    r#"{"provider":"ollama","model":"llama3.2","local":true,"demo":false,"prompt_tokens":150,"completion_tokens":320,"total_tokens":470,"estimated":false,"cost_usd":"0","latency_ms":2450}"#,
+    r#"{"provider":"cloud","model":"gpt-4o","local":false,"demo":false,"prompt_tokens":1500,"completion_tokens":320,"total_tokens":1820,"estimated":true,"cost_usd":"0.00695","latency_ms":450}"#,
+    r#"{"provider":"cloud","model":"new-model","local":false,"demo":false,"prompt_tokens":150,"completion_tokens":320,"total_tokens":470,"estimated":false,"cost_usd":null,"latency_ms":900}"#,
+    r#"{"provider":null,"model":null,"local":null,"demo":null,"prompt_tokens":null,"completion_tokens":null,"total_tokens":null,"estimated":null,"cost_usd":null,"latency_ms":null}"#,
 ];
 
 /// The screen of `/stats` as `reports` prepares it.
@@ -87,6 +97,11 @@ const STATS_EMPTY: &str = r#"{"bot":"Raymundo","period":"all","view":"VIEW","sta
 "limits":[],"more_limits":0,"types":[],"errors":[],"models":[],"more_models":0,
 "conversations":{"active":0,"messages":0,"users":0}}"#;
 
+const MODEL_LIST: &str = r#"{"current":{"provider":"ollama","model":"llama3.2","local":true,"demo":false},
+"models":[{"number":1,"provider":"ollama","model":"llama3.2","local":true,"demo":false,"current":true},
+{"number":2,"provider":"cloud","model":"gpt-4o","local":false,"demo":false,"current":false},
+{"number":3,"provider":"demo","model":"demo","local":true,"demo":true,"current":false}],"more":7,"silent":["lab","home"]}"#;
+
 /// Every message.
 pub const MESSAGES: &[Message] = &[
     Message { name: "stats", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
@@ -95,75 +110,99 @@ pub const MESSAGES: &[Message] = &[
         name: "help",
         fields: &["bot", "commands"],
         samples: &[
-            r#"{"bot":"Raymundo","commands":[{"name":"stats","args":"[today]","description":"tokens and cost"}]}"#,
+            r#"{"bot":"Raymundo","commands":[{"name":"stats","admin":false},{"name":"reset_stats","admin":true}]}"#,
         ],
     },
     Message {
         name: "welcome",
-        fields: &["bot", "model", "provider", "local", "demo"],
+        fields: &["bot", "admin", "provider", "model", "local", "demo"],
         samples: &[
-            r#"{"bot":"Raymundo","model":"llama3.2","provider":"ollama","local":true,"demo":false}"#,
-            r#"{"bot":"Raymundo","model":"gpt-4o","provider":"cloud","local":false,"demo":false}"#,
-            r#"{"bot":"Raymundo","model":"demo","provider":"demo","local":true,"demo":true}"#,
+            r#"{"bot":"Raymundo","admin":false,"provider":"ollama","model":"llama3.2","local":true,"demo":false}"#,
+            r#"{"bot":"Raymundo","admin":false,"provider":"cloud","model":"gpt-4o","local":false,"demo":false}"#,
+            r#"{"bot":"Raymundo","admin":true,"provider":"demo","model":"demo","local":true,"demo":true}"#,
         ],
     },
     Message { name: "goodbye", fields: &[], samples: &["{}"] },
     Message {
         name: "unknown_command",
-        fields: &["command", "suggestion"],
-        samples: &[r#"{"command":"stast","suggestion":"stats"}"#, r#"{"command":"x","suggestion":null}"#],
+        fields: &["word", "suggestion", "misused"],
+        samples: &[
+            r#"{"word":"/stast","suggestion":"/stats","misused":null}"#,
+            r#"{"word":"/x","suggestion":null,"misused":null}"#,
+            r#"{"word":"/stats yesterday","suggestion":null,"misused":"stats"}"#,
+        ],
     },
-    Message { name: "id", fields: &["id", "channel"], samples: &[r#"{"id":"111","channel":"telegram"}"#] },
+    Message {
+        name: "id",
+        fields: &["id", "chat", "channel", "admin"],
+        samples: &[
+            r#"{"id":"111","chat":"111","channel":"telegram","admin":false}"#,
+            r#"{"id":"111","chat":"-100","channel":"telegram","admin":true}"#,
+        ],
+    },
     Message { name: "usage_footer", fields: USED_FIELDS, samples: USED_SAMPLES },
     Message { name: "usage_on", fields: &[], samples: &["{}"] },
     Message { name: "usage_off", fields: &[], samples: &["{}"] },
     Message { name: "cost", fields: USED_FIELDS, samples: USED_SAMPLES },
     Message {
         name: "refused_limit",
-        fields: &["provider", "limit", "used", "max", "resets_at", "resets_in_seconds", "now", "never_fits"],
+        fields: &["limit", "scope", "used", "max", "resets_at", "resets_in_seconds", "now", "never_fits"],
         samples: &[
-            r#"{"provider":"cloud","limit":"requests_per_minute","used":15,"max":15,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
-            r#"{"provider":null,"limit":"tokens_per_minute","used":0,"max":1000,"resets_at":null,"resets_in_seconds":null,"now":null,"never_fits":true}"#,
+            r#"{"limit":"requests_per_minute","scope":"cloud","used":15,"max":15,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
+            r#"{"limit":"tokens_per_minute","scope":null,"used":0,"max":1000,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true}"#,
+            r#"{"limit":"tokens_per_day","scope":null,"used":9,"max":10,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
         ],
     },
     Message { name: "busy", fields: &[], samples: &["{}"] },
-    Message { name: "too_long", fields: &["chars", "max_chars"], samples: &[r#"{"chars":50000,"max_chars":32000}"#] },
-    Message { name: "history_trimmed", fields: &["dropped"], samples: &[r#"{"dropped":1}"#, r#"{"dropped":4}"#] },
+    Message {
+        name: "too_long",
+        fields: &["tokens", "max_tokens"],
+        samples: &[r#"{"tokens":50000,"max_tokens":32000}"#],
+    },
     Message { name: "cancelled", fields: &[], samples: &["{}"] },
     Message { name: "nothing_to_cancel", fields: &[], samples: &["{}"] },
     Message { name: "retry_nothing", fields: &[], samples: &["{}"] },
     Message { name: "interrupted_hint", fields: &[], samples: &["{}"] },
     Message { name: "new_conversation", fields: &[], samples: &["{}"] },
-    Message { name: "reset_confirm", fields: &["requests"], samples: &[r#"{"requests":247}"#, r#"{"requests":null}"#] },
+    Message {
+        name: "reset_confirm",
+        fields: &["command", "code", "valid_seconds"],
+        samples: &[r#"{"command":"/reset_stats confirm","code":"confirm","valid_seconds":60}"#],
+    },
     Message {
         name: "reset_done",
-        fields: &["counting_since", "now"],
-        samples: &[r#"{"counting_since":"2026-11-22T14:03:20-06:00","now":"2026-11-22T14:03:20-06:00"}"#],
+        fields: &["counting_since"],
+        samples: &[r#"{"counting_since":"2026-11-22T14:03:20-06:00"}"#],
     },
-    Message { name: "reset_denied", fields: &[], samples: &["{}"] },
+    Message { name: "reset_denied", fields: &["id"], samples: &[r#"{"id":"111"}"#] },
     Message {
         name: "model_list",
-        fields: &["models"],
-        samples: &[
-            r#"{"models":[{"provider":"ollama","model":"llama3.2","local":true,"current":true},{"provider":"cloud","model":"gpt-4o","local":false,"current":false}]}"#,
-            r#"{"models":[]}"#,
-        ],
+        fields: &["current", "models", "more", "silent"],
+        samples: &[MODEL_LIST, r#"{"current":{},"models":[],"more":0,"silent":[]}"#],
     },
     Message {
         name: "model_switched",
-        fields: &["provider", "model", "local"],
+        fields: &["provider", "model", "local", "demo"],
         samples: &[
-            r#"{"provider":"cloud","model":"gpt-4o","local":false}"#,
-            r#"{"provider":"ollama","model":"llama3.2","local":true}"#,
+            r#"{"provider":"cloud","model":"gpt-4o","local":false,"demo":false}"#,
+            r#"{"provider":"ollama","model":"llama3.2","local":true,"demo":false}"#,
+            r#"{"provider":"demo","model":"demo","local":true,"demo":true}"#,
         ],
     },
     Message {
         name: "model_unknown",
-        fields: &["asked", "suggestion"],
-        samples: &[r#"{"asked":"gpt4","suggestion":"gpt-4o"}"#, r#"{"asked":"x","suggestion":null}"#],
+        fields: &["wanted", "suggestion"],
+        samples: &[r#"{"wanted":"gpt4","suggestion":"gpt-4o"}"#, r#"{"wanted":"x","suggestion":null}"#],
     },
-    Message { name: "lang_switched", fields: &[], samples: &["{}"] },
-    Message { name: "lang_unknown", fields: &["asked"], samples: &[r#"{"asked":"de"}"#, r#"{"asked":null}"#] },
+    Message { name: "lang_switched", fields: &["lang"], samples: &[r#"{"lang":"en"}"#] },
+    Message {
+        name: "lang_unknown",
+        fields: &["wanted", "lang", "languages"],
+        samples: &[
+            r#"{"wanted":"de","lang":"en","languages":["en","es","pt","fr"]}"#,
+            r#"{"wanted":null,"lang":"en","languages":["en","es","pt","fr"]}"#,
+        ],
+    },
     Message { name: "error/", fields: ERROR_FIELDS, samples: ERROR_SAMPLES },
 ];
 
@@ -177,10 +216,15 @@ pub fn message(name: &str) -> Option<&'static Message> {
 pub(super) fn samples(name: &str) -> Vec<serde_json::Value> {
     let texts = message(name).map_or(&[][..], |message| message.samples);
     let views = texts.iter().flat_map(|text| match text.contains("\"VIEW\"") {
-        true => super::words::View::ALL.iter().map(|view| text.replace("VIEW", view.as_str())).collect(),
+        true => views().map(|view| text.replace("VIEW", view)).collect(),
         false => vec![(*text).to_owned()],
     });
     views.map(|text| serde_json::from_str(&text).expect("a test reads every sample")).collect()
+}
+
+/// The views of a screen: a template each.
+fn views() -> impl Iterator<Item = &'static str> {
+    super::source::FILES.iter().filter_map(|file| file.strip_prefix("stats/")?.strip_suffix(".j2"))
 }
 
 /// The context with every field of the message that it leaves out set to absent.

@@ -5,12 +5,12 @@
 //! nothing else; no clock.
 
 mod filters;
+mod fold;
 mod lang;
 pub mod messages;
 pub mod numbers;
 mod source;
 mod vocabulary;
-pub mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
 use serde::Serialize;
 
 pub use filters::LINE_WIDTH;
+pub use fold::fold;
 pub use lang::Lang;
 use source::{Source, WORDS_FILE};
 pub use vocabulary::CommandHelp;
@@ -117,9 +118,9 @@ impl Templates {
         vocabulary::word(&self.speaker(lang).vocabulary.types, request_type).to_owned()
     }
 
-    /// The heading of a period in `lang`.
-    pub fn period_name(&self, lang: Lang, period: words::Period) -> String {
-        vocabulary::word(&self.speaker(lang).vocabulary.periods, period.as_str()).to_owned()
+    /// The heading `lang` has for a period, `today`, `7d`, `30d` or `all`.
+    pub fn period_name(&self, lang: Lang, period: &str) -> String {
+        vocabulary::word(&self.speaker(lang).vocabulary.periods, period).to_owned()
     }
 
     fn speaker(&self, lang: Lang) -> &Speaker {

@@ -62,24 +62,6 @@ fn every_language_uses_the_same_variables_and_defines_the_same_words() {
     let keys = |lang| templates.speaker(lang).vocabulary.keys();
     for lang in Lang::ALL {
         assert_eq!(keys(lang), keys(Lang::En), "{lang}");
-        for command in templates.commands(lang) {
-            assert_eq!(words::command(&command.name), Some(command.name.as_str()), "help names what is understood");
-        }
-    }
-}
-
-#[test]
-fn the_words_help_shows_are_understood() {
-    let templates = templates();
-    for lang in Lang::ALL {
-        let stats =
-            templates.commands(lang).iter().find(|command| command.name == "stats").expect("stats is a command");
-        let periods = stats.args.trim_matches(['[', ']']).split('|');
-        assert_eq!(periods.filter_map(words::period).collect::<Vec<_>>(), words::Period::ALL, "{lang}");
-        let views = stats.description.split(|c: char| !c.is_alphabetic()).filter_map(words::view);
-        assert_eq!(views.collect::<Vec<_>>(), [words::View::Models, words::View::Types, words::View::Limits], "{lang}");
-        let confirm = templates.render(lang, "reset_confirm", json!({}));
-        assert!(confirm.split_whitespace().last().is_some_and(words::confirms), "{confirm}");
     }
 }
 
@@ -160,21 +142,4 @@ fn a_broken_file_stops_the_start_and_names_file_and_line() {
     assert!(matches!(load_with("en/help.j2", &large), Err(TemplateError::TooLarge { .. })));
     let missing = Path::new("/no/such/folder");
     assert!(matches!(Templates::load(Some(missing)), Err(TemplateError::Unreadable { .. })));
-}
-
-#[test]
-fn the_messages_as_people_read_them() {
-    let templates = templates();
-    for lang in Lang::ALL {
-        let mut page = String::new();
-        for file in source::FILES.iter().filter(|file| !file.starts_with("stats") && **file != WORDS_FILE) {
-            let name = file.strip_suffix(".j2").expect("a template");
-            for sample in samples(name) {
-                page.push_str(&format!("── {name}\n{}\n", templates.render(lang, name, sample)));
-            }
-        }
-        let help = json!({ "bot": "Raymundo", "commands": templates.commands(lang) });
-        page.push_str(&format!("── help, whole\n{}\n", templates.render(lang, "help", help)));
-        insta::assert_snapshot!(format!("messages_{lang}"), page);
-    }
 }

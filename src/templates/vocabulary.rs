@@ -36,7 +36,19 @@ pub struct CommandHelp {
     pub description: String,
 }
 
+impl CommandHelp {
+    /// How it is typed: `/stats [today|7d|30d|all]`.
+    pub fn usage(&self) -> String {
+        format!("/{} {}", self.name, self.args).trim_end().to_owned()
+    }
+}
+
 impl Vocabulary {
+    /// What is shown of a command, by its canonical name.
+    pub(super) fn command(&self, name: &str) -> Option<&CommandHelp> {
+        self.commands.iter().find(|command| command.name == name)
+    }
+
     /// The names a vocabulary defines, to compare two languages.
     pub(super) fn keys(&self) -> Vec<String> {
         let maps = [("periods", &self.periods), ("types", &self.types), ("limits", &self.limits)];

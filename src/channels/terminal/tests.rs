@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::conversation::driver::{Assistant, Books, DeltaSink, Driver, Grace, Parts, Renderer, StatsRequest};
 use crate::conversation::{
-    AnswerOutcome, BotNames, Bounds, CancelToken, Conversation, Job, Lang, Message, ModelChoice, ModelList, Place,
+    AnswerOutcome, BotNames, Bounds, CancelToken, Conversation, Job, Message, ModelChoice, ModelList, Place,
     ReceiptView, Settings,
 };
+use crate::templates::Lang;
 use crate::usage::{Clock, ErrorKind, Now, Tick, Timestamp};
 
 struct Echo;
@@ -30,7 +31,6 @@ impl Assistant for Echo {
         }
         let receipt = ReceiptView {
             choice: job.choice,
-            local: true,
             prompt_tokens: None,
             completion_tokens: None,
             total_tokens: None,
@@ -110,7 +110,7 @@ async fn run(
     let settings = Settings {
         names: BotNames { name: "bot".into(), handles: Vec::new() },
         system: None,
-        choice: ModelChoice { provider: "p".into(), model: "m".into() },
+        choice: ModelChoice { provider: "p".into(), model: "m".into(), local: false, demo: false },
         footer: true,
         lang: Lang::En,
         place: Place::Console,

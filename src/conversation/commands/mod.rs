@@ -4,7 +4,7 @@ mod command;
 mod parse;
 mod table;
 
-pub use command::{Command, Period, Switch, View};
+pub use command::{Command, Switch};
 pub use parse::{BotNames, Input, parse};
 pub use table::{COMMANDS, CommandSpec, Place, Who};
 pub(super) use table::{confirm_word, offered};

@@ -3,7 +3,8 @@
 use super::command::Command;
 use super::table::{CommandSpec, Place, lookup, offered};
 use crate::conversation::people::PrivateText;
-use crate::conversation::words::{distance, fold};
+use crate::conversation::words::distance;
+use crate::templates::fold;
 
 /// The names the bot answers to.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +36,15 @@ pub enum Input {
     Unknown {
         /// What was typed, with its slash.
         word: PrivateText,
-        /// What may have been meant.
+        /// What may have been meant, with its slash.
         suggestion: Option<String>,
+    },
+    /// A command with words that are not its arguments.
+    Misused {
+        /// What was typed, with its slash.
+        word: PrivateText,
+        /// The command's name.
+        command: &'static str,
     },
     /// Blank, or a command for another bot.
     Nothing,
@@ -85,17 +93,18 @@ fn spoken_to(words: &[&str], place: Place) -> Input {
 fn read(spec: &CommandSpec, words: &[&str], typed: &str) -> Input {
     match (spec.read)(words) {
         Some(command) => Input::Command(command),
-        None => {
-            let usage = format!("/{} {}", spec.name, spec.args);
-            unknown(&format!("{typed} {}", words.join(" ")), Some(usage.trim_end().to_owned()))
-        }
+        None => Input::Misused { word: echo(&format!("{typed} {}", words.join(" "))), command: spec.name },
     }
 }
 
 fn unknown(word: &str, suggestion: Option<String>) -> Input {
+    Input::Unknown { word: echo(word), suggestion }
+}
+
+/// As much of what was typed as is shown again.
+fn echo(typed: &str) -> PrivateText {
     const MAX_ECHO_CHARS: usize = 60;
-    let word: String = word.chars().filter(|c| !c.is_control()).take(MAX_ECHO_CHARS).collect();
-    Input::Unknown { word: word.into(), suggestion }
+    typed.chars().filter(|c| !c.is_control()).take(MAX_ECHO_CHARS).collect::<String>().into()
 }
 
 fn closest(folded: &str, place: Place) -> Option<String> {
@@ -117,8 +126,10 @@ fn one_word(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::command::{Period, Switch, View};
+    use super::super::command::Switch;
     use super::*;
+    use crate::reports::View;
+    use crate::stats::Period;
     use proptest::prelude::*;
 
     fn names() -> BotNames {
@@ -226,13 +237,13 @@ mod tests {
             ("/canc", Some("/cancel")),
             ("/frobnicate", None),
             ("/", Some("/help")),
-            ("/stats yesterday", Some("/stats [today|7d|30d|all|models|types|limits]")),
-            ("/usage maybe", Some("/usage on|off")),
-            ("/cost please", Some("/cost")),
             ("/raymundo stast", Some("/stats")),
         ] {
             let Input::Unknown { suggestion: found, .. } = read(text) else { panic!("{text} is known") };
             assert_eq!(found.as_deref(), suggestion, "{text}");
+        }
+        for (text, name) in [("/stats yesterday", "stats"), ("/uso quizás", "usage"), ("/cost please", "cost")] {
+            assert_eq!(read(text), Input::Misused { word: text.into(), command: name });
         }
         assert!(matches!(parse("/quit", &names(), Place::Chat), Input::Unknown { .. }), "nobody leaves a messenger");
     }

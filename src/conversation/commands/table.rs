@@ -1,9 +1,9 @@
 //! The table of commands: the one place that says which there are. The parser and the help text are made from it.
 
-use super::command::{Command, Period, Switch, View};
-use crate::conversation::lang::Lang;
+use super::command::Command;
 use crate::conversation::people::PrivateText;
-use crate::conversation::words::fold;
+use crate::conversation::words;
+use crate::templates::{Lang, fold};
 
 /// Who may use a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,6 @@ pub struct CommandSpec {
     pub name: &'static str,
     /// Other words for it, folded (lower case, no accents).
     pub aliases: &'static [&'static str],
-    /// What may follow, for the help text.
-    pub args: &'static str,
     /// Who may use it.
     pub who: Who,
     /// `None`: everywhere.
@@ -43,32 +41,24 @@ pub struct CommandSpec {
 }
 
 const ROW: CommandSpec =
-    CommandSpec { name: "", aliases: &[], args: "", who: Who::Everyone, place: None, listed: true, read: |_| None };
+    CommandSpec { name: "", aliases: &[], who: Who::Everyone, place: None, listed: true, read: |_| None };
 
 /// Every command, in the order help shows them.
 pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "stats",
-        aliases: &["stat", "estadisticas", "estadistica", "estado", "estatisticas", "statistiques", "etat"],
-        args: "[today|7d|30d|all|models|types|limits]",
+        aliases: &["stat", "status", "estadisticas", "estadistica", "estado", "estatisticas", "statistiques", "etat"],
         read: read_stats,
         ..ROW
     },
     CommandSpec {
         name: "reset_stats",
-        aliases: &["resetstats", "reiniciar", "zerar", "reinitialiser"],
-        args: "[confirm]",
+        aliases: &["resetstats", "reiniciar", "reiniciar_stats", "zerar", "reinitialiser"],
         who: Who::Admin,
         read: read_reset,
         ..ROW
     },
-    CommandSpec {
-        name: "usage",
-        aliases: &["uso", "consumo", "consommation"],
-        args: "on|off",
-        read: read_usage,
-        ..ROW
-    },
+    CommandSpec { name: "usage", aliases: &["uso", "consumo", "consommation"], read: read_usage, ..ROW },
     CommandSpec {
         name: "cost",
         aliases: &["costs", "costo", "coste", "custo", "cout"],
@@ -78,7 +68,6 @@ pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "model",
         aliases: &["models", "modelo", "modelos", "modele", "modeles"],
-        args: "[name|number|provider/model]",
         read: |words| at_most_one(words).map(Command::Model),
         ..ROW
     },
@@ -103,7 +92,6 @@ pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "lang",
         aliases: &["language", "idioma", "lingua", "langue"],
-        args: "[en|es|pt|fr]",
         read: |words| at_most_one(words).map(Command::Lang),
         ..ROW
     },
@@ -147,16 +135,16 @@ fn at_most_one(words: &[&str]) -> Option<Option<PrivateText>> {
     }
 }
 
-fn read_stats(words: &[&str]) -> Option<Command> {
-    if let Some((first, rest)) = words.split_first()
-        && matches!(fold(first).as_str(), "reset" | "reiniciar" | "zerar" | "reinitialiser")
+fn read_stats(typed: &[&str]) -> Option<Command> {
+    if let Some((first, rest)) = typed.split_first()
+        && words::resets(&fold(first))
     {
         return read_reset(rest);
     }
     let (mut period, mut view) = (None, None);
-    for word in words {
+    for word in typed {
         let word = fold(word);
-        match (Period::of_word(&word), View::of_word(&word)) {
+        match (words::period(&word), words::view(&word)) {
             (Some(said), _) if period.is_none() => period = Some(said),
             (None, Some(said)) if view.is_none() => view = Some(said),
             _ => return None,
@@ -165,23 +153,18 @@ fn read_stats(words: &[&str]) -> Option<Command> {
     Some(Command::Stats { period: period.unwrap_or_default(), view: view.unwrap_or_default() })
 }
 
-fn read_reset(words: &[&str]) -> Option<Command> {
-    match words {
+fn read_reset(typed: &[&str]) -> Option<Command> {
+    match typed {
         [] => Some(Command::ResetStats { confirmed: false }),
-        [word] if matches!(fold(word).as_str(), "confirm" | "confirmar" | "confirmer") => {
-            Some(Command::ResetStats { confirmed: true })
-        }
+        [word] if words::confirms(&fold(word)) => Some(Command::ResetStats { confirmed: true }),
         _ => None,
     }
 }
 
-fn read_usage(words: &[&str]) -> Option<Command> {
-    let [word] = words else {
-        return bare(words, Command::Usage(None));
-    };
-    match fold(word).as_str() {
-        "on" | "yes" | "si" | "sim" | "oui" => Some(Command::Usage(Some(Switch::On))),
-        "off" | "no" | "nao" | "non" => Some(Command::Usage(Some(Switch::Off))),
+fn read_usage(typed: &[&str]) -> Option<Command> {
+    match typed {
+        [] => Some(Command::Usage(None)),
+        [word] => words::switch(&fold(word)).map(|switch| Command::Usage(Some(switch))),
         _ => None,
     }
 }

@@ -18,11 +18,11 @@ pub use outbox::{DeltaSink, Outgoing};
 pub use seams::{Assistant, Books, Renderer, StatsRequest};
 
 use super::cancel::{CancelReason, CancelToken};
-use super::lang::Lang;
 use super::message::{AnswerOutcome, Message};
 use super::people::{ChatKey, PrivateText};
 use super::session::{Job, JobId};
 use super::step::{Conversation, Effect, Event};
+use crate::templates::Lang;
 use crate::usage::{Clock, ErrorKind};
 use outbox::Outbox;
 
@@ -201,7 +201,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                 self.take(Event::Answered { chat: owner.chat, job, outcome });
             }
             None => {
-                let message = Message::Error { kind, http_status: None, choice: None };
+                let message = Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None };
                 let text = self.parts.renderer.render(owner.lang, &message);
                 self.say_text(owner.chat, text);
             }

@@ -4,12 +4,13 @@ use std::future::Future;
 
 use super::outbox::DeltaSink;
 use crate::conversation::cancel::CancelToken;
-use crate::conversation::commands::{Period, View};
-use crate::conversation::lang::Lang;
 use crate::conversation::message::{AnswerOutcome, Message};
 use crate::conversation::model_choice::ModelList;
 use crate::conversation::people::{ChatKey, Person};
 use crate::conversation::session::Job;
+use crate::reports::View;
+use crate::stats::Period;
+use crate::templates::Lang;
 use crate::usage::{ErrorKind, Timestamp};
 
 /// Calls models, and records each call.

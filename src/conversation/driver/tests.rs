@@ -98,7 +98,7 @@ fn bench(slots: usize, room: usize, grace: Grace) -> Bench {
     let settings = Settings {
         names: BotNames { name: "bot".into(), handles: Vec::new() },
         system: None,
-        choice: ModelChoice { provider: "p".into(), model: "m".into() },
+        choice: ModelChoice { provider: "p".into(), model: "m".into(), local: false, demo: false },
         footer: false,
         lang: Lang::En,
         place: Place::Console,
@@ -292,6 +292,6 @@ async fn started(bench: &Bench) {
 #[test]
 fn a_problem_made_of_a_class_is_a_cancel_or_a_failure() {
     assert_eq!(AnswerOutcome::failed(ErrorKind::CancelledByUser).result, Err(Problem::Cancelled));
-    let gone = Problem::Failed { kind: ErrorKind::ClientGone, http_status: None };
+    let gone = Problem::Failed { kind: ErrorKind::ClientGone, http_status: None, retry_in_seconds: None };
     assert_eq!(AnswerOutcome::failed(ErrorKind::ClientGone).result, Err(gone));
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::usage_items::UsageItem;
 use super::*;
+use crate::templates::Lang;
 use crate::usage::{Clock, Now, Tick, Timestamp};
 
 /// How the scripted program behaves.
@@ -70,7 +71,7 @@ impl Api for Script {
         Ok(match (self.mood, query.format) {
             (Mood::Huge, _) => StatsBody::Text("x".repeat(64 << 20)),
             (_, StatsFormat::Json) => StatsBody::Json(br#"{"bot":"raymundo"}"#.to_vec()),
-            (_, StatsFormat::Text) => StatsBody::Text(format!("stats in {}", query.lang.unwrap_or("?"))),
+            (_, StatsFormat::Text) => StatsBody::Text(format!("stats in {}", query.lang.map_or("?", Lang::code))),
         })
     }
 

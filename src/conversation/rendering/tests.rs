@@ -1,0 +1,268 @@
+//! The law of the tone: every message, in every language, says something whole, and says it in that language.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::conversation::commands::{BotNames, COMMANDS, Command, Input, Place, parse};
+use crate::conversation::words;
+use crate::conversation::{HelpLine, LimitView, ModelChoice, ModelLine, ReceiptView};
+use crate::reports::View;
+use crate::stats::Period;
+use crate::templates::messages::MESSAGES;
+use crate::templates::{LINE_WIDTH, fold};
+use crate::usage::{ErrorKind, Money, Timestamp};
+
+fn templates() -> Arc<Templates> {
+    Arc::new(Templates::load(None).expect("the built-in texts are whole"))
+}
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::new(1795377800_000_000 + secs * 1_000_000, -6 * 3600)
+}
+
+fn local() -> ModelChoice {
+    ModelChoice { provider: "ollama".into(), model: "llama3.2".into(), local: true, demo: false }
+}
+
+fn cloud() -> ModelChoice {
+    ModelChoice { provider: "github".into(), model: "gpt-4o".into(), local: false, demo: false }
+}
+
+fn demo() -> ModelChoice {
+    ModelChoice { provider: "demo".into(), model: "demo".into(), local: true, demo: true }
+}
+
+fn receipts() -> [ReceiptView; 4] {
+    let free = ReceiptView {
+        choice: local(),
+        prompt_tokens: Some(150),
+        completion_tokens: Some(320),
+        total_tokens: Some(470),
+        estimated: false,
+        cost_usd: Some(Money::ZERO),
+        latency_ms: 2450,
+    };
+    let paid = ReceiptView {
+        choice: cloud(),
+        prompt_tokens: Some(1500),
+        estimated: true,
+        cost_usd: Some(Money::from_pico_usd(6_950_000_000)),
+        ..free.clone()
+    };
+    let unpriced = ReceiptView { cost_usd: None, estimated: false, ..paid.clone() };
+    let uncounted =
+        ReceiptView { prompt_tokens: None, completion_tokens: None, total_tokens: None, ..unpriced.clone() };
+    [free, paid, unpriced, uncounted]
+}
+
+fn limits() -> [LimitView; 4] {
+    let minute = LimitView {
+        limit: "requests_per_minute".into(),
+        scope: Some("github".into()),
+        used: 15,
+        max: 15,
+        resets_at: Some(at(20)),
+        resets_in_seconds: Some(20),
+        now: at(0),
+        never_fits: false,
+    };
+    let day = LimitView {
+        limit: "tokens_per_day".into(),
+        scope: None,
+        used: 99_500,
+        max: 100_000,
+        resets_at: Some(at(50_000)),
+        resets_in_seconds: Some(50_000),
+        ..minute.clone()
+    };
+    let open_ended = LimitView { resets_at: None, resets_in_seconds: None, ..day.clone() };
+    let never = LimitView { limit: "tokens_per_minute".into(), max: 1000, never_fits: true, ..open_ended.clone() };
+    [minute, day, open_ended, never]
+}
+
+fn model_lists() -> [Message; 2] {
+    let line = |number, choice, current| ModelLine { number, choice, current };
+    let models = vec![line(1, local(), true), line(2, cloud(), false), line(3, demo(), false)];
+    let silent = vec!["lab".into(), "home".into()];
+    [
+        Message::ModelList { current: local(), models, more: 7, silent },
+        Message::ModelList { current: local(), models: Vec::new(), more: 0, silent: Vec::new() },
+    ]
+}
+
+/// Every message but the errors, with what reaches each branch of its template.
+fn messages(lang: Lang) -> Vec<Message> {
+    let bot = || "Raymundo".to_owned();
+    let rows = COMMANDS.iter().filter(|spec| spec.listed).map(|spec| HelpLine { name: spec.name, admin: false });
+    let unknown = |word: &str, suggestion: Option<&str>, misused| Message::UnknownCommand {
+        word: word.into(),
+        suggestion: suggestion.map(str::to_owned),
+        misused,
+    };
+    let id = |chat: &str, admin| Message::Id { id: "111".into(), chat: chat.into(), channel: "telegram", admin };
+    let code = crate::conversation::commands::confirm_word(lang);
+    let languages = Lang::ALL;
+    let mut all = vec![
+        Message::Welcome { bot: bot(), admin: true, choice: local() },
+        Message::Welcome { bot: bot(), admin: false, choice: cloud() },
+        Message::Welcome { bot: bot(), admin: false, choice: demo() },
+        Message::Help { bot: bot(), commands: rows.collect() },
+        unknown("/stast", Some("/stats"), None),
+        unknown("/frobnicate", None, None),
+        unknown("/stats 1999", None, Some("stats")),
+    ];
+    all.extend(receipts().map(Message::UsageFooter));
+    all.extend(limits().map(Message::RefusedLimit));
+    all.extend([Message::Cancelled, Message::NothingToCancel, Message::Busy]);
+    all.push(Message::TooLong { tokens: 50_000, max_tokens: 32_000 });
+    all.extend([Message::RetryNothing, Message::NewConversation]);
+    all.push(Message::ResetConfirm { command: format!("/reset_stats {code}"), code, valid_seconds: 60 });
+    all.extend([Message::ResetDone { counting_since: at(0) }, Message::ResetDenied { id: "111".into() }]);
+    all.extend(model_lists());
+    all.extend([local(), cloud(), demo()].map(Message::ModelSwitched));
+    all.push(Message::ModelUnknown { wanted: "gpt4".into(), suggestion: Some("gpt-4o".into()) });
+    all.push(Message::ModelUnknown { wanted: "x".into(), suggestion: None });
+    all.push(Message::LangSwitched { lang });
+    all.push(Message::LangUnknown { wanted: Some("klingon".into()), lang, languages });
+    all.push(Message::LangUnknown { wanted: None, lang, languages });
+    all.extend([Message::UsageOn, Message::UsageOff]);
+    all.extend(receipts().map(|receipt| Message::Cost { last: Some(receipt) }));
+    all.push(Message::Cost { last: None });
+    all.extend([id("111", false), id("-100", true)]);
+    all.extend([Message::InterruptedHint, Message::Goodbye]);
+    all
+}
+
+/// Every class of error, with all that can be known of it and with nothing.
+fn errors() -> impl Iterator<Item = Message> {
+    ErrorKind::ALL.iter().flat_map(|&kind| {
+        let (http_status, retry_in_seconds) = (Some(503), Some(20));
+        [
+            Message::Error { kind, http_status, retry_in_seconds, choice: Some(cloud()) },
+            Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None },
+        ]
+    })
+}
+
+fn all_messages(lang: Lang) -> Vec<Message> {
+    messages(lang).into_iter().chain(errors()).collect()
+}
+
+#[test]
+fn every_message_as_people_read_it() {
+    let renderer = TemplateRenderer::new(templates());
+    for lang in Lang::ALL {
+        let show = |message: Message| format!("── {}\n{}\n", message.template(), renderer.render(lang, &message));
+        let page: String = all_messages(lang).into_iter().map(show).collect();
+        insta::assert_snapshot!(format!("every_message_{lang}"), page);
+    }
+}
+
+#[test]
+fn every_message_is_whole_and_in_its_own_language() {
+    let renderer = TemplateRenderer::new(templates());
+    let english: Vec<String> =
+        all_messages(Lang::En).iter().map(|message| renderer.render(Lang::En, message)).collect();
+    for lang in Lang::ALL {
+        for (message, english) in all_messages(lang).iter().zip(&english) {
+            let (name, text) = (message.template(), renderer.render(lang, message));
+            assert!(!text.trim().is_empty() && text != format!("[{name}]"), "{lang}/{name} says nothing");
+            assert!(!text.contains("none") && !text.contains("  ("), "{lang}/{name}:\n{text}");
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            assert!(widest <= LINE_WIDTH + 8, "{lang}/{name} has a line of {widest} characters:\n{text}");
+            // A line that is only names, numbers or something to type may be the same in two languages.
+            let is_sentence =
+                |line: &&str| line.split(' ').filter(|word| word.chars().all(char::is_alphabetic)).count() > 2;
+            let left = text.lines().find(|line| is_sentence(line) && english.lines().any(|other| other == *line));
+            assert!(lang == Lang::En || left.is_none(), "{lang}/{name} is left in English: {left:?}");
+            assert!(lang == Lang::En || text != *english, "{lang}/{name} is left in English:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_message_carries_the_fields_of_its_contract_and_no_others() {
+    let mut carried: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for message in all_messages(Lang::En) {
+        let fields = carried.entry(message.template().into_owned()).or_default();
+        if let serde_json::Value::Object(context) = serde_json::to_value(&message).expect("plain data") {
+            fields.extend(context.into_iter().map(|(name, _)| name));
+        }
+    }
+    let contract = |name: &str| crate::templates::messages::message(name).map(|message| message.fields);
+    for (name, fields) in &carried {
+        let expected = contract(name).unwrap_or_else(|| panic!("`{name}` has no contract"));
+        assert_eq!(*fields, expected.iter().map(|field| (*field).to_owned()).collect(), "{name}");
+    }
+    for message in MESSAGES.iter().filter(|message| !message.name.starts_with("stats")) {
+        assert!(carried.keys().any(|name| name.starts_with(message.name)), "nothing says `{}`", message.name);
+    }
+}
+
+#[test]
+fn help_describes_every_command_in_every_language() {
+    let templates = templates();
+    let listed: BTreeSet<&str> = COMMANDS.iter().filter(|spec| spec.listed).map(|spec| spec.name).collect();
+    for lang in Lang::ALL {
+        let shown: BTreeSet<&str> = templates.commands(lang).iter().map(|command| command.name.as_str()).collect();
+        assert_eq!(shown, listed, "{lang}");
+    }
+}
+
+#[test]
+fn the_words_that_are_shown_are_understood() {
+    let templates = templates();
+    for lang in Lang::ALL {
+        let command = |name: &str| {
+            let found = templates.commands(lang).iter().find(|command| command.name == name);
+            found.unwrap_or_else(|| panic!("{lang} describes /{name}"))
+        };
+        let args = |name: &str| command(name).args.trim_matches(['[', ']']).split('|');
+        let periods: Vec<Period> = args("stats").filter_map(|word| words::period(&fold(word))).collect();
+        assert_eq!(periods, Period::ALL, "{lang}");
+        assert_eq!(args("stats").count(), periods.len(), "{lang}");
+        let said = command("stats").description.split(|c: char| !c.is_alphabetic());
+        let views: Vec<View> = said.filter_map(|word| words::view(&fold(word))).collect();
+        assert_eq!(views, [View::Models, View::Types, View::Limits], "{lang}");
+        assert_eq!(args("lang").filter_map(Lang::parse).collect::<Vec<_>>(), Lang::ALL, "{lang}");
+        assert!(args("usage").all(|word| words::switch(&fold(word)).is_some()), "{lang}");
+    }
+}
+
+#[test]
+fn what_a_text_tells_people_to_type_can_be_typed() {
+    let renderer = TemplateRenderer::new(templates());
+    let names = BotNames { name: "Raymundo".into(), handles: Vec::new() };
+    let is_known = |typed: &str| match parse(typed, &names, Place::Console) {
+        Input::Command(_) => true,
+        Input::Misused { .. } => false,
+        Input::Unknown { .. } => ["/stast", "/frobnicate"].contains(&typed),
+        Input::Text(_) | Input::Nothing => false,
+    };
+    for lang in Lang::ALL {
+        for message in all_messages(lang) {
+            let text = renderer.render(lang, &message);
+            if let Message::ResetConfirm { command, .. } = &message {
+                let read = parse(command, &names, Place::Chat);
+                assert_eq!(read, Input::Command(Command::ResetStats { confirmed: true }), "{command}");
+                assert!(text.lines().any(|line| line == command), "on a line of its own, to be copied:\n{text}");
+            }
+            let starts = text.split(|c: char| c.is_whitespace() || "(«“".contains(c));
+            for word in starts.filter(|word| word.starts_with('/')) {
+                let typed = word.trim_end_matches(|c: char| !c.is_alphabetic() && c != '_');
+                let is_known = is_known(typed) || message.template() == "unknown_command";
+                assert!(is_known, "{lang}/{} tells people to type `{typed}`", message.template());
+            }
+        }
+        for view in ["limits", "límites", "limites"] {
+            assert_eq!(words::view(&fold(view)), Some(View::Limits), "as error/limit says");
+        }
+    }
+}
+
+#[test]
+fn a_time_is_shown_in_the_zone_it_carries() {
+    let renderer = TemplateRenderer::new(templates());
+    let text = renderer.render(Lang::En, &Message::ResetDone { counting_since: at(0) });
+    assert!(text.ends_with("22 Nov 2026, 14:03."), "{text}");
+}
