@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
 use crate::conversation::driver::{Books, StatsRequest};
-use crate::conversation::{Billed, ModelChoice, ModelList, ModelOffer, Person};
+use crate::conversation::{Billed, ModelList, Person, SilentProvider, choice_of};
 use crate::http::usage_items::{ItemTime, UsageItem};
 use crate::http::{
     Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetBody, ResetQuery, StatsBody,
@@ -142,17 +142,16 @@ impl Books for Desk {
         }));
         let mut models = ModelList::default();
         for (provider, listed) in lists.await {
-            let offer = |name: &str| ModelOffer {
-                choice: ModelChoice { provider: provider.name().to_owned(), model: name.to_owned() },
-                local: provider.is_local(name),
-            };
             match listed {
                 Ok(Ok(list)) => {
-                    models.offers.extend(list.iter().filter(|model| model.chats).map(|model| offer(&model.name)));
+                    models
+                        .offers
+                        .extend(list.iter().filter(|model| model.chats).map(|model| choice_of(provider, &model.name)));
                 }
                 _ => {
-                    models.offers.push(offer(provider.model()));
-                    models.silent.push(provider.name().to_owned());
+                    let choice = choice_of(provider, provider.model());
+                    models.silent.push(SilentProvider { provider: choice.provider.clone(), local: choice.local });
+                    models.offers.push(choice);
                 }
             }
         }

@@ -21,7 +21,6 @@ const LOG_FILE: &str = "token_debug.log";
 pub fn start(folder: &Path, settings: &Log) {
     let Ok(log) = BoundedLog::open(&folder.join(LOG_FILE), settings.max_bytes) else { return };
     let level = match settings.level {
-        LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,

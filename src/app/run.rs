@@ -17,12 +17,12 @@ use crate::channels::terminal::{Look, Terminal};
 use crate::config::Config;
 use crate::conversation::driver::{Driver, Grace, Outgoing, Parts};
 use crate::conversation::{
-    Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, ModelChoice, Person, Place,
-    Settings, TemplateRenderer,
+    Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, Person, Place, Settings,
+    TemplateRenderer, choice_of,
 };
 use crate::http::{self, Limits, Rest};
-use crate::models::{Kind, RetryPolicy};
-use crate::usage::{Clock, RecordId, estimate_tokens};
+use crate::models::RetryPolicy;
+use crate::usage::{RecordId, estimate_tokens};
 
 /// A snapshot is written after this long, or after so many records.
 const SNAPSHOT_SECS: u64 = 60;
@@ -132,12 +132,7 @@ impl App {
         Conversation::new(Settings {
             names: BotNames { name: self.config.bot_name.clone(), handles: Vec::new() },
             system: (!chat.system_prompt.is_empty()).then(|| chat.system_prompt.as_str().into()),
-            choice: ModelChoice {
-                provider: first.name().to_owned(),
-                model: first.model().to_owned(),
-                local: first.is_local(first.model()),
-                demo: first.kind() == Kind::Demo,
-            },
+            choice: choice_of(first, first.model()),
             footer: chat.usage_footer,
             lang: self.config.language,
             place: Place::Console,
@@ -198,7 +193,7 @@ fn limits(config: &Config) -> Limits {
 }
 
 async fn serve(listener: TcpListener, rest: Rest, limits: Limits, stop: CancelToken) {
-    let drained = http::run(listener, rest, limits, async { drop(stop.cancelled().await) }).await;
+    let drained = http::run(listener, rest, limits, async { _ = stop.cancelled().await }).await;
     if drained.cut > 0 {
         tracing::warn!(connections = drained.cut, "connections were cut at the end");
     }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::driver::{Assistant, DeltaSink};
-use super::{AnswerOutcome, CancelReason, CancelToken, Job, LimitView, Problem, ReceiptView, Role, Turn};
+use super::{AnswerOutcome, CancelReason, CancelToken, Job, LimitView, ModelChoice, Problem, ReceiptView, Role, Turn};
 use crate::ledger::People;
 use crate::limits::{self, Refusal};
 use crate::metering::{Call, Metering, Outcome, Permit, Receipt, Refused};
 use crate::models::{
-    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Observed, Provider, RetryPolicy,
+    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Kind, Observed, Provider, Retry, RetryPolicy,
 };
 use crate::usage::names::Name;
 use crate::usage::{
-    Clock, ErrorKind, Failure, Metadata, OutputCap, Status, TokenCounts, TokenEstimator, UsageSource,
+    Clock, ErrorKind, Failure, Metadata, OutputCap, Status, Timestamp, TokenCounts, TokenEstimator, UsageSource,
     estimate_prompt_tokens, estimate_tokens,
 };
 
@@ -62,7 +62,7 @@ impl Assistant for Answering {
         loop {
             let permit = match self.metering.open(call.clone(), self.clock.now()).await {
                 Ok(permit) => permit,
-                Err(refused) => return AnswerOutcome::problem(refusal(refused)),
+                Err(refused) => return AnswerOutcome::problem(refusal(refused, self.clock.now().at)),
             };
             let id = permit.id();
             let attempt = self.attempt(billed, &job, permit, &sink, &cancel).await;
@@ -91,7 +91,7 @@ impl Answering {
         call.api_key_suffix = provider.key_suffix();
         call.user = Some(self.people.subject(channel, &job.person.id));
         call.session = Some(self.people.hash(channel, &job.session));
-        call.prompt_tokens = estimate_prompt_tokens(job.turns.iter().map(|turn| &turn.text));
+        call.prompt_tokens = estimate_prompt_tokens(job.turns.iter().map(|turn| &*turn.text));
         let system = job.turns.iter().filter(|turn| turn.role == Role::System);
         call.system_tokens = system.map(|turn| estimate_tokens(&turn.text)).reduce(u64::saturating_add);
         call.output_cap = self.max_output_tokens.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
@@ -145,7 +145,7 @@ impl Answering {
         let receipt = permit.finish(outcome, self.clock.now()).await;
         let (error, cancelled) = match ended {
             Ended::Whole => (None, None),
-            Ended::Failed(error) => (Some(error), None),
+            Ended::Failed(error) => (Some(*error), None),
             Ended::Cancelled(reason) => (None, Some(reason)),
         };
         Attempt { text: answer.text, receipt, error, cancelled }
@@ -167,7 +167,7 @@ impl Answering {
             };
             match event {
                 None => return Ended::Whole,
-                Some(Err(error)) => return Ended::Failed(error),
+                Some(Err(error)) => return Ended::Failed(Box::new(error)),
                 Some(Ok(ChatEvent::Thinking(text))) => answer.output.push(&text),
                 Some(Ok(ChatEvent::Text(text))) => {
                     answer.output.push(&text);
@@ -196,7 +196,7 @@ impl Answering {
 
 enum Ended {
     Whole,
-    Failed(CallError),
+    Failed(Box<CallError>),
     Cancelled(CancelReason),
 }
 
@@ -284,18 +284,26 @@ fn message(turn: &Turn) -> ChatMessage {
         Role::User => models::Role::User,
         Role::Assistant => models::Role::Assistant,
     };
-    ChatMessage::new(role, &turn.text)
+    ChatMessage::new(role, &*turn.text)
 }
 
 fn outcome(job: &Job, attempt: Attempt) -> AnswerOutcome {
     let result = match (attempt.cancelled, &attempt.error, attempt.receipt.status) {
         (Some(CancelReason::Person), ..) => Err(Problem::Cancelled),
-        (Some(reason), ..) => Err(Problem::Failed { kind: reason.kind(), http_status: None }),
+        (Some(reason), ..) => Err(failed(reason.kind())),
         (None, Some(error), _) => {
-            Err(Problem::Failed { kind: error.failure.kind, http_status: error.failure.http_status })
+            let asked = match error.retry {
+                Retry::After(wait) => wait,
+                Retry::No | Retry::Adjusted => None,
+            };
+            Err(Problem::Failed {
+                kind: error.failure.kind,
+                http_status: error.failure.http_status,
+                retry_in_seconds: asked.or(error.observed.retry_after).map(|wait| wait.as_secs().max(1)),
+            })
         }
         (None, None, Status::Ok) => Ok(()),
-        (None, None, _) => Err(Problem::Failed { kind: ErrorKind::StreamCut, http_status: None }),
+        (None, None, _) => Err(failed(ErrorKind::StreamCut)),
     };
     AnswerOutcome { text: attempt.text.as_str().into(), receipt: Some(receipt_view(job, &attempt.receipt)), result }
 }
@@ -303,8 +311,7 @@ fn outcome(job: &Job, attempt: Attempt) -> AnswerOutcome {
 fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
     let known = |count: u64| (receipt.usage_source != UsageSource::None).then_some(count);
     ReceiptView {
-        choice: job.choice.clone(),
-        local: receipt.local,
+        choice: ModelChoice { local: receipt.local, ..job.choice.clone() },
         prompt_tokens: known(receipt.tokens.prompt),
         completion_tokens: known(receipt.tokens.completion),
         total_tokens: known(receipt.tokens.total()),
@@ -314,21 +321,37 @@ fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
     }
 }
 
-fn refusal(refused: Refused) -> Problem {
+fn refusal(refused: Refused, now: Timestamp) -> Problem {
     match refused {
-        Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal)),
-        Refused::Busy => Problem::Failed { kind: ErrorKind::Busy, http_status: None },
-        Refused::Ledger(_) => Problem::Failed { kind: ErrorKind::LedgerUnavailable, http_status: None },
+        Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal, now)),
+        Refused::Busy => failed(ErrorKind::Busy),
+        Refused::Ledger(_) => failed(ErrorKind::LedgerUnavailable),
     }
 }
 
-fn limit_view(refusal: &Refusal) -> LimitView {
+fn failed(kind: ErrorKind) -> Problem {
+    Problem::Failed { kind, http_status: None, retry_in_seconds: None }
+}
+
+fn limit_view(refusal: &Refusal, now: Timestamp) -> LimitView {
     LimitView {
         limit: refusal.limit.as_str().to_owned(),
         scope: Some(refusal.label.to_string()),
         used: refusal.used,
         max: refusal.max,
-        retry_at: refusal.until(),
-        wait_secs: refusal.wait_ms().map(|millis| millis.div_ceil(1000)),
+        resets_at: refusal.until(),
+        resets_in_seconds: refusal.wait_ms().map(|millis| millis.div_ceil(1000)),
+        now,
+        never_fits: refusal.until().is_none(),
+    }
+}
+
+/// A provider's model as a person chooses it.
+pub fn choice_of(provider: &Provider, model: &str) -> ModelChoice {
+    ModelChoice {
+        provider: provider.name().to_owned(),
+        model: model.to_owned(),
+        local: provider.is_local(model),
+        demo: provider.kind() == Kind::Demo,
     }
 }

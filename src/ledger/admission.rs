@@ -16,7 +16,9 @@ const MAX_ROWS: usize = 65_536;
 
 /// Says whether a name is known from the configuration or the price book, and so always has a row of its own.
 #[derive(Clone)]
-pub struct KnownNames(Arc<dyn Fn(Dimension, &str) -> bool + Send + Sync>);
+pub struct KnownNames(Arc<Knows>);
+
+type Knows = dyn Fn(Dimension, &str) -> bool + Send + Sync;
 
 impl KnownNames {
     /// Known names by a function.

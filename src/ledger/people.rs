@@ -32,11 +32,12 @@ pub struct People {
 }
 
 impl People {
-    /// Opens the map of a folder, making its key from `random` if there is none.
+    /// Opens the map of a folder, making the folder, and its key from `random`, if they are not there.
     ///
     /// # Errors
     /// When a file cannot be read or written.
     pub fn open(folder: &Path, random: [u8; 32]) -> Result<People, LedgerError> {
+        files::make_folder(folder).map_err(LedgerError::io("create", folder))?;
         let (path, key_path) = (folder.join(PEOPLE_FILE), folder.join(KEY_FILE));
         let key = files::read_if_there(&key_path).map_err(LedgerError::io("read", &key_path))?;
         let key = match key.try_into() {

@@ -230,7 +230,7 @@ impl Metering {
 
     /// What providers say of their own limits.
     pub fn learned(&self) -> Vec<(String, Learned)> {
-        self.gate().learned().map(|(provider, learned)| (provider.to_owned(), learned.clone())).collect()
+        self.gate().learned().map(|(provider, learned)| (provider.to_owned(), *learned)).collect()
     }
 
     /// Notes what a provider said of its own limits.

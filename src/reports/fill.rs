@@ -49,7 +49,7 @@ impl StatsReport {
             uptime_seconds: facts.started_at.map(|start| secs_between(start, facts.now)),
             started_at: facts.started_at,
             counting_since: facts.counting_since,
-            period: crate::templates::words::period(period.as_str()).unwrap_or_default(), // UNIFY
+            period,
             requests: requests(&selection, &total),
             tokens: tokens(&selection, &total),
             latency_ms: latency(&total),
