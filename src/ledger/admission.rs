@@ -14,6 +14,9 @@ const MAX_NAMES: usize = 1024;
 /// Rows a day may have.
 const MAX_ROWS: usize = 65_536;
 
+/// Whether a name of a dimension is known.
+type Knows = dyn Fn(Dimension, &str) -> bool + Send + Sync;
+
 /// Says whether a name is known from the configuration or the price book, and so always has a row of its own.
 #[derive(Clone)]
 pub struct KnownNames(Arc<Knows>);

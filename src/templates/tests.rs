@@ -103,7 +103,7 @@ fn a_name_cannot_move_the_cursor_or_add_lines() {
     let hostile = "gpt\u{1b}[2J\n\u{202e}evil";
     let context = json!({ "provider": hostile, "model": hostile, "local": false });
     let text = templates().render(Lang::En, "model_switched", context);
-    assert_eq!(text, "Now gpt[2Jevil answers (gpt[2Jevil, cloud).");
+    assert_eq!(text, "Now gpt[2Jevil answers (gpt[2Jevil, in the cloud).");
 }
 
 fn load_with(file: &str, text: &str) -> Result<Templates, TemplateError> {

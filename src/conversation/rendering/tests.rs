@@ -17,7 +17,7 @@ fn templates() -> Arc<Templates> {
 }
 
 fn at(secs: i64) -> Timestamp {
-    Timestamp::new(1795377800_000_000 + secs * 1_000_000, -6 * 3600)
+    Timestamp::new(1_795_377_800_000_000 + secs * 1_000_000, -6 * 3600)
 }
 
 fn local() -> ModelChoice {
@@ -171,8 +171,9 @@ fn every_message_is_whole_and_in_its_own_language() {
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
             assert!(widest <= LINE_WIDTH + 8, "{lang}/{name} has a line of {widest} characters:\n{text}");
             // A line that is only names, numbers or something to type may be the same in two languages.
-            let is_sentence =
-                |line: &&str| line.split(' ').filter(|word| word.chars().all(char::is_alphabetic)).count() > 2;
+            let is_sentence = |line: &&str| {
+                line.split(' ').filter(|word| !word.is_empty() && word.chars().all(char::is_alphabetic)).count() > 2
+            };
             let left = text.lines().find(|line| is_sentence(line) && english.lines().any(|other| other == *line));
             assert!(lang == Lang::En || left.is_none(), "{lang}/{name} is left in English: {left:?}");
             assert!(lang == Lang::En || text != *english, "{lang}/{name} is left in English:\n{text}");
@@ -247,15 +248,17 @@ fn what_a_text_tells_people_to_type_can_be_typed() {
                 assert_eq!(read, Input::Command(Command::ResetStats { confirmed: true }), "{command}");
                 assert!(text.lines().any(|line| line == command), "on a line of its own, to be copied:\n{text}");
             }
+            if message.template() == "error/limit" {
+                let (_, rest) = text.split_once("/stats ").expect("it says where to look");
+                let view = rest.split(|c: char| !c.is_alphabetic()).next().expect("a word");
+                assert_eq!(words::view(&fold(view)), Some(View::Limits), "{text}");
+            }
             let starts = text.split(|c: char| c.is_whitespace() || "(«“".contains(c));
             for word in starts.filter(|word| word.starts_with('/')) {
                 let typed = word.trim_end_matches(|c: char| !c.is_alphabetic() && c != '_');
                 let is_known = is_known(typed) || message.template() == "unknown_command";
                 assert!(is_known, "{lang}/{} tells people to type `{typed}`", message.template());
             }
-        }
-        for view in ["limits", "límites", "limites"] {
-            assert_eq!(words::view(&fold(view)), Some(View::Limits), "as error/limit says");
         }
     }
 }
@@ -264,5 +267,5 @@ fn what_a_text_tells_people_to_type_can_be_typed() {
 fn a_time_is_shown_in_the_zone_it_carries() {
     let renderer = TemplateRenderer::new(templates());
     let text = renderer.render(Lang::En, &Message::ResetDone { counting_since: at(0) });
-    assert!(text.ends_with("22 Nov 2026, 14:03."), "{text}");
+    assert!(text.ends_with(", 14:03."), "{text}");
 }
