@@ -21,8 +21,6 @@ type Knows = dyn Fn(Dimension, &str) -> bool + Send + Sync;
 #[derive(Clone)]
 pub struct KnownNames(Arc<Knows>);
 
-type Knows = dyn Fn(Dimension, &str) -> bool + Send + Sync;
-
 impl KnownNames {
     /// Known names by a function.
     pub fn new(knows: impl Fn(Dimension, &str) -> bool + Send + Sync + 'static) -> KnownNames {

@@ -182,7 +182,7 @@ async fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Res
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "when a request arrived is what tests of pacing ask")]
+#[expect(clippy::disallowed_methods, reason = "the server notes when a request came, on the runtime's own clock")]
 fn parse_request(received: &[u8]) -> Option<(Hit, usize)> {
     let head_len = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&received[..head_len]);
