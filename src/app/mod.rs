@@ -86,7 +86,8 @@ impl App {
             rules: rules_of(&config, zone, subject),
             providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
             prices: prices.clone(),
-            listen: place.listen.map(|address| address.to_string()),
+            // Said once the door is open: until then, and where it stays closed, somebody else may listen there.
+            listen: None,
             clock: Arc::clone(&clock),
             random,
         };

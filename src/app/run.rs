@@ -81,6 +81,9 @@ impl App {
         if let Some(listener) = listener {
             let address = listener.local_addr().context("cannot read the address")?;
             tracing::info!(address = %address, "listening");
+            if let Err(error) = self.desk.metering.announce(&from_here(address).to_string()) {
+                tracing::warn!(error = %error, "other commands will not find this process");
+            }
             if !doors.terminal {
                 say(&format!("listening on http://{address}"));
             }
@@ -179,6 +182,17 @@ async fn bind(address: SocketAddr, doors: Doors, say: &impl Fn(&str)) -> anyhow:
             Err(error).context(format!("cannot listen on `{address}`; choose another address with [http] listen"))
         }
     }
+}
+
+/// How this machine itself reaches an address: by loopback, where the address stands for all of them.
+fn from_here(mut address: SocketAddr) -> SocketAddr {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 fn limits(config: &Config) -> Limits {

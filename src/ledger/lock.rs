@@ -1,8 +1,8 @@
 //! One writer to a folder: a lock held for life, with a note of who holds it.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::Read;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,9 @@ pub struct Holder {
 /// The lock on a folder; released when dropped, or by the system when the process dies.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+    holder: Holder,
 }
 
 impl FolderLock {
@@ -42,16 +44,21 @@ impl FolderLock {
             return Err(LedgerError::InUse { folder: folder.to_owned(), holder: "a process that just started".into() });
         }
         write_holder(&file, holder).map_err(LedgerError::io("write", &path))?;
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock { file, path, holder: holder.clone() })
+    }
+
+    /// Notes where the holder listens, once it does.
+    pub(super) fn announce(&self, listen: &str) -> Result<(), LedgerError> {
+        let holder = Holder { listen: Some(listen.to_owned()), ..self.holder.clone() };
+        write_holder(&self.file, &holder).map_err(LedgerError::io("write", &self.path))
     }
 }
 
 fn write_holder(file: &File, holder: &Holder) -> std::io::Result<()> {
-    file.set_len(0)?;
     let mut text = serde_json::to_vec(holder).expect("plain data can be written");
     text.push(b'\n');
-    let mut file = file;
-    file.write_all(&text)
+    file.write_all_at(&text, 0)?;
+    file.set_len(text.len() as u64)
 }
 
 /// Who holds the folder now; `None` if nobody does.

@@ -107,7 +107,7 @@ pub struct Ledger {
 struct Inner {
     journal: Journal,
     slots: Slots,
-    _lock: FolderLock,
+    lock: FolderLock,
 }
 
 impl Ledger {
@@ -133,7 +133,15 @@ impl Ledger {
             slots.free(slot);
         }
         opened.interrupted = open_calls;
-        Ok((Ledger { inner: Arc::new(Inner { journal, slots, _lock: lock }) }, opened))
+        Ok((Ledger { inner: Arc::new(Inner { journal, slots, lock }) }, opened))
+    }
+
+    /// Notes for other commands where this process listens for HTTP.
+    ///
+    /// # Errors
+    /// When it cannot be written; they then cannot go through this process.
+    pub fn announce(&self, listen: &str) -> Result<(), LedgerError> {
+        self.inner.lock.announce(listen)
     }
 
     /// Notes that a call is about to be made; durable against a kill before this returns.

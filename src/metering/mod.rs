@@ -218,6 +218,14 @@ impl Metering {
         self.inner.ledger.reset(self.inner.clock.now().at)
     }
 
+    /// Notes for other commands where this process listens for HTTP.
+    ///
+    /// # Errors
+    /// As [`Ledger::announce`].
+    pub fn announce(&self, listen: &str) -> Result<(), LedgerError> {
+        self.inner.ledger.announce(listen)
+    }
+
     /// Whether the ledger takes records.
     pub fn health(&self) -> Health {
         self.inner.ledger.health()
