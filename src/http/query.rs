@@ -33,9 +33,9 @@ pub enum StatsFormat {
 /// One wrong parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mistake {
-    /// Its name as it came, shortened.
+    /// Its name as it came, if it is short.
     pub parameter: String,
-    /// Its value as it came, shortened.
+    /// Its value as it came, if it is short.
     pub value: String,
     /// What is wrong.
     pub problem: &'static str,
@@ -121,15 +121,12 @@ fn choices<const N: usize>(
     if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
 }
 
-/// At most 40 characters of what a client sent, without control characters.
+/// What a client sent, without control characters; nothing of a longer text, which may be a token or a question in the
+/// wrong place.
 fn shorten(text: &str) -> String {
-    const MAX_CHARS: usize = 40;
-    let mut short: String = text.chars().filter(|c| !c.is_control()).take(MAX_CHARS + 1).collect();
-    if let Some((end, _)) = short.char_indices().nth(MAX_CHARS) {
-        short.truncate(end);
-        short.push('…');
-    }
-    short
+    const MAX_CHARS: usize = 16;
+    let short: String = text.chars().filter(|c| !c.is_control()).take(MAX_CHARS + 1).collect();
+    if short.chars().count() > MAX_CHARS { "…".to_owned() } else { short }
 }
 
 /// Decodes `%41` and `+`; `None` when that is malformed or not UTF-8.
@@ -199,7 +196,7 @@ mod tests {
             "parameter `period` with value `week`: there is no such value; expected one of `today`, `7d`, `30d`, `all`"
         );
         assert!(texts[1].contains("more than once"), "{}", texts[1]);
-        assert!(texts[2].contains("xxx…` with value `1`: there is no such parameter; expected one of `format`"));
+        assert!(texts[2].contains("`…` with value `1`: there is no such parameter; expected one of `format`"));
         assert!(texts[3].contains("parameter `format` with value ``"));
         assert!(texts[4].contains("`%zz`"), "a malformed value is shown as it came: {}", texts[4]);
         assert!(expect_empty(Some("a=b")).expect_err("none allowed")[0].to_string().ends_with("no parameters"));

@@ -196,9 +196,17 @@ impl Reading {
     }
 }
 
-/// The provider's id of this request, under the names in use; cut to what a record keeps.
+/// No id of a request is longer.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// The provider's id of this request, under the names in use. Only what has the form of an id is one: the record keeps
+/// it, and a server could put any text there.
 pub(super) fn request_id(headers: &http::HeaderMap) -> Option<String> {
     let named = |name: &str| headers.get(name)?.to_str().ok();
     let id = ["x-request-id", "request-id"].into_iter().find_map(named)?;
-    Some(crate::usage::names::Name::clean(id).to_string()).filter(|_| !id.trim().is_empty())
+    let is_id = |id: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
+        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(plain)
+    };
+    Some(id.trim().to_owned()).filter(|id| is_id(id))
 }
