@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use secrecy::SecretString;
 
-use crate::config::Config;
+use crate::config::{self, Config, ProviderKind};
 use crate::ledger::{Durability, KnownNames, People, holder_of};
 use crate::metering::{self, Metering, Setup, rules_of};
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
@@ -53,13 +53,19 @@ pub fn report(
     Ok(StatsReport::of(&facts, period))
 }
 
-fn describe(provider: &crate::config::Provider) -> ProviderInfo {
+fn describe(provider: &config::Provider) -> ProviderInfo {
+    // As a running tallybot says it: Ollama's models are local or not one by one.
+    let local = match provider.kind {
+        ProviderKind::Ollama => None,
+        ProviderKind::OpenAi => Some(provider.local == Some(true)),
+        ProviderKind::Demo => Some(true),
+    };
     ProviderInfo {
         name: provider.name.clone(),
         kind: provider.kind.as_str().to_owned(),
         plan: provider.plan.clone(),
-        local: provider.local,
-        demo: provider.kind == crate::config::ProviderKind::Demo,
+        local,
+        demo: provider.kind == ProviderKind::Demo,
     }
 }
 
