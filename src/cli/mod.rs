@@ -134,3 +134,31 @@ fn print(text: &str) -> anyhow::Result<()> {
         written => written.context("cannot write the answer"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    /// Set for a copy of this test binary whose panic is looked at.
+    const CHILD: &str = "TALLYBOT_TEST_PANICS";
+    const PRIVATE: &str = "a-private-text-in-a-panic";
+
+    #[test]
+    fn a_panic_tells_where_and_nothing_of_what() {
+        if std::env::var_os(CHILD).is_some() {
+            super::harden();
+            tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+            panic!("{PRIVATE}");
+        }
+        let this = std::env::current_exe().expect("a test binary has a path");
+        let name = "cli::tests::a_panic_tells_where_and_nothing_of_what";
+        let mut child = Command::new(this);
+        child.args([name, "--exact", "--nocapture"]).env(CHILD, "1").env("RUST_BACKTRACE", "full");
+        let output = child.output().expect("it starts again");
+        let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!output.status.success(), "{shown}");
+        assert!(shown.contains("tallybot met a bug of its own at src/cli/mod.rs:"), "{shown}");
+        assert!(shown.contains("a bug at src/cli/mod.rs:"), "the log says it too: {shown}");
+        assert!(!shown.contains(PRIVATE), "{shown}");
+    }
+}
