@@ -1,5 +1,9 @@
 //! Everything that is tested from outside the crate: one binary, everything on loopback, no network, no sleeps.
 
+mod http_doors; // the REST door of the built program
 mod layout; // the shape of the source: who imports whom, sizes, words
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
+mod privacy; // marked secrets through every path of the built program, then everything is searched
 mod providers; // model providers that play a script
+mod running; // the built program in a folder of its own
+mod shell; // what the first page promises to whoever types
