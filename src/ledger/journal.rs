@@ -55,6 +55,8 @@ pub struct Health {
 pub(super) struct Journal {
     shared: Arc<Shared>,
     syncer: Mutex<Option<JoinHandle<()>>>,
+    /// Held while a snapshot is written.
+    snapshots: Mutex<()>,
 }
 
 pub(super) struct Shared {
@@ -135,7 +137,7 @@ impl Journal {
         let control = Control::open(folder, lineage, now)?;
         let mut follower = options.follower;
         let mut loaded = recovery::load(folder, control.acts(), &mut *follower, open_calls, now)?;
-        let length = quarantine::mend(folder, &loaded)?;
+        let length = quarantine::mend(folder, &mut loaded)?;
         let opened = Opened {
             replayed: loaded.replayed,
             from_snapshot: loaded.from_snapshot,
@@ -152,7 +154,7 @@ impl Journal {
         });
         let syncer =
             syncer::start(Arc::clone(&shared)).map_err(LedgerError::io("start the sync thread for", folder))?;
-        Ok((Journal { shared, syncer: Mutex::new(Some(syncer)) }, opened, finished))
+        Ok((Journal { shared, syncer: Mutex::new(Some(syncer)), snapshots: Mutex::default() }, opened, finished))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -169,7 +171,13 @@ impl Journal {
         if let Some(reason) = state.refusal() {
             return Err(LedgerError::NotWritable { reason });
         }
-        state.append(record, line, now)?;
+        let written = state.append(record, line, now);
+        if state.trouble.is_some() {
+            // Nobody may queue anything for a while: the thread that tries the disk again must know by itself.
+            self.shared.work.notify_one();
+            self.shared.synced.notify_all();
+        }
+        written?;
         state.accepted += 1;
         self.shared.wake_syncer(&state);
         Ok(Appended(state.accepted))
@@ -203,6 +211,16 @@ impl Journal {
         Some(receiver)
     }
 
+    /// The newest of the accepted records that are as durable as configured.
+    pub(super) fn done(&self) -> Appended {
+        Appended(self.state().done(self.shared.durability))
+    }
+
+    /// The newest accepted record.
+    pub(super) fn newest(&self) -> Appended {
+        Appended(self.state().accepted)
+    }
+
     pub(super) fn picture(&self) -> Arc<Picture> {
         self.state().stats.picture()
     }
@@ -231,14 +249,17 @@ impl Journal {
     }
 
     pub(super) fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
+        let _one_at_a_time = self.snapshots.lock().expect("nobody panics while holding it");
         let (snapshot, folder, written, covered) = {
             let mut state = self.state();
             state.stats.roll(now);
             state.given.roll(now.day());
             let Some(position) = state.last.filter(|_| state.since_snapshot > 0) else { return Ok(()) };
             let (picture, lineage) = (state.stats.picture(), state.control.acts().lineage);
-            let snapshot = Snapshot::of(lineage, now, position, &picture, state.follower.save());
-            (snapshot, state.folder.clone(), state.written, state.since_snapshot)
+            let (follower, folder) = (state.follower.save(), state.folder.clone());
+            let (written, covered) = (state.written, state.since_snapshot);
+            drop(state);
+            (Snapshot::of(lineage, now, position, &picture, follower), folder, written, covered)
         };
         self.shared.wait_synced(written)?;
         snapshot.write(&folder)?;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,10 @@ use super::{LedgerError, files};
 use crate::usage::Timestamp;
 
 const LOCK_FILE: &str = "tallybot.lock";
+
+/// How often, and how far apart, a lock is tried before its holder is believed.
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// Who holds a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +40,7 @@ impl FolderLock {
     pub(super) fn take(folder: &Path, holder: &Holder) -> Result<FolderLock, LedgerError> {
         let path = folder.join(LOCK_FILE);
         let file = files::open_or_create(&path).map_err(LedgerError::io("open", &path))?;
-        if file.try_lock().is_err() {
+        if !locked_soon(&file) {
             return Err(LedgerError::InUse { folder: folder.to_owned(), holder: describe(&path) });
         }
         // After an unlink and a new file, two processes could each hold "the" lock: ours must be the one by that name.
@@ -52,6 +57,16 @@ impl FolderLock {
         let holder = Holder { listen: Some(listen.to_owned()), ..self.holder.clone() };
         write_holder(&self.file, &holder).map_err(LedgerError::io("write", &self.path))
     }
+}
+
+/// Takes the lock, or learns that somebody keeps it: a command that only looks holds it for a moment.
+fn locked_soon(file: &File) -> bool {
+    (0..TRIES).any(|tried| {
+        if tried > 0 {
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+        file.try_lock().is_ok()
+    })
 }
 
 fn write_holder(file: &File, holder: &Holder) -> std::io::Result<()> {

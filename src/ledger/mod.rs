@@ -6,6 +6,8 @@
 mod admission;
 mod control;
 mod error;
+#[cfg(test)]
+mod faults;
 mod files;
 mod folder;
 mod given;
@@ -22,7 +24,7 @@ mod snapshot;
 mod syncer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use uuid::Uuid;
 
@@ -107,6 +109,8 @@ pub struct Ledger {
 struct Inner {
     journal: Journal,
     slots: Slots,
+    /// Slots of calls whose record was accepted and is perhaps not durable yet.
+    settled: Mutex<Vec<(Appended, SlotNumber)>>,
     lock: FolderLock,
 }
 
@@ -133,7 +137,7 @@ impl Ledger {
             slots.free(slot);
         }
         opened.interrupted = open_calls;
-        Ok((Ledger { inner: Arc::new(Inner { journal, slots, lock }) }, opened))
+        Ok((Ledger { inner: Arc::new(Inner { journal, slots, settled: Mutex::default(), lock }) }, opened))
     }
 
     /// Notes for other commands where this process listens for HTTP.
@@ -149,12 +153,40 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::TooManyOpenCalls`] when all slots are taken; otherwise when the slot cannot be written.
     pub fn open_call(&self, call: &OpenCall) -> Result<SlotNumber, LedgerError> {
+        self.free_settled();
         self.inner.slots.take(call)
     }
 
-    /// Frees a slot, after the call's record was appended.
+    /// Frees a slot, after the call's record became durable.
     pub fn close_call(&self, slot: SlotNumber) {
         self.inner.slots.free(slot);
+    }
+
+    /// Frees a slot as soon as the call's record, accepted just now, is durable: until then a crash would leave nothing
+    /// of the call but its slot.
+    pub fn close_call_after(&self, slot: SlotNumber, appended: Appended) {
+        self.settled().push((appended, slot));
+        self.free_settled();
+    }
+
+    fn settled(&self) -> MutexGuard<'_, Vec<(Appended, SlotNumber)>> {
+        self.inner.settled.lock().expect("nobody panics while holding it")
+    }
+
+    fn free_settled(&self) {
+        let mut settled = self.settled();
+        if settled.is_empty() {
+            return;
+        }
+        let done = self.inner.journal.done();
+        for (_, slot) in settled.extract_if(.., |(appended, _)| *appended <= done) {
+            self.inner.slots.free(slot);
+        }
+    }
+
+    /// The newest accepted record: who waits for it waits for everything so far.
+    pub fn newest(&self) -> Appended {
+        self.inner.journal.newest()
     }
 
     /// Appends a record and folds it in, in one step. Wait on the result for durability.
@@ -181,9 +213,11 @@ impl Ledger {
     /// [`LedgerError::Closed`] when the ledger closed first.
     pub async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
         match self.inner.journal.waiter(appended) {
-            Some(waiter) => waiter.await.map_err(|_| LedgerError::Closed),
-            None => Ok(()),
+            Some(waiter) => waiter.await.map_err(|_| LedgerError::Closed)?,
+            None => {}
         }
+        self.free_settled();
+        Ok(())
     }
 
     /// [`Ledger::durable`] for threads.
@@ -225,6 +259,7 @@ impl Ledger {
     /// # Errors
     /// When it cannot be written; nothing is lost then but time at the next start.
     pub fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.free_settled();
         self.inner.slots.sync()?;
         self.inner.journal.snapshot(now)
     }

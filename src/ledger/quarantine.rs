@@ -26,7 +26,7 @@ struct Quarantined {
 }
 
 /// Puts new damage into quarantine and makes the newest file end in a whole line. Returns the newest file's length.
-pub(super) fn mend(folder: &Path, loaded: &Loaded) -> Result<u64, LedgerError> {
+pub(super) fn mend(folder: &Path, loaded: &mut Loaded) -> Result<u64, LedgerError> {
     for damage in &loaded.damage {
         keep(folder, damage)?;
     }
@@ -45,6 +45,9 @@ pub(super) fn mend(folder: &Path, loaded: &Loaded) -> Result<u64, LedgerError> {
     if loaded.wants_newline {
         file.write_all_at(b"\n", good_end).map_err(LedgerError::io("append to", &path))?;
         good_end += 1;
+        if let Some(last) = &mut loaded.last {
+            last.offset = good_end;
+        }
     }
     if cut || loaded.wants_newline {
         file.sync_all().map_err(LedgerError::io("sync", &path))?;

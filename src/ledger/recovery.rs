@@ -39,7 +39,7 @@ pub(super) fn load(
     now: Timestamp,
 ) -> Result<Loaded, LedgerError> {
     let files = journal_files(folder).map_err(LedgerError::io("list", folder))?;
-    let start = Start::find(folder, acts);
+    let start = Start::find(folder, acts, now);
     let follower_is_restored = match &start.snapshot {
         Some(found) => snapshot::restore_follower(found, follower),
         None => true,
@@ -61,7 +61,7 @@ pub(super) fn load(
     for file in tail {
         let offset = start.position.filter(|position| position.file == *file).map_or(0, |position| position.offset);
         let Loaded { stats, sequence, finished, .. } = &mut loaded;
-        let scan = scan_file(folder, *file, offset, sequence, &ids_before(folder, *file)?, |record, _| {
+        let scan = scan_file(folder, *file, offset, sequence, &ids_before(folder, &files, *file)?, |record, _| {
             stats.apply(record);
             if follower_is_restored && record.timestamp >= horizon {
                 follower.apply(record);
@@ -90,8 +90,8 @@ struct Start {
 }
 
 impl Start {
-    fn find(folder: &Path, acts: &Acts) -> Start {
-        if let Some(snapshot) = snapshot::find(folder, acts.lineage) {
+    fn find(folder: &Path, acts: &Acts, now: Timestamp) -> Start {
+        if let Some(snapshot) = snapshot::find(folder, acts.lineage, now) {
             let mut stats = snapshot.stats.restored();
             if stats.set_resets(&acts.resets) {
                 return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
@@ -140,7 +140,7 @@ fn feed_follower(
     horizon: Timestamp,
 ) -> Result<(), LedgerError> {
     for file in files.iter().filter(|file| file.day >= horizon.day().plus(-1)) {
-        let before = ids_before(folder, *file)?;
+        let before = ids_before(folder, files, *file)?;
         scan_file(folder, *file, 0, &mut Sequence::default(), &before, |record, _| {
             if record.timestamp >= horizon {
                 follower.apply(record);
@@ -150,15 +150,18 @@ fn feed_follower(
     Ok(())
 }
 
-/// The ids in the parts before a file that had to be begun because those failed.
-fn ids_before(folder: &Path, file: FileName) -> Result<HashSet<Id>, LedgerError> {
+/// The ids in the files before one that had to be begun because those failed: the parts before it, and the day before
+/// those, whose last lines may have been waiting for the same sync.
+fn ids_before(folder: &Path, files: &[FileName], file: FileName) -> Result<HashSet<Id>, LedgerError> {
     let mut ids = HashSet::new();
-    for before in (1..file.part).map(|part| FileName { part, ..file }) {
-        if before.in_folder(folder).exists() {
-            scan_file(folder, before, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
-                ids.insert(record.id);
-            })?;
-        }
+    if file.part == 1 {
+        return Ok(ids);
+    }
+    let day_before = files.iter().map(|before| before.day).filter(|day| *day < file.day).max();
+    for before in files.iter().filter(|before| **before < file && Some(before.day) >= day_before) {
+        scan_file(folder, *before, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
+            ids.insert(record.id);
+        })?;
     }
     Ok(ids)
 }

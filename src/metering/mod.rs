@@ -137,8 +137,8 @@ impl Metering {
         };
         let metering = Metering { inner: Arc::new(inner) };
         for (slot, call) in &opened.interrupted {
-            metering.inner.ledger.append_or_queue(&metering.interrupted(call), now.at)?;
-            metering.inner.ledger.close_call(*slot);
+            let appended = metering.inner.ledger.append_or_queue(&metering.interrupted(call), now.at)?;
+            metering.inner.ledger.close_call_after(*slot, appended);
         }
         let found = Found { replayed: opened.replayed, damage: opened.damage, interrupted: opened.interrupted.len() };
         Ok((metering, found))
@@ -182,7 +182,11 @@ impl Metering {
                     last = Some(appended);
                     Ok(Noted::Accepted)
                 }
-                Err(LedgerError::Duplicate) => Ok(Noted::Duplicate),
+                Err(LedgerError::Duplicate) => {
+                    // The first of that id may still be on its way to the disk, and is not acknowledged before.
+                    last = Some(self.inner.ledger.newest());
+                    Ok(Noted::Duplicate)
+                }
                 Err(error) => Err(error),
             }
         };

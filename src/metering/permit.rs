@@ -99,7 +99,7 @@ impl Permit {
         self.is_open = false;
         match self.metering.inner.ledger.append_or_queue(record, now.at) {
             Ok(appended) => {
-                self.metering.inner.ledger.close_call(self.slot);
+                self.metering.inner.ledger.close_call_after(self.slot, appended);
                 Some(appended)
             }
             Err(error) => {

@@ -269,11 +269,12 @@ impl Stats {
         }
     }
 
-    /// Begins a new epoch. Returns when it begins: at `at`, or just after the newest record if that is later, so that
-    /// nothing folded so far belongs to the new epoch.
+    /// Begins a new epoch. Returns when it begins: at `at`, or just after the newest record or the last reset if that
+    /// is later, so that nothing folded so far belongs to the new epoch and resets stay in order.
     pub fn reset(&mut self, at: Timestamp) -> Timestamp {
-        let newest = self.picture.newest().map(|newest| newest.plus_micros(1).with_offset(at.offset_secs()));
-        let begin = newest.map_or(at, |newest| at.max(newest));
+        let newest = self.picture.newest().max(self.picture.last_reset());
+        let after = newest.map(|newest| newest.plus_micros(1).with_offset(at.offset_secs()));
+        let begin = after.map_or(at, |after| at.max(after));
         let picture = Arc::make_mut(&mut self.picture);
         picture.resets.push(begin);
         picture.epochs.push(Arc::default());

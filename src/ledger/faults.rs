@@ -1,0 +1,202 @@
+//! Laws 1 to 3 when something goes wrong at the wrong moment: a disk that refuses, a sync that fails, a clock that was
+//! wrong, a process that is killed.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::stats::Period;
+use crate::usage::arbitrary::BASE_MICROS;
+use crate::usage::{Given, RecordId, UsageRecord};
+
+const DAY: i64 = 86_400;
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
+}
+
+fn open(folder: &Path, durability: Durability, now: Timestamp) -> (Ledger, Opened) {
+    let options = Options { durability, known: KnownNames::none(), follower: Box::new(()), listen: None };
+    Ledger::open(folder, options, Uuid::from_u128(1), now).expect("the folder opens")
+}
+
+fn plain(n: u8, at: Timestamp) -> UsageRecord<'static> {
+    let mut record = UsageRecord::new(RecordId::new(at, [n; 10]), at, "ollama".into(), "llama3.2".into());
+    record.tokens.prompt = u64::from(n);
+    record
+}
+
+/// Makes the disk refuse a day's file, for as long as the returned folder is there.
+fn block_day(folder: &Path, secs: i64) -> std::path::PathBuf {
+    let path = folder.join(format!("tokens_{}.jsonl", at(secs).day()));
+    fs::create_dir(&path).expect("a folder in the place of the file");
+    path
+}
+
+fn wait_until(condition: impl Fn() -> bool) -> bool {
+    (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        condition()
+    })
+}
+
+#[test]
+fn a_disk_that_refused_is_tried_again_though_nobody_queues_anything() {
+    for durability in [Durability::Kill, Durability::Power] {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (ledger, _) = open(folder.path(), durability, at(0));
+        let blocked = block_day(folder.path(), DAY);
+        assert!(ledger.append(&plain(1, at(DAY)), at(DAY)).is_err());
+        assert!(ledger.health().trouble.is_some());
+        fs::remove_dir(blocked).expect("removed");
+        assert!(wait_until(|| ledger.health().trouble.is_none()), "the ledger resumes by itself");
+        ledger.append(&plain(1, at(DAY)), at(DAY)).expect("appended");
+    }
+}
+
+#[test]
+fn lines_of_two_days_written_again_after_a_failed_sync_count_once() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    ledger.inner.journal.fail_next_sync_for_test();
+    ledger.append(&plain(1, at(1)), at(1)).expect("appended");
+    ledger.append(&plain(2, at(DAY)), at(DAY)).expect("appended");
+    drop(ledger);
+    let files = files::journal_files(folder.path()).expect("readable");
+    assert_eq!(files.len(), 3, "{files:?}");
+    let (ledger, opened) = open(folder.path(), Durability::Kill, at(DAY));
+    assert_eq!(opened.replayed, 2);
+    assert_eq!(ledger.picture().all_time().total(|_| true).prompt, 3);
+}
+
+#[test]
+fn a_reset_by_a_clock_that_went_back_still_begins_after_the_one_before() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let first = ledger.reset(at(100)).expect("reset");
+    let second = ledger.reset(at(50)).expect("reset");
+    assert!(second > first, "{second} is not after {first}");
+    ledger.append(&plain(1, at(70)), at(70)).expect("appended");
+    let shown = |ledger: &Ledger| ledger.picture().select(Period::All, at(70).day()).total(|_| true).records;
+    let live = shown(&ledger);
+    drop(ledger);
+    assert_eq!(shown(&open(folder.path(), Durability::Kill, at(70)).0), live);
+}
+
+#[test]
+fn a_clock_that_was_wrong_for_a_while_takes_no_day_away() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    ledger.append(&plain(1, at(1)), at(1)).expect("appended");
+    ledger.close(at(400 * DAY)).expect("closed");
+    drop(ledger);
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(2));
+    assert_eq!(ledger.picture().select(Period::Today, at(2).day()).total(|_| true).records, 1);
+}
+
+#[test]
+fn a_given_id_that_is_there_already_is_as_durable_as_the_first() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Power, at(0));
+    let mut record = plain(1, at(1));
+    record.source = Some(Given { name: "script".into(), id: "17".into() });
+    ledger.append(&record, at(1)).expect("appended");
+    assert!(matches!(ledger.append(&record, at(1)), Err(LedgerError::Duplicate)));
+    ledger.durable_blocking(ledger.newest()).expect("durable");
+    assert_eq!(ledger.inner.journal.done(), ledger.newest());
+}
+
+#[test]
+fn two_snapshots_at_once_do_not_disturb_each_other() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    for round in 0..20u8 {
+        ledger.append(&plain(round, at(1)), at(1)).expect("appended");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| ledger.snapshot(at(2)).expect("written"));
+            }
+        });
+        assert_eq!(ledger.since_snapshot(), 0);
+    }
+    drop(ledger);
+    assert!(open(folder.path(), Durability::Kill, at(3)).1.from_snapshot);
+}
+
+#[test]
+fn a_look_at_the_lock_does_not_keep_a_service_from_starting() {
+    let folder = TempDir::new().expect("a temporary folder");
+    drop(open(folder.path(), Durability::Kill, at(0)));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let failed = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = holder_of(folder.path());
+                }
+            });
+        }
+        let failed = (0..200).filter(|_| {
+            let holder = Holder { pid: 1, started_at: at(0), listen: None };
+            lock::FolderLock::take(folder.path(), &holder).is_err()
+        });
+        let failed = failed.count();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        failed
+    });
+    assert_eq!(failed, 0);
+}
+
+#[test]
+fn a_line_that_lacked_its_newline_is_where_the_snapshot_says() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    ledger.append(&plain(1, at(1)), at(1)).expect("appended");
+    drop(ledger);
+    let path = files::journal_files(folder.path()).expect("readable")[0].in_folder(folder.path());
+    let whole = fs::read(&path).expect("readable");
+    fs::write(&path, &whole[..whole.len() - 1]).expect("writable");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(1));
+    ledger.close(at(2)).expect("closed");
+    drop(ledger);
+    assert!(open(folder.path(), Durability::Kill, at(3)).1.from_snapshot);
+}
+
+#[test]
+fn a_call_whose_record_only_waits_for_the_disk_keeps_its_slot() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let record = plain(1, at(1));
+    let call = OpenCall {
+        id: record.id,
+        admitted: at(1),
+        attempt: 1,
+        call: None,
+        local: true,
+        prompt_tokens: 5,
+        user: None,
+        session: None,
+        provider: "ollama".into(),
+        api_type: "ollama".into(),
+        model: "m".into(),
+        request_type: "chat".into(),
+        channel: "terminal".into(),
+        feature: None,
+        team: None,
+        key: None,
+    };
+    let slot = ledger.open_call(&call).expect("a free slot");
+    let blocked = block_day(folder.path(), DAY);
+    let appended = ledger.append_or_queue(&record, at(DAY)).expect("queued");
+    ledger.close_call_after(slot, appended);
+    let open_calls = || ledger.inner.slots.open_calls().expect("readable").len();
+    assert_eq!(open_calls(), 1, "nothing else is left of it after a kill");
+    fs::remove_dir(blocked).expect("removed");
+    ledger.durable_blocking(appended).expect("written at last");
+    ledger.free_settled();
+    assert_eq!(open_calls(), 0);
+}
