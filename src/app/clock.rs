@@ -35,7 +35,7 @@ impl Clock for SystemClock {
 }
 
 /// The zone's offset from UTC at an instant.
-fn offset_secs(zone: Tz, micros: i64) -> i32 {
+pub(super) fn offset_secs(zone: Tz, micros: i64) -> i32 {
     let utc = DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc();
     zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()
 }

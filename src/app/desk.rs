@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{TimeDelta, TimeZone};
+use chrono_tz::Tz;
 use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
+use super::clock::offset_secs;
 use crate::conversation::driver::{Books, StatsRequest};
 use crate::conversation::{Billed, ModelList, Person, SilentProvider, choice_of};
 use crate::http::usage_items::{ItemTime, UsageItem};
@@ -31,7 +34,7 @@ pub struct Desk {
     /// The owner's language.
     pub language: Lang,
     /// The owner's zone.
-    pub zone: chrono_tz::Tz,
+    pub zone: Tz,
     /// When the process started.
     pub started_at: Timestamp,
     /// The door.
@@ -88,11 +91,7 @@ impl Desk {
 
     /// An item from outside as a record. Its time is never in the future.
     fn record(&self, item: UsageItem, now: Now) -> UsageRecord<'static> {
-        let at = match item.at {
-            None => now.at,
-            Some(ItemTime::Instant(at)) => at.min(now.at),
-            Some(ItemTime::Wall(wall)) => in_zone(self.zone, wall).map_or(now.at, |at| at.min(now.at)),
-        };
+        let at = item.at.map_or(now.at, |time| admitted_at(time, self.zone).min(now.at));
         let provider = item.provider.unwrap_or_else(|| item.api_type.clone());
         let mut record = UsageRecord::new(self.metering.new_id(now.at), at, provider, item.model);
         record.api_type = item.api_type;
@@ -116,11 +115,19 @@ impl Desk {
     }
 }
 
-/// The instant of a wall clock in a zone: the earlier one where the clock shows it twice.
-fn in_zone(zone: chrono_tz::Tz, wall: chrono::NaiveDateTime) -> Option<Timestamp> {
-    use chrono::{Offset, TimeZone};
-    let at = zone.from_local_datetime(&wall).earliest()?;
-    Some(Timestamp::new(at.timestamp_micros(), at.offset().fix().local_minus_utc()))
+/// When an item was admitted, in the owner's zone: that is whose days it is billed on, whatever offset its sender wrote.
+/// Of a wall clock the earlier instant where it shows a time twice; where it skips one, as if it had not been moved yet.
+fn admitted_at(time: ItemTime, zone: Tz) -> Timestamp {
+    let in_zone = |micros: i64| Timestamp::new(micros, offset_secs(zone, micros));
+    match time {
+        ItemTime::Instant(at) => in_zone(at.unix_micros()),
+        ItemTime::Wall(wall) => {
+            let hour = TimeDelta::hours(1);
+            let at = zone.from_local_datetime(&wall).earliest();
+            let at = at.or_else(|| Some(zone.from_local_datetime(&(wall - hour)).earliest()? + hour));
+            in_zone(at.map_or_else(|| wall.and_utc().timestamp_micros(), |at| at.timestamp_micros()))
+        }
+    }
 }
 
 impl Books for Desk {
@@ -221,4 +228,29 @@ impl Api for RestDesk {
 fn unavailable(error: &LedgerError) -> ApiError {
     tracing::error!(error = %error, "the ledger refused");
     ApiError::Unavailable { reason: "the ledger cannot be written now".to_owned(), retry_after_secs: 5 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEXICO: Tz = Tz::America__Mexico_City;
+
+    #[test]
+    fn an_item_is_billed_on_the_owners_day_whatever_offset_it_came_with() {
+        for text in ["2026-11-22T03:00:00Z", "2026-11-22T17:00:00+14:00", "2026-11-21T21:00:00-06:00"] {
+            let at = admitted_at(ItemTime::Instant(Timestamp::parse(text).expect("a time")), MEXICO);
+            assert_eq!(at.to_string(), "2026-11-21T21:00:00.000000-06:00", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wall_time_that_is_there_twice_or_never_is_still_near() {
+        let at = |text: &str| {
+            let wall = text.parse().expect("a wall time");
+            admitted_at(ItemTime::Wall(wall), Tz::America__New_York).to_string()
+        };
+        assert_eq!(at("2026-11-01T01:30:00"), "2026-11-01T01:30:00.000000-04:00");
+        assert_eq!(at("2026-03-08T02:30:00"), "2026-03-08T03:30:00.000000-04:00");
+    }
 }
