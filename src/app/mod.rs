@@ -118,7 +118,10 @@ fn open_people(place: &Place) -> anyhow::Result<Arc<People>> {
 }
 
 /// The price book with the owner's rows in front.
-fn prices_of(config: &Config) -> anyhow::Result<PriceBook> {
+///
+/// # Errors
+/// When a row does not fit.
+pub fn prices_of(config: &Config) -> anyhow::Result<PriceBook> {
     let rows: Result<Vec<PriceRow>, String> = config.prices.iter().map(price_row).collect();
     let rows = rows.map_err(|problem| anyhow!("a row of [[prices]] does not fit: {problem}"))?;
     if rows.is_empty() {

@@ -112,7 +112,8 @@ async fn reset(loaded: &Loaded, yes: bool) -> anyhow::Result<()> {
     }
     let zone = app::zone_of(&loaded.config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
-    let begin = service::reset(&loaded.config, &loaded.data_dir, clock, app::random).await?;
+    let prices = app::prices_of(&loaded.config)?;
+    let begin = service::reset(&loaded.config, &loaded.data_dir, prices, clock, app::random).await?;
     print(&format!("counting since {begin}\n"))
 }
 

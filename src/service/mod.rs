@@ -69,13 +69,15 @@ fn describe(provider: &config::Provider) -> ProviderInfo {
     }
 }
 
-/// Begins counting anew: through the tallybot that holds the folder, else in the folder itself.
+/// Begins counting anew: through the tallybot that holds the folder, else in the folder itself, where calls that a crash
+/// left open are settled by `prices`.
 ///
 /// # Errors
 /// When nobody can be reached who may write, or the act cannot be written.
 pub async fn reset(
     config: &Config,
     folder: &Path,
+    prices: PriceBook,
     clock: Arc<dyn Clock>,
     random: fn() -> [u8; 16],
 ) -> anyhow::Result<Timestamp> {
@@ -98,7 +100,7 @@ pub async fn reset(
         known: KnownNames::none(),
         rules: Vec::new(),
         providers: Vec::new(),
-        prices: PriceBook::bundled(),
+        prices,
         listen: None,
         clock,
         random,
