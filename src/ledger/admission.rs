@@ -49,6 +49,7 @@ impl Admission {
         for key in picture.day_rows(day) {
             admission.rows += 1;
             symbols.extend(Dimension::ALL.iter().map(|dimension| (*dimension, key.symbol(*dimension))));
+            symbols.insert((Dimension::Provider, key.api_type));
         }
         for (dimension, symbol) in symbols {
             if let Some(text) = picture.names().text(symbol) {
@@ -74,6 +75,10 @@ impl Admission {
             {
                 others.push(*dimension);
             }
+        }
+        // The API stands or falls with the provider: both come from whoever reports.
+        if !others.contains(&Dimension::Provider) && !self.admits(Dimension::Provider, &record.api_type) {
+            others.push(Dimension::Provider);
         }
         others
     }
@@ -150,5 +155,20 @@ mod tests {
         }
         assert_eq!(stats.picture().all_time().total(|_| true).records, MAX_NAMES as i64 + 6);
         assert_eq!(stats.picture().day_rows(at.day()).count(), MAX_NAMES + 2);
+    }
+
+    #[test]
+    fn the_names_of_apis_are_capped_as_well() {
+        let at = Timestamp::new(1_795_305_600_000_000, 0);
+        let mut stats = Stats::default();
+        let mut admission = Admission::of_day(KnownNames::none(), &stats.picture(), at.day());
+        for n in 0..3 * MAX_NAMES {
+            let mut record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
+            record.api_type = format!("a{n}").into();
+            record.other = admission.others(&record, &stats.picture());
+            stats.apply(&record);
+            admission.note_rows(&stats.picture());
+        }
+        assert!(stats.picture().day_rows_len(at.day()) <= MAX_NAMES + 1);
     }
 }
