@@ -6,6 +6,8 @@
 
 mod call;
 mod follower;
+#[cfg(test)]
+mod laws;
 mod permit;
 mod refusals;
 mod rules;

@@ -1,0 +1,200 @@
+//! Law 1 at the door: whatever becomes of a permit, it is one record, in the books and at the gate.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::limits::{Caps, Scope};
+use crate::stats::Period;
+use crate::usage::{Day, Given, Tick, TokenCounts};
+
+const START: i64 = 1_795_305_600_000_000;
+
+/// A clock that moves a millisecond with every look.
+#[derive(Default)]
+struct Moving(AtomicU64);
+
+impl Clock for Moving {
+    fn now(&self) -> Now {
+        let millis = self.0.fetch_add(1, Ordering::Relaxed);
+        Now { at: Timestamp::new(START + millis as i64 * 1000, 0), tick: Tick(millis * 1000) }
+    }
+}
+
+fn chance() -> [u8; 16] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    bytes
+}
+
+fn rule(requests_per_day: u64) -> Rule {
+    let caps = Caps { requests_per_day: Some(requests_per_day), ..Caps::default() };
+    Rule { scope: Scope::everything(), caps, day_zone: chrono_tz::Tz::UTC }
+}
+
+fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Metering, Found) {
+    let setup = Setup {
+        durability,
+        known: KnownNames::none(),
+        rules: vec![rule(1_000_000)],
+        providers: vec!["cloud".into()],
+        prices: PriceBook::bundled(),
+        listen: None,
+        clock: Arc::clone(clock),
+        random: chance,
+    };
+    Metering::start(folder, setup).expect("the folder opens")
+}
+
+fn call() -> Call {
+    Call { prompt_tokens: 10, ..Call::new("cloud", "openai", "gpt-4o", "terminal") }
+}
+
+fn answered() -> Outcome {
+    Outcome {
+        status: Status::Ok,
+        failure: None,
+        tokens: TokenCounts { prompt: 5, completion: 7, ..TokenCounts::default() },
+        usage_source: UsageSource::Reported,
+        ..Outcome::failed(Status::Ok, Failure::of(ErrorKind::Other))
+    }
+}
+
+fn by_status(metering: &Metering) -> Vec<(Status, i64)> {
+    let picture = metering.picture();
+    let selection = picture.select(Period::All, Day::default());
+    selection.group_by(|key| key.status).into_iter().map(|(status, sums)| (status, sums.records)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_end_of_a_permit_is_one_record() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Power, &clock);
+    let open = || async { metering.open(call(), clock.now()).await.expect("admitted") };
+    assert!(open().await.finish(answered(), clock.now()).await.acknowledged);
+    drop(open().await);
+    drop(open().await.finish(answered(), clock.now())); // never polled
+    let permit = open().await;
+    let panicked = tokio::task::JoinSet::from_iter([async move {
+        let _permit = permit;
+        panic!("in the middle of an answer");
+    }]);
+    assert_eq!(panicked.join_all_results().await, 1);
+    let permit = open().await;
+    let mut aborted = tokio::task::JoinSet::new();
+    aborted.spawn(async move {
+        let _permit = permit;
+        std::future::pending::<()>().await;
+    });
+    tokio::task::yield_now().await;
+    aborted.shutdown().await;
+    // Dropped while it waits for the disk.
+    let finishing = open().await.finish(answered(), clock.now());
+    let _ = tokio::time::timeout(std::time::Duration::ZERO, finishing).await;
+    let expected = [(Status::Ok, 2), (Status::Error, 1), (Status::Cancelled, 3)];
+    let mut found = by_status(&metering);
+    found.sort_by_key(|(status, _)| *status as u8);
+    let mut expected = expected.to_vec();
+    expected.sort_by_key(|(status, _)| *status as u8);
+    assert_eq!(found, expected);
+    assert_eq!(metering.windows(clock.now())[0].used, 6);
+    metering.close(clock.now()).expect("closed");
+    drop(metering);
+    let (metering, found_again) = start(folder.path(), Durability::Power, &clock);
+    assert_eq!((found_again.interrupted, by_status(&metering).iter().map(|(_, n)| n).sum::<i64>()), (0, 6));
+    assert_eq!(metering.windows(clock.now())[0].used, 6);
+}
+
+trait JoinAll {
+    async fn join_all_results(self) -> usize;
+}
+
+impl<T: 'static> JoinAll for tokio::task::JoinSet<T> {
+    async fn join_all_results(mut self) -> usize {
+        let mut panics = 0;
+        while let Some(joined) = self.join_next().await {
+            panics += usize::from(joined.is_err_and(|error| error.is_panic()));
+        }
+        panics
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gate_and_the_journal_never_wait_for_each_other() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8 {
+        let (metering, clock) = (metering.clone(), Arc::clone(&clock));
+        tasks.spawn(async move {
+            for round in 0..200 {
+                let mut permit = metering.open(call(), clock.now()).await.expect("admitted");
+                permit.saw_output(5000, clock.now());
+                permit.finish(answered(), clock.now()).await;
+                match (task + round) % 5 {
+                    0 => metering.snapshot(clock.now()).expect("written"),
+                    1 => drop(metering.windows(clock.now())),
+                    2 => metering.tick(clock.now()),
+                    _ => {}
+                }
+            }
+        });
+    }
+    let all = tokio::time::timeout(std::time::Duration::from_secs(60), tasks.join_all()).await;
+    assert!(all.is_ok(), "nobody waits for ever");
+    assert_eq!(metering.windows(clock.now())[0].used, 1600);
+    assert_eq!(by_status(&metering), [(Status::Ok, 1600)]);
+}
+
+#[tokio::test]
+async fn a_call_left_open_by_a_crash_is_recorded_once_at_the_next_start() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    std::mem::forget(metering.open(call(), clock.now()).await.expect("admitted"));
+    let copy = TempDir::new().expect("a temporary folder");
+    for entry in std::fs::read_dir(folder.path()).expect("readable") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, copy.path().join(path.file_name().expect("a name"))).expect("copied");
+    }
+    for interrupted in [1, 0] {
+        let (metering, found) = start(copy.path(), Durability::Kill, &clock);
+        assert_eq!(found.interrupted, interrupted);
+        assert_eq!(by_status(&metering), [(Status::Interrupted, 1)]);
+        assert_eq!(metering.windows(clock.now())[0].used, 1);
+        metering.close(clock.now()).expect("closed");
+    }
+}
+
+#[tokio::test]
+async fn what_is_noted_twice_is_there_once() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Power, &clock);
+    let at = clock.now().at;
+    let mut record = UsageRecord::new(metering.new_id(at), at, "cloud".into(), "gpt-4o".into());
+    record.source = Some(Given { name: "script".into(), id: "17".into() });
+    let noted = metering.note(vec![record.clone(), record.clone()]).await;
+    assert!(matches!(noted[..], [Ok(Noted::Accepted), Ok(Noted::Duplicate)]));
+    assert!(matches!(metering.note(vec![record]).await[..], [Ok(Noted::Duplicate)]));
+    assert_eq!(by_status(&metering).iter().map(|(_, n)| n).sum::<i64>(), 1);
+}
+
+#[tokio::test]
+async fn refusals_are_all_counted_at_the_latest_at_the_end() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    *metering.gate() = Gate::new(vec![rule(1)], Vec::<String>::new());
+    for n in 0..50 {
+        let opened = metering.open(call(), clock.now()).await;
+        assert_eq!(opened.is_ok(), n == 0);
+        std::mem::forget(opened);
+    }
+    metering.close(clock.now()).expect("closed");
+    assert_eq!(by_status(&metering), [(Status::Refused, 49)]);
+}
