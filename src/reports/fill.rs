@@ -52,7 +52,7 @@ impl StatsReport {
             period,
             requests: requests(&selection, &total),
             tokens: tokens(&selection, &total),
-            latency_ms: latency(&total),
+            latency_ms: latency(&selection.total(|key| key.status != Status::Refused)),
             errors: errors(&total),
             cost: Cost { usd: total.cost, unpriced_requests: count(total.unpriced) },
             limits: facts.windows.iter().map(|window| limit(window, facts.learned)).collect(),
@@ -127,12 +127,12 @@ fn tokens(selection: &Selection<'_>, total: &Sums) -> Tokens {
 }
 
 /// Of the calls that reached a provider: a refusal takes no time and says nothing about speed.
-fn latency(total: &Sums) -> Latency {
+fn latency(reached: &Sums) -> Latency {
     Latency {
-        mean: total.mean_latency_ms(),
-        p50: total.latency.percentile(50),
-        p95: total.latency.percentile(95),
-        p99: total.latency.percentile(99),
+        mean: reached.mean_latency_ms(),
+        p50: reached.latency.percentile(50),
+        p95: reached.latency.percentile(95),
+        p99: reached.latency.percentile(99),
     }
 }
 
@@ -146,17 +146,19 @@ fn errors(total: &Sums) -> Errors {
 fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
     type Of = (Symbol, Symbol, Symbol, bool);
     let of = |key: &Key| (key.provider, key.api_type, key.model, key.local);
-    let mut rows: BTreeMap<Of, (ModelUse, Sums)> = BTreeMap::new();
+    // How many went well and how many failed, signed like all sums: a correction may stand in a row of its own.
+    let mut rows: BTreeMap<Of, (i64, i64, Sums)> = BTreeMap::new();
     for (key, sums) in selection.rows() {
-        let (row, total) = rows.entry(of(key)).or_default();
+        let (ok, failed, total) = rows.entry(of(key)).or_default();
         if key.status.is_ok() {
-            row.ok += count(sums.records);
+            *ok += sums.records;
         } else if key.status.is_failed() {
-            row.failed += count(sums.records);
+            *failed += sums.records;
         }
         total.merge(sums);
     }
-    let finish = |((provider, api_type, model, local), (row, total)): (Of, (ModelUse, Sums))| {
+    let finish = |((provider, api_type, model, local), (ok, failed, total)): (Of, (i64, i64, Sums))| {
+        let (ok, failed) = (count(ok), count(failed));
         let priced = total.records > total.unpriced;
         ModelUse {
             provider: selection.text(provider).to_owned(),
@@ -164,13 +166,14 @@ fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
             model: selection.text(model).to_owned(),
             local,
             requests: count(total.records),
-            success_rate: success_rate(row.ok, row.failed),
+            ok,
+            failed,
+            success_rate: success_rate(ok, failed),
             prompt_tokens: tokens_of(total.prompt),
             completion_tokens: tokens_of(total.completion),
             total_tokens: tokens_of(total.tokens()),
             cost_usd: priced.then_some(total.cost),
             unpriced_requests: count(total.unpriced),
-            ..row
         }
     };
     let mut models: Vec<ModelUse> = rows.into_iter().map(finish).filter(|row| row.requests > 0).collect();
@@ -207,4 +210,58 @@ fn observed(window: &Window, learned: &Learned) -> Option<ObservedLimit> {
         remaining: quota.remaining,
         at: learned.seen_at,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Stats;
+    use crate::usage::{ErrorKind, Failure, Kind, RecordId, UsageRecord};
+
+    fn report(records: &[UsageRecord<'_>]) -> StatsReport {
+        let mut stats = Stats::default();
+        records.iter().for_each(|record| stats.apply(record));
+        let facts = Facts {
+            bot: "raymundo",
+            version: "0",
+            status: ServiceStatus::Ok,
+            started_at: None,
+            counting_since: None,
+            picture: &stats.picture(),
+            windows: &[],
+            learned: &[],
+            providers: Vec::new(),
+            timezone: "UTC",
+            now: at(0),
+        };
+        StatsReport::of(&facts, Period::All)
+    }
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::new(1_795_305_600_000_000 + secs * 1_000_000, 0)
+    }
+
+    fn answered(secs: i64) -> UsageRecord<'static> {
+        let mut record = UsageRecord::new(RecordId::new(at(secs), [1; 10]), at(secs), "p".into(), "m".into());
+        record.latency_ms = Some(1000);
+        record
+    }
+
+    #[test]
+    fn refusals_do_not_make_the_answers_faster() {
+        let mut refused = answered(1);
+        refused.status = Status::Refused;
+        refused.failure = Some(Failure::of(ErrorKind::Limit));
+        (refused.latency_ms, refused.count) = (Some(0), 99);
+        let latency = report(&[answered(0), refused]).latency_ms;
+        assert_eq!(latency.mean, Some(1000));
+    }
+
+    #[test]
+    fn a_record_taken_back_in_another_hour_is_taken_back_from_its_model() {
+        let mut void = answered(7200);
+        void.kind = Kind::Void { of: answered(0).id };
+        let report = report(&[answered(0), answered(1), void]);
+        assert_eq!((report.models[0].requests, report.models[0].ok), (1, 1));
+    }
 }
