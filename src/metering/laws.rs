@@ -198,3 +198,17 @@ async fn refusals_are_all_counted_at_the_latest_at_the_end() {
     metering.close(clock.now()).expect("closed");
     assert_eq!(by_status(&metering), [(Status::Refused, 49)]);
 }
+
+#[tokio::test]
+async fn an_answer_whose_use_is_unknown_is_not_free_and_a_failure_without_use_is() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    let end = async |status| {
+        let permit = metering.open(call(), clock.now()).await.expect("admitted");
+        let outcome = Outcome { failure: None, ..Outcome::failed(status, Failure::of(ErrorKind::Other)) };
+        permit.finish(outcome, clock.now()).await.cost
+    };
+    assert_eq!(end(Status::Ok).await, None);
+    assert_eq!(end(Status::Error).await, Some(crate::usage::Money::ZERO));
+}

@@ -292,7 +292,10 @@ impl Metering {
             record.price_id.get_or_insert("given".into());
             return;
         }
-        let nothing_used = record.tokens.total() == 0 && record.usage_source == UsageSource::None;
+        let says_nothing = record.tokens.total() == 0 && record.usage_source == UsageSource::None;
+        if says_nothing && record.status == Status::Ok && !record.local {
+            return; // it answered, so it used something, and nobody knows how much
+        }
         let priced = self.inner.prices.price(&PriceQuery {
             vendor,
             model: &record.model,
@@ -304,7 +307,7 @@ impl Metering {
         if let Some(priced) = priced {
             record.cost = Some(priced.cost);
             record.price_id = Some(priced.price_id);
-        } else if nothing_used {
+        } else if says_nothing {
             record.cost = Some(crate::usage::Money::ZERO);
         }
     }
