@@ -200,3 +200,30 @@ fn a_call_whose_record_only_waits_for_the_disk_keeps_its_slot() {
     ledger.free_settled();
     assert_eq!(open_calls(), 0);
 }
+
+#[test]
+fn who_reads_while_others_write_sees_only_whole_records() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..3000 {
+                let now = at(if round < 1500 { 1 } else { DAY });
+                ledger.append(&plain(1, now), now).expect("appended");
+                if round % 500 == 250 {
+                    ledger.snapshot(now).expect("written");
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let mut seen = 0;
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            let reading = Folder::new(folder.path()).read(&mut (), at(DAY)).expect("readable");
+            let records = reading.picture.all_time().total(|_| true).records;
+            assert!(records >= seen, "{records} after {seen}");
+            assert!(reading.damage.iter().all(|damage| damage.kind == DamageKind::Torn), "{:?}", reading.damage);
+            seen = records;
+        }
+    });
+}

@@ -212,9 +212,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Closed`] when the ledger closed first.
     pub async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
-        match self.inner.journal.waiter(appended) {
-            Some(waiter) => waiter.await.map_err(|_| LedgerError::Closed)?,
-            None => {}
+        if let Some(waiter) = self.inner.journal.waiter(appended) {
+            waiter.await.map_err(|_| LedgerError::Closed)?;
         }
         self.free_settled();
         Ok(())
