@@ -18,7 +18,7 @@ pub struct Rates {
     pub tokens_per_minute: Option<u64>,
     /// Tokens, input and output, of a day.
     pub tokens_per_day: Option<u64>,
-    /// The zone in which these days begin; `None` is the owner's zone.
+    /// The zone in which these days begin; `None` is UTC for a provider's limits, the owner's zone for the owner's.
     pub day_timezone: Option<Tz>,
 }
 

@@ -168,7 +168,7 @@ impl<'a> StatsScreen<'a> {
             cost: CostLine {
                 usd: report.cost.usd,
                 unpriced_requests: report.cost.unpriced_requests,
-                all_local: report.tokens.local > 0 && report.tokens.cloud == 0,
+                all_local: report.tokens.local > 0 && report.models.iter().all(|model| model.local),
             },
             limits,
             more_limits,

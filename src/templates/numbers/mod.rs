@@ -182,10 +182,12 @@ fn unit(lang: Lang, count: u64, name: &str) -> String {
     if lang == Lang::En { format!("{count}{name}") } else { format!("{count}{NBSP}{name}") }
 }
 
-/// How long an answer took: `450 ms`, `1.8 s`, `2m 5s`.
+/// How long an answer took: `< 1 ms`, `450 ms`, `1.8 s`, `2m 5s`.
 pub fn latency(lang: Lang, millis: u64) -> String {
     let tenths = (millis + 50) / 100;
-    if millis < 1000 {
+    if millis == 0 {
+        format!("<{NBSP}1{NBSP}ms")
+    } else if millis < 1000 {
         format!("{millis}{NBSP}ms")
     } else if tenths < 600 {
         format!("{}{}{}{NBSP}s", tenths / 10, style(lang).decimal, tenths % 10)

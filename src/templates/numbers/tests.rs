@@ -98,6 +98,7 @@ fn spans_and_latencies() {
     });
     check(["7·h", "7·h", "7·h", "7·h"], |lang| about(lang, 6 * 3600 + 60));
     check(["3·d", "3·d", "3·d", "3·j"], |lang| about(lang, 2 * 86_400 + 1));
+    check(["<·1·ms", "<·1·ms", "<·1·ms", "<·1·ms"], |lang| latency(lang, 0));
     check(["450·ms", "450·ms", "450·ms", "450·ms"], |lang| latency(lang, 450));
     check(["1.8·s", "1,8·s", "1,8·s", "1,8·s"], |lang| latency(lang, 1849));
     check(["1m", "1·min", "1·min", "1·min"], |lang| latency(lang, 59_960));
