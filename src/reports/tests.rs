@@ -283,6 +283,26 @@ fn without_requests_there_is_no_rate_and_it_is_said() {
 }
 
 #[test]
+fn what_is_not_known_or_not_measurable_is_never_shown_as_zero() {
+    let mut report = demo_only();
+    report.latency_ms = Latency { mean: Some(0), p50: Some(0), p95: Some(0), p99: Some(0) };
+    // A failed call costs nothing for sure, the other has no known price: the sum is zero and says nothing.
+    report.models = vec![ModelUse { unpriced_requests: 1, ..model("cloud", "new", false, 2, (3, 0), Some("0")) }];
+    report.cost = Cost { usd: usd("0"), unpriced_requests: 1 };
+    for lang in Lang::ALL {
+        let overview = report.text(templates(), lang, View::Overview);
+        assert!(overview.contains("1\u{a0}ms") && !overview.contains("0\u{a0}ms"), "{lang}:\n{overview}");
+        for screen in [overview, report.text(templates(), lang, View::Models)] {
+            for zero in ["$0", "0\u{a0}$US", "0\u{a0}US$", "US$\u{a0}0"] {
+                assert!(!screen.contains(zero), "{lang}: `{zero}` in\n{screen}");
+            }
+        }
+    }
+    let overview = report.text(templates(), Lang::En, View::Overview);
+    assert!(overview.contains("price unknown") && !overview.contains("every model is local"), "{overview}");
+}
+
+#[test]
 fn every_kind_of_error_has_a_message_and_a_short_name() {
     let templates = templates();
     for kind in ErrorKind::ALL {
