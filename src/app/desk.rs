@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::clock::offset_secs;
 use crate::conversation::driver::{Books, StatsRequest};
-use crate::conversation::{Billed, ModelList, Person, SilentProvider, choice_of};
+use crate::conversation::{ModelList, Person, SilentProvider, choice_of};
 use crate::http::usage_items::{ItemTime, UsageItem};
 use crate::http::{
     Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetBody, ResetQuery, StatsBody,
@@ -18,6 +18,7 @@ use crate::http::{
 };
 use crate::ledger::{LedgerError, People};
 use crate::metering::{self, Metering};
+use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{Facts, StatsReport, View};
 use crate::stats::Period;
@@ -40,7 +41,7 @@ pub struct Desk {
     /// The door.
     pub metering: Metering,
     /// The providers.
-    pub providers: Arc<[Billed]>,
+    pub providers: Arc<[Provider]>,
     /// What reports say of them.
     pub provider_infos: Vec<ProviderInfo>,
     /// Who is who.
@@ -80,13 +81,13 @@ impl Desk {
         Ok(begin)
     }
 
-    async fn check(&self, billed: &Billed) -> ProviderCheck {
-        let check = match tokio::time::timeout(PATIENCE, billed.provider.probe()).await {
+    async fn check(&self, provider: &Provider) -> ProviderCheck {
+        let check = match tokio::time::timeout(PATIENCE, provider.probe()).await {
             Ok(Ok(())) => Check::ok(),
             Ok(Err(error)) => Check::failing(error.failure.to_string()),
             Err(_) => Check::failing(ErrorKind::FirstByteTimeout.as_str()),
         };
-        ProviderCheck { name: billed.provider.name().to_owned(), check }
+        ProviderCheck { name: provider.name().to_owned(), check }
     }
 
     /// An item from outside as a record. Its time is never in the future.
@@ -143,9 +144,9 @@ impl Books for Desk {
     }
 
     async fn models(&self) -> ModelList {
-        let lists = join_all(self.providers.iter().map(async |billed| {
-            let listed = tokio::time::timeout(PATIENCE, billed.provider.list_models()).await;
-            (&billed.provider, listed)
+        let lists = join_all(self.providers.iter().map(async |provider| {
+            let listed = tokio::time::timeout(PATIENCE, provider.list_models()).await;
+            (provider, listed)
         }));
         let mut models = ModelList::default();
         for (provider, listed) in lists.await {
@@ -215,7 +216,7 @@ impl Api for RestDesk {
             None => Check::ok(),
             Some(trouble) => Check::failing(trouble),
         };
-        let providers = join_all(self.0.providers.iter().map(|billed| self.0.check(billed))).await;
+        let providers = join_all(self.0.providers.iter().map(|provider| self.0.check(provider))).await;
         let ready = journal.ok && providers.iter().any(|provider| provider.check.ok);
         Readiness { ready, journal, providers }
     }

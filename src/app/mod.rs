@@ -20,10 +20,9 @@ pub use desk::{Desk, RestDesk};
 pub use run::Doors;
 
 use crate::config::{self, Config};
-use crate::conversation::Billed;
 use crate::ledger::{KnownNames, People};
-use crate::metering::{Found, Metering, Setup, rules_of};
-use crate::models::Transport;
+use crate::metering::{Found, Metering, Setup, rules_of, vendors_of};
+use crate::models::{Provider, Transport};
 use crate::templates::Templates;
 use crate::usage::prices::{Price, PriceBook, PriceRow};
 use crate::usage::{Clock, Day, Dimension, Timestamp};
@@ -85,6 +84,7 @@ impl App {
             known: known_names(&config, &prices),
             rules: rules_of(&config, zone, subject),
             providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
+            vendors: vendors_of(&config, &prices),
             prices: prices.clone(),
             // Said once the door is open: until then, and where it stays closed, somebody else may listen there.
             listen: None,
@@ -92,7 +92,7 @@ impl App {
             random,
         };
         let (metering, found) = Metering::start(&place.data_dir, setup)?;
-        let providers: Arc<[Billed]> = providers::build(&config, &prices, &transport).await.into();
+        let providers: Arc<[Provider]> = providers::build(&config, &transport).await.into();
         let desk = Desk {
             bot: config.bot_name.clone(),
             language: config.language,

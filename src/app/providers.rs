@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{self, Config, ProviderKind};
-use crate::conversation::Billed;
 use crate::models::{Kind, Provider, ProviderSpec, Timeouts, Transport};
 use crate::reports::stats::ProviderInfo;
-use crate::usage::prices::PriceBook;
 
 /// Where Ollama listens unless told otherwise.
 const LOCAL_OLLAMA: &str = "http://127.0.0.1:11434";
@@ -15,18 +13,18 @@ const LOCAL_OLLAMA: &str = "http://127.0.0.1:11434";
 const PATIENCE: Duration = Duration::from_millis(800);
 
 /// Builds the providers, in the order of the configuration. Never empty.
-pub async fn build(config: &Config, prices: &PriceBook, transport: &Transport) -> Vec<Billed> {
+pub async fn build(config: &Config, transport: &Transport) -> Vec<Provider> {
     if config.providers.is_empty() {
         let provider = match local_ollama(transport).await {
             Some(ollama) => ollama,
             None => demo(transport),
         };
-        return vec![Billed { provider, vendor: None }];
+        return vec![provider];
     }
-    config.providers.iter().map(|provider| configured(provider, prices, transport)).collect()
+    config.providers.iter().map(|provider| configured(provider, transport)).collect()
 }
 
-fn configured(provider: &config::Provider, prices: &PriceBook, transport: &Transport) -> Billed {
+fn configured(provider: &config::Provider, transport: &Transport) -> Provider {
     let kind = match provider.kind {
         ProviderKind::Ollama => Kind::Ollama,
         ProviderKind::OpenAi => Kind::OpenAi,
@@ -44,12 +42,7 @@ fn configured(provider: &config::Provider, prices: &PriceBook, transport: &Trans
         },
         ..ProviderSpec::new(&provider.name, kind, &provider.url, &provider.model)
     };
-    let by_host = || {
-        let host = provider.url.parse::<http::Uri>().ok()?.host()?.to_owned();
-        prices.vendor_of_host(&host).map(str::to_owned)
-    };
-    let vendor = provider.price_vendor.clone().or_else(by_host);
-    Billed { provider: Provider::new(spec, transport.clone()), vendor }
+    Provider::new(spec, transport.clone())
 }
 
 /// A local Ollama with its first model that can chat, if it answers soon.
@@ -66,9 +59,8 @@ fn demo(transport: &Transport) -> Provider {
 }
 
 /// What reports say of the providers.
-pub fn describe(config: &Config, providers: &[Billed]) -> Vec<ProviderInfo> {
-    let info = |billed: &Billed| {
-        let provider = &billed.provider;
+pub fn describe(config: &Config, providers: &[Provider]) -> Vec<ProviderInfo> {
+    let info = |provider: &Provider| {
         let plan = config.providers.iter().find(|configured| configured.name == provider.name());
         let is_demo = provider.kind() == Kind::Demo;
         ProviderInfo {

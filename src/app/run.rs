@@ -130,7 +130,7 @@ impl App {
 
     fn conversation(&self) -> Conversation {
         let chat = &self.config.chat;
-        let first = &self.desk.providers[0].provider;
+        let first = &self.desk.providers[0];
         let clamp = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Conversation::new(Settings {
             names: BotNames { name: self.config.bot_name.clone(), handles: Vec::new() },

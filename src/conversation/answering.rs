@@ -19,20 +19,12 @@ use crate::usage::{
     estimate_prompt_tokens, estimate_tokens,
 };
 
-/// A provider and whose price list it bills by, where that is known.
-pub struct Billed {
-    /// The provider.
-    pub provider: Provider,
-    /// Whose prices.
-    pub vendor: Option<String>,
-}
-
 /// Answers questions with the configured providers, through the one door.
 pub struct Answering {
     /// The door.
     pub metering: Metering,
     /// The providers, the first being the default.
-    pub providers: Arc<[Billed]>,
+    pub providers: Arc<[Provider]>,
     /// Who is who.
     pub people: Arc<People>,
     /// The only clock.
@@ -55,17 +47,17 @@ struct Attempt {
 
 impl Assistant for Answering {
     async fn ask(&self, job: Job, sink: DeltaSink, cancel: CancelToken) -> AnswerOutcome {
-        let Some(billed) = self.providers.iter().find(|billed| billed.provider.name() == job.choice.provider) else {
+        let Some(provider) = self.providers.iter().find(|provider| provider.name() == job.choice.provider) else {
             return AnswerOutcome::failed(ErrorKind::NotFound);
         };
-        let mut call = self.call(&job, billed);
+        let mut call = self.call(&job, provider);
         loop {
             let permit = match self.metering.open(call.clone(), self.clock.now()).await {
                 Ok(permit) => permit,
                 Err(refused) => return AnswerOutcome::problem(refusal(refused, self.clock.now().at)),
             };
             let id = permit.id();
-            let attempt = self.attempt(billed, &job, permit, &sink, &cancel).await;
+            let attempt = self.attempt(provider, &job, permit, &sink, &cancel).await;
             let retry = attempt.error.as_ref().filter(|_| attempt.cancelled.is_none());
             let Some(delay) = retry.and_then(|error| self.retries.next_delay(call.attempt, error, (self.random)()[0]))
             else {
@@ -82,12 +74,10 @@ impl Assistant for Answering {
 }
 
 impl Answering {
-    fn call(&self, job: &Job, billed: &Billed) -> Call {
-        let provider = &billed.provider;
+    fn call(&self, job: &Job, provider: &Provider) -> Call {
         let channel = job.chat.channel;
         let mut call = Call::new(provider.name(), provider.kind().as_str(), &job.choice.model, channel);
         call.local = provider.is_local(&job.choice.model);
-        call.vendor = billed.vendor.clone();
         call.api_key_suffix = provider.key_suffix();
         call.user = Some(self.people.subject(channel, &job.person.id));
         call.session = Some(self.people.hash(channel, &job.session));
@@ -101,13 +91,12 @@ impl Answering {
     /// One attempt, from its permit to its record.
     async fn attempt(
         &self,
-        billed: &Billed,
+        provider: &Provider,
         job: &Job,
         mut permit: Permit,
         sink: &DeltaSink,
         cancel: &CancelToken,
     ) -> Attempt {
-        let provider = &billed.provider;
         let request = ChatRequest {
             model: job.choice.model.clone(),
             messages: job.turns.iter().map(message).collect(),

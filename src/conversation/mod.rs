@@ -17,7 +17,7 @@ mod session;
 mod step;
 mod words;
 
-pub use answering::{Answering, Billed, choice_of};
+pub use answering::{Answering, choice_of};
 pub use cancel::{CancelReason, CancelToken};
 pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Place, Switch, Who, parse};
 pub use history::{Bounds, History, Role, Turn};

@@ -59,15 +59,18 @@ pub(super) fn mend(folder: &Path, loaded: &mut Loaded) -> Result<u64, LedgerErro
 fn keep(folder: &Path, damage: &Damage) -> Result<(), LedgerError> {
     let aside = folder.join(format!("{}.quarantine", damage.file));
     let known = files::read_if_there(&aside).map_err(LedgerError::io("read", &aside))?;
+    let source_path = folder.join(&damage.file);
+    let source = File::open(&source_path).map_err(LedgerError::io("open", &source_path))?;
+    let mut first = vec![0; damage.bytes.min(CHUNK as u64) as usize];
+    source.read_exact_at(&mut first, damage.offset).map_err(LedgerError::io("read", &source_path))?;
+    let first = BASE64.encode(&first);
     let is_known = |line: &[u8]| {
         serde_json::from_slice::<Quarantined>(line)
-            .is_ok_and(|kept| kept.offset == damage.offset && kept.bytes == damage.bytes.min(CHUNK as u64))
+            .is_ok_and(|kept| kept.offset == damage.offset && kept.content == first)
     };
     if known.split(|byte| *byte == b'\n').any(is_known) {
         return Ok(());
     }
-    let source_path = folder.join(&damage.file);
-    let source = File::open(&source_path).map_err(LedgerError::io("open", &source_path))?;
     let mut out = OpenOptions::new()
         .append(true)
         .create(true)

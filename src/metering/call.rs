@@ -21,8 +21,6 @@ pub struct Call {
     pub model: Name<'static>,
     /// Whether it runs on the owner's machine.
     pub local: bool,
-    /// Whose price list applies, where that is known.
-    pub vendor: Option<String>,
     /// The last characters of the upstream key.
     pub api_key_suffix: Option<KeySuffix>,
     /// What it is for.
@@ -63,7 +61,6 @@ impl Call {
             api_type: Name::clean(api_type),
             model: Name::clean(model),
             local: false,
-            vendor: None,
             api_key_suffix: None,
             request_type: "chat".into(),
             channel: Name::clean(channel),

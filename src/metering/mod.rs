@@ -12,6 +12,7 @@ mod permit;
 mod refusals;
 mod rules;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -25,7 +26,7 @@ use crate::usage::{Clock, ErrorKind, Failure, Now, RecordId, Status, Timestamp, 
 
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use permit::Permit;
-pub use rules::rules_of;
+pub use rules::{rules_of, vendors_of};
 
 use follower::GateFollower;
 use refusals::Refusals;
@@ -45,6 +46,8 @@ pub struct Setup {
     pub providers: Vec<String>,
     /// The prices.
     pub prices: PriceBook,
+    /// By whose prices a provider bills, for those where that is known.
+    pub vendors: HashMap<String, String>,
     /// Where tallybot listens, for other commands that find the folder in use.
     pub listen: Option<String>,
     /// The only clock.
@@ -109,6 +112,7 @@ struct Inner {
     gate: Arc<Mutex<Gate>>,
     refusals: Mutex<Refusals>,
     prices: PriceBook,
+    vendors: HashMap<String, String>,
     clock: Arc<dyn Clock>,
     random: fn() -> [u8; 16],
 }
@@ -134,6 +138,7 @@ impl Metering {
             gate,
             refusals: Mutex::default(),
             prices: setup.prices,
+            vendors: setup.vendors,
             clock: setup.clock,
             random: setup.random,
         };
@@ -178,7 +183,7 @@ impl Metering {
     pub async fn note(&self, records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
         let mut last = None;
         let take = |mut record: UsageRecord<'static>| {
-            self.price(&mut record, None);
+            self.price(&mut record);
             match self.inner.ledger.append(&record, self.inner.clock.now().at) {
                 Ok(appended) => {
                     last = Some(appended);
@@ -287,7 +292,7 @@ impl Metering {
     }
 
     /// Gives a record its cost, unless its source gave one.
-    fn price(&self, record: &mut UsageRecord<'static>, vendor: Option<&str>) {
+    fn price(&self, record: &mut UsageRecord<'static>) {
         if record.cost.is_some() {
             record.price_id.get_or_insert("given".into());
             return;
@@ -297,7 +302,7 @@ impl Metering {
             return; // it answered, so it used something, and nobody knows how much
         }
         let priced = self.inner.prices.price(&PriceQuery {
-            vendor,
+            vendor: self.inner.vendors.get(record.provider.as_str()).map(String::as_str),
             model: &record.model,
             service_tier: record.service_tier.as_deref(),
             at: record.timestamp,
@@ -327,7 +332,7 @@ impl Metering {
         record.feature = call.feature.clone();
         record.team = call.team.clone();
         record.key = call.key.clone();
-        self.price(&mut record, None);
+        self.price(&mut record);
         record
     }
 
@@ -337,7 +342,7 @@ impl Metering {
         record.failure = Some(Failure::of(ErrorKind::Limit));
         record.usage_source = UsageSource::None;
         record.latency_ms = Some(0);
-        self.price(&mut record, None);
+        self.price(&mut record);
         let reason = format!("{} {}", refusal.label, refusal.limit);
         let first = self.inner.refusals.lock().expect("nobody panics while holding it").first(reason, record, now);
         self.write_refusals(first, now);

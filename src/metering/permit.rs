@@ -91,7 +91,7 @@ impl Permit {
         {
             record.requested_model = Some(std::mem::replace(&mut record.model, served));
         }
-        self.metering.price(&mut record, self.call.vendor.as_deref());
+        self.metering.price(&mut record);
         record
     }
 

@@ -1,9 +1,12 @@
-//! The owner's limits as the gate's rules.
+//! What the owner configured, as the door needs it: limits as the gate's rules, providers as those who bill.
+
+use std::collections::HashMap;
 
 use chrono_tz::Tz;
 
-use crate::config::{Config, LimitFor, Rates};
+use crate::config::{Config, LimitFor, Provider, Rates};
 use crate::limits::{Caps, Facet, Pick, Rule, Scope};
+use crate::usage::prices::PriceBook;
 
 /// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits
 /// in `zone`. `subject` turns a person such as `telegram:111` into the text of a subject id.
@@ -45,4 +48,17 @@ fn scope(of: &LimitFor, subject: &impl Fn(&str) -> String) -> Scope {
         Some(value) => scope.with(facet, Pick::parse(value)),
         None => scope,
     })
+}
+
+/// By whose prices each provider bills: as the owner says, else by the host it is at. Others are not in it.
+pub fn vendors_of(config: &Config, prices: &PriceBook) -> HashMap<String, String> {
+    let by_host = |url: &str| {
+        let host = url.parse::<http::Uri>().ok()?.host()?.to_owned();
+        prices.vendor_of_host(&host).map(str::to_owned)
+    };
+    let vendor_of = |provider: &Provider| {
+        let vendor = provider.price_vendor.clone().or_else(|| by_host(&provider.url))?;
+        Some((provider.name.clone(), vendor))
+    };
+    config.providers.iter().filter_map(vendor_of).collect()
 }

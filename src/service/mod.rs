@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use crate::config::{self, Config, ProviderKind};
 use crate::ledger::{Durability, KnownNames, People, holder_of};
-use crate::metering::{self, Metering, Setup, rules_of};
+use crate::metering::{self, Metering, Setup, rules_of, vendors_of};
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{Facts, StatsReport};
 use crate::stats::Period;
@@ -100,6 +100,7 @@ pub async fn reset(
         known: KnownNames::none(),
         rules: Vec::new(),
         providers: Vec::new(),
+        vendors: vendors_of(config, &prices),
         prices,
         listen: None,
         clock,

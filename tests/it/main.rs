@@ -1,7 +1,7 @@
 //! Everything that is tested from outside the crate: one binary, everything on loopback, no network, no sleeps.
 
-mod http_doors; // the REST door of the built program
 mod docs; // every word about the program, held against the program
+mod http_doors; // the REST door of the built program
 mod layout; // the shape of the source: who imports whom, sizes, words
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
 mod privacy; // marked secrets through every path of the built program, then everything is searched
