@@ -2,9 +2,14 @@
 
 mod docs; // every word about the program, held against the program
 mod http_doors; // the REST door of the built program
+mod answering; // every way a chat attempt can end, and the record it leaves
+mod in_process; // the one path of a chat answer, with a clock to choose
+mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing counts twice
 mod layout; // the shape of the source: who imports whom, sizes, words
+mod limits; // sixty-four callers against fifteen a minute; days in their own zone; restarts
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
 mod privacy; // marked secrets through every path of the built program, then everything is searched
 mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own
 mod shell; // what the first page promises to whoever types
+mod test_app; // the built binary as others run it

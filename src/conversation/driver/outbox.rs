@@ -97,7 +97,7 @@ impl Outbox {
     }
 
     pub(super) fn sink(&self, chat: ChatKey, job: JobId) -> DeltaSink {
-        DeltaSink { chat, job, outgoing: self.outgoing.clone(), waiting: Arc::default() }
+        DeltaSink::new(chat, job, self.outgoing.clone())
     }
 }
 
@@ -114,6 +114,11 @@ pub struct DeltaSink {
 impl DeltaSink {
     /// The most that waits for a channel. An answer is far shorter; what goes beyond is not shown as it streams.
     pub const MAX_WAITING_BYTES: usize = 1 << 20;
+
+    /// The sink of one answer, on its way to a channel.
+    pub fn new(chat: ChatKey, job: JobId, outgoing: mpsc::Sender<Outgoing>) -> DeltaSink {
+        DeltaSink { chat, job, outgoing, waiting: Arc::default() }
+    }
 
     /// Hands over a piece.
     pub fn push(&self, piece: &str) {

@@ -1,0 +1,1 @@
+//! Every way a chat attempt can end.
