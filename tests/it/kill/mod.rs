@@ -176,6 +176,7 @@ impl FolderUnderFire {
 }
 
 impl Drop for FolderUnderFire {
+    #[expect(clippy::print_stdout, reason = "shown with the failure it belongs to")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let kept = std::env::temp_dir().join(format!("tallybot-kill-{}", std::process::id()));

@@ -196,6 +196,9 @@ pub(super) fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> usi
     fs::create_dir_all(to).expect("writable");
     let Ok(entries) = fs::read_dir(from) else { return 0 };
     let names = entries.map(|entry| entry.expect("readable").file_name().into_string().expect("text"));
-    let wanted = names.filter(|name| wanted(name));
-    wanted.map(|name| fs::copy(from.join(&name), to.join(&name)).expect("writable")).count()
+    let wanted: Vec<String> = names.filter(|name| wanted(name)).collect();
+    for name in &wanted {
+        fs::copy(from.join(name), to.join(name)).expect("writable");
+    }
+    wanted.len()
 }
