@@ -201,7 +201,6 @@ fn limits(config: &Config) -> Limits {
         connections: usize::try_from(http.max_connections).unwrap_or(usize::MAX),
         head: Duration::from_secs(http.header_timeout_secs),
         body_total: Duration::from_secs(http.body_timeout_secs),
-        write_silence: Duration::from_secs(http.idle_timeout_secs),
         ..Limits::default()
     }
 }

@@ -21,14 +21,11 @@ pub struct Http {
     pub allowed_hosts: Vec<String>,
     /// At most this many connections at the same time.
     pub max_connections: u64,
-    /// Larger request bodies are refused.
-    pub max_body_bytes: u64,
-    /// The head of a request must be complete after this time.
+    /// The head of a request must be complete after this time, counted from the connection or the last answer: so long
+    /// is an idle connection kept.
     pub header_timeout_secs: u64,
     /// The body of a request must be complete after this time.
     pub body_timeout_secs: u64,
-    /// A connection without a request is closed after this time.
-    pub idle_timeout_secs: u64,
 }
 
 impl Default for Http {
@@ -39,10 +36,8 @@ impl Default for Http {
             admin_token: None,
             allowed_hosts: Vec::new(),
             max_connections: 1_024,
-            max_body_bytes: 16 * 1024 * 1024,
             header_timeout_secs: 10,
             body_timeout_secs: 60,
-            idle_timeout_secs: 75,
         }
     }
 }
@@ -68,10 +63,8 @@ impl Http {
             admin_token,
             allowed_hosts,
             max_connections: whole("max_connections", 1, 65_536, "connections", default.max_connections),
-            max_body_bytes: whole("max_body_bytes", 1_024, 1 << 30, "bytes", default.max_body_bytes),
             header_timeout_secs: whole("header_timeout_secs", 1, 300, "seconds", default.header_timeout_secs),
             body_timeout_secs: whole("body_timeout_secs", 1, 3_600, "seconds", default.body_timeout_secs),
-            idle_timeout_secs: whole("idle_timeout_secs", 1, 3_600, "seconds", default.idle_timeout_secs),
         };
         http.check_public(section);
         http.check_tokens_differ(section);

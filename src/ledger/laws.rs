@@ -54,6 +54,11 @@ fn append_all(ledger: &Ledger, records: &[UsageRecord<'static>]) {
     }
 }
 
+/// A folder in memory where the system has one: laws that open hundreds of ledgers are about bytes, not about disks.
+fn quick_folder() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary folder")
+}
+
 fn only_journal(folder: &Path) -> std::path::PathBuf {
     let files = files::journal_files(folder).expect("readable");
     assert_eq!(files.len(), 1);
@@ -62,7 +67,7 @@ fn only_journal(folder: &Path) -> std::path::PathBuf {
 
 #[test]
 fn a_journal_cut_at_every_byte_keeps_every_whole_line_and_goes_on() {
-    let source = TempDir::new().expect("a temporary folder");
+    let source = quick_folder();
     let records: Vec<_> = (1..=4).map(|n| plain(n, at(i64::from(n)))).collect();
     let (ledger, _) = open(source.path());
     append_all(&ledger, &records);
@@ -71,7 +76,7 @@ fn a_journal_cut_at_every_byte_keeps_every_whole_line_and_goes_on() {
     let control = fs::read(source.path().join("control.jsonl")).expect("readable");
     let ends: Vec<usize> = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
     for cut in 0..=whole.len() {
-        let folder = TempDir::new().expect("a temporary folder");
+        let folder = quick_folder();
         fs::write(folder.path().join("control.jsonl"), &control).expect("writable");
         fs::write(folder.path().join("tokens_2026-11-22.jsonl"), &whole[..cut]).expect("writable");
         // A line that lacks only its newline is whole.
@@ -297,7 +302,7 @@ proptest! {
     fn snapshot_and_tail_are_the_same_as_replay_from_zero(
         records in prop::collection::vec(record(), 1..25), cut in 0usize..25, reset in any::<bool>()
     ) {
-        let folder = TempDir::new().expect("a temporary folder");
+        let folder = quick_folder();
         let (ledger, _) = open(folder.path());
         for (n, record) in records.iter().enumerate() {
             if n == cut {

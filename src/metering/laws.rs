@@ -41,6 +41,7 @@ fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Mete
         rules: vec![rule(1_000_000)],
         providers: vec!["cloud".into()],
         prices: PriceBook::bundled(),
+        vendors: HashMap::new(),
         listen: None,
         clock: Arc::clone(clock),
         random: chance,

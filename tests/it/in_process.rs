@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tallybot::app::{SystemClock, random};
 use tallybot::conversation::driver::{Assistant, DeltaSink, Outgoing};
 use tallybot::conversation::{
-    AnswerOutcome, Answering, Billed, CancelToken, ChatKey, Job, JobId, ModelChoice, Person, Role, Turn,
+    AnswerOutcome, Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Person, Role, Turn,
 };
 use tallybot::ledger::{Durability, KnownNames, People};
 use tallybot::limits::Rule;
@@ -69,6 +70,7 @@ pub fn setup(rules: Vec<Rule>, durability: Durability, clock: &Arc<dyn Clock>) -
         rules,
         providers: vec!["ollama".to_owned(), "cloud".to_owned()],
         prices: PriceBook::bundled(),
+        vendors: HashMap::from([("cloud".to_owned(), "openai".to_owned())]),
         listen: None,
         clock: Arc::clone(clock),
         random,
@@ -76,7 +78,7 @@ pub fn setup(rules: Vec<Rule>, durability: Durability, clock: &Arc<dyn Clock>) -
 }
 
 /// The assistant of a folder.
-pub fn answering(data: &Path, metering: Metering, providers: Vec<Billed>, clock: &Arc<dyn Clock>) -> Answering {
+pub fn answering(data: &Path, metering: Metering, providers: Vec<Provider>, clock: &Arc<dyn Clock>) -> Answering {
     Answering {
         metering,
         providers: providers.into(),
@@ -89,11 +91,10 @@ pub fn answering(data: &Path, metering: Metering, providers: Vec<Billed>, clock:
 }
 
 /// Ollama is `ollama`, OpenAI's API is `cloud` and bills by OpenAI's list.
-pub fn billed(kind: Kind, url: &str, timeouts: Timeouts) -> Billed {
+pub fn provider(kind: Kind, url: &str, timeouts: Timeouts) -> Provider {
     let (name, model) = if kind == Kind::Ollama { ("ollama", "llama3.2") } else { ("cloud", "gpt-4o-mini") };
     let spec = ProviderSpec { timeouts, ..ProviderSpec::new(name, kind, url, model) };
-    let vendor = (kind == Kind::OpenAi).then(|| "openai".to_owned());
-    Billed { provider: Provider::new(spec, Transport::new()), vendor }
+    Provider::new(spec, Transport::new())
 }
 
 /// A question to a provider's own model, in a session of its own.
@@ -138,7 +139,7 @@ impl Bench {
         let home = TempDir::new().expect("a temporary folder");
         let setup = setup(rules, Durability::Kill, &clock);
         let (metering, _) = Metering::start(home.path(), setup).expect("new books");
-        let answering = answering(home.path(), metering, vec![billed(kind, url, timeouts)], &clock);
+        let answering = answering(home.path(), metering, vec![provider(kind, url, timeouts)], &clock);
         Bench { home, clock, answering: Arc::new(answering), kind }
     }
 

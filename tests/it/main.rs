@@ -1,8 +1,8 @@
 //! Everything that is tested from outside the crate: one binary, everything on loopback, no network, no sleeps.
 
+mod answering; // every way a chat attempt can end, and the record it leaves
 mod docs; // every word about the program, held against the program
 mod http_doors; // the REST door of the built program
-mod answering; // every way a chat attempt can end, and the record it leaves
 mod in_process; // the one path of a chat answer, with a clock to choose
 mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing counts twice
 mod layout; // the shape of the source: who imports whom, sizes, words

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
-use crate::in_process::{answering, billed, job, real_clock, setup, sink};
+use crate::in_process::{answering, job, provider, real_clock, setup, sink};
 
 /// The environment variable that makes the hidden test the process to be killed.
 pub(super) const TASK: &str = "TALLYBOT_KILL_CHILD";
@@ -122,7 +122,7 @@ async fn serve(task: &Task) {
     let clock = real_clock();
     let durability = if task.power { Durability::Power } else { Durability::Kill };
     let (metering, _) = Metering::start(&task.data, setup(Vec::new(), durability, &clock)).expect("the folder opens");
-    let providers = [Kind::Ollama, Kind::OpenAi].map(|kind| billed(kind, &task.provider, Timeouts::default()));
+    let providers = [Kind::Ollama, Kind::OpenAi].map(|kind| provider(kind, &task.provider, Timeouts::default()));
     let answering = Arc::new(answering(&task.data, metering.clone(), providers.into(), &clock));
     let desk = Desk {
         bot: "raymundo".to_owned(),
