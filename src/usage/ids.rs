@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::{BASE32_NOPAD, Encoding, Specification};
+use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
@@ -42,9 +42,8 @@ impl Serialize for RecordId {
 
 impl<'de> Deserialize<'de> for RecordId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|_| serde::de::Error::custom("expected a UUID such as `0199b0c2-8a4e-7c00-8000-000000000000`"))
+        let expected = "a UUID such as `0199b0c2-8a4e-7c00-8000-000000000000`";
+        super::text::parsed(deserializer, expected, |text| text.parse().ok())
     }
 }
 
@@ -77,23 +76,34 @@ impl SubjectId {
         &self.0
     }
 
-    /// Reads the 20 characters of [`Display`](fmt::Display).
+    /// Reads the 20 characters of [`Display`](fmt::Display): base 32, whose last four bits say nothing.
     pub fn parse(text: &str) -> Option<SubjectId> {
-        let upper = text.to_ascii_uppercase();
-        let bytes = BASE32_NOPAD_LENIENT.with(|e| e.decode(upper.as_bytes()).ok())?;
-        Some(SubjectId(bytes.try_into().ok()?))
+        let (mut bits, mut pending, mut made) = (0u32, 0, 0);
+        let mut bytes = [0; 12];
+        if text.len() != SUBJECT_CHARS {
+            return None;
+        }
+        for letter in text.bytes() {
+            let value = match letter {
+                b'a'..=b'z' => letter - b'a',
+                b'A'..=b'Z' => letter - b'A',
+                b'2'..=b'7' => letter - b'2' + 26,
+                _ => return None,
+            };
+            bits = bits << 5 | u32::from(value);
+            pending += 5;
+            if pending >= 8 {
+                pending -= 8;
+                bytes[made] = (bits >> pending) as u8;
+                made += 1;
+            }
+        }
+        Some(SubjectId(bytes))
     }
 }
 
-thread_local! {
-    /// 96 bits leave four bits over in twenty base-32 letters; they are written as zero and ignored when read.
-    static BASE32_NOPAD_LENIENT: Encoding = {
-        let mut spec = Specification::new();
-        spec.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
-        spec.check_trailing_bits = false;
-        spec.encoding().expect("the alphabet has 32 different letters")
-    };
-}
+/// Ninety-six bits at five a letter.
+const SUBJECT_CHARS: usize = 20;
 
 impl fmt::Display for SubjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,9 +125,7 @@ impl Serialize for SubjectId {
 
 impl<'de> Deserialize<'de> for SubjectId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        SubjectId::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom("expected a subject id of 20 letters and digits"))
+        super::text::parsed(deserializer, "a subject id of 20 letters and digits", SubjectId::parse)
     }
 }
 

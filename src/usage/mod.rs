@@ -14,6 +14,7 @@ mod money;
 pub mod names;
 pub mod prices;
 mod record;
+mod text;
 mod time;
 mod tokens;
 

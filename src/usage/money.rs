@@ -67,9 +67,11 @@ fn parse_decimal(text: &str) -> Option<i128> {
     if digits.contains('.') && fraction.is_empty() {
         return None;
     }
-    let whole: i128 = whole.parse().ok()?;
-    let fraction: i128 = format!("{fraction:0<12}").parse().ok()?;
-    Some(sign * (whole * PICOS_PER_DOLLAR + fraction))
+    // Twenty digits may be more than 64 bits hold, twelve never are.
+    let whole = whole.bytes().fold(0i128, |value, digit| value * 10 + i128::from(digit - b'0'));
+    let places = u32::try_from(fraction.len()).expect("at most twelve");
+    let fraction = fraction.bytes().fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0'));
+    Some(sign * (whole * PICOS_PER_DOLLAR + i128::from(fraction * 10i64.pow(12 - places))))
 }
 
 impl fmt::Display for Money {
@@ -133,8 +135,8 @@ impl Serialize for Money {
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Money::parse_usd(&text).map_err(serde::de::Error::custom)
+        let expected = "a decimal amount of dollars with at most 12 places, such as `\"0.0125\"`";
+        super::text::parsed(deserializer, expected, |text| parse_decimal(text).map(Money))
     }
 }
 

@@ -447,8 +447,7 @@ impl Serialize for Dimension {
 
 impl<'de> Deserialize<'de> for Dimension {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <Cow<'de, str>>::deserialize(deserializer)?;
-        Dimension::parse(&text).ok_or_else(|| serde::de::Error::custom("not a dimension"))
+        super::text::parsed(deserializer, "a dimension such as `model`", Dimension::parse)
     }
 }
 

@@ -91,8 +91,7 @@ impl Serialize for Day {
 
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Day::parse(&text).ok_or_else(|| serde::de::Error::custom("expected a day such as `2026-11-22`"))
+        super::text::parsed(deserializer, "a day such as `2026-11-22`", Day::parse)
     }
 }
 
@@ -249,8 +248,8 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Timestamp::parse(&text).map_err(serde::de::Error::custom)
+        let expected = "a time such as `2026-11-22T14:03:20.000000-06:00`";
+        super::text::parsed(deserializer, expected, |text| Timestamp::parse(text).ok())
     }
 }
 
