@@ -37,7 +37,8 @@ fn main() {
 }
 
 fn prompt_of(line: &[u8]) -> u64 {
-    serde_json::from_slice::<UsageRecord<'_>>(line).expect("our own line").tokens.prompt
+    let text = std::str::from_utf8(line).expect("our own line");
+    serde_json::from_str::<UsageRecord<'_>>(text).expect("our own line").tokens.prompt
 }
 
 fn report(what: &str, records: usize, secs: &mut [f64]) {

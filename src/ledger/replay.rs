@@ -153,7 +153,9 @@ fn read_record<'a>(
     path: &Path,
     failed: &mut Option<LedgerError>,
 ) -> Result<UsageRecord<'a>, LineError> {
-    serde_json::from_slice(content).map_err(|error| {
+    // Checked once for the whole line, not again for each of its texts.
+    let text = std::str::from_utf8(content).map_err(|_| LineError::Content)?;
+    serde_json::from_str(text).map_err(|error| {
         failed.get_or_insert_with(|| LedgerError::NotOurs {
             path: path.to_owned(),
             line: 0,

@@ -21,10 +21,7 @@ pub struct Distinct {
 impl Distinct {
     /// Adds a subject; adding it again changes nothing. Returns whether anything changed.
     pub fn add(&mut self, subject: &SubjectId) -> bool {
-        // Subject ids are already uniform; hashing them again costs little and keeps that an assumption of nobody's.
-        let hash = FixedState::with_seed(0x7461_6c6c_7962_6f74).hash_one(subject.as_bytes());
-        let register = (hash >> (64 - BITS)) as usize;
-        let rank = ((hash << BITS | 1 << (BITS - 1)).leading_zeros() + 1) as u8;
+        let (register, rank) = register_and_rank(subject);
         if self.registers.is_empty() {
             self.registers = vec![0; REGISTERS];
         }
@@ -37,10 +34,8 @@ impl Distinct {
 
     /// Whether adding the subject would change anything.
     pub(super) fn would_change(&self, subject: &SubjectId) -> bool {
-        let mut probe = Distinct::default();
-        probe.add(subject);
-        let (register, rank) = probe.ranks().next().expect("one subject sets one register");
-        self.registers.get(usize::from(register)).is_none_or(|present| rank > *present)
+        let (register, rank) = register_and_rank(subject);
+        self.registers.get(register).is_none_or(|present| rank > *present)
     }
 
     /// Adds everybody of another estimate.
@@ -82,6 +77,14 @@ impl Distinct {
         }
         distinct
     }
+}
+
+/// The register a subject falls into, and how rare it is there.
+fn register_and_rank(subject: &SubjectId) -> (usize, u8) {
+    // Subject ids are already uniform; hashing them again costs little and keeps that an assumption of nobody's.
+    let hash = FixedState::with_seed(0x7461_6c6c_7962_6f74).hash_one(subject.as_bytes());
+    let rank = (hash << BITS | 1 << (BITS - 1)).leading_zeros() + 1;
+    ((hash >> (64 - BITS)) as usize, rank as u8)
 }
 
 /// m·ln(m ÷ zeros), as the sum of m/k for k above `zeros`: how many draws leave that many registers empty.
