@@ -75,8 +75,11 @@ impl Desk {
         StatsReport::of(&facts, period)
     }
 
-    fn reset_now(&self) -> Result<Timestamp, LedgerError> {
-        let begin = self.metering.reset()?;
+    /// Writes the reset in a task of its own: it waits for the disk, and it ends whoever hangs up.
+    async fn reset_now(&self) -> Result<Timestamp, LedgerError> {
+        let metering = self.metering.clone();
+        let written = self.tasks.spawn_blocking(move || metering.reset()).await;
+        let begin = written.map_err(|_| LedgerError::Closed)??;
         tracing::info!(counting_since = %begin, "counting begins anew");
         Ok(begin)
     }
@@ -137,7 +140,7 @@ impl Books for Desk {
     }
 
     async fn reset(&self, _person: Person) -> Result<Timestamp, ErrorKind> {
-        self.reset_now().map_err(|error| {
+        self.reset_now().await.map_err(|error| {
             tracing::error!(error = %error, "a reset could not be written");
             ErrorKind::LedgerUnavailable
         })
@@ -186,7 +189,7 @@ impl Api for RestDesk {
     }
 
     async fn reset(&self, query: ResetQuery) -> Result<ResetBody, ApiError> {
-        let begin = self.0.reset_now().map_err(|error| unavailable(&error))?;
+        let begin = self.0.reset_now().await.map_err(|error| unavailable(&error))?;
         let lang = query.lang.unwrap_or(self.0.language);
         let context = serde_json::json!({ "counting_since": begin, "now": self.0.clock.now().at });
         let message = self.0.templates.render(lang, "reset_done", context);

@@ -89,9 +89,12 @@ impl App {
             }
             parts.spawn(serve(listener, self.rest(), limits(&self.config), stop.clone()));
         }
-        let ended = if doors.terminal { self.chat(stop.clone()).await } else { wait(&stop).await };
-        stop.cancel(CancelReason::Shutdown);
-        while parts.join_next().await.is_some() {}
+        let door = async {
+            let ended = if doors.terminal { self.chat(stop.clone()).await } else { wait(&stop).await };
+            stop.cancel(CancelReason::Shutdown);
+            ended
+        };
+        let (ended, ()) = tokio::join!(door, supervise(parts, &stop));
         self.desk.tasks.close();
         if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still being written at the end");
@@ -231,6 +234,16 @@ async fn on_signals(stop: CancelToken, doors: Doors) {
         _ = terminate.recv() => stop.cancel(CancelReason::Shutdown),
         _ = interrupt.recv(), if !doors.terminal => stop.cancel(CancelReason::Shutdown),
         _ = stop.cancelled() => {}
+    }
+}
+
+/// Waits for all parts to end. One that breaks ends everything: half a service would not say what it lacks.
+async fn supervise(mut parts: JoinSet<()>, stop: &CancelToken) {
+    while let Some(ended) = parts.join_next().await {
+        if ended.is_err() {
+            tracing::error!("a part of tallybot broke, so all of it stops");
+            stop.cancel(CancelReason::Shutdown);
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+
 use crate::stats::{Key, Picture, Symbol};
 use crate::usage::names::Name;
 use crate::usage::{Day, Dimension, UsageRecord};
@@ -37,7 +39,7 @@ impl KnownNames {
 pub(super) struct Admission {
     known: KnownNames,
     day: Day,
-    seen: [HashSet<Box<str>>; Dimension::ALL.len()],
+    seen: [HashSet<Box<str>, FixedState>; Dimension::ALL.len()],
     rows: usize,
 }
 

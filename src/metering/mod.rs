@@ -15,11 +15,12 @@ mod rules;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading,
 };
-use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
+use crate::limits::{Gate, Learned, Observed, Rule, Window};
 use crate::stats::Picture;
 use crate::usage::prices::{PriceBook, PriceQuery};
 use crate::usage::{Clock, ErrorKind, Failure, Now, RecordId, Status, Timestamp, UsageRecord, UsageSource};
@@ -33,6 +34,12 @@ use refusals::Refusals;
 
 /// Output tokens reserved for a call that sets no cap of its own; topped up while it streams.
 pub const DEFAULT_OUTPUT_RESERVE: u64 = 1024;
+
+/// Records from outside that are taken in one go, before other tasks get their turn.
+const NOTES_AT_ONCE: usize = 256;
+
+/// How long they may take to become durable before their sender is told to come again.
+const NOTE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How to open the books of a folder.
 pub struct Setup {
@@ -156,7 +163,8 @@ impl Metering {
     /// Asynchronous from the first line, so that waiting in line and a shared gate fit the same seam.
     ///
     /// # Errors
-    /// [`Refused`]: a limit, too many calls at once, or a ledger that cannot be written. The refusal is recorded.
+    /// [`Refused`]: a limit or too many calls at once, which are recorded; or a ledger that cannot be written, which
+    /// nothing can record.
     pub async fn open(&self, call: Call, now: Now) -> Result<Permit, Refused> {
         if let Some(trouble) = self.inner.ledger.health().trouble {
             return Err(Refused::Ledger(trouble));
@@ -164,27 +172,35 @@ impl Metering {
         let id = RecordId::new(now.at, ten(self.inner.random));
         let reserved = self.gate().reserve(id, &call.subject(&user_text(&call)), call.estimate(), now);
         if let Err(refusal) = reserved {
-            self.record_refusal(&call, &refusal, now);
+            let reason = format!("{} {}", refusal.label, refusal.limit);
+            self.record_refusal(&call, reason, ErrorKind::Limit, now);
             return Err(Refused::Limit(Box::new(refusal)));
         }
         match self.inner.ledger.open_call(&call.open(id, now.at)) {
             Ok(slot) => Ok(Permit::new(self.clone(), call, id, slot, now)),
             Err(error) => {
                 self.gate().cancel(id);
-                let busy = matches!(error, LedgerError::TooManyOpenCalls);
-                Err(if busy { Refused::Busy } else { Refused::Ledger(error.to_string()) })
+                if !matches!(error, LedgerError::TooManyOpenCalls) {
+                    return Err(Refused::Ledger(error.to_string()));
+                }
+                self.record_refusal(&call, "busy".to_owned(), ErrorKind::Busy, now);
+                Err(Refused::Busy)
             }
         }
     }
 
     /// Takes the records of calls made elsewhere, each with its own verdict, and waits until they are durable.
     ///
-    /// Not to be dropped half-way: run it in a task of its own.
+    /// Where the disk does not confirm them in time each is an error, although it may be counted: only a given id makes
+    /// it safe to send such a record again. Not to be dropped half-way: run it in a task of its own.
     pub async fn note(&self, records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
-        let mut last = None;
-        let take = |mut record: UsageRecord<'static>| {
+        let (mut noted, mut last) = (Vec::with_capacity(records.len()), None);
+        for (n, mut record) in records.into_iter().enumerate() {
+            if n % NOTES_AT_ONCE == NOTES_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
             self.price(&mut record);
-            match self.inner.ledger.append(&record, self.inner.clock.now().at) {
+            noted.push(match self.inner.ledger.append(&record, self.inner.clock.now().at) {
                 Ok(appended) => {
                     last = Some(appended);
                     Ok(Noted::Accepted)
@@ -195,14 +211,16 @@ impl Metering {
                     Ok(Noted::Duplicate)
                 }
                 Err(error) => Err(error),
+            });
+        }
+        let Some(last) = last else { return noted };
+        match tokio::time::timeout(NOTE_PATIENCE, self.inner.ledger.durable(last)).await {
+            Ok(Ok(())) => noted,
+            Ok(Err(_)) => noted.into_iter().map(|noted| noted.and(Err(LedgerError::Closed))).collect(),
+            Err(_) => {
+                let late = || LedgerError::NotWritable { reason: "the disk has not confirmed it in time".to_owned() };
+                noted.into_iter().map(|noted| noted.and(Err(late()))).collect()
             }
-        };
-        let noted: Vec<_> = records.into_iter().map(take).collect();
-        match last {
-            Some(last) if self.inner.ledger.durable(last).await.is_err() => {
-                noted.into_iter().map(|noted| noted.and(Err(LedgerError::Closed))).collect()
-            }
-            _ => noted,
         }
     }
 
@@ -336,14 +354,13 @@ impl Metering {
         record
     }
 
-    fn record_refusal(&self, call: &Call, refusal: &Refusal, now: Now) {
+    fn record_refusal(&self, call: &Call, reason: String, kind: ErrorKind, now: Now) {
         let mut record = call.record(self.new_id(now.at), now.at);
         record.status = Status::Refused;
-        record.failure = Some(Failure::of(ErrorKind::Limit));
+        record.failure = Some(Failure::of(kind));
         record.usage_source = UsageSource::None;
         record.latency_ms = Some(0);
         self.price(&mut record);
-        let reason = format!("{} {}", refusal.label, refusal.limit);
         let first = self.inner.refusals.lock().expect("nobody panics while holding it").first(reason, record, now);
         self.write_refusals(first, now);
     }

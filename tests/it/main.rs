@@ -8,6 +8,7 @@ mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing co
 mod layout; // the shape of the source: who imports whom, sizes, words
 mod limits; // sixty-four callers against fifteen a minute; days in their own zone; restarts
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
+mod ollama_client; // the stub, held to the official client
 mod privacy; // marked secrets through every path of the built program, then everything is searched
 mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own
