@@ -216,6 +216,12 @@ impl Journal {
         Appended(self.state().done(self.shared.durability))
     }
 
+    /// Waits until everything written so far is synced.
+    pub(super) fn sync(&self) -> Result<(), LedgerError> {
+        let written = self.state().written;
+        self.shared.wait_synced(written)
+    }
+
     /// The newest accepted record.
     pub(super) fn newest(&self) -> Appended {
         Appended(self.state().accepted)

@@ -184,6 +184,17 @@ impl Ledger {
         }
     }
 
+    /// Waits, without a runtime, until everything written so far is on the disk, and frees the slots of calls that are
+    /// thereby settled.
+    ///
+    /// # Errors
+    /// When the disk does not take it; the records wait, and so do the slots.
+    pub fn sync(&self) -> Result<(), LedgerError> {
+        self.inner.journal.sync()?;
+        self.free_settled();
+        Ok(())
+    }
+
     /// The newest accepted record: who waits for it waits for everything so far.
     pub fn newest(&self) -> Appended {
         self.inner.journal.newest()

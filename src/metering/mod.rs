@@ -154,6 +154,9 @@ impl Metering {
             let appended = metering.inner.ledger.append_or_queue(&metering.interrupted(call), now.at)?;
             metering.inner.ledger.close_call_after(*slot, appended);
         }
+        if !opened.interrupted.is_empty() {
+            metering.inner.ledger.sync()?;
+        }
         let found = Found { replayed: opened.replayed, damage: opened.damage, interrupted: opened.interrupted.len() };
         Ok((metering, found))
     }
