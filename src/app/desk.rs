@@ -183,7 +183,7 @@ impl Api for RestDesk {
             }
             StatsFormat::Text => {
                 let lang = query.lang.unwrap_or(self.0.language);
-                StatsBody::Text(report.text(&self.0.templates, lang, View::Overview))
+                StatsBody::Text(with_newline(report.text(&self.0.templates, lang, View::Overview)))
             }
         })
     }
@@ -227,6 +227,14 @@ impl Api for RestDesk {
     async fn health(&self) -> Health {
         Health { alive: true }
     }
+}
+
+/// As a terminal wants it that shows the answer of `curl`.
+fn with_newline(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
 }
 
 fn unavailable(error: &LedgerError) -> ApiError {

@@ -99,6 +99,7 @@ impl App {
         if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still being written at the end");
         }
+        self.desk.people.save().context("cannot write who is who")?;
         self.desk.metering.close(self.clock.now()).context("cannot close the books")?;
         tracing::info!("tallybot has stopped");
         ended
@@ -170,6 +171,13 @@ impl App {
             slots: Arc::new(Semaphore::new(slots)),
             grace: Grace::default(),
         }
+    }
+}
+
+async fn save_people(desk: &Desk) {
+    let people = Arc::clone(&desk.people);
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || people.save()).await {
+        tracing::warn!(error = %error, "people.json cannot be written; a new person will show as a hash");
     }
 }
 
@@ -258,6 +266,7 @@ async fn chores(desk: Arc<Desk>, stop: CancelToken) {
         }
         let now = desk.clock.now();
         desk.metering.tick(now);
+        save_people(&desk).await;
         let is_due =
             now.tick.second() >= last_snapshot + SNAPSHOT_SECS || desk.metering.since_snapshot() >= SNAPSHOT_RECORDS;
         if is_due {

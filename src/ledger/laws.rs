@@ -264,7 +264,9 @@ fn everything_in_the_folder_is_closed_to_others() {
     let parent = TempDir::new().expect("a temporary folder");
     let folder = parent.path().join("data");
     let (ledger, _) = open(&folder);
-    People::open(&folder, [1; 32]).expect("made").subject("terminal", "me");
+    let people = People::open(&folder, [1; 32]).expect("made");
+    people.subject("terminal", "me");
+    people.save().expect("written");
     ledger.append(&plain(1, at(1)), at(0)).expect("appended");
     ledger.close(at(1)).expect("closed");
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;

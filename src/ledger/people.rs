@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,13 @@ struct Person {
 pub struct People {
     path: PathBuf,
     key: [u8; 32],
-    rows: Mutex<BTreeMap<SubjectId, Person>>,
+    rows: Mutex<Rows>,
+}
+
+struct Rows {
+    people: BTreeMap<SubjectId, Person>,
+    /// Some are not in the file yet.
+    changed: bool,
 }
 
 impl People {
@@ -40,16 +46,15 @@ impl People {
         files::make_folder(folder).map_err(LedgerError::io("create", folder))?;
         let (path, key_path) = (folder.join(PEOPLE_FILE), folder.join(KEY_FILE));
         let key = files::read_if_there(&key_path).map_err(LedgerError::io("read", &key_path))?;
-        let key = match key.try_into() {
-            Ok(key) => key,
-            Err(_) => {
-                files::replace(&key_path, &random).map_err(LedgerError::io("write", &key_path))?;
-                random
-            }
+        let key = if key.is_empty() {
+            files::replace(&key_path, &random).map_err(LedgerError::io("write", &key_path))?;
+            random
+        } else {
+            key_in(key, &key_path)?
         };
         let text = files::read_if_there(&path).map_err(LedgerError::io("read", &path))?;
         let rows = if text.is_empty() { BTreeMap::new() } else { parse(&text, &path)? };
-        Ok(People { path, key, rows: Mutex::new(rows) })
+        Ok(People { path, key, rows: Mutex::new(Rows { people: rows, changed: false }) })
     }
 
     /// The key of a folder's subject ids, for reading commands: nothing is made where there is none.
@@ -58,7 +63,8 @@ impl People {
     /// When the file cannot be read.
     pub fn key_of(folder: &Path) -> Result<Option<[u8; 32]>, LedgerError> {
         let path = folder.join(KEY_FILE);
-        Ok(files::read_if_there(&path).map_err(LedgerError::io("read", &path))?.try_into().ok())
+        let key = files::read_if_there(&path).map_err(LedgerError::io("read", &path))?;
+        if key.is_empty() { Ok(None) } else { key_in(key, &path).map(Some) }
     }
 
     /// The subject of an identity on a channel, without remembering who it is.
@@ -66,27 +72,55 @@ impl People {
         SubjectId::of(&self.key, channel, identity)
     }
 
-    /// The subject of an identity on a channel, remembered for display.
-    ///
-    /// That the row could not be written is no reason to refuse anybody: the subject is right without it.
+    /// The subject of an identity on a channel, remembered for display with the next [`People::save`].
     pub fn subject(&self, channel: &str, identity: &str) -> SubjectId {
         let subject = self.hash(channel, identity);
-        let mut rows = self.rows.lock().expect("nobody panics while holding it");
-        if !rows.contains_key(&subject) && rows.len() < MAX_PEOPLE {
-            rows.insert(subject, Person { channel: channel.to_owned(), identity: identity.to_owned() });
-            let text = serde_json::to_vec_pretty(&*rows).expect("plain data can be written");
-            if let Err(error) = files::replace(&self.path, &text) {
-                tracing::warn!(error = %error, "people.json cannot be written; a new person will show as a hash");
-            }
+        let mut rows = self.rows();
+        if !rows.people.contains_key(&subject) && rows.people.len() < MAX_PEOPLE {
+            rows.people.insert(subject, Person { channel: channel.to_owned(), identity: identity.to_owned() });
+            rows.changed = true;
         }
         subject
     }
 
     /// The identity behind a subject, if its row is still there.
     pub fn identity(&self, subject: &SubjectId) -> Option<String> {
-        let rows = self.rows.lock().expect("nobody panics while holding it");
-        rows.get(subject).map(|person| person.identity.clone())
+        self.rows().people.get(subject).map(|person| person.identity.clone())
     }
+
+    /// Writes the rows, if any is new. Until then a kill costs a name its display, never a record its subject.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the next call tries again.
+    pub fn save(&self) -> Result<(), LedgerError> {
+        let text = {
+            let mut rows = self.rows();
+            if !std::mem::take(&mut rows.changed) {
+                return Ok(());
+            }
+            serde_json::to_vec_pretty(&rows.people).expect("plain data can be written")
+        };
+        files::replace(&self.path, &text).map_err(|error| {
+            self.rows().changed = true;
+            LedgerError::io("write", &self.path)(error)
+        })
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().expect("nobody panics while holding it")
+    }
+}
+
+/// A key that is there is never replaced: every subject would become somebody else.
+fn key_in(content: Vec<u8>, path: &Path) -> Result<[u8; 32], LedgerError> {
+    content.try_into().map_err(|content: Vec<u8>| LedgerError::NotOurs {
+        path: path.to_owned(),
+        line: 1,
+        problem: format!(
+            "it has {} bytes instead of 32; restore it from a copy, or people become strangers",
+            content.len()
+        ),
+    })
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<BTreeMap<SubjectId, Person>, LedgerError> {
@@ -104,7 +138,9 @@ mod tests {
     #[test]
     fn a_person_is_the_same_after_a_restart_and_forgotten_when_the_row_is_gone() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let subject = People::open(folder.path(), [1; 32]).expect("new").subject("telegram", "111");
+        let people = People::open(folder.path(), [1; 32]).expect("new");
+        let subject = people.subject("telegram", "111");
+        people.save().expect("written");
         let people = People::open(folder.path(), [2; 32]).expect("the same key, whatever the chance");
         assert_eq!(people.subject("telegram", "111"), subject);
         assert_eq!(people.identity(&subject).as_deref(), Some("111"));
@@ -112,5 +148,13 @@ mod tests {
         let people = People::open(folder.path(), [3; 32]).expect("no rows");
         assert_eq!(people.identity(&subject), None);
         assert_eq!(people.subject("telegram", "111"), subject, "the same person stays one subject");
+    }
+
+    #[test]
+    fn a_damaged_key_is_no_reason_to_make_strangers_of_everybody() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join(KEY_FILE), [1; 31]).expect("writable");
+        let error = People::open(folder.path(), [2; 32]).map(|_| ()).expect_err("31 bytes").to_string();
+        assert!(error.contains("31 bytes"), "{error}");
     }
 }
