@@ -101,6 +101,7 @@ impl Answering {
             model: job.choice.model.clone(),
             messages: job.turns.iter().map(message).collect(),
             max_output_tokens: self.max_output_tokens,
+            lang: job.lang,
         };
         let mut answer = Answer { text: String::new(), output: TokenEstimator::for_model(&job.choice.model) };
         let opened = tokio::select! {

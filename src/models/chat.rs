@@ -2,6 +2,7 @@
 //!
 //! `Debug` of anything that holds a person's or a model's words shows only how long they are.
 
+use crate::templates::Lang;
 use std::fmt;
 
 use super::ReportedUsage;
@@ -50,6 +51,8 @@ pub struct ChatRequest {
     pub messages: Vec<ChatMessage>,
     /// The most tokens the answer may have; `None` leaves it to the provider.
     pub max_output_tokens: Option<u64>,
+    /// The person's language. Only the demo model needs to be told.
+    pub lang: Lang,
 }
 
 /// A piece of the answer.

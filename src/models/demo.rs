@@ -4,28 +4,31 @@
 //! they are reported, and it runs here, so it is local.
 
 use super::{ChatEvent, ChatRequest, Ending, Finish, ReportedUsage, Role};
+use crate::templates::Lang;
 
 /// The name of the only model.
 pub const MODEL: &str = "demo";
 
 const CHARS_PER_TOKEN: u64 = 4;
 
-const INTRODUCTION: &str = "Hello! I am tallybot's built-in demo model: my words are canned, but every call is metered \
-like a real one, so try /stats. To talk to a real model, start Ollama (it is found by itself at \
-http://127.0.0.1:11434) or name a provider under [[providers]] in tallybot.toml.";
-
-const REPLIES: [&str; 3] = [
-    "A real model would answer here. I only make sure that there is something to count.",
-    "That one is on the books as well: what you wrote is the prompt, what I write is the completion.",
-    "Still the demo model. The longer we talk, the larger each prompt gets, because the conversation is sent along.",
-];
+/// Its words, a line each: first what it says of itself, then what it says after that, in turn.
+fn words(lang: Lang) -> Vec<&'static str> {
+    let words = match lang {
+        Lang::En => include_str!("../../templates/en/demo.txt"),
+        Lang::Es => include_str!("../../templates/es/demo.txt"),
+        Lang::Pt => include_str!("../../templates/pt/demo.txt"),
+        Lang::Fr => include_str!("../../templates/fr/demo.txt"),
+    };
+    words.lines().collect()
+}
 
 /// The whole answer to a conversation: its pieces, word by word, and its ending.
 pub fn answer(request: &ChatRequest) -> (Vec<ChatEvent>, Ending) {
     let earlier_replies = request.messages.iter().filter(|message| message.role == Role::Assistant).count();
+    let words = words(request.lang);
     let reply = match earlier_replies {
-        0 => INTRODUCTION,
-        n => REPLIES[(n - 1) % REPLIES.len()],
+        0 => words[0],
+        n => words[1 + (n - 1) % (words.len() - 1)],
     };
     let most_chars = request.max_output_tokens.map_or(u64::MAX, |tokens| tokens.saturating_mul(CHARS_PER_TOKEN));
     let end =
@@ -57,7 +60,8 @@ mod tests {
 
     fn answer_to(messages: &[(Role, &str)], max_output_tokens: Option<u64>) -> (String, Ending) {
         let messages = messages.iter().map(|&(role, content)| ChatMessage::new(role, content)).collect();
-        let (events, ending) = answer(&ChatRequest { model: MODEL.to_owned(), messages, max_output_tokens });
+        let (events, ending) =
+            answer(&ChatRequest { model: MODEL.to_owned(), messages, max_output_tokens, lang: Lang::En });
         let text = events.into_iter().map(|event| match event {
             ChatEvent::Text(text) | ChatEvent::Thinking(text) => text,
         });
@@ -77,12 +81,24 @@ mod tests {
     fn later_replies_are_shorter_and_the_same_every_time() {
         let talk = [(Role::User, "hello"), (Role::Assistant, "…"), (Role::User, "and?")];
         assert_eq!(answer_to(&talk, None), answer_to(&talk, None));
-        assert_eq!(answer_to(&talk, None).0, REPLIES[0]);
+        assert_eq!(answer_to(&talk, None).0, words(Lang::En)[1]);
     }
 
     #[test]
     fn it_keeps_to_an_output_limit() {
         let (text, ending) = answer_to(&[(Role::User, "hello")], Some(3));
         assert_eq!((text.as_str(), ending.finish, ending.usage.completion), ("Hello! I am ", Finish::Length, Some(3)));
+    }
+
+    #[test]
+    fn it_introduces_itself_in_every_language() {
+        for lang in Lang::ALL {
+            let said = words(lang);
+            assert_eq!(said.len(), 4, "{lang}");
+            assert!(
+                said[0].contains("Ollama") && said[0].contains("[[providers]]") && said[0].contains("/stats"),
+                "{lang}"
+            );
+        }
     }
 }

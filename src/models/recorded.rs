@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use crate::templates::Lang;
 use crate::usage::{ErrorKind, UsageSource};
 
 /// What a reader made of a stream: its text, its thinking, what it learned, and how it failed.
@@ -470,7 +471,7 @@ proptest! {
 #[test]
 fn requests_are_written_as_the_apis_want_them() {
     let messages = vec![ChatMessage::new(Role::System, "Be kind."), ChatMessage::new(Role::User, "hi")];
-    let request = ChatRequest { model: "m".to_owned(), messages, max_output_tokens: Some(50) };
+    let request = ChatRequest { model: "m".to_owned(), messages, max_output_tokens: Some(50), lang: Lang::En };
     let text = |body: Vec<u8>| String::from_utf8(body).expect("JSON is UTF-8");
     let words = r#""messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"hi"}],"stream":true"#;
     let expected = format!(r#"{{"model":"m",{words},"options":{{"num_predict":50}}}}"#);
@@ -486,7 +487,8 @@ fn requests_are_written_as_the_apis_want_them() {
 #[test]
 fn debug_shows_nobodys_words() {
     let message = ChatMessage::new(Role::User, "my secret");
-    let request = ChatRequest { model: "m".to_owned(), messages: vec![message.clone()], max_output_tokens: None };
+    let request =
+        ChatRequest { model: "m".to_owned(), messages: vec![message.clone()], max_output_tokens: None, lang: Lang::En };
     for text in [format!("{message:?}"), format!("{request:?}"), format!("{:?}", ChatEvent::Text("my secret".into()))] {
         assert!(!text.contains("secret"), "{text}");
     }

@@ -99,6 +99,9 @@ pub(super) fn apply_overrides(dir: &Path, sources: &mut [Source]) -> Result<(), 
             let file = file.join("/");
             sources.iter_mut().find(|source| source.lang.code() == lang && source.file == file)
         });
+        if known.is_none() && relative.ends_with(DEMO_WORDS) {
+            continue;
+        }
         let Some(source) = known else {
             return Err(TemplateError::Unknown { path });
         };
@@ -107,6 +110,9 @@ pub(super) fn apply_overrides(dir: &Path, sources: &mut [Source]) -> Result<(), 
     }
     Ok(())
 }
+
+/// What the demo model says: lies beside the templates and may be copied along, but is the model's, not the bot's.
+const DEMO_WORDS: &str = "demo.txt";
 
 /// Folders deeper than this hold nothing of ours.
 const MAX_DEPTH: usize = 3;

@@ -34,7 +34,7 @@ fn impatient(kind: Kind, server: &ScriptedProvider, change: impl FnOnce(&mut Tim
 
 fn request() -> ChatRequest {
     let messages = vec![ChatMessage::new(Role::User, PROMPT)];
-    ChatRequest { model: "m".to_owned(), messages, max_output_tokens: Some(64) }
+    ChatRequest { model: "m".to_owned(), messages, max_output_tokens: Some(64), lang: tallybot::templates::Lang::En }
 }
 
 /// Reads a stream to its end: its text, how it ended, and the error if there was one.
