@@ -58,6 +58,7 @@ impl Desk {
     /// The report of a period.
     pub fn report(&self, period: Period) -> StatsReport {
         let now = self.clock.now();
+        self.metering.write_counted_refusals(now);
         let healthy = self.metering.health().trouble.is_none();
         let facts = Facts {
             bot: &self.bot,

@@ -84,9 +84,7 @@ impl App {
             if let Err(error) = self.desk.metering.announce(&from_here(address).to_string()) {
                 tracing::warn!(error = %error, "other commands will not find this process");
             }
-            if !doors.terminal {
-                say(&format!("listening on http://{address}"));
-            }
+            say(&format!("listening on http://{address}"));
             parts.spawn(serve(listener, self.rest(), limits(&self.config), stop.clone()));
         }
         let door = async {

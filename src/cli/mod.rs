@@ -88,6 +88,10 @@ async fn chat(loaded: Loaded) -> anyhow::Result<()> {
 fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()> {
     let zone = app::zone_of(&loaded.config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
+    if !service::has_books(&loaded.data_dir) {
+        let folder = loaded.data_dir.display();
+        eprintln!("there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`");
+    }
     let report = service::report(&loaded.config, &loaded.data_dir, zone, arguments.period, &clock)?;
     let text = if arguments.json {
         serde_json::to_string_pretty(&report).context("cannot write the report")? + "\n"

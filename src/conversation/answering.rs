@@ -100,7 +100,7 @@ impl Answering {
         let request = ChatRequest {
             model: job.choice.model.clone(),
             messages: job.turns.iter().map(message).collect(),
-            max_output_tokens: self.max_output_tokens,
+            max_output_tokens: permit.call().output_cap.and_then(|cap| cap.granted),
             lang: job.lang,
         };
         let mut answer = Answer { text: String::new(), output: TokenEstimator::for_model(&job.choice.model) };

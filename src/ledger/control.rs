@@ -78,6 +78,11 @@ impl Acts {
     }
 }
 
+/// Whether a folder has a control file, as every ledger has from its first moment.
+pub(super) fn is_there(folder: &Path) -> bool {
+    folder.join(CONTROL_FILE).exists()
+}
+
 /// Reads the acts of a folder; `None` when there are none.
 ///
 /// # Errors

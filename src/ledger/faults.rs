@@ -178,6 +178,7 @@ fn a_call_whose_record_only_waits_for_the_disk_keeps_its_slot() {
         call: None,
         local: true,
         prompt_tokens: 5,
+        output_tokens: 0,
         user: None,
         session: None,
         provider: "ollama".into(),

@@ -33,6 +33,11 @@ impl Folder {
         Folder { path: path.to_owned() }
     }
 
+    /// Whether there are books in it.
+    pub fn has_books(&self) -> bool {
+        control::is_there(&self.path)
+    }
+
     /// Reads it; the follower is brought to the same line.
     ///
     /// # Errors

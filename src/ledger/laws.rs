@@ -215,6 +215,7 @@ fn a_call_that_was_open_is_reported_once_unless_its_record_is_there() {
         call: None,
         local: true,
         prompt_tokens: 5,
+        output_tokens: 0,
         user: None,
         session: None,
         provider: "ollama".into(),

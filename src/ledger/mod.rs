@@ -157,6 +157,11 @@ impl Ledger {
         self.inner.slots.take(call)
     }
 
+    /// Brings the note of an open call up to date. That it could not be written costs an estimate, after a crash.
+    pub fn update_call(&self, slot: SlotNumber, call: &OpenCall) {
+        self.inner.slots.update(slot, call);
+    }
+
     /// Frees a slot, after the call's record became durable.
     pub fn close_call(&self, slot: SlotNumber) {
         self.inner.slots.free(slot);

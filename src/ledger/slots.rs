@@ -19,7 +19,7 @@ const SLOT_BYTES: usize = 256;
 const SLOT_FILE: &str = "open.slots";
 /// First byte of a slot in use; zero is free. Also the version of the format.
 const USED: u8 = 1;
-const TEXT_AT: usize = 80;
+const TEXT_AT: usize = 88;
 const CRC_AT: usize = SLOT_BYTES - 4;
 
 /// Which slot a call holds.
@@ -41,6 +41,8 @@ pub struct OpenCall {
     pub local: bool,
     /// Estimated input tokens.
     pub prompt_tokens: u64,
+    /// Estimated output tokens that had come when this was last written.
+    pub output_tokens: u64,
     /// Whose it is.
     pub user: Option<SubjectId>,
     /// The conversation.
@@ -79,11 +81,12 @@ impl OpenCall {
         slot[40..52].copy_from_slice(&self.user.map_or([0; 12], |user| *user.as_bytes()));
         slot[52..64].copy_from_slice(&self.session.map_or([0; 12], |session| *session.as_bytes()));
         slot[64..80].copy_from_slice(self.call.unwrap_or(RecordId(Uuid::nil())).0.as_bytes());
+        slot[80..88].copy_from_slice(&self.output_tokens.to_le_bytes());
         let optional = |name: &Option<Name<'static>>| name.as_ref().map_or("", |name| name.as_str()).to_owned();
         let texts: [(&str, usize); 8] = [
             (&self.provider, 24),
             (&self.api_type, 12),
-            (&self.model, 60),
+            (&self.model, 52),
             (&self.request_type, 16),
             (&self.channel, 10),
             (&optional(&self.feature), 14),
@@ -125,6 +128,7 @@ impl OpenCall {
             call: flag(3).then(|| Uuid::from_slice(&slot[64..80]).map(RecordId).ok()).flatten(),
             local: flag(0),
             prompt_tokens: u64::from_le_bytes(slot[32..40].try_into().ok()?),
+            output_tokens: u64::from_le_bytes(slot[80..88].try_into().ok()?),
             user: flag(1).then(|| subject(40)).flatten(),
             session: flag(2).then(|| subject(52)).flatten(),
             provider: Name::clean(&text()?),
@@ -193,6 +197,11 @@ impl Slots {
         Ok(SlotNumber(slot))
     }
 
+    pub(super) fn update(&self, slot: SlotNumber, call: &OpenCall) {
+        // What cannot be written leaves the note as it was.
+        let _ = self.file.write_all_at(&call.encode(), offset(slot.0));
+    }
+
     /// Frees a slot. If even that byte cannot be written the slot stays taken until the next start finds its record.
     pub(super) fn free(&self, slot: SlotNumber) {
         if self.file.write_all_at(&[0], offset(slot.0)).is_ok() {
@@ -227,6 +236,7 @@ mod tests {
             call: Some(RecordId::new(at, [4; 10])),
             local: true,
             prompt_tokens: 77,
+            output_tokens: 33,
             user: Some(SubjectId::of(b"p", "terminal", "me")),
             session: None,
             provider: "ollama".into(),
@@ -249,7 +259,7 @@ mod tests {
         let again = Slots::open(folder.path()).expect("the same file");
         let open = again.open_calls().expect("readable");
         assert_eq!(open[0], (first, call("llama3.2")));
-        assert_eq!(open[1].1.model.as_str(), "ñ".repeat(30));
+        assert_eq!(open[1].1.model.as_str(), "ñ".repeat(26));
         again.free(first);
         again.free(second);
         assert!(again.open_calls().expect("readable").is_empty());

@@ -107,6 +107,7 @@ impl Call {
             call: self.call,
             local: self.local,
             prompt_tokens: self.prompt_tokens,
+            output_tokens: 0,
             user: self.user,
             session: self.session,
             provider: self.provider.clone(),

@@ -213,3 +213,31 @@ async fn an_answer_whose_use_is_unknown_is_not_free_and_a_failure_without_use_is
     assert_eq!(end(Status::Ok).await, None);
     assert_eq!(end(Status::Error).await, Some(crate::usage::Money::ZERO));
 }
+
+#[tokio::test]
+async fn an_output_cap_is_lowered_to_what_a_token_limit_has_left_before_a_call_is_refused() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    let caps = Caps { tokens_per_day: Some(3_000), ..Caps::default() };
+    let rule = Rule { scope: Scope::everything(), caps, day_zone: chrono_tz::Tz::UTC };
+    *metering.gate() = Gate::new(vec![rule], Vec::<String>::new());
+    let ask = async |prompt_tokens| {
+        let output_cap = Some(OutputCap { asked: Some(4_096), granted: Some(4_096) });
+        let permit = metering.open(Call { prompt_tokens, output_cap, ..call() }, clock.now()).await?;
+        let granted = permit.call().output_cap.and_then(|cap| cap.granted);
+        let tokens = TokenCounts { prompt: prompt_tokens, completion: 900, ..TokenCounts::default() };
+        let failure = Failure::of(ErrorKind::Other);
+        let outcome =
+            Outcome { tokens, failure: None, usage_source: UsageSource::Reported, ..Outcome::failed(Status::Ok, failure) };
+        permit.finish(outcome, clock.now()).await;
+        Ok::<_, Refused>(granted)
+    };
+    assert_eq!(ask(100).await, Ok(Some(2_900)));
+    assert_eq!(ask(100).await, Ok(Some(1_900)));
+    assert_eq!(ask(100).await, Ok(Some(900)));
+    let Err(Refused::Limit(refusal)) = ask(100).await else { panic!("nothing is left") };
+    assert!(refusal.until().is_some(), "tomorrow there is room for a short answer");
+    let Err(Refused::Limit(refusal)) = ask(2_900).await else { panic!("the prompt alone is too much") };
+    assert!(refusal.until().is_none());
+}

@@ -20,10 +20,10 @@ use std::time::Duration;
 use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading,
 };
-use crate::limits::{Gate, Learned, Observed, Rule, Window};
+use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
 use crate::stats::Picture;
 use crate::usage::prices::{PriceBook, PriceQuery};
-use crate::usage::{Clock, ErrorKind, Failure, Now, RecordId, Status, Timestamp, UsageRecord, UsageSource};
+use crate::usage::{Clock, ErrorKind, Failure, Now, OutputCap, RecordId, Status, Timestamp, UsageRecord, UsageSource};
 
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use permit::Permit;
@@ -34,6 +34,9 @@ use refusals::Refusals;
 
 /// Output tokens reserved for a call that sets no cap of its own; topped up while it streams.
 pub const DEFAULT_OUTPUT_RESERVE: u64 = 1024;
+
+/// Output caps are not lowered below this many tokens to fit into a limit.
+const SHORT_ANSWER: u64 = 256;
 
 /// Records from outside that are taken in one go, before other tasks get their turn.
 const NOTES_AT_ONCE: usize = 256;
@@ -168,13 +171,12 @@ impl Metering {
     /// # Errors
     /// [`Refused`]: a limit or too many calls at once, which are recorded; or a ledger that cannot be written, which
     /// nothing can record.
-    pub async fn open(&self, call: Call, now: Now) -> Result<Permit, Refused> {
+    pub async fn open(&self, mut call: Call, now: Now) -> Result<Permit, Refused> {
         if let Some(trouble) = self.inner.ledger.health().trouble {
             return Err(Refused::Ledger(trouble));
         }
         let id = RecordId::new(now.at, ten(self.inner.random));
-        let reserved = self.gate().reserve(id, &call.subject(&user_text(&call)), call.estimate(), now);
-        if let Err(refusal) = reserved {
+        if let Err(refusal) = self.reserve(id, &mut call, now) {
             let reason = format!("{} {}", refusal.label, refusal.limit);
             self.record_refusal(&call, reason, ErrorKind::Limit, now);
             return Err(Refused::Limit(Box::new(refusal)));
@@ -285,6 +287,12 @@ impl Metering {
         self.write_refusals(due, now);
     }
 
+    /// Writes the refusals that are counted and not yet written, so that whoever looks now sees them all.
+    pub fn write_counted_refusals(&self, now: Now) {
+        let counts = self.inner.refusals.lock().expect("nobody panics while holding it").counts();
+        self.write_refusals(counts, now);
+    }
+
     /// Writes the snapshot if anything changed.
     ///
     /// # Errors
@@ -303,13 +311,34 @@ impl Metering {
     /// # Errors
     /// When something could not be written.
     pub fn close(&self, now: Now) -> Result<(), LedgerError> {
-        let pending = self.inner.refusals.lock().expect("nobody panics while holding it").drain();
-        self.write_refusals(pending, now);
+        self.write_counted_refusals(now);
         self.inner.ledger.close(now.at)
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {
         self.inner.gate.lock().expect("nothing under the gate's lock panics")
+    }
+
+    /// Reserves a call at the gate. Where its output cap alone is too much for what a token limit has left, the cap is
+    /// lowered to that, as long as an answer is still worth having.
+    fn reserve(&self, id: RecordId, call: &mut Call, now: Now) -> Result<(), Refusal> {
+        let user = user_text(call);
+        let mut gate = self.gate();
+        loop {
+            let refusal = match gate.reserve(id, &call.subject(&user), call.estimate(), now) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => refusal,
+            };
+            let room = refusal.max.saturating_sub(refusal.used).saturating_sub(call.prompt_tokens);
+            match &mut call.output_cap {
+                Some(OutputCap { granted: Some(granted), .. })
+                    if refusal.limit.counts_tokens() && *granted > SHORT_ANSWER =>
+                {
+                    *granted = room.clamp(SHORT_ANSWER, *granted - 1);
+                }
+                _ => return Err(refusal),
+            }
+        }
     }
 
     /// Gives a record its cost, unless its source gave one.
@@ -345,6 +374,7 @@ impl Metering {
         record.status = Status::Interrupted;
         record.failure = Some(Failure::of(ErrorKind::Crash));
         record.tokens.prompt = call.prompt_tokens;
+        record.tokens.completion = call.output_tokens;
         record.usage_source = UsageSource::Estimated;
         record.request_type = call.request_type.clone();
         record.channel = call.channel.clone();

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use crate::ledger::SlotNumber;
+use crate::ledger::{OpenCall, SlotNumber};
 use crate::usage::names::Name;
 use crate::usage::{ErrorKind, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
 
 use super::{Call, Metering, Outcome, Receipt};
+
+/// After this many more tokens of output the slot is brought up to date, for the record a crash would leave.
+const NOTED_EVERY: u64 = 32;
 
 /// An answer is held back at most this long for its record to become durable.
 const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -18,8 +21,9 @@ pub struct Permit {
     id: RecordId,
     slot: SlotNumber,
     admitted: Now,
-    /// Estimated output tokens seen so far, and how many the gate has reserved.
+    /// Estimated output tokens seen so far, noted in the slot, and reserved at the gate.
     output_seen: u64,
+    output_noted: u64,
     output_reserved: u64,
     first_token_ms: Option<u64>,
     is_open: bool,
@@ -35,6 +39,7 @@ impl Permit {
             slot,
             admitted,
             output_seen: 0,
+            output_noted: 0,
             output_reserved,
             first_token_ms: None,
             is_open: true,
@@ -56,6 +61,11 @@ impl Permit {
     pub fn saw_output(&mut self, estimated_tokens: u64, now: Now) {
         self.first_token_ms.get_or_insert_with(|| now.tick.millis_since(self.admitted.tick));
         self.output_seen = estimated_tokens;
+        if estimated_tokens >= self.output_noted + NOTED_EVERY {
+            self.output_noted = estimated_tokens;
+            let open = OpenCall { output_tokens: estimated_tokens, ..self.call.open(self.id, self.admitted.at) };
+            self.metering.inner.ledger.update_call(self.slot, &open);
+        }
         if estimated_tokens > self.output_reserved {
             // What is over the reserve was already produced: it is booked whether or not there is room.
             let more = (estimated_tokens - self.output_reserved).max(256);

@@ -50,9 +50,14 @@ impl Refusals {
         over.filter_map(|(_, counted)| counted.into_record()).collect()
     }
 
-    /// All counts, at the end.
-    pub(super) fn drain(&mut self) -> Vec<UsageRecord<'static>> {
-        self.counted.drain().filter_map(|(_, counted)| counted.into_record()).collect()
+    /// All counts so far, for whoever looks now, or at the end. The second goes on.
+    pub(super) fn counts(&mut self) -> Vec<UsageRecord<'static>> {
+        let open = self.counted.values_mut().filter(|counted| counted.beyond_first > 0);
+        open.map(|counted| {
+            let count = std::mem::take(&mut counted.beyond_first);
+            UsageRecord { count, ..counted.rest.clone() }
+        })
+        .collect()
     }
 }
 

@@ -69,6 +69,11 @@ fn describe(provider: &config::Provider) -> ProviderInfo {
     }
 }
 
+/// Whether anything was ever recorded in a folder.
+pub fn has_books(folder: &Path) -> bool {
+    crate::ledger::Folder::new(folder).has_books()
+}
+
 /// Begins counting anew: through the tallybot that holds the folder, else in the folder itself, where calls that a crash
 /// left open are settled by `prices`.
 ///
@@ -81,6 +86,9 @@ pub async fn reset(
     clock: Arc<dyn Clock>,
     random: fn() -> [u8; 16],
 ) -> anyhow::Result<Timestamp> {
+    if !has_books(folder) {
+        bail!("there are no books in `{}`, so there is nothing to reset", folder.display());
+    }
     if let Some(holder) = holder_of(folder) {
         let Some(listen) = holder.listen else {
             bail!(

@@ -1,6 +1,6 @@
 //! What a row adds up: signed, exact, mergeable.
 
-use crate::usage::{ErrorKind, Kind, Money, TokenCounts, UsageRecord};
+use crate::usage::{ErrorKind, Kind, Money, Status, TokenCounts, UsageRecord};
 
 use super::Histogram;
 
@@ -68,7 +68,9 @@ impl Sums {
             self.first_token.add(millis, count);
         }
         if record.status.is_failed() {
-            self.add_error(record.failure.map_or(ErrorKind::Other, |failure| failure.kind), count);
+            let kind = record.failure.map_or(ErrorKind::Other, |failure| failure.kind);
+            let is_plain_timeout = kind == ErrorKind::Other && record.status == Status::Timeout;
+            self.add_error(if is_plain_timeout { ErrorKind::TotalTimeout } else { kind }, count);
         }
     }
 
