@@ -9,8 +9,9 @@ use super::files::FileName;
 use super::{Id, LedgerError};
 use crate::usage::{LineError, MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
 
-/// Bytes read at once. A line that is longer is damage, so memory stays bounded.
-const BLOCK: usize = 1 << 20;
+/// Bytes read at once. A line that is longer is damage, so memory stays bounded; a larger block is no faster, and the
+/// allocator would keep its memory.
+const BLOCK: usize = 1 << 16;
 
 /// Bytes in a journal that are not a line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,10 @@ use crate::usage::{RecordId, SubjectId, Timestamp};
 pub const SLOTS: usize = 4096;
 
 const SLOT_BYTES: usize = 256;
+/// Slots read at once: not the whole megabyte, whose memory the allocator would keep.
+const SLOTS_AT_ONCE: usize = 256;
+const _: () = assert!(SLOTS.is_multiple_of(SLOTS_AT_ONCE));
+
 const SLOT_FILE: &str = "open.slots";
 /// First byte of a slot in use; zero is free. Also the version of the format.
 const USED: u8 = 1;
@@ -180,10 +184,15 @@ impl Slots {
 
     /// The calls that are open in the file. A slot that was being written when the process died was never called.
     pub(super) fn open_calls(&self) -> Result<Vec<(SlotNumber, OpenCall)>, LedgerError> {
-        let mut content = vec![0; SLOTS * SLOT_BYTES];
-        self.file.read_exact_at(&mut content, 0).map_err(LedgerError::io("read", &self.path))?;
-        let (slots, _) = content.as_chunks::<SLOT_BYTES>();
-        Ok((0u16..).zip(slots).filter_map(|(n, slot)| Some((SlotNumber(n), OpenCall::decode(slot)?))).collect())
+        let mut open = Vec::new();
+        let mut content = vec![0; SLOTS_AT_ONCE * SLOT_BYTES];
+        for first in (0..SLOTS as u16).step_by(SLOTS_AT_ONCE) {
+            self.file.read_exact_at(&mut content, offset(first)).map_err(LedgerError::io("read", &self.path))?;
+            let (slots, _) = content.as_chunks::<SLOT_BYTES>();
+            let calls = (first..).zip(slots);
+            open.extend(calls.filter_map(|(n, slot)| Some((SlotNumber(n), OpenCall::decode(slot)?))));
+        }
+        Ok(open)
     }
 
     pub(super) fn take(&self, call: &OpenCall) -> Result<SlotNumber, LedgerError> {

@@ -39,7 +39,10 @@ pub struct Facts<'a> {
 impl StatsReport {
     /// The report of a period.
     pub fn of(facts: &Facts<'_>, period: Period) -> StatsReport {
-        let selection = facts.picture.select(period, facts.now.day());
+        let all = facts.picture.select(period, facts.now.day());
+        // A dozen questions follow, and a month of hours and features has thousands of rows: one walk through those.
+        let condensed = all.condensed();
+        let selection = all.of_cube(&condensed);
         let total = selection.total(|_| true);
         let models = models(&selection);
         StatsReport {

@@ -85,6 +85,22 @@ impl Key {
         })
     }
 
+    /// The key without what one screen or report does not tell apart: hours, prices, and the owner's dimensions.
+    pub fn condensed(self) -> Key {
+        let absent = Symbol::ABSENT;
+        Key {
+            hour: Key::NO_HOUR,
+            feature: absent,
+            agent: absent,
+            operation: absent,
+            team: absent,
+            channel: absent,
+            key: absent,
+            price: absent,
+            ..self
+        }
+    }
+
     /// The symbol of a dimension.
     pub fn symbol(&self, dimension: Dimension) -> Symbol {
         match dimension {
@@ -133,7 +149,8 @@ impl Cube {
         self.merge_as(other, |key| Key { hour: Key::NO_HOUR, ..key });
     }
 
-    fn merge_as(&mut self, other: &Cube, change: impl Fn(Key) -> Key) {
+    /// Adds another cube over the same names, each row under the key that `change` makes of its own.
+    pub(super) fn merge_as(&mut self, other: &Cube, change: impl Fn(Key) -> Key) {
         for (key, sums) in other.rows() {
             self.row(change(*key)).merge(sums);
         }

@@ -46,6 +46,17 @@ proptest! {
     }
 
     #[test]
+    fn a_condensed_selection_answers_the_same(records in prop::collection::vec(record(), 0..30), resets in resets()) {
+        let picture = fold(&resets, &records).picture();
+        let all = picture.select(Period::All, Timestamp::new(BASE_MICROS, 0).day());
+        let cube = all.condensed();
+        let few = all.of_cube(&cube);
+        let group = |key: &super::Key| (key.status, key.local, key.usage_source, key.request_type, key.model);
+        prop_assert_eq!(few.group_by(group), all.group_by(group));
+        prop_assert_eq!((few.users(), few.last_at()), (all.users(), all.last_at()));
+    }
+
+    #[test]
     fn rolling_changes_no_total_and_groups_sum_to_it(records in prop::collection::vec(record(), 0..30)) {
         let mut stats = fold(&[], &records);
         let today = Timestamp::new(BASE_MICROS, 0);

@@ -160,7 +160,7 @@ impl Picture {
     }
 }
 
-/// The cubes of a period: answers questions.
+/// The cubes of a period: answers questions, each by a walk through all their rows.
 #[derive(Debug)]
 pub struct Selection<'a> {
     names: &'a Names,
@@ -176,6 +176,22 @@ impl<'a> Selection<'a> {
                 self.cubes.extend(epoch.days.values().map(|cube| &**cube));
             }
         }
+    }
+
+    /// All of it as one cube of few rows, for those who have many questions: hours, prices and the owner's dimensions
+    /// are summed ([`Key::condensed`]).
+    pub fn condensed(&self) -> Cube {
+        let mut condensed = Cube::default();
+        self.cubes.iter().for_each(|cube| condensed.merge_as(cube, Key::condensed));
+        condensed
+    }
+
+    /// Another selection over the same names: of one cube.
+    pub fn of_cube<'b>(&self, cube: &'b Cube) -> Selection<'b>
+    where
+        'a: 'b,
+    {
+        Selection { names: self.names, cubes: vec![cube] }
     }
 
     /// Every row; equal keys may come more than once.
