@@ -228,8 +228,12 @@ async fn an_output_cap_is_lowered_to_what_a_token_limit_has_left_before_a_call_i
         let granted = permit.call().output_cap.and_then(|cap| cap.granted);
         let tokens = TokenCounts { prompt: prompt_tokens, completion: 900, ..TokenCounts::default() };
         let failure = Failure::of(ErrorKind::Other);
-        let outcome =
-            Outcome { tokens, failure: None, usage_source: UsageSource::Reported, ..Outcome::failed(Status::Ok, failure) };
+        let outcome = Outcome {
+            tokens,
+            failure: None,
+            usage_source: UsageSource::Reported,
+            ..Outcome::failed(Status::Ok, failure)
+        };
         permit.finish(outcome, clock.now()).await;
         Ok::<_, Refused>(granted)
     };
