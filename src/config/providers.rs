@@ -129,6 +129,15 @@ impl Provider {
             );
             section.warn("", text);
         }
+        if !is_far && self.kind == ProviderKind::OpenAi && self.local.is_none() {
+            let text = format!(
+                "`{}` is not there: do the models at `{}` run on this machine? `local = true` says so and makes them \
+                 free, `local = false` that they are billed",
+                section.path_of("local"),
+                self.url
+            );
+            section.warn("", text);
+        }
     }
 }
 

@@ -239,7 +239,9 @@ impl<'a> Section<'a> {
             None => (None, self.at),
         };
         if let (Some(item), None) = (&item, table) {
-            item.says(&format!("is {}; expected a section: `[{}]`", shown(item.value), item.path));
+            // Inside an element of a list there is no such header; there it is written in place.
+            let form = if item.path.contains('[') { format!("{key} = {{ … }}") } else { format!("[{}]", item.path) };
+            item.says(&format!("is {}; expected a section: `{form}`", shown(item.value)));
         }
         let path = self.path_of(key);
         let mut section = Section { report: self.report, path, pattern, table, at, known: Vec::new() };
