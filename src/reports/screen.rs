@@ -85,6 +85,7 @@ struct TotalRow {
 #[derive(Clone, Copy, Debug, Serialize)]
 struct CostLine {
     usd: Money,
+    estimated: bool,
     unpriced_requests: u64,
     all_local: bool,
 }
@@ -114,6 +115,8 @@ struct NamedCount<'a> {
 struct ModelLine<'a> {
     name: &'a str,
     provider: &'a str,
+    /// Another model shown is called the same, so that only the provider tells them apart.
+    shares_name: bool,
     local: bool,
     requests: u64,
     ok: u64,
@@ -123,6 +126,7 @@ struct ModelLine<'a> {
     completion: u64,
     total: u64,
     cost_usd: Option<Money>,
+    cost_estimated: bool,
     unpriced_requests: u64,
 }
 
@@ -167,6 +171,7 @@ impl<'a> StatsScreen<'a> {
             estimated: report.tokens.estimated,
             cost: CostLine {
                 usd: report.cost.usd,
+                estimated: report.tokens.cloud_estimated > 0,
                 unpriced_requests: report.cost.unpriced_requests,
                 all_local: report.tokens.local > 0 && report.models.iter().all(|model| model.local),
             },
@@ -253,14 +258,28 @@ fn model_lines(report: &StatsReport, view: View) -> (Vec<ModelLine<'_>>, usize) 
     let mut shown: Vec<&ModelUse> = report.models.iter().filter(|model| model.requests > 0).collect();
     shown.sort_by_key(|model| Reverse((model.requests, model.total_tokens)));
     let kept = shown.len().min(if view == View::Models { MAX_MODELS } else { OVERVIEW_MODELS });
-    let lines = shown[..kept].iter().map(|model| model_line(model)).collect();
-    (lines, shown.len() - kept)
+    let shares_name = |model: &ModelUse| shown.iter().filter(|other| other.model == model.model).count() > 1;
+    let estimated = estimated_model(report);
+    let lines = shown[..kept].iter().map(|model| ModelLine {
+        shares_name: shares_name(model),
+        cost_estimated: estimated.is_some_and(|estimated| std::ptr::eq(estimated, *model)),
+        ..model_line(model)
+    });
+    (lines.collect(), shown.len() - kept)
+}
+
+/// The model all estimated cloud tokens are of, when it can only be one: a report sums estimates by place, not by model.
+fn estimated_model(report: &StatsReport) -> Option<&ModelUse> {
+    let mut cloud = report.models.iter().filter(|model| !model.local && model.total_tokens > 0);
+    let only = cloud.next().filter(|_| report.tokens.cloud_estimated > 0)?;
+    cloud.next().is_none().then_some(only)
 }
 
 fn model_line(model: &ModelUse) -> ModelLine<'_> {
     ModelLine {
         name: &model.model,
         provider: &model.provider,
+        shares_name: false,
         local: model.local,
         requests: model.requests,
         ok: model.ok,
@@ -270,6 +289,7 @@ fn model_line(model: &ModelUse) -> ModelLine<'_> {
         completion: model.completion_tokens,
         total: model.total_tokens,
         cost_usd: model.cost_usd,
+        cost_estimated: false,
         unpriced_requests: model.unpriced_requests,
     }
 }

@@ -4,7 +4,7 @@
 //! |--|--|--|
 //! | `number` | a whole number | `45,230` |
 //! | `percent` | a share from 0 to 1 | `98.8%` |
-//! | `money`, `money_fine` | a decimal text in US dollars | `$0.41`, `$0.00034` |
+//! | `money(approximate=false)`, `money_fine(approximate=false)` | a decimal text in US dollars | `$0.41`, `~$0.00034` |
 //! | `duration`, `about` | seconds | `2d 5h 34m`, `7 h` |
 //! | `latency` | milliseconds | `1.8 s` |
 //! | `date`, `time`, `when(now)` | a timestamp | `3 Nov 2026`, `14:32`, the time alone if it is the day of `now` |
@@ -14,6 +14,7 @@
 //! | `pad(width)`, `clip(width)` | a text | padded on the right; cut in its middle with `…` |
 //! | `bar(width)` | `{used, max}` | `▓▓▓░` |
 //! | `period_name`, `type_name`, `limit_name` | a name | the word for it |
+//! | `scope` | what a limit is about | `user:k7f3` with the word for `user`; a name stands for itself |
 //! | `usage`, `description` | a command's name | `/stats [today\|7d]`, what it does |
 //! | `language_name` | a language's code | `français` |
 //! | `type_count`, `error_count` | `{name, count}` | `Chat 189`, `2 timeouts` |
@@ -42,15 +43,22 @@ pub(super) fn add_all(env: &mut Environment<'static>, lang: Lang, vocabulary: &A
 fn add_numbers(env: &mut Environment<'static>, lang: Lang) {
     env.add_filter("number", move |value: i128| numbers::number(lang, value, Place::Text));
     env.add_filter("percent", move |share: f64| numbers::percent(lang, share));
-    env.add_filter("money", move |usd: String| dollars(lang, &usd, Precision::Cents));
-    env.add_filter("money_fine", move |usd: String| dollars(lang, &usd, Precision::Fine));
+    env.add_filter("money", move |usd: String, options: Kwargs| dollars(lang, &usd, Precision::Cents, &options));
+    env.add_filter("money_fine", move |usd: String, options: Kwargs| dollars(lang, &usd, Precision::Fine, &options));
     env.add_filter("duration", move |seconds: u64| numbers::duration(lang, seconds));
     env.add_filter("about", move |seconds: u64| numbers::about(lang, seconds));
     env.add_filter("latency", move |millis: u64| numbers::latency(lang, millis));
 }
 
-fn dollars(lang: Lang, usd: &str, precision: Precision) -> Result<String, Error> {
-    numbers::money(lang, usd, precision).ok_or_else(|| wrong("`money` expects a decimal text such as `0.0125`"))
+/// An amount; `~` before it says that it is computed from an estimate. Nothing at all is exact however it was counted.
+fn dollars(lang: Lang, usd: &str, precision: Precision, options: &Kwargs) -> Result<String, Error> {
+    let approximate = options.get::<Option<bool>>("approximate")?.unwrap_or(false);
+    options.assert_all_used()?;
+    let is_zero = !usd.contains(|c: char| matches!(c, '1'..='9'));
+    let mark = if approximate && !is_zero { "~" } else { "" };
+    let amount = numbers::money(lang, usd, precision);
+    let amount = amount.ok_or_else(|| wrong("`money` expects a decimal text such as `0.0125`"))?;
+    Ok(format!("{mark}{amount}"))
 }
 
 fn add_times(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabulary>) {
@@ -91,6 +99,8 @@ fn add_words(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     env.add_filter("type_name", move |name: &str| word(&words.types, name).to_owned());
     let words = Arc::clone(vocabulary);
     env.add_filter("limit_name", move |name: &str| word(&words.limits, name).to_owned());
+    let words = Arc::clone(vocabulary);
+    env.add_filter("scope", move |scope: &str| words.scope(scope));
     let words = Arc::clone(vocabulary);
     env.add_filter("usage", move |name: &str| words.command(name).map_or(format!("/{name}"), CommandHelp::usage));
     let words = Arc::clone(vocabulary);

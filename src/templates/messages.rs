@@ -83,17 +83,17 @@ const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","st
 "latency":{"p50":1800,"p95":6200},
 "rows":[{"place":"local","prompt":31020,"completion":14210,"approximate":false},{"place":"cloud","prompt":96300,"completion":32150,"approximate":true}],
 "total_row":{"prompt":127320,"completion":46360,"approximate":true},"cached":1200,"reasoning":800,"estimated":500,
-"cost":{"usd":"0.41","unpriced_requests":2,"all_local":false},
+"cost":{"usd":"0.41","estimated":true,"unpriced_requests":2,"all_local":false},
 "limits":[{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}}],
 "more_limits":1,"types":[{"name":"chat","count":240,"share":0.96},{"name":"recipes","count":10,"share":0.04}],
 "errors":[{"name":"idle_timeout","count":2},{"name":"rate_limited","count":1}],
-"models":[{"name":"gpt-4o","provider":"github","local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","unpriced_requests":2}],
+"models":[{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2}],
 "more_models":1,"conversations":{"active":5,"messages":124,"users":3}}"#;
 
 const STATS_EMPTY: &str = r#"{"bot":"Raymundo","period":"all","view":"VIEW","status":"stopped","now":"2026-11-22T14:03:20-06:00",
 "uptime_seconds":null,"counting_since":null,"last_request_at":null,"timezone":null,"demo":false,"providers":[],
 "requests":{"total":0,"ok":0,"failed":0,"cancelled":0,"refused":0,"success_rate":null},"latency":null,"rows":[],
-"total_row":null,"cached":0,"reasoning":0,"estimated":0,"cost":{"usd":"0","unpriced_requests":0,"all_local":false},
+"total_row":null,"cached":0,"reasoning":0,"estimated":0,"cost":{"usd":"0","estimated":false,"unpriced_requests":0,"all_local":false},
 "limits":[],"more_limits":0,"types":[],"errors":[],"models":[],"more_models":0,
 "conversations":{"active":0,"messages":0,"users":0}}"#;
 
@@ -150,6 +150,7 @@ pub const MESSAGES: &[Message] = &[
         samples: &[
             r#"{"limit":"requests_per_minute","scope":"cloud","used":15,"max":15,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
             r#"{"limit":"tokens_per_minute","scope":null,"used":0,"max":1000,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true}"#,
+            r#"{"limit":"requests_per_day","scope":"everything","used":0,"max":0,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true}"#,
             r#"{"limit":"tokens_per_day","scope":null,"used":9,"max":10,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
         ],
     },

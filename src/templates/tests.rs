@@ -106,6 +106,26 @@ fn a_name_cannot_move_the_cursor_or_add_lines() {
     assert_eq!(text, "Now gpt[2Jevil answers (gpt[2Jevil, in the cloud).");
 }
 
+#[test]
+fn what_a_limit_is_about_is_said_in_the_persons_words_and_values_stay() {
+    let templates = templates();
+    let about = |lang, scope: &str| templates.speaker(lang).vocabulary.scope(scope);
+    assert_eq!(about(Lang::Es, "everything"), "todo");
+    assert_eq!(about(Lang::Pt, "provider:cloud user:k7f3"), "provedor:cloud usuário:k7f3");
+    assert_eq!(about(Lang::Fr, "model:llama3.2:3b"), "modèle:llama3.2:3b");
+    for name in ["GitHub Models", "cloud", "*", "llama3.2:3b"] {
+        assert_eq!(about(Lang::Es, name), name);
+    }
+}
+
+#[test]
+fn a_cost_with_an_estimate_in_it_is_marked_and_nothing_is_nothing() {
+    let used = |cost: &str| json!({ "prompt_tokens": 9, "estimated": true, "local": false, "cost_usd": cost });
+    let footer = |cost| templates().render(Lang::En, "usage_footer", used(cost));
+    assert_eq!(footer("0.25"), "in ~9 · ~$0.25");
+    assert_eq!(footer("0"), "in ~9 · $0");
+}
+
 fn load_with(file: &str, text: &str) -> Result<Templates, TemplateError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join(file);

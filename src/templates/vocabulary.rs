@@ -17,6 +17,8 @@ pub(super) struct Vocabulary {
     pub types: BTreeMap<String, String>,
     /// Limits, by their name in the report.
     pub limits: BTreeMap<String, String>,
+    /// What a limit may be about: `everything`, and the facets before a value.
+    pub scopes: BTreeMap<String, String>,
     /// One and several of each kind of error.
     pub errors: BTreeMap<String, [String; 2]>,
     /// The commands, in the order help shows them.
@@ -51,12 +53,25 @@ impl Vocabulary {
 
     /// The names a vocabulary defines, to compare two languages.
     pub(super) fn keys(&self) -> Vec<String> {
-        let maps = [("periods", &self.periods), ("types", &self.types), ("limits", &self.limits)];
+        let maps =
+            [("periods", &self.periods), ("types", &self.types), ("limits", &self.limits), ("scopes", &self.scopes)];
         let mut keys: Vec<String> =
             maps.iter().flat_map(|(map, words)| words.keys().map(move |key| format!("{map}.{key}"))).collect();
         keys.extend(self.errors.keys().map(|key| format!("errors.{key}")));
         keys.extend(self.commands.iter().map(|command| format!("commands.{}", command.name)));
         keys
+    }
+
+    /// What a limit is about, such as `provider:cloud user:k7f3`: the facets in words, their values as they are.
+    pub(super) fn scope(&self, label: &str) -> String {
+        let part = |part: &str| match part.split_once(':') {
+            Some((facet, value)) => format!("{}:{value}", word(&self.scopes, facet)),
+            None => part.to_owned(),
+        };
+        match label {
+            "everything" => word(&self.scopes, label).to_owned(),
+            label => label.split(' ').map(part).collect::<Vec<_>>().join(" "),
+        }
     }
 
     /// The words for `count` errors of a kind; the kind itself when it is not known here.
