@@ -293,3 +293,90 @@ fn model_line(model: &ModelUse) -> ModelLine<'_> {
         unpriced_requests: model.unpriced_requests,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Facet;
+    use crate::reports::stats::{PlaceTokens, Tokens};
+
+    fn model(provider: &str, name: &str, requests: u64) -> ModelUse {
+        ModelUse {
+            provider: provider.into(),
+            api_type: "openai".into(),
+            model: name.into(),
+            local: false,
+            requests,
+            ok: requests,
+            failed: 0,
+            success_rate: None,
+            prompt_tokens: 5,
+            completion_tokens: 5,
+            total_tokens: 10,
+            cost_usd: Money::parse_usd("0.41").ok(),
+            unpriced_requests: 0,
+        }
+    }
+
+    /// One priced cloud model, with so many estimated tokens.
+    fn report(estimated: u64) -> StatsReport {
+        let now = Timestamp::parse("2026-11-22T14:03:20-06:00").expect("a time");
+        let mut report = StatsReport::empty("Raymundo", "0.1.0", Period::All, now);
+        report.requests.total = 9;
+        report.models = vec![model("one", "gpt-4o", 9)];
+        let cloud = PlaceTokens { prompt: 5, completion: 5, estimated };
+        report.tokens = Tokens::of_places(PlaceTokens::default(), cloud);
+        report.cost.usd = Money::parse_usd("0.41").expect("an amount");
+        report
+    }
+
+    fn show(report: &StatsReport, lang: Lang, view: View) -> String {
+        report.text(&Templates::load(None).expect("the built-in texts are whole"), lang, view)
+    }
+
+    #[test]
+    fn an_amount_computed_from_an_estimate_is_marked() {
+        for lang in Lang::ALL {
+            for (estimated, expected) in [(0, 0), (7, 2)] {
+                let screen = show(&report(estimated), lang, View::Overview);
+                let amounts: Vec<&str> = screen.lines().filter(|line| line.contains('$')).collect();
+                let marked = amounts.iter().filter(|line| line.contains('~')).count();
+                assert_eq!((amounts.len(), marked), (2, expected), "{lang}:\n{screen}");
+            }
+        }
+        let mut several = report(7);
+        several.models.push(model("one", "gpt-5", 1));
+        let screen = show(&several, Lang::En, View::Overview);
+        assert!(screen.contains("Cost: ~$0.41") && screen.contains("tokens · $0.41"), "{screen}");
+    }
+
+    #[test]
+    fn models_of_one_name_are_told_apart_by_their_provider() {
+        let mut report = report(0);
+        assert!(show(&report, Lang::En, View::Overview).contains("\ngpt-4o · 9 requests"));
+        report.models.extend([model("two", "gpt-4o", 3), model("two", "gpt-5", 2)]);
+        let screen = show(&report, Lang::En, View::Overview);
+        for line in ["\ngpt-4o · one · 9 requests", "\ngpt-4o · two · 3 requests", "\ngpt-5 · 2 requests"] {
+            assert!(screen.contains(line), "{screen}");
+        }
+    }
+
+    #[test]
+    fn every_facet_of_a_limit_has_a_word() {
+        let mut report = report(0);
+        let mut about = |lang, subject: &str| {
+            let limit = LimitUse { subject: Some(subject.into()), max: 2, ..LimitUse::default() };
+            report.limits = vec![limit];
+            show(&report, lang, View::Limits)
+        };
+        for facet in Facet::ALL {
+            let subject = format!("{}:k7f3", facet.as_str());
+            assert!(about(Lang::En, &subject).contains(&format!("\n{subject}")), "{subject}");
+            for lang in [Lang::Es, Lang::Pt, Lang::Fr] {
+                let screen = about(lang, &subject);
+                assert!(screen.contains(":k7f3") && !screen.contains(&subject), "{screen}");
+            }
+        }
+        assert!(about(Lang::Es, "everything").contains("\ntodo"));
+    }
+}

@@ -7,7 +7,6 @@ use proptest::prelude::*;
 
 use super::StatsScreen;
 use super::stats::*;
-use crate::limits::Facet;
 use crate::reports::View;
 use crate::stats::Period;
 use crate::templates::messages::message;
@@ -318,54 +317,6 @@ fn every_kind_of_error_has_a_message_and_a_short_name() {
             assert!(!screen.contains(kind.as_str()) || !kind.as_str().contains('_'), "{lang} {kind}:\n{screen}");
         }
     }
-}
-
-#[test]
-fn every_facet_of_a_limit_has_a_word() {
-    let show = |lang, subject: &str| {
-        let mut report = running();
-        report.limits = vec![LimitUse { provider: None, subject: Some(subject.into()), ..limit("", "x", 1, 2, None) }];
-        report.text(templates(), lang, View::Limits)
-    };
-    for facet in Facet::ALL {
-        let subject = format!("{}:k7f3", facet.as_str());
-        assert!(show(Lang::En, &subject).contains(&format!("\n{subject} ·")), "{subject}");
-        for screen in [Lang::Es, Lang::Pt, Lang::Fr].map(|lang| show(lang, &subject)) {
-            assert!(screen.contains(":k7f3 ·") && !screen.contains(&subject), "{screen}");
-        }
-    }
-    assert!(show(Lang::Es, "everything").contains("\ntodo ·"));
-}
-
-#[test]
-fn an_amount_computed_from_an_estimate_is_marked() {
-    let mut report = rich();
-    assert!(!report.text(templates(), Lang::En, View::Overview).contains('~'));
-    report.tokens.cloud_estimated = 7;
-    for lang in Lang::ALL {
-        let marked = report.text(templates(), lang, View::Overview);
-        let amounts = marked.lines().filter(|line| line.contains('$')).count();
-        let marks = marked.lines().filter(|line| line.contains('$') && line.contains('~')).count();
-        assert_eq!((amounts, marks), (2, 2), "{lang}: the sum, and the only model it can be of:\n{marked}");
-    }
-    report.models.push(model("GitHub Models", "gpt-5", false, 1, (5, 5), Some("0.01")));
-    let marked = report.text(templates(), Lang::En, View::Overview);
-    assert!(marked.contains("Cost: ~$0.41") && marked.contains("tokens · $0.41"), "{marked}");
-    report.cost.usd = usd("0");
-    assert!(report.text(templates(), Lang::En, View::Overview).contains("Cost: $0 "), "nothing is exact");
-}
-
-#[test]
-fn models_of_one_name_are_told_apart_by_their_provider() {
-    let mut report = rich();
-    assert!(report.text(templates(), Lang::En, View::Overview).contains("\ngpt-4o · 112 requests"));
-    report.models.push(model("cloud", "gpt-4o", false, 1, (5, 5), Some("0.01")));
-    let screen = report.text(templates(), Lang::En, View::Overview);
-    assert!(
-        screen.contains("\ngpt-4o · GitHub Models · 112") && screen.contains("\ngpt-4o · cloud · 1 request"),
-        "{screen}"
-    );
-    assert!(screen.contains("\nllama3.2 · 135"), "{screen}");
 }
 
 /// The lines of the token table: from its heading to the empty line after it.
