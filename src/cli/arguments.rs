@@ -49,7 +49,7 @@ pub(super) enum BooksCommand {
     Chat,
     /// Show requests, tokens, latency, cost and limits
     Stats(StatsArguments),
-    /// Begin counting anew (what was recorded stays)
+    /// Start counting from zero (what was recorded stays)
     Reset {
         /// Do not ask
         #[arg(long)]

@@ -111,7 +111,8 @@ fn stats_text(loaded: &Loaded, report: &StatsReport, lang: Option<Lang>, view: V
 }
 
 async fn reset(loaded: &Loaded, yes: bool) -> anyhow::Result<()> {
-    if !yes && !confirmed("Begin counting anew? What was recorded stays; only what is shown begins at zero. [y/N] ")? {
+    if !yes && !confirmed("Start counting from zero? What was recorded stays; only what is shown starts anew. [y/N] ")?
+    {
         bail!("nothing was changed; say --yes to reset without being asked");
     }
     let zone = app::zone_of(&loaded.config);

@@ -245,7 +245,7 @@ fn usage_from_outside_shows_the_same_numbers_at_every_door() {
     // The line of the state tells of the uptime; the last, of when it was asked.
     let comparable = |text: &str| text.lines().filter(|line| !line.starts_with('●')).collect::<Vec<_>>().join("\n");
     assert_eq!(comparable(&screen.body()), comparable(&typed.out));
-    assert!(screen.body().contains("\n5 pedidos"), "{screen:?}");
+    assert!(screen.body().contains("\n5 requisições"), "{screen:?}");
     let running = numbers(stats("").json());
     assert_eq!(service.stop().code(), Some(0));
     assert_same("stopped", &running, &shell_numbers(&home, "all"));
