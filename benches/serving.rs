@@ -142,7 +142,6 @@ fn setup(clock: &Arc<dyn Clock>) -> Setup {
         providers: vec!["cloud".to_owned()],
         prices: PriceBook::bundled(),
         vendors: HashMap::from([("cloud".to_owned(), "openai".to_owned())]),
-        listen: None,
         clock: Arc::clone(clock),
         random,
     }

@@ -12,8 +12,7 @@ use tallybot::usage::{Money, RecordId, SubjectId, Timestamp, UsageRecord};
 
 /// Writes records as a busy family bot and a few scripts leave them, one every `every_micros` from `start` on.
 pub fn write_books(folder: &Path, records: usize, start: Timestamp, every_micros: i64) {
-    let options =
-        Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()), listen: None };
+    let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) };
     let (ledger, _) = Ledger::open(folder, options, RecordId::new(start, [1; 10]).0, start).expect("a new folder");
     let (models, features) = (["llama3.2", "gpt-4o", "gemini-2.5-flash"], ["faq", "summary", "triage", "letters"]);
     let people: Vec<SubjectId> = (0..50).map(|n| SubjectId::of(b"bench", "telegram", &n.to_string())).collect();

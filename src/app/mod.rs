@@ -87,7 +87,6 @@ impl App {
             vendors: vendors_of(&config, &prices),
             prices: prices.clone(),
             // Said once the door is open: until then, and where it stays closed, somebody else may listen there.
-            listen: None,
             clock: Arc::clone(&clock),
             random,
         };

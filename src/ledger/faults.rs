@@ -20,7 +20,7 @@ fn at(secs: i64) -> Timestamp {
 }
 
 fn open(folder: &Path, durability: Durability, now: Timestamp) -> (Ledger, Opened) {
-    let options = Options { durability, known: KnownNames::none(), follower: Box::new(()), listen: None };
+    let options = Options { durability, known: KnownNames::none(), follower: Box::new(()) };
     Ledger::open(folder, options, Uuid::from_u128(1), now).expect("the folder opens")
 }
 
@@ -171,25 +171,7 @@ fn a_call_whose_record_only_waits_for_the_disk_keeps_its_slot() {
     let folder = TempDir::new().expect("a temporary folder");
     let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
     let record = plain(1, at(1));
-    let call = OpenCall {
-        id: record.id,
-        admitted: at(1),
-        attempt: 1,
-        call: None,
-        local: true,
-        prompt_tokens: 5,
-        output_tokens: 0,
-        user: None,
-        session: None,
-        provider: "ollama".into(),
-        api_type: "ollama".into(),
-        model: "m".into(),
-        request_type: "chat".into(),
-        channel: "terminal".into(),
-        feature: None,
-        team: None,
-        key: None,
-    };
+    let call = OpenCall::sample(record.id, at(1));
     let slot = ledger.open_call(&call).expect("a free slot");
     let blocked = block_day(folder.path(), DAY);
     let appended = ledger.append_or_queue(&record, at(DAY)).expect("queued");

@@ -25,6 +25,11 @@ impl FileName {
         Some(FileName { day: Day::parse(day)?, part })
     }
 
+    /// The next part of the same day, for when this one can no longer be trusted.
+    pub(super) fn next_part(self) -> FileName {
+        FileName { part: self.part + 1, ..self }
+    }
+
     pub(super) fn in_folder(self, folder: &Path) -> PathBuf {
         folder.join(self.to_string())
     }

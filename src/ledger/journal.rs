@@ -19,12 +19,12 @@ use super::admission::{Admission, KnownNames};
 use super::control::Control;
 use super::files::{self, FileName};
 use super::given::GivenIds;
-use super::quarantine::{self, next_part};
+use super::quarantine;
 use super::recovery::{self, Loaded};
 use super::replay::Position;
 use super::slots::{OpenCall, SlotNumber};
 use super::snapshot::Snapshot;
-use super::{Acts, Follower, Id, LedgerError, Opened, Options, syncer};
+use super::{Acts, Follower, LedgerError, Opened, Options, RecordId, syncer};
 use crate::config::Durability;
 use crate::stats::{Picture, Stats};
 use crate::usage::{Day, Timestamp, UsageRecord, seal_line, write_record};
@@ -133,7 +133,7 @@ impl Journal {
         open_calls: &[(SlotNumber, OpenCall)],
         lineage: Uuid,
         now: Timestamp,
-    ) -> Result<(Journal, Opened, std::collections::HashSet<Id>), LedgerError> {
+    ) -> Result<(Journal, Opened, std::collections::HashSet<RecordId>), LedgerError> {
         let control = Control::open(folder, lineage, now)?;
         let mut follower = options.follower;
         let mut loaded = recovery::load(folder, control.acts(), &mut *follower, open_calls, now)?;
@@ -472,7 +472,7 @@ impl State {
             return Ok(());
         }
         let name = match self.newest_file {
-            Some(newest) if newest.day >= day || self.distrusted => next_part(newest),
+            Some(newest) if newest.day >= day || self.distrusted => newest.next_part(),
             _ => FileName { day, part: 1 },
         };
         let path = name.in_folder(&self.folder);

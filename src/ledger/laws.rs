@@ -18,7 +18,7 @@ fn at(secs: i64) -> Timestamp {
 }
 
 fn options(durability: Durability) -> Options {
-    Options { durability, known: KnownNames::none(), follower: Box::new(()), listen: None }
+    Options { durability, known: KnownNames::none(), follower: Box::new(()) }
 }
 
 fn open(folder: &Path) -> (Ledger, Opened) {
@@ -208,25 +208,7 @@ fn a_file_is_never_written_again_once_a_later_day_began() {
 fn a_call_that_was_open_is_reported_once_unless_its_record_is_there() {
     let folder = TempDir::new().expect("a temporary folder");
     let (ledger, _) = open(folder.path());
-    let call = |n: u8| OpenCall {
-        id: RecordId::new(at(1), [n; 10]),
-        admitted: at(1),
-        attempt: 1,
-        call: None,
-        local: true,
-        prompt_tokens: 5,
-        output_tokens: 0,
-        user: None,
-        session: None,
-        provider: "ollama".into(),
-        api_type: "ollama".into(),
-        model: "m".into(),
-        request_type: "chat".into(),
-        channel: "terminal".into(),
-        feature: None,
-        team: None,
-        key: None,
-    };
+    let call = |n: u8| OpenCall::sample(RecordId::new(at(1), [n; 10]), at(1));
     for (n, snapshot) in [(1, false), (2, true)] {
         ledger.open_call(&call(n)).expect("a free slot");
         ledger.append(&plain(n, at(1)), at(1)).expect("its record");
@@ -239,7 +221,8 @@ fn a_call_that_was_open_is_reported_once_unless_its_record_is_there() {
     let (ledger, opened) = open(folder.path());
     assert!(opened.from_snapshot);
     assert_eq!(opened.interrupted.iter().map(|(_, call)| call.id).collect::<Vec<_>>(), [call(3).id]);
-    ledger.close_call(opened.interrupted[0].0);
+    let appended = ledger.append(&plain(3, at(1)), at(2)).expect("its record");
+    ledger.close_call_after(opened.interrupted[0].0, appended);
     drop(ledger);
     assert!(open(folder.path()).1.interrupted.is_empty());
 }

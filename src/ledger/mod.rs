@@ -82,8 +82,6 @@ pub struct Options {
     pub known: KnownNames,
     /// What folds along.
     pub follower: Box<dyn Follower>,
-    /// Where tallybot listens, for the shell commands that find the folder in use.
-    pub listen: Option<String>,
 }
 
 /// What opening found.
@@ -95,7 +93,7 @@ pub struct Opened {
     pub from_snapshot: bool,
     /// Damage that was put into quarantine.
     pub damage: Vec<Damage>,
-    /// Calls that were open when the last process died. Each wants an `interrupted` record, then [`Ledger::close_call`].
+    /// Calls that were open when the last process died. Each wants an `interrupted` record, then [`Ledger::close_call_after`].
     pub interrupted: Vec<(SlotNumber, OpenCall)>,
 }
 
@@ -128,7 +126,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(Ledger, Opened), LedgerError> {
         files::make_folder(folder).map_err(LedgerError::io("create", folder))?;
-        let holder = Holder { pid: std::process::id(), started_at: now, listen: options.listen.clone() };
+        let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
         let lock = FolderLock::take(folder, &holder)?;
         let slots = Slots::open(folder)?;
         let mut open_calls = slots.open_calls()?;
@@ -160,11 +158,6 @@ impl Ledger {
     /// Brings the note of an open call up to date. That it could not be written costs an estimate, after a crash.
     pub fn update_call(&self, slot: SlotNumber, call: &OpenCall) {
         self.inner.slots.update(slot, call);
-    }
-
-    /// Frees a slot, after the call's record became durable.
-    pub fn close_call(&self, slot: SlotNumber) {
-        self.inner.slots.free(slot);
     }
 
     /// Frees a slot as soon as the call's record, accepted just now, is durable: until then a crash would leave nothing
@@ -293,6 +286,3 @@ impl Ledger {
         self.snapshot(now)
     }
 }
-
-/// The record id a slot, a line and a retry share.
-pub(crate) type Id = RecordId;

@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
-use super::files::{self, FileName};
+use super::files;
 use super::recovery::Loaded;
 use super::replay::{Damage, DamageKind};
 
@@ -94,9 +94,4 @@ fn keep(folder: &Path, damage: &Damage) -> Result<(), LedgerError> {
         done += content.len() as u64;
     }
     out.sync_all().map_err(LedgerError::io("sync", &aside))
-}
-
-/// The next part of a day, for when a file can no longer be trusted.
-pub(super) fn next_part(name: FileName) -> FileName {
-    FileName { part: name.part + 1, ..name }
 }

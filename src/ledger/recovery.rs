@@ -9,7 +9,7 @@ use super::files::{FileName, journal_files};
 use super::replay::{Damage, Position, Scan, Sequence, scan_file};
 use super::slots::{self, OpenCall, SlotNumber};
 use super::snapshot::{self, Snapshot};
-use super::{Acts, Follower, Id, LedgerError};
+use super::{Acts, Follower, LedgerError, RecordId};
 use crate::stats::Stats;
 use crate::usage::Timestamp;
 
@@ -27,7 +27,7 @@ pub(super) struct Loaded {
     pub(super) replayed: u64,
     pub(super) from_snapshot: bool,
     /// Those of the open calls whose record is there.
-    pub(super) finished: HashSet<Id>,
+    pub(super) finished: HashSet<RecordId>,
 }
 
 /// Loads a folder's fold; the follower is brought to the same line.
@@ -41,7 +41,7 @@ pub(super) fn load(
     let files = journal_files(folder).map_err(LedgerError::io("list", folder))?;
     let start = Start::find(folder, acts, now);
     let follower_is_restored = match &start.snapshot {
-        Some(found) => snapshot::restore_follower(found, follower),
+        Some(found) => follower.restore(&found.follower),
         None => true,
     };
     let horizon = follower.horizon();
@@ -120,7 +120,7 @@ impl Loaded {
         let missing = open_calls.iter().map(|(_, call)| call).filter(|call| !self.finished.contains(&call.id));
         let older: Vec<&OpenCall> = missing.filter(|call| call.admitted <= snapshot.at).collect();
         let Some(first_day) = older.iter().map(|call| call.admitted.day()).min() else { return Ok(()) };
-        let wanted: HashSet<Id> = older.iter().map(|call| call.id).collect();
+        let wanted: HashSet<RecordId> = older.iter().map(|call| call.id).collect();
         for file in files.iter().filter(|file| file.day >= first_day) {
             scan_file(folder, *file, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
                 if wanted.contains(&record.id) {
@@ -152,7 +152,7 @@ fn feed_follower(
 
 /// The ids in the files before one that had to be begun because those failed: the parts before it, and the day before
 /// those, whose last lines may have been waiting for the same sync.
-fn ids_before(folder: &Path, files: &[FileName], file: FileName) -> Result<HashSet<Id>, LedgerError> {
+fn ids_before(folder: &Path, files: &[FileName], file: FileName) -> Result<HashSet<RecordId>, LedgerError> {
     let mut ids = HashSet::new();
     if file.part == 1 {
         return Ok(ids);

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::files::FileName;
-use super::{Id, LedgerError};
+use super::{LedgerError, RecordId};
 use crate::usage::{LineError, MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
 
 /// Bytes read at once. A line that is longer is damage, so memory stays bounded; a larger block is no faster, and the
@@ -101,7 +101,7 @@ pub(super) fn scan_file(
     name: FileName,
     offset: u64,
     sequence: &mut Sequence,
-    skip_ids: &HashSet<Id>,
+    skip_ids: &HashSet<RecordId>,
     mut on_record: impl FnMut(&UsageRecord<'_>, u64),
 ) -> Result<Scan, LedgerError> {
     let path = name.in_folder(folder);

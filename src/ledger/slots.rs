@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use uuid::Uuid;
 
-use super::{Id, LedgerError, files};
+use super::{LedgerError, files};
 use crate::usage::names::Name;
 use crate::usage::{RecordId, SubjectId, Timestamp};
 
@@ -228,8 +228,34 @@ fn offset(slot: u16) -> u64 {
 }
 
 /// The ids of some open calls.
-pub(super) fn ids(calls: &[(SlotNumber, OpenCall)]) -> std::collections::HashSet<Id> {
+pub(super) fn ids(calls: &[(SlotNumber, OpenCall)]) -> std::collections::HashSet<RecordId> {
     calls.iter().map(|(_, call)| call.id).collect()
+}
+
+#[cfg(test)]
+impl OpenCall {
+    /// A first attempt at a chat, as a terminal asks for it.
+    pub(super) fn sample(id: RecordId, admitted: Timestamp) -> OpenCall {
+        OpenCall {
+            id,
+            admitted,
+            attempt: 1,
+            call: None,
+            local: true,
+            prompt_tokens: 5,
+            output_tokens: 0,
+            user: None,
+            session: None,
+            provider: "ollama".into(),
+            api_type: "ollama".into(),
+            model: "m".into(),
+            request_type: "chat".into(),
+            channel: "terminal".into(),
+            feature: None,
+            team: None,
+            key: None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::LedgerError;
 use super::files::{self, FileName};
 use super::replay::Position;
-use super::{Follower, LedgerError};
 use crate::stats::{Picture, Saved};
 use crate::usage::{LINE_VERSION, Sealed, Timestamp, seal_line, unseal_line};
 
@@ -97,11 +97,6 @@ fn is_in_journal(folder: &Path, position: Position) -> bool {
     let Some(start) = position.offset.checked_sub(expected.len() as u64) else { return false };
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut found, start));
     read.is_ok() && found == expected.as_bytes()
-}
-
-/// Whether the follower took back its saved state.
-pub(super) fn restore_follower(snapshot: &Snapshot, follower: &mut dyn Follower) -> bool {
-    follower.restore(&snapshot.follower)
 }
 
 #[cfg(test)]

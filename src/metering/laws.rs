@@ -42,7 +42,6 @@ fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Mete
         providers: vec!["cloud".into()],
         prices: PriceBook::bundled(),
         vendors: HashMap::new(),
-        listen: None,
         clock: Arc::clone(clock),
         random: chance,
     };

@@ -58,8 +58,6 @@ pub struct Setup {
     pub prices: PriceBook,
     /// By whose prices a provider bills, for those where that is known.
     pub vendors: HashMap<String, String>,
-    /// Where tallybot listens, for other commands that find the folder in use.
-    pub listen: Option<String>,
     /// The only clock.
     pub clock: Arc<dyn Clock>,
     /// The only source of chance: sixteen random bytes.
@@ -135,12 +133,7 @@ impl Metering {
     pub fn start(folder: &Path, setup: Setup) -> Result<(Metering, Found), LedgerError> {
         let now = setup.clock.now();
         let (gate, follower) = GateFollower::new(setup.rules, setup.providers, Arc::clone(&setup.clock));
-        let options = Options {
-            durability: setup.durability,
-            known: setup.known,
-            follower: Box::new(follower),
-            listen: setup.listen,
-        };
+        let options = Options { durability: setup.durability, known: setup.known, follower: Box::new(follower) };
         let lineage = RecordId::new(now.at, ten(setup.random)).0;
         let (ledger, opened) = Ledger::open(folder, options, lineage, now.at)?;
         let inner = Inner {

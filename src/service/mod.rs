@@ -110,7 +110,6 @@ pub async fn reset(
         providers: Vec::new(),
         vendors: vendors_of(config, &prices),
         prices,
-        listen: None,
         clock,
         random,
     };

@@ -71,7 +71,6 @@ pub fn setup(rules: Vec<Rule>, durability: Durability, clock: &Arc<dyn Clock>) -
         providers: vec!["ollama".to_owned(), "cloud".to_owned()],
         prices: PriceBook::bundled(),
         vendors: HashMap::from([("cloud".to_owned(), "openai".to_owned())]),
-        listen: None,
         clock: Arc::clone(clock),
         random,
     }
