@@ -75,18 +75,13 @@ impl App {
         let people = open_people(&place)?;
         log::start(&place.data_dir, &config.log);
         let transport = Transport::new();
-        let subject = |person: &str| {
-            let (channel, identity) = person.split_once(':').unwrap_or(("", person));
-            people.hash(channel, identity).to_string()
-        };
         let setup = Setup {
             durability: config.ledger.durability,
             known: known_names(&config, &prices),
-            rules: rules_of(&config, zone, subject),
+            rules: rules_of(&config, zone, |channel, identity| people.hash(channel, identity)),
             providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
             vendors: vendors_of(&config, &prices),
             prices: prices.clone(),
-            // Said once the door is open: until then, and where it stays closed, somebody else may listen there.
             clock: Arc::clone(&clock),
             random,
         };

@@ -6,11 +6,12 @@ use chrono_tz::Tz;
 
 use crate::config::{Config, LimitFor, Provider, Rates};
 use crate::limits::{Caps, Facet, Pick, Rule, Scope};
+use crate::usage::SubjectId;
 use crate::usage::prices::PriceBook;
 
 /// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits
-/// in `zone`. `subject` turns a person such as `telegram:111` into the text of a subject id.
-pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str) -> String) -> Vec<Rule> {
+/// in `zone`. `subject` gives the subject id of a channel and an identity, for persons such as `telegram:111`.
+pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> SubjectId) -> Vec<Rule> {
     let of_providers = config.providers.iter().map(|provider| Rule {
         scope: Scope::provider(&provider.name),
         caps: caps(&provider.limits),
@@ -33,8 +34,11 @@ fn caps(rates: &Rates) -> Caps {
     }
 }
 
-fn scope(of: &LimitFor, subject: &impl Fn(&str) -> String) -> Scope {
-    let user = of.user.as_ref().map(|user| if user.contains(':') { subject(user) } else { user.clone() });
+fn scope(of: &LimitFor, subject: &impl Fn(&str, &str) -> SubjectId) -> Scope {
+    let user = of.user.as_ref().map(|user| match user.split_once(':') {
+        Some((channel, identity)) => subject(channel, identity).to_string(),
+        None => user.clone(),
+    });
     let picks = [
         (Facet::Provider, &of.provider),
         (Facet::Model, &of.model),

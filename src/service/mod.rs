@@ -30,10 +30,7 @@ pub fn report(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<StatsReport> {
     let key = People::key_of(folder)?.unwrap_or_default();
-    let subject = |person: &str| {
-        let (channel, identity) = person.split_once(':').unwrap_or(("", person));
-        SubjectId::of(&key, channel, identity).to_string()
-    };
+    let subject = |channel: &str, identity: &str| SubjectId::of(&key, channel, identity);
     let names = config.providers.iter().map(|provider| provider.name.clone()).collect();
     let seen = metering::look(folder, rules_of(config, zone, subject), names, clock)?;
     let holder = seen.reading.holder.as_ref();
@@ -53,8 +50,8 @@ pub fn report(
     Ok(StatsReport::of(&facts, period))
 }
 
+/// As a running tallybot says it: Ollama's models are local or not one by one.
 fn describe(provider: &config::Provider) -> ProviderInfo {
-    // As a running tallybot says it: Ollama's models are local or not one by one.
     let local = match provider.kind {
         ProviderKind::Ollama => None,
         ProviderKind::OpenAi => Some(provider.local == Some(true)),
