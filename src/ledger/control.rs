@@ -1,14 +1,15 @@
 //! `control.jsonl`: which ledger this is, and what its owner did to it. Never shortened, never rewritten.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::LedgerError;
+use super::disk::{Access, DiskFile};
+use super::files::DataFolder;
 use super::replay::for_each_line;
-use super::{LedgerError, files};
 use crate::usage::{LINE_VERSION, Timestamp, seal_line, unseal_line};
 
 const CONTROL_FILE: &str = "control.jsonl";
@@ -79,8 +80,8 @@ impl Acts {
 }
 
 /// Whether a folder has a control file, as every ledger has from its first moment.
-pub(super) fn is_there(folder: &Path) -> bool {
-    folder.join(CONTROL_FILE).exists()
+pub(super) fn is_there(data: &DataFolder) -> bool {
+    data.open(CONTROL_FILE, Access::Read).is_ok()
 }
 
 /// Reads the acts of a folder; `None` when there are none.
@@ -88,10 +89,9 @@ pub(super) fn is_there(folder: &Path) -> bool {
 /// # Errors
 /// When the file cannot be read, is damaged, or was written by a newer version: acts are few and each one matters, so
 /// unlike usage none is ever passed over.
-pub(super) fn read_acts(folder: &Path) -> Result<Option<Acts>, LedgerError> {
-    let path = folder.join(CONTROL_FILE);
-    let content = files::read_if_there(&path).map_err(LedgerError::io("read", &path))?;
-    Ok(Acts::fold(&parse(&content, &path)?.lines))
+pub(super) fn read_acts(data: &DataFolder) -> Result<Option<Acts>, LedgerError> {
+    let content = data.read_if_there(CONTROL_FILE).map_err(data.failed("read", CONTROL_FILE))?;
+    Ok(Acts::fold(&parse(&content, &data.path_of(CONTROL_FILE))?.lines))
 }
 
 struct Parsed {
@@ -138,8 +138,8 @@ fn parse(content: &[u8], path: &Path) -> Result<Parsed, LedgerError> {
 
 /// The control file, open for one more act.
 pub(super) struct Control {
-    path: PathBuf,
-    file: File,
+    data: DataFolder,
+    file: Arc<dyn DiskFile>,
     end: u64,
     seq: u64,
     acts: Acts,
@@ -147,15 +147,15 @@ pub(super) struct Control {
 
 impl Control {
     /// Opens the control file, beginning a new lineage if there is none.
-    pub(super) fn open(folder: &Path, lineage: Uuid, now: Timestamp) -> Result<Control, LedgerError> {
-        let path = folder.join(CONTROL_FILE);
-        let content = files::read_if_there(&path).map_err(LedgerError::io("read", &path))?;
-        let parsed = parse(&content, &path)?;
-        let file = files::open_or_create(&path).map_err(LedgerError::io("open", &path))?;
+    pub(super) fn open(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Result<Control, LedgerError> {
+        let content = data.read_if_there(CONTROL_FILE).map_err(data.failed("read", CONTROL_FILE))?;
+        let parsed = parse(&content, &data.path_of(CONTROL_FILE))?;
+        let file = data.open_or_create(CONTROL_FILE).map_err(data.failed("open", CONTROL_FILE))?;
         let begun = Acts { lineage, begun: now, resets: Vec::new() };
         let acts = Acts::fold(&parsed.lines);
         let is_new = acts.is_none();
-        let mut control = Control { path, file, end: parsed.end, seq: parsed.seq, acts: acts.unwrap_or(begun) };
+        let mut control =
+            Control { data: data.clone(), file, end: parsed.end, seq: parsed.seq, acts: acts.unwrap_or(begun) };
         if is_new {
             control.write(Act::Lineage { lineage }, now)?;
         }
@@ -178,10 +178,10 @@ impl Control {
             serde_json::to_vec(&ActLine { v: LINE_VERSION, at: now, act }).expect("plain data can be written");
         seal_line(&mut line, 0, self.seq + 1);
         let written = self.file.set_len(self.end).and_then(|()| self.file.write_all_at(&line, self.end));
-        if let Err(error) = written.and_then(|()| self.file.sync_data()) {
+        if let Err(error) = written.and_then(|()| self.file.sync()) {
             // Best effort: what stays is a line that the next start sees, and the act was reported as failed.
             let _ = self.file.set_len(self.end);
-            return Err(LedgerError::io("write", &self.path)(error));
+            return Err(self.data.failed("write", CONTROL_FILE)(error));
         }
         self.end += line.len() as u64;
         self.seq += 1;
@@ -201,30 +201,31 @@ mod tests {
     fn acts_survive_and_a_cut_act_never_happened() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let lineage = Uuid::from_u128(7);
-        let mut control = Control::open(folder.path(), lineage, at(0)).expect("a new file");
+        let mut control = Control::open(&DataFolder::real(folder.path()), lineage, at(0)).expect("a new file");
         control.reset(at(5), at(5)).expect("written");
         drop(control);
         let path = folder.path().join(CONTROL_FILE);
         let whole = std::fs::read(&path).expect("it is there");
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).expect("writable");
-            let acts = Control::open(folder.path(), Uuid::from_u128(9), at(9)).expect("a cut tail is no damage");
+            let acts = Control::open(&DataFolder::real(folder.path()), Uuid::from_u128(9), at(9))
+                .expect("a cut tail is no damage");
             assert!(acts.acts().resets.is_empty());
         }
         std::fs::write(&path, &whole).expect("writable");
-        let acts = read_acts(folder.path()).expect("whole").expect("there are acts");
+        let acts = read_acts(&DataFolder::real(folder.path())).expect("whole").expect("there are acts");
         assert_eq!(acts, Acts { lineage, begun: at(0), resets: vec![at(5)] });
     }
 
     #[test]
     fn a_damaged_act_is_never_passed_over() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Control::open(folder.path(), Uuid::from_u128(7), at(0)).expect("a new file");
+        Control::open(&DataFolder::real(folder.path()), Uuid::from_u128(7), at(0)).expect("a new file");
         let path = folder.path().join(CONTROL_FILE);
         let mut content = std::fs::read(&path).expect("it is there");
         content[20] ^= 1;
         std::fs::write(&path, &content).expect("writable");
-        let error = read_acts(folder.path()).expect_err("damaged").to_string();
+        let error = read_acts(&DataFolder::real(folder.path())).expect_err("damaged").to_string();
         assert!(error.contains("control.jsonl") && error.contains("line 1"), "{error}");
     }
 }

@@ -56,7 +56,7 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError + use<> {
         let path = path.to_owned();
         move |source| LedgerError::Io { doing, path, source }
     }

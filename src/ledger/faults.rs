@@ -66,7 +66,7 @@ fn lines_of_two_days_written_again_after_a_failed_sync_count_once() {
     ledger.append(&plain(1, at(1)), at(1)).expect("appended");
     ledger.append(&plain(2, at(DAY)), at(DAY)).expect("appended");
     drop(ledger);
-    let files = files::journal_files(folder.path()).expect("readable");
+    let files = DataFolder::real(folder.path()).journal_files().expect("readable");
     assert_eq!(files.len(), 3, "{files:?}");
     let (ledger, opened) = open(folder.path(), Durability::Kill, at(DAY));
     assert_eq!(opened.replayed, 2);
@@ -157,7 +157,7 @@ fn a_line_that_lacked_its_newline_is_where_the_snapshot_says() {
     let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
     ledger.append(&plain(1, at(1)), at(1)).expect("appended");
     drop(ledger);
-    let path = files::journal_files(folder.path()).expect("readable")[0].in_folder(folder.path());
+    let path = folder.path().join(DataFolder::real(folder.path()).journal_files().expect("readable")[0].to_string());
     let whole = fs::read(&path).expect("readable");
     fs::write(&path, &whole[..whole.len() - 1]).expect("writable");
     let (ledger, _) = open(folder.path(), Durability::Kill, at(1));
@@ -209,4 +209,32 @@ fn who_reads_while_others_write_sees_only_whole_records() {
             seen = records;
         }
     });
+}
+
+#[test]
+fn c7_a_journal_that_somebody_removes_moves_empties_or_writes_to_is_noticed_before_the_next_acknowledgement() {
+    let meddle: [fn(&Path); 4] = [
+        |path| fs::remove_file(path).expect("removed"),
+        |path| fs::rename(path, path.with_extension("old")).expect("renamed"),
+        |path| drop(fs::File::create(path).expect("emptied")),
+        |path| {
+            let mut file = fs::OpenOptions::new().append(true).open(path).expect("opened");
+            std::io::Write::write_all(&mut file, b"not ours\n").expect("written");
+        },
+    ];
+    for (n, meddle) in meddle.into_iter().enumerate() {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (ledger, _) = open(folder.path(), Durability::Power, at(0));
+        let appended = ledger.append(&plain(1, at(1)), at(1)).expect("appended");
+        ledger.durable_blocking(appended).expect("durable");
+        let names = || DataFolder::real(folder.path()).journal_files().expect("readable");
+        meddle(&folder.path().join(names()[0].to_string()));
+        let appended = ledger.append_or_queue(&plain(2, at(2)), at(2)).expect("accepted");
+        ledger.durable_blocking(appended).expect("durable");
+        assert_eq!(names().last().map(|name| name.part), Some(2), "{n}: a new file");
+        drop(ledger);
+        let (ledger, _) = open(folder.path(), Durability::Power, at(3));
+        let kept = ledger.picture().all_time().total(|_| true).prompt;
+        assert_eq!(kept, if n == 3 { 3 } else { 2 }, "{n}: what was acknowledged after it is there");
+    }
 }

@@ -1,10 +1,12 @@
-//! The few ways in which the ledger touches files: private from the first byte, durable where it matters.
+//! The data folder: its files by name, private from the first byte, durable where it matters.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fmt::Display;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::LedgerError;
+use super::disk::{Access, Disk, DiskFile, Reader, RealDisk};
 use crate::usage::Day;
 
 /// The name of a journal file: the day it was begun, and its part (1 unless a failure forced a new file).
@@ -29,10 +31,6 @@ impl FileName {
     pub(super) fn next_part(self) -> FileName {
         FileName { part: self.part + 1, ..self }
     }
-
-    pub(super) fn in_folder(self, folder: &Path) -> PathBuf {
-        folder.join(self.to_string())
-    }
 }
 
 impl std::fmt::Display for FileName {
@@ -44,69 +42,147 @@ impl std::fmt::Display for FileName {
     }
 }
 
-/// Every journal file of a folder, in the order in which they were written.
-pub(super) fn journal_files(folder: &Path) -> io::Result<Vec<FileName>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        if let Some(name) = entry?.file_name().to_str().and_then(FileName::parse) {
-            files.push(name);
+/// A data folder on a disk. Its files go by their names within it.
+#[derive(Clone)]
+pub(super) struct DataFolder {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl DataFolder {
+    /// A folder of this machine; it need not exist.
+    pub(super) fn real(path: &Path) -> DataFolder {
+        DataFolder::on(Arc::new(RealDisk), path)
+    }
+
+    /// A folder on any disk.
+    pub(super) fn on(disk: Arc<dyn Disk>, path: &Path) -> DataFolder {
+        DataFolder { disk, path: path.to_owned() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file, for the system and for messages.
+    pub(super) fn path_of(&self, name: impl Display) -> PathBuf {
+        self.path.join(name.to_string())
+    }
+
+    /// The error of something that failed on a file.
+    pub(super) fn failed<N: Display>(
+        &self,
+        doing: &'static str,
+        name: N,
+    ) -> impl FnOnce(io::Error) -> LedgerError + use<N> {
+        LedgerError::io(doing, &self.path_of(name))
+    }
+
+    /// Makes the folder and its parents, closed to others, unless it is there.
+    pub(super) fn make(&self) -> Result<(), LedgerError> {
+        self.disk.make_folder(&self.path).map_err(LedgerError::io("create", &self.path))
+    }
+
+    /// Makes a folder within, likewise.
+    #[allow(dead_code, reason = "sealed folds are about to use it")]
+    pub(super) fn make_within(&self, name: &str) -> io::Result<()> {
+        self.disk.make_folder(&self.path_of(name))
+    }
+
+    /// Every journal file, in the order in which they were written.
+    pub(super) fn journal_files(&self) -> Result<Vec<FileName>, LedgerError> {
+        let names = self.disk.list(&self.path).map_err(LedgerError::io("list", &self.path))?;
+        let mut files: Vec<FileName> = names.iter().filter_map(|name| FileName::parse(name)).collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// The names of the files in a folder within; none if that is not there.
+    #[allow(dead_code, reason = "sealed folds are about to use it")]
+    pub(super) fn names_in(&self, folder: &str) -> io::Result<Vec<String>> {
+        match self.disk.list(&self.path_of(folder)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed,
         }
     }
-    files.sort_unstable();
-    Ok(files)
-}
 
-/// Makes the folder and its parents, closed to others; an existing one is closed to others if it was made for us alone.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
+    pub(super) fn open(&self, name: impl Display, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.open(&self.path_of(name), access)
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
 
-/// Options for a private file that must not be a link.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-    options
-}
-
-/// Makes a new file and makes its name durable.
-pub(super) fn create_new(path: &Path) -> io::Result<File> {
-    let file = private().read(true).write(true).create_new(true).open(path)?;
-    file.sync_all()?;
-    sync_folder_of(path)?;
-    Ok(file)
-}
-
-/// Opens a file for reading and writing, making it if it is not there.
-pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
-    match private().read(true).write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create_new(path),
-        opened => opened,
+    /// A file's content from an offset on.
+    pub(super) fn reader(&self, name: impl Display, offset: u64) -> io::Result<Reader> {
+        Ok(Reader::new(self.open(name, Access::Read)?, offset))
     }
-}
 
-/// Replaces a file's content in one step: temporary file, sync, rename, sync of the folder.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = private().write(true).create(true).truncate(true).open(&temporary)?;
-    io::Write::write_all(&mut file, content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    sync_folder_of(path)
-}
+    /// Makes a new file and makes its name durable.
+    pub(super) fn create_new(&self, name: impl Display, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.path_of(name);
+        let file = self.disk.create_new(&path, access)?;
+        file.sync()?;
+        self.sync_parent(&path)?;
+        Ok(file)
+    }
 
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
-}
+    /// Opens a file for changing it, making it if it is not there.
+    pub(super) fn open_or_create(&self, name: impl Display) -> io::Result<Arc<dyn DiskFile>> {
+        match self.open(&name, Access::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.create_new(name, Access::Write),
+            opened => opened,
+        }
+    }
 
-/// The whole content of a file; empty if it is not there.
-pub(super) fn read_if_there(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read,
+    /// Replaces a file's content in one step: temporary file, sync, rename, sync of the folder.
+    pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let (path, temporary) = (self.path_of(name), self.path_of(format!("{name}.tmp")));
+        self.remove_if_there(&temporary)?;
+        let file = self.disk.create_new(&temporary, Access::Write)?;
+        file.write_all_at(content, 0)?;
+        file.sync()?;
+        self.disk.rename(&temporary, &path)?;
+        self.sync_parent(&path)
+    }
+
+    /// Keeps a file under a second name, in place of what had that; at no moment does the first name go.
+    pub(super) fn keep_as(&self, name: &str, second: &str) -> io::Result<()> {
+        let second = self.path_of(second);
+        self.remove_if_there(&second)?;
+        self.disk.link(&self.path_of(name), &second)
+    }
+
+    /// Takes a file away.
+    #[allow(dead_code, reason = "sealed folds are about to use it")]
+    pub(super) fn remove(&self, name: impl Display) -> io::Result<()> {
+        let path = self.path_of(name);
+        self.disk.remove(&path)?;
+        self.sync_parent(&path)
+    }
+
+    /// The whole content of a file.
+    pub(super) fn read(&self, name: impl Display) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        io::Read::read_to_end(&mut self.reader(name, 0)?, &mut content)?;
+        Ok(content)
+    }
+
+    /// The whole content of a file; empty if it is not there.
+    pub(super) fn read_if_there(&self, name: impl Display) -> io::Result<Vec<u8>> {
+        match self.read(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read,
+        }
+    }
+
+    fn remove_if_there(&self, path: &Path) -> io::Result<()> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_parent(&self, path: &Path) -> io::Result<()> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.disk.sync_folder(parent.unwrap_or(Path::new(".")))
     }
 }
 

@@ -1,8 +1,9 @@
 //! A folder as a reading command sees it: no lock is taken, nothing is mended, nothing is written.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::files::DataFolder;
 use super::replay::Damage;
 use super::{Acts, Follower, Holder, LedgerError, control, holder_of, recovery};
 use crate::stats::Picture;
@@ -10,7 +11,7 @@ use crate::usage::Timestamp;
 
 /// A data folder, for reading.
 pub struct Folder {
-    path: PathBuf,
+    data: DataFolder,
 }
 
 /// What a folder holds at one moment.
@@ -30,12 +31,12 @@ pub struct Reading {
 impl Folder {
     /// The folder at a path; it need not exist.
     pub fn new(path: &Path) -> Folder {
-        Folder { path: path.to_owned() }
+        Folder { data: DataFolder::real(path) }
     }
 
     /// Whether there are books in it.
     pub fn has_books(&self) -> bool {
-        control::is_there(&self.path)
+        control::is_there(&self.data)
     }
 
     /// Reads it; the follower is brought to the same line.
@@ -43,11 +44,11 @@ impl Folder {
     /// # Errors
     /// When a file cannot be read or was written by a newer version.
     pub fn read(&self, follower: &mut dyn Follower, now: Timestamp) -> Result<Reading, LedgerError> {
-        let holder = holder_of(&self.path);
-        let Some(acts) = control::read_acts(&self.path)? else {
+        let holder = holder_of(self.data.path());
+        let Some(acts) = control::read_acts(&self.data)? else {
             return Ok(Reading { picture: Arc::default(), acts: None, holder, damage: Vec::new(), replayed: 0 });
         };
-        let loaded = recovery::load(&self.path, &acts, follower, &[], now)?;
+        let loaded = recovery::load(&self.data, &acts, follower, &[], now)?;
         Ok(Reading {
             picture: loaded.stats.picture(),
             acts: Some(acts),

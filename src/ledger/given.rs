@@ -3,12 +3,11 @@
 //! Held as 128-bit digests, read from the journal's lines when the first such id arrives.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::LedgerError;
-use super::files::journal_files;
+use super::files::DataFolder;
 use super::replay::for_each_line;
 use crate::usage::{Day, Given, UsageRecord};
 
@@ -24,10 +23,10 @@ pub(super) struct GivenIds {
 
 impl GivenIds {
     /// Whether the id arrived within the last days.
-    pub(super) fn contains(&mut self, given: &Given<'_>, folder: &Path, today: Day) -> Result<bool, LedgerError> {
+    pub(super) fn contains(&mut self, given: &Given<'_>, data: &DataFolder, today: Day) -> Result<bool, LedgerError> {
         let seen = match &mut self.seen {
             Some(seen) => seen,
-            none => none.insert(load(folder, today)?),
+            none => none.insert(load(data, today)?),
         };
         Ok(seen.get(&digest(given)).is_some_and(|day| *day > today.plus(-DAYS)))
     }
@@ -56,14 +55,12 @@ fn digest(given: &Given<'_>) -> u128 {
     u128::from_le_bytes(digest[..16].try_into().expect("a SHA-256 digest has 32 bytes"))
 }
 
-fn load(folder: &Path, today: Day) -> Result<HashMap<u128, Day>, LedgerError> {
+fn load(data: &DataFolder, today: Day) -> Result<HashMap<u128, Day>, LedgerError> {
     let mut seen = HashMap::new();
     let marker = memchr::memmem::Finder::new(b"\"source\":{");
-    let files = journal_files(folder).map_err(LedgerError::io("list", folder))?;
-    for file in files.into_iter().filter(|file| file.day > today.plus(-DAYS)) {
-        let path = file.in_folder(folder);
-        let opened = std::fs::File::open(&path).map_err(LedgerError::io("open", &path))?;
-        for_each_line(opened, 0, |line| {
+    for file in data.journal_files()?.into_iter().filter(|file| file.day > today.plus(-DAYS)) {
+        let reader = data.reader(file, 0).map_err(data.failed("open", file))?;
+        for_each_line(reader, 0, |line| {
             if marker.find(line.bytes).is_some()
                 && let Ok(record) = serde_json::from_slice::<UsageRecord<'_>>(line.bytes)
                 && let Some(given) = &record.source
@@ -71,7 +68,7 @@ fn load(folder: &Path, today: Day) -> Result<HashMap<u128, Day>, LedgerError> {
                 seen.insert(digest(given), file.day);
             }
         })
-        .map_err(LedgerError::io("read", &path))?;
+        .map_err(data.failed("read", file))?;
     }
     Ok(seen)
 }

@@ -60,9 +60,9 @@ fn quick_folder() -> TempDir {
 }
 
 fn only_journal(folder: &Path) -> std::path::PathBuf {
-    let files = files::journal_files(folder).expect("readable");
+    let files = DataFolder::real(folder).journal_files().expect("readable");
     assert_eq!(files.len(), 1);
-    files[0].in_folder(folder)
+    folder.join(files[0].to_string())
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn lines_written_again_after_a_failed_sync_count_once() {
     ledger.append(&records[2], at(0)).expect("appended");
     assert_eq!(shown(&ledger), fold(&records));
     drop(ledger);
-    let files = files::journal_files(folder.path()).expect("readable");
+    let files = DataFolder::real(folder.path()).journal_files().expect("readable");
     assert_eq!(files.len(), 2, "a new part: {files:?}");
     let (ledger, opened) = open(folder.path());
     assert_eq!(opened.replayed, 3);
@@ -193,10 +193,10 @@ fn a_file_is_never_written_again_once_a_later_day_began() {
     ledger.append(&plain(2, at(86_401)), at(86_401)).expect("the next day");
     ledger.append(&plain(3, at(2)), at(3)).expect("late, with a clock that went back");
     drop(ledger);
-    let files = files::journal_files(folder.path()).expect("readable");
+    let files = DataFolder::real(folder.path()).journal_files().expect("readable");
     let lines: Vec<_> = files
         .iter()
-        .map(|file| fs::read_to_string(file.in_folder(folder.path())).expect("readable").lines().count())
+        .map(|file| fs::read_to_string(folder.path().join(file.to_string())).expect("readable").lines().count())
         .collect();
     assert_eq!(lines, [1, 2]);
     let (ledger, _) = Ledger::open(folder.path(), options(Durability::Kill), Uuid::nil(), at(86_402)).expect("opens");

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerError, files};
+use super::LedgerError;
+use super::disk::private;
 use crate::usage::Timestamp;
 
 const LOCK_FILE: &str = "tallybot.lock";
@@ -39,7 +40,8 @@ pub(super) struct FolderLock {
 impl FolderLock {
     pub(super) fn take(folder: &Path, holder: &Holder) -> Result<FolderLock, LedgerError> {
         let path = folder.join(LOCK_FILE);
-        let file = files::open_or_create(&path).map_err(LedgerError::io("open", &path))?;
+        let file = private().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(LedgerError::io("open", &path))?;
         if !locked_soon(&file) {
             return Err(LedgerError::InUse { folder: folder.to_owned(), holder: describe(&path) });
         }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod control;
+mod disk;
 mod error;
 #[cfg(test)]
 mod faults;
@@ -21,6 +22,7 @@ mod recovery;
 mod replay;
 mod slots;
 mod snapshot;
+mod state;
 mod syncer;
 
 use std::path::Path;
@@ -42,7 +44,8 @@ pub use people::People;
 pub use replay::{Damage, DamageKind};
 pub use slots::{OpenCall, SLOTS, SlotNumber};
 
-use journal::Journal;
+use files::DataFolder;
+use journal::{Journal, Syncing};
 use lock::FolderLock;
 use slots::Slots;
 
@@ -109,7 +112,7 @@ struct Inner {
     slots: Slots,
     /// Slots of calls whose record was accepted and is perhaps not durable yet.
     settled: Mutex<Vec<(Appended, SlotNumber)>>,
-    lock: FolderLock,
+    lock: Option<FolderLock>,
 }
 
 impl Ledger {
@@ -125,12 +128,25 @@ impl Ledger {
         lineage: Uuid,
         now: Timestamp,
     ) -> Result<(Ledger, Opened), LedgerError> {
-        files::make_folder(folder).map_err(LedgerError::io("create", folder))?;
+        let data = DataFolder::real(folder);
+        data.make()?;
         let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
         let lock = FolderLock::take(folder, &holder)?;
-        let slots = Slots::open(folder)?;
+        Ledger::open_locked(data, Some(lock), Syncing::InThread, options, lineage, now)
+    }
+
+    /// Opens a folder on any disk, which nobody else uses.
+    fn open_locked(
+        data: DataFolder,
+        lock: Option<FolderLock>,
+        syncing: Syncing,
+        options: Options,
+        lineage: Uuid,
+        now: Timestamp,
+    ) -> Result<(Ledger, Opened), LedgerError> {
+        let slots = Slots::open(&data)?;
         let mut open_calls = slots.open_calls()?;
-        let (journal, mut opened, finished) = Journal::open(folder, options, &open_calls, lineage, now)?;
+        let (journal, mut opened, finished) = Journal::open(data, syncing, options, &open_calls, lineage, now)?;
         for (slot, _) in open_calls.extract_if(.., |(_, call)| finished.contains(&call.id)) {
             slots.free(slot);
         }
@@ -143,7 +159,7 @@ impl Ledger {
     /// # Errors
     /// When it cannot be written; they then cannot go through this process.
     pub fn announce(&self, listen: &str) -> Result<(), LedgerError> {
-        self.inner.lock.announce(listen)
+        self.inner.lock.as_ref().map_or(Ok(()), |lock| lock.announce(listen))
     }
 
     /// Notes that a call is about to be made; durable against a kill before this returns.

@@ -3,12 +3,13 @@
 //! Erasing a person is deleting that row: the hashes that stay in the journal then name nobody.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerError, files};
+use super::LedgerError;
+use super::files::DataFolder;
 use crate::usage::SubjectId;
 
 const PEOPLE_FILE: &str = "people.json";
@@ -26,7 +27,7 @@ struct Person {
 
 /// The map from subject ids to people.
 pub struct People {
-    path: PathBuf,
+    data: DataFolder,
     key: [u8; 32],
     rows: Mutex<Rows>,
 }
@@ -43,18 +44,18 @@ impl People {
     /// # Errors
     /// When a file cannot be read or written.
     pub fn open(folder: &Path, random: [u8; 32]) -> Result<People, LedgerError> {
-        files::make_folder(folder).map_err(LedgerError::io("create", folder))?;
-        let (path, key_path) = (folder.join(PEOPLE_FILE), folder.join(KEY_FILE));
-        let key = files::read_if_there(&key_path).map_err(LedgerError::io("read", &key_path))?;
+        let data = DataFolder::real(folder);
+        data.make()?;
+        let key = data.read_if_there(KEY_FILE).map_err(data.failed("read", KEY_FILE))?;
         let key = if key.is_empty() {
-            files::replace(&key_path, &random).map_err(LedgerError::io("write", &key_path))?;
+            data.replace(KEY_FILE, &random).map_err(data.failed("write", KEY_FILE))?;
             random
         } else {
-            key_in(key, &key_path)?
+            key_in(key, &data.path_of(KEY_FILE))?
         };
-        let text = files::read_if_there(&path).map_err(LedgerError::io("read", &path))?;
-        let rows = if text.is_empty() { BTreeMap::new() } else { parse(&text, &path)? };
-        Ok(People { path, key, rows: Mutex::new(Rows { people: rows, changed: false }) })
+        let text = data.read_if_there(PEOPLE_FILE).map_err(data.failed("read", PEOPLE_FILE))?;
+        let rows = if text.is_empty() { BTreeMap::new() } else { parse(&text, &data.path_of(PEOPLE_FILE))? };
+        Ok(People { data, key, rows: Mutex::new(Rows { people: rows, changed: false }) })
     }
 
     /// The key of a folder's subject ids, for reading commands: nothing is made where there is none.
@@ -62,9 +63,9 @@ impl People {
     /// # Errors
     /// When the file cannot be read.
     pub fn key_of(folder: &Path) -> Result<Option<[u8; 32]>, LedgerError> {
-        let path = folder.join(KEY_FILE);
-        let key = files::read_if_there(&path).map_err(LedgerError::io("read", &path))?;
-        if key.is_empty() { Ok(None) } else { key_in(key, &path).map(Some) }
+        let data = DataFolder::real(folder);
+        let key = data.read_if_there(KEY_FILE).map_err(data.failed("read", KEY_FILE))?;
+        if key.is_empty() { Ok(None) } else { key_in(key, &data.path_of(KEY_FILE)).map(Some) }
     }
 
     /// The subject of an identity on a channel, without remembering who it is.
@@ -100,9 +101,9 @@ impl People {
             }
             serde_json::to_vec_pretty(&rows.people).expect("plain data can be written")
         };
-        files::replace(&self.path, &text).map_err(|error| {
+        self.data.replace(PEOPLE_FILE, &text).map_err(|error| {
             self.rows().changed = true;
-            LedgerError::io("write", &self.path)(error)
+            self.data.failed("write", PEOPLE_FILE)(error)
         })
     }
 

@@ -3,9 +3,8 @@
 //! Reads only. What a writer then mends in the files is in `quarantine`.
 
 use std::collections::HashSet;
-use std::path::Path;
 
-use super::files::{FileName, journal_files};
+use super::files::{DataFolder, FileName};
 use super::replay::{Damage, Position, Scan, Sequence, scan_file};
 use super::slots::{self, OpenCall, SlotNumber};
 use super::snapshot::{self, Snapshot};
@@ -32,14 +31,14 @@ pub(super) struct Loaded {
 
 /// Loads a folder's fold; the follower is brought to the same line.
 pub(super) fn load(
-    folder: &Path,
+    data: &DataFolder,
     acts: &Acts,
     follower: &mut dyn Follower,
     open_calls: &[(SlotNumber, OpenCall)],
     now: Timestamp,
 ) -> Result<Loaded, LedgerError> {
-    let files = journal_files(folder).map_err(LedgerError::io("list", folder))?;
-    let start = Start::find(folder, acts, now);
+    let files = data.journal_files()?;
+    let start = Start::find(data, acts, now);
     let follower_is_restored = match &start.snapshot {
         Some(found) => follower.restore(&found.follower),
         None => true,
@@ -61,7 +60,7 @@ pub(super) fn load(
     for file in tail {
         let offset = start.position.filter(|position| position.file == *file).map_or(0, |position| position.offset);
         let Loaded { stats, sequence, finished, .. } = &mut loaded;
-        let scan = scan_file(folder, *file, offset, sequence, &ids_before(folder, &files, *file)?, |record, _| {
+        let scan = scan_file(data, *file, offset, sequence, &ids_before(data, &files, *file)?, |record, _| {
             stats.apply(record);
             if follower_is_restored && record.timestamp >= horizon {
                 follower.apply(record);
@@ -73,10 +72,10 @@ pub(super) fn load(
         loaded.note(scan);
     }
     if !follower_is_restored {
-        feed_follower(folder, &files, follower, horizon)?;
+        feed_follower(data, &files, follower, horizon)?;
     }
     if let Some(snapshot) = &start.snapshot {
-        loaded.look_before(folder, &files, snapshot, open_calls)?;
+        loaded.look_before(data, &files, snapshot, open_calls)?;
     }
     loaded.stats.roll(now);
     Ok(loaded)
@@ -90,8 +89,8 @@ struct Start {
 }
 
 impl Start {
-    fn find(folder: &Path, acts: &Acts, now: Timestamp) -> Start {
-        if let Some(snapshot) = snapshot::find(folder, acts.lineage, now) {
+    fn find(data: &DataFolder, acts: &Acts, now: Timestamp) -> Start {
+        if let Some(snapshot) = snapshot::find(data, acts.lineage, now) {
             let mut stats = snapshot.stats.restored();
             if stats.set_resets(&acts.resets) {
                 return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
@@ -112,7 +111,7 @@ impl Loaded {
     /// Looks for the records of open calls that were admitted before the snapshot: theirs may stand before it.
     fn look_before(
         &mut self,
-        folder: &Path,
+        data: &DataFolder,
         files: &[FileName],
         snapshot: &Snapshot,
         open_calls: &[(SlotNumber, OpenCall)],
@@ -122,7 +121,7 @@ impl Loaded {
         let Some(first_day) = older.iter().map(|call| call.admitted.day()).min() else { return Ok(()) };
         let wanted: HashSet<RecordId> = older.iter().map(|call| call.id).collect();
         for file in files.iter().filter(|file| file.day >= first_day) {
-            scan_file(folder, *file, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
+            scan_file(data, *file, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
                 if wanted.contains(&record.id) {
                     self.finished.insert(record.id);
                 }
@@ -134,14 +133,14 @@ impl Loaded {
 
 /// Replays for the follower alone, when its saved state did not fit.
 fn feed_follower(
-    folder: &Path,
+    data: &DataFolder,
     files: &[FileName],
     follower: &mut dyn Follower,
     horizon: Timestamp,
 ) -> Result<(), LedgerError> {
     for file in files.iter().filter(|file| file.day >= horizon.day().plus(-1)) {
-        let before = ids_before(folder, files, *file)?;
-        scan_file(folder, *file, 0, &mut Sequence::default(), &before, |record, _| {
+        let before = ids_before(data, files, *file)?;
+        scan_file(data, *file, 0, &mut Sequence::default(), &before, |record, _| {
             if record.timestamp >= horizon {
                 follower.apply(record);
             }
@@ -152,14 +151,14 @@ fn feed_follower(
 
 /// The ids in the files before one that had to be begun because those failed: the parts before it, and the day before
 /// those, whose last lines may have been waiting for the same sync.
-fn ids_before(folder: &Path, files: &[FileName], file: FileName) -> Result<HashSet<RecordId>, LedgerError> {
+fn ids_before(data: &DataFolder, files: &[FileName], file: FileName) -> Result<HashSet<RecordId>, LedgerError> {
     let mut ids = HashSet::new();
     if file.part == 1 {
         return Ok(ids);
     }
     let day_before = files.iter().map(|before| before.day).filter(|day| *day < file.day).max();
     for before in files.iter().filter(|before| **before < file && Some(before.day) >= day_before) {
-        scan_file(folder, *before, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
+        scan_file(data, *before, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
             ids.insert(record.id);
         })?;
     }

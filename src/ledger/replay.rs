@@ -1,11 +1,10 @@
 //! Reading a journal file: every valid line counts, whatever its neighbours are; what is not valid is named.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::Path;
 
-use super::files::FileName;
+use super::files::{DataFolder, FileName};
 use super::{LedgerError, RecordId};
 use crate::usage::{LineError, MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
 
@@ -97,19 +96,18 @@ impl Sequence {
 ///
 /// `skip_ids` are those of the part before this one, whose last lines may have been written again here.
 pub(super) fn scan_file(
-    folder: &Path,
+    data: &DataFolder,
     name: FileName,
     offset: u64,
     sequence: &mut Sequence,
     skip_ids: &HashSet<RecordId>,
     mut on_record: impl FnMut(&UsageRecord<'_>, u64),
 ) -> Result<Scan, LedgerError> {
-    let path = name.in_folder(folder);
-    let mut file = File::open(&path).map_err(LedgerError::io("open", &path))?;
-    file.seek(SeekFrom::Start(offset)).map_err(LedgerError::io("read", &path))?;
+    let path = data.path_of(name);
+    let reader = data.reader(name, offset).map_err(data.failed("open", name))?;
     let mut scan = Scan::default();
     let mut failed = None;
-    for_each_line(file, offset, |line| {
+    for_each_line(reader, offset, |line| {
         let content = trimmed(line.bytes);
         if content.is_empty() && line.terminated {
             return; // a newline that sealed a torn tail
@@ -133,7 +131,7 @@ pub(super) fn scan_file(
             }),
         }
     })
-    .map_err(LedgerError::io("read", &path))?;
+    .map_err(data.failed("read", name))?;
     if let Some(error) = failed {
         return Err(error);
     }

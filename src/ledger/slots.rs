@@ -1,14 +1,13 @@
 //! `open.slots`: the calls in flight. A call is written here before it is made and leaves when its record is in the
 //! journal, so that a crash leaves a trace of every call that may have been billed.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
-use super::{LedgerError, files};
+use super::LedgerError;
+use super::disk::DiskFile;
+use super::files::DataFolder;
 use crate::usage::names::Name;
 use crate::usage::{RecordId, SubjectId, Timestamp};
 
@@ -163,19 +162,17 @@ fn cut(text: &str, room: usize) -> &str {
 }
 
 /// The open file of slots.
-#[derive(Debug)]
 pub(super) struct Slots {
-    path: PathBuf,
-    file: File,
+    data: DataFolder,
+    file: Arc<dyn DiskFile>,
     free: Mutex<Vec<u16>>,
 }
 
 impl Slots {
-    pub(super) fn open(folder: &Path) -> Result<Slots, LedgerError> {
-        let path = folder.join(SLOT_FILE);
-        let file = files::open_or_create(&path).map_err(LedgerError::io("open", &path))?;
-        file.set_len((SLOTS * SLOT_BYTES) as u64).map_err(LedgerError::io("extend", &path))?;
-        let slots = Slots { path, file, free: Mutex::default() };
+    pub(super) fn open(data: &DataFolder) -> Result<Slots, LedgerError> {
+        let file = data.open_or_create(SLOT_FILE).map_err(data.failed("open", SLOT_FILE))?;
+        file.set_len((SLOTS * SLOT_BYTES) as u64).map_err(data.failed("extend", SLOT_FILE))?;
+        let slots = Slots { data: data.clone(), file, free: Mutex::default() };
         let used: Vec<u16> = slots.open_calls()?.iter().map(|(slot, _)| slot.0).collect();
         let free = (0..SLOTS as u16).rev().filter(|slot| !used.contains(slot)).collect();
         *slots.free.lock().expect("nobody panics while holding it") = free;
@@ -187,7 +184,7 @@ impl Slots {
         let mut open = Vec::new();
         let mut content = vec![0; SLOTS_AT_ONCE * SLOT_BYTES];
         for first in (0..SLOTS as u16).step_by(SLOTS_AT_ONCE) {
-            self.file.read_exact_at(&mut content, offset(first)).map_err(LedgerError::io("read", &self.path))?;
+            self.file.read_exact_at(&mut content, offset(first)).map_err(self.data.failed("read", SLOT_FILE))?;
             let (slots, _) = content.as_chunks::<SLOT_BYTES>();
             let calls = (first..).zip(slots);
             open.extend(calls.filter_map(|(n, slot)| Some((SlotNumber(n), OpenCall::decode(slot)?))));
@@ -201,7 +198,7 @@ impl Slots {
         let written = self.file.write_all_at(&call.encode(), offset(slot));
         if let Err(error) = written {
             self.free.lock().expect("nobody panics while holding it").push(slot);
-            return Err(LedgerError::io("write", &self.path)(error));
+            return Err(self.data.failed("write", SLOT_FILE)(error));
         }
         Ok(SlotNumber(slot))
     }
@@ -219,7 +216,7 @@ impl Slots {
     }
 
     pub(super) fn sync(&self) -> Result<(), LedgerError> {
-        self.file.sync_data().map_err(LedgerError::io("sync", &self.path))
+        self.file.sync().map_err(self.data.failed("sync", SLOT_FILE))
     }
 }
 
@@ -288,10 +285,10 @@ mod tests {
     #[test]
     fn a_call_survives_its_process_and_leaves_when_freed() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let slots = Slots::open(folder.path()).expect("a new file");
+        let slots = Slots::open(&DataFolder::real(folder.path())).expect("a new file");
         let first = slots.take(&call("llama3.2")).expect("a free slot");
         let second = slots.take(&call(&"ñ".repeat(200))).expect("a free slot");
-        let again = Slots::open(folder.path()).expect("the same file");
+        let again = Slots::open(&DataFolder::real(folder.path())).expect("the same file");
         let open = again.open_calls().expect("readable");
         assert_eq!(open[0], (first, call("llama3.2")));
         assert_eq!(open[1].1.model.as_str(), "ñ".repeat(26));
@@ -303,7 +300,7 @@ mod tests {
     #[test]
     fn every_slot_is_given_once_and_then_no_more() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let slots = Slots::open(folder.path()).expect("a new file");
+        let slots = Slots::open(&DataFolder::real(folder.path())).expect("a new file");
         for _ in 0..SLOTS {
             slots.take(&call("m")).expect("a free slot");
         }

@@ -1,14 +1,11 @@
 //! `metrics.json`: the fold up to a position of the journal. Deleting it costs time, never data.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::LedgerError;
-use super::files::{self, FileName};
+use super::disk::Access;
+use super::files::{DataFolder, FileName};
 use super::replay::Position;
 use crate::stats::{Picture, Saved};
 use crate::usage::{LINE_VERSION, Sealed, Timestamp, seal_line, unseal_line};
@@ -61,24 +58,22 @@ impl Snapshot {
     }
 
     /// Writes it in place of the last one, which is kept as the previous one.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), LedgerError> {
-        let (path, previous) = (folder.join(SNAPSHOT), folder.join(PREVIOUS));
+    pub(super) fn write(&self, data: &DataFolder) -> Result<(), LedgerError> {
         let mut text = serde_json::to_vec(self).expect("plain data can be written");
         seal_line(&mut text, 0, self.line_seq);
-        // A link, not a rename: at no moment is there no snapshot.
-        let _ = std::fs::remove_file(&previous);
-        let _ = std::fs::hard_link(&path, &previous);
-        files::replace(&path, &text).map_err(LedgerError::io("write", &path))
+        // That there is no previous one is no reason not to have a new one.
+        let _ = data.keep_as(SNAPSHOT, PREVIOUS);
+        data.replace(SNAPSHOT, &text).map_err(data.failed("write", SNAPSHOT))
     }
 }
 
 /// The newest snapshot that fits the ledger and its journal, if there is one. What does not fit is left alone; so is
 /// one from a day to come, taken by a clock that was wrong: it has let go of days that are still asked for.
-pub(super) fn find(folder: &Path, lineage: Uuid, now: Timestamp) -> Option<Snapshot> {
+pub(super) fn find(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Option<Snapshot> {
     [SNAPSHOT, PREVIOUS].iter().find_map(|name| {
-        let snapshot = parse(&std::fs::read(folder.join(name)).ok()?)?;
+        let snapshot = parse(&data.read(name).ok()?)?;
         let fits = snapshot.lineage == lineage && snapshot.at.day() <= now.day();
-        (fits && is_in_journal(folder, snapshot.position()?)).then_some(snapshot)
+        (fits && is_in_journal(data, snapshot.position()?)).then_some(snapshot)
     })
 }
 
@@ -90,12 +85,11 @@ pub(super) fn parse(text: &[u8]) -> Option<Snapshot> {
 }
 
 /// Whether the journal has that very line in that place: otherwise it was cut, restored or exchanged.
-fn is_in_journal(folder: &Path, position: Position) -> bool {
+fn is_in_journal(data: &DataFolder, position: Position) -> bool {
     let expected = format!("\"seq\":{},\"crc\":\"{:08x}\"}}\n", position.sealed.seq, position.sealed.crc);
-    let path: PathBuf = position.file.in_folder(folder);
     let mut found = vec![0; expected.len()];
     let Some(start) = position.offset.checked_sub(expected.len() as u64) else { return false };
-    let read = File::open(path).and_then(|file| file.read_exact_at(&mut found, start));
+    let read = data.open(position.file, Access::Read).and_then(|file| file.read_exact_at(&mut found, start));
     read.is_ok() && found == expected.as_bytes()
 }
 

@@ -1,12 +1,13 @@
 //! The thread that makes written lines durable, and tries again what the disk did not take.
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::journal::{MAX_UNSYNCED, Shared, State};
+use super::disk::DiskFile;
+use super::journal::{MAX_UNSYNCED, Shared};
+use super::state::State;
 use crate::config::Durability;
 
 /// How long written lines may stay unsynced in kill mode.
@@ -16,6 +17,9 @@ const KILL_MODE_SYNC: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const MAX_RETRY: Duration = Duration::from_secs(2);
 
+/// How often a disk that refuses is tried at the end.
+const LAST_TRIES: u32 = 3;
+
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("ledger-sync".into()).spawn(move || run(&shared))
 }
@@ -23,26 +27,14 @@ pub(super) fn start(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
 fn run(shared: &Shared) {
     let mut state = shared.state();
     let mut wait = FIRST_RETRY;
-    let mut last_tries = 3;
     loop {
         state = wait_for_work(shared, state, wait);
-        if state.trouble.is_some() || !state.queue.is_empty() {
-            retry(&mut state);
-            state.wake(shared.durability);
-            wait = if state.trouble.is_some() { (wait * 2).min(MAX_RETRY) } else { FIRST_RETRY };
-        }
-        if state.written > state.synced && state.trouble.is_none() {
-            state = sync(shared, state);
-        }
-        let all_done = state.written == state.synced && state.queue.is_empty();
-        if state.closed && !all_done {
-            last_tries -= 1;
-        }
-        if state.closed && (all_done || last_tries == 0) {
-            state.abandon_waiters();
-            shared.synced.notify_all();
+        if state.closed {
+            drop(finish(shared, state));
             return;
         }
+        state = step(shared, state);
+        wait = if state.trouble.is_some() { (wait * 2).min(MAX_RETRY) } else { FIRST_RETRY };
     }
 }
 
@@ -65,6 +57,31 @@ fn wait_for_work<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, retry
     if shared.durability == Durability::Power || is_due { state } else { wait(state, KILL_MODE_SYNC) }
 }
 
+/// One round of work: tries again what the disk refused, then syncs what was written.
+pub(super) fn step<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    if state.trouble.is_some() || !state.queue.is_empty() {
+        retry(&mut state);
+        state.wake(shared.durability);
+    }
+    if state.written > state.synced && state.trouble.is_none() {
+        state = sync(shared, state);
+    }
+    state
+}
+
+/// The last rounds, when the journal closes: those who still wait for what does not come are let go.
+pub(super) fn finish<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    for _ in 0..LAST_TRIES {
+        state = step(shared, state);
+        if state.written == state.synced && state.queue.is_empty() {
+            break;
+        }
+    }
+    state.abandon_waiters();
+    shared.synced.notify_all();
+    state
+}
+
 /// Tries again what the disk refused: lines whose sync failed, then the queue.
 fn retry(state: &mut State) {
     if state.suspect {
@@ -82,13 +99,14 @@ fn retry(state: &mut State) {
 fn sync<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
     let covered = state.written;
     state.sync_now = false;
-    let mut files: Vec<Arc<File>> = std::mem::take(&mut state.closing);
+    let mut files: Vec<Arc<dyn DiskFile>> = std::mem::take(&mut state.closing);
     files.extend(state.file.as_ref().map(|open| Arc::clone(&open.file)));
     let State { syncing, unsynced, .. } = &mut *state;
     std::mem::swap(syncing, unsynced);
     drop(state);
-    let result = files.iter().try_for_each(|file| file.sync_data());
+    let result = files.iter().try_for_each(|file| file.sync());
     let mut state = shared.state();
+    let result = result.and_then(|()| state.check_untouched());
     #[cfg(test)]
     let result = if std::mem::take(&mut state.fail_next_sync) { Err(io::Error::other("a test")) } else { result };
     match result {

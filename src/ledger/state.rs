@@ -1,0 +1,322 @@
+//! What the journal's mutex guards: the open file, the numbers, the fold, and what waits for the disk.
+//!
+//! Records are counted as they are accepted; those counts are what is waited for. They are written in the same order:
+//! while the queue is not empty, nothing goes past it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::admission::{Admission, KnownNames};
+use super::control::Control;
+use super::disk::{Access, DiskFile};
+use super::files::{DataFolder, FileName};
+use super::given::GivenIds;
+use super::recovery::Loaded;
+use super::replay::Position;
+use super::{Follower, LedgerError};
+use crate::config::Durability;
+use crate::stats::Stats;
+use crate::usage::{Day, Timestamp, UsageRecord, seal_line, write_record};
+
+/// Room that the disk must have before it is trusted with lines again.
+const PROBE_BYTES: u64 = 64 << 10;
+
+/// Everything the mutex guards.
+pub(super) struct State {
+    pub(super) data: DataFolder,
+    pub(super) file: Option<OpenFile>,
+    /// The last file written to, open or not; a new one never sorts before it.
+    pub(super) newest_file: Option<FileName>,
+    pub(super) next_seq: u64,
+    pub(super) last: Option<Position>,
+    pub(super) stats: Stats,
+    pub(super) follower: Box<dyn Follower>,
+    pub(super) admission: Admission,
+    pub(super) given: GivenIds,
+    pub(super) control: Control,
+    pub(super) accepted: u64,
+    pub(super) written: u64,
+    pub(super) synced: u64,
+    /// Sealed lines written since the last sync began, and those that the running sync covers.
+    pub(super) unsynced: Vec<u8>,
+    pub(super) syncing: Vec<u8>,
+    /// Files that were closed with lines not yet synced.
+    pub(super) closing: Vec<Arc<dyn DiskFile>>,
+    /// Somebody waits for a sync in kill mode.
+    pub(super) sync_now: bool,
+    pub(super) waiters: VecDeque<(u64, oneshot::Sender<()>)>,
+    pub(super) queue: VecDeque<(UsageRecord<'static>, Timestamp)>,
+    /// The file left last is not trusted.
+    pub(super) distrusted: bool,
+    /// A sync failed: the lines since the last good one are to be written again.
+    pub(super) suspect: bool,
+    pub(super) trouble: Option<String>,
+    pub(super) closed: bool,
+    #[cfg(test)]
+    pub(super) fail_next_sync: bool,
+    pub(super) since_snapshot: u64,
+    /// When the last record arrived.
+    pub(super) arrival: Timestamp,
+}
+
+/// Why a file is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    /// Its day is over.
+    Full,
+    /// It failed: the next file is another part of the same day, so that replay compares the two.
+    Distrusted,
+}
+
+/// The file that takes lines.
+#[derive(Clone)]
+pub(super) struct OpenFile {
+    name: FileName,
+    pub(super) file: Arc<dyn DiskFile>,
+    length: u64,
+}
+
+impl OpenFile {
+    /// An error if somebody took the file away, put another in its place, shortened it or wrote into it: what is
+    /// written to it from then on could be lost.
+    fn check_untouched(&self, data: &DataFolder) -> io::Result<()> {
+        if self.file.is_at(&data.path_of(self.name))? && self.file.length()? == self.length {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("somebody else moved, removed or changed `{}`", self.name)))
+    }
+}
+
+impl State {
+    pub(super) fn new(
+        data: DataFolder,
+        loaded: Loaded,
+        length: u64,
+        control: Control,
+        follower: Box<dyn Follower>,
+        known: &KnownNames,
+        now: Timestamp,
+    ) -> Result<State, LedgerError> {
+        let file = match loaded.newest_file.filter(|name| name.day >= now.day()) {
+            Some(name) => {
+                let file = data.open(name, Access::Append).map_err(data.failed("open", name))?;
+                Some(OpenFile { name, file, length })
+            }
+            None => None,
+        };
+        let admission = Admission::of_day(known.clone(), &loaded.stats.picture(), now.day());
+        Ok(State {
+            data,
+            file,
+            newest_file: loaded.newest_file,
+            next_seq: loaded.sequence.next(),
+            last: loaded.last,
+            stats: loaded.stats,
+            follower,
+            admission,
+            given: GivenIds::default(),
+            control,
+            accepted: 0,
+            written: 0,
+            synced: 0,
+            unsynced: Vec::new(),
+            syncing: Vec::new(),
+            closing: Vec::new(),
+            sync_now: false,
+            waiters: VecDeque::new(),
+            queue: VecDeque::new(),
+            distrusted: false,
+            suspect: false,
+            trouble: None,
+            closed: false,
+            #[cfg(test)]
+            fail_next_sync: false,
+            since_snapshot: loaded.replayed,
+            arrival: now,
+        })
+    }
+
+    /// An error if the open file is no longer what was written to it.
+    pub(super) fn check_untouched(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |open| open.check_untouched(&self.data))
+    }
+
+    /// Why nothing may be appended now: the disk refuses, or records wait that come first.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let waiting = || (!self.queue.is_empty()).then(|| "earlier records wait for the disk".to_owned());
+        self.trouble.clone().or_else(waiting)
+    }
+
+    /// How many of the accepted records are as durable as configured.
+    pub(super) fn done(&self, durability: Durability) -> u64 {
+        match durability {
+            Durability::Power => self.synced,
+            Durability::Kill => self.written,
+        }
+    }
+
+    /// Writes one record and folds it in. `line` is its JSON.
+    pub(super) fn append(
+        &mut self,
+        record: &UsageRecord<'_>,
+        mut line: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        if let Some(given) = &record.source
+            && self.given.contains(given, &self.data, now.day())?
+        {
+            return Err(LedgerError::Duplicate);
+        }
+        let picture = self.stats.picture();
+        let others = self.admission.others(record, &picture);
+        drop(picture);
+        if others.is_empty() {
+            self.write(&mut line, now)?;
+            self.fold(record, now);
+        } else {
+            let record = UsageRecord { other: others, ..record.clone() };
+            line.clear();
+            write_record(&record, &mut line);
+            self.write(&mut line, now)?;
+            self.fold(&record, now);
+        }
+        self.written += 1;
+        Ok(())
+    }
+
+    fn fold(&mut self, record: &UsageRecord<'_>, now: Timestamp) {
+        self.stats.apply(record);
+        self.follower.apply(record);
+        self.admission.note_rows(&self.stats.picture());
+        if let Some(given) = &record.source {
+            self.given.note(given, now.day());
+        }
+        self.since_snapshot += 1;
+    }
+
+    /// Seals a line and writes it with one call. On error nothing of it stays, or the file is left for good.
+    fn write(&mut self, line: &mut Vec<u8>, now: Timestamp) -> Result<(), LedgerError> {
+        self.arrival = now;
+        self.choose_file(now.day())?;
+        self.write_into_chosen(line)
+    }
+
+    fn write_into_chosen(&mut self, line: &mut Vec<u8>) -> Result<(), LedgerError> {
+        let sealed = seal_line(line, 0, self.next_seq);
+        let open = self.file.as_mut().expect("a file was just chosen");
+        if let Err(error) = open.file.append(line) {
+            let failed = self.data.failed("append to", open.name);
+            self.trouble = Some(error.to_string());
+            if open.file.set_len(open.length).is_err() {
+                self.leave_file(Leaving::Distrusted);
+            }
+            return Err(failed(error));
+        }
+        open.length += line.len() as u64;
+        self.last = Some(Position { file: open.name, offset: open.length, sealed });
+        self.unsynced.extend_from_slice(line);
+        self.next_seq += 1;
+        Ok(())
+    }
+
+    /// Makes the open file the one that lines arriving that day belong in.
+    fn choose_file(&mut self, day: Day) -> Result<(), LedgerError> {
+        if self.file.as_ref().is_some_and(|open| open.name.day >= day) {
+            return Ok(());
+        }
+        let name = match self.newest_file {
+            Some(newest) if newest.day >= day || self.distrusted => newest.next_part(),
+            _ => FileName { day, part: 1 },
+        };
+        let file = self.data.create_new(name, Access::Append).map_err(|error| {
+            self.trouble = Some(error.to_string());
+            self.data.failed("create", name)(error)
+        })?;
+        self.leave_file(Leaving::Full);
+        self.distrusted = false;
+        self.newest_file = Some(name);
+        self.file = Some(OpenFile { name, file, length: 0 });
+        Ok(())
+    }
+
+    /// Ends writing to the open file; the next line begins another.
+    fn leave_file(&mut self, leaving: Leaving) {
+        if let Some(open) = self.file.take() {
+            self.closing.push(open.file);
+        }
+        self.distrusted |= leaving == Leaving::Distrusted;
+    }
+
+    /// Writes the lines again whose sync failed, into the next part of the file: nobody knows what of the old one is on
+    /// the disk. Replay knows lines of an earlier part by their id.
+    pub(super) fn write_again(&mut self) -> Result<(), LedgerError> {
+        let mut lines = std::mem::take(&mut self.syncing);
+        lines.append(&mut self.unsynced);
+        self.leave_file(Leaving::Distrusted);
+        self.closing.clear();
+        let day = self.newest_file.map_or(self.arrival.day(), |newest| newest.day);
+        let written = self.choose_file(day).and_then(|()| {
+            let mut bodies = lines.split_inclusive(|byte| *byte == b'\n').map(unsealed);
+            bodies.try_for_each(|mut body| self.write_into_chosen(&mut body))
+        });
+        if written.is_err() {
+            // All of them are kept for the next try, into one more part.
+            self.leave_file(Leaving::Distrusted);
+            self.closing.clear();
+            self.unsynced = lines;
+        }
+        written
+    }
+
+    /// Writes the records that wait in the queue, as far as the disk takes them.
+    pub(super) fn drain_queue(&mut self) -> Result<(), LedgerError> {
+        while let Some((record, now)) = self.queue.front().cloned() {
+            let mut line = Vec::with_capacity(640);
+            write_record(&record, &mut line);
+            match self.append(&record, line, now) {
+                Ok(()) => {}
+                Err(LedgerError::Duplicate) => self.written += 1, // it is there, which is all that was asked
+                Err(error) => return Err(error),
+            }
+            self.queue.pop_front();
+        }
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// Whether the disk has room for lines again.
+    pub(super) fn probe(&mut self) -> Result<(), LedgerError> {
+        self.choose_file(self.arrival.day())?;
+        let open = self.file.as_ref().expect("a file was just chosen");
+        open.file.reserve(open.length, PROBE_BYTES).map_err(|error| {
+            self.trouble = Some(error.to_string());
+            self.data.failed("append to", open.name)(error)
+        })
+    }
+
+    /// Wakes those whose record is now durable.
+    pub(super) fn wake(&mut self, durability: Durability) {
+        let done = self.done(durability);
+        while self.waiters.front().is_some_and(|(accepted, _)| *accepted <= done) {
+            if let Some((_, waiter)) = self.waiters.pop_front() {
+                let _ = waiter.send(()); // whoever stopped waiting does not mind
+            }
+        }
+    }
+
+    /// Lets go of those who wait for what will not come.
+    pub(super) fn abandon_waiters(&mut self) {
+        self.waiters.clear();
+    }
+}
+
+/// A sealed line's JSON without its seal and newline.
+fn unsealed(line: &[u8]) -> Vec<u8> {
+    let seal = memchr::memmem::rfind(line, b",\"seq\":").expect("only sealed lines are kept for another try");
+    let mut body = line[..seal].to_vec();
+    body.push(b'}');
+    body
+}
