@@ -1,7 +1,7 @@
 //! The cap on names: which of a record's names get a row of their own, decided once, at append, and written into the
 //! line so that every later fold agrees.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -35,62 +35,112 @@ impl KnownNames {
     }
 }
 
-/// The names and rows of one day so far.
+/// Days whose names are remembered at once; an import that alternates between more days than these reads a day's rows
+/// again each time it comes back to it.
+const MAX_DAYS: usize = 64;
+
+/// Names that are remembered over all of those days, save one day that alone has more.
+const MAX_REMEMBERED: usize = 32_768;
+
+/// What the days that lines arrived for lately hold.
 pub(super) struct Admission {
     known: KnownNames,
-    day: Day,
+    days: HashMap<Day, DayNames, FixedState>,
+    /// Counts questions, to know which day was asked for longest ago.
+    clock: u64,
+}
+
+/// The names and rows of one day so far.
+#[derive(Default)]
+struct DayNames {
     seen: [HashSet<Box<str>, FixedState>; Dimension::ALL.len()],
     rows: usize,
+    asked: u64,
 }
 
 impl Admission {
-    /// What a day's cube already holds.
-    pub(super) fn of_day(known: KnownNames, picture: &Picture, day: Day) -> Admission {
-        let mut admission = Admission { known, day, seen: Default::default(), rows: 0 };
-        let mut symbols: HashSet<(Dimension, Symbol)> = HashSet::new();
-        for key in picture.day_rows(day) {
-            admission.rows += 1;
-            symbols.extend(Dimension::ALL.iter().map(|dimension| (*dimension, key.symbol(*dimension))));
-            symbols.insert((Dimension::Provider, key.api_type));
-        }
-        for (dimension, symbol) in symbols {
-            if let Some(text) = picture.names().text(symbol) {
-                admission.note(dimension, text);
-            }
-        }
-        admission
+    /// Nothing is remembered yet.
+    pub(super) fn new(known: KnownNames) -> Admission {
+        Admission { known, days: HashMap::default(), clock: 0 }
     }
 
     /// The dimensions whose name has no room and counts as `other`; notes the names that have.
     pub(super) fn others(&mut self, record: &UsageRecord<'_>, picture: &Picture) -> Vec<Dimension> {
         let day = record.timestamp.day();
-        if day != self.day {
-            *self = Admission::of_day(self.known.clone(), picture, day);
+        if !self.days.contains_key(&day) {
+            self.make_room();
         }
-        if self.rows >= MAX_ROWS && !has_row(record, picture) {
+        self.clock += 1;
+        let names = self.days.entry(day).or_insert_with(|| DayNames::of(picture, day));
+        names.asked = self.clock;
+        if names.rows >= MAX_ROWS && !has_row(record, picture) {
             return Dimension::ALL.to_vec();
         }
+        names.others(record, &self.known)
+    }
+
+    /// Forgets the days asked for longest ago; what they hold stands in their rows.
+    fn make_room(&mut self) {
+        while !self.days.is_empty()
+            && (self.days.len() >= MAX_DAYS || self.days.values().map(DayNames::len).sum::<usize>() > MAX_REMEMBERED)
+        {
+            let oldest = self.days.iter().min_by_key(|(_, names)| names.asked).map(|(day, _)| *day);
+            self.days.remove(&oldest.expect("it is not empty"));
+        }
+    }
+
+    /// Notes how many rows a day has now.
+    pub(super) fn note_rows(&mut self, picture: &Picture, day: Day) {
+        if let Some(names) = self.days.get_mut(&day) {
+            names.rows = picture.day_rows_len(day);
+        }
+    }
+}
+
+impl DayNames {
+    /// What a day's cube already holds.
+    fn of(picture: &Picture, day: Day) -> DayNames {
+        let mut names = DayNames::default();
+        let mut symbols: HashSet<(Dimension, Symbol), FixedState> = HashSet::default();
+        for key in picture.day_rows(day) {
+            names.rows += 1;
+            symbols.extend(Dimension::ALL.iter().map(|dimension| (*dimension, key.symbol(*dimension))));
+            symbols.insert((Dimension::Provider, key.api_type));
+        }
+        for (dimension, symbol) in symbols {
+            if let Some(text) = picture.names().text(symbol) {
+                names.note(dimension, text);
+            }
+        }
+        names
+    }
+
+    fn len(&self) -> usize {
+        self.seen.iter().map(HashSet::len).sum()
+    }
+
+    fn others(&mut self, record: &UsageRecord<'_>, known: &KnownNames) -> Vec<Dimension> {
         let mut others = Vec::new();
         for dimension in Dimension::ALL {
             if let Some(name) = name_of(record, *dimension)
-                && !self.admits(*dimension, name)
+                && !self.admits(*dimension, name, known)
             {
                 others.push(*dimension);
             }
         }
         // The API stands or falls with the provider: both come from whoever reports.
-        if !others.contains(&Dimension::Provider) && !self.admits(Dimension::Provider, &record.api_type) {
+        if !others.contains(&Dimension::Provider) && !self.admits(Dimension::Provider, &record.api_type, known) {
             others.push(Dimension::Provider);
         }
         others
     }
 
-    fn admits(&mut self, dimension: Dimension, name: &str) -> bool {
+    fn admits(&mut self, dimension: Dimension, name: &str, known: &KnownNames) -> bool {
         let seen = &self.seen[dimension as usize];
         if seen.contains(name) {
             return true;
         }
-        if seen.len() >= MAX_NAMES && !(self.known.0)(dimension, name) {
+        if seen.len() >= MAX_NAMES && !(known.0)(dimension, name) {
             return false;
         }
         self.note(dimension, name);
@@ -99,11 +149,6 @@ impl Admission {
 
     fn note(&mut self, dimension: Dimension, name: &str) {
         self.seen[dimension as usize].insert(name.into());
-    }
-
-    /// Notes how many rows the day has now.
-    pub(super) fn note_rows(&mut self, picture: &Picture) {
-        self.rows = picture.day_rows_len(self.day);
     }
 }
 
@@ -138,18 +183,18 @@ mod tests {
         let at = Timestamp::new(1_795_305_600_000_000, 0);
         let known = KnownNames::new(|dimension, name| dimension == Dimension::Model && name == "gpt-4o");
         let mut stats = Stats::default();
-        let mut admission = Admission::of_day(known.clone(), &stats.picture(), at.day());
+        let mut admission = Admission::new(known.clone());
         let append = |stats: &mut Stats, admission: &mut Admission, model: String| {
             let mut record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), model.into());
             record.other = admission.others(&record, &stats.picture());
             stats.apply(&record);
-            admission.note_rows(&stats.picture());
+            admission.note_rows(&stats.picture(), at.day());
             record.other
         };
         for n in 0..MAX_NAMES {
             assert!(append(&mut stats, &mut admission, format!("m{n}")).is_empty());
         }
-        let mut restarted = Admission::of_day(known, &stats.picture(), at.day());
+        let mut restarted = Admission::new(known);
         for admission in [&mut admission, &mut restarted] {
             assert_eq!(append(&mut stats, admission, "one too many".into()), [Dimension::Model]);
             assert!(append(&mut stats, admission, "m7".into()).is_empty());
@@ -163,14 +208,37 @@ mod tests {
     fn the_names_of_apis_are_capped_as_well() {
         let at = Timestamp::new(1_795_305_600_000_000, 0);
         let mut stats = Stats::default();
-        let mut admission = Admission::of_day(KnownNames::none(), &stats.picture(), at.day());
+        let mut admission = Admission::new(KnownNames::none());
         for n in 0..3 * MAX_NAMES {
             let mut record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
             record.api_type = format!("a{n}").into();
             record.other = admission.others(&record, &stats.picture());
             stats.apply(&record);
-            admission.note_rows(&stats.picture());
+            admission.note_rows(&stats.picture(), at.day());
         }
         assert!(stats.picture().day_rows_len(at.day()) <= MAX_NAMES + 1);
+    }
+
+    #[test]
+    fn an_import_that_alternates_between_days_reads_each_day_once() {
+        let at = |day: usize| Timestamp::new(1_795_305_600_000_000 + day as i64 * 86_400_000_000, 0);
+        let stats = Stats::default();
+        let picture = stats.picture();
+        let mut admission = Admission::new(KnownNames::none());
+        let mut ask = |day: usize, model: String| {
+            let record = UsageRecord::new(RecordId::new(at(day), [0; 10]), at(day), "p".into(), model.into());
+            let others = admission.others(&record, &picture);
+            (others, admission.days.len(), admission.days.values().map(DayNames::len).sum::<usize>())
+        };
+        // The picture stays empty, so only what is remembered can say that a day is full.
+        for n in 0..=MAX_NAMES {
+            for day in 0..10 {
+                assert_eq!(ask(day, format!("m{n}")).0.is_empty(), n < MAX_NAMES, "day {day}, name {n}");
+            }
+        }
+        for day in 10..500 {
+            let (_, days, names) = ask(day, "m".into());
+            assert!(days <= MAX_DAYS && names <= MAX_REMEMBERED + MAX_NAMES, "{days} days, {names} names");
+        }
     }
 }

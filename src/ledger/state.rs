@@ -107,7 +107,6 @@ impl State {
             }
             None => None,
         };
-        let admission = Admission::of_day(known.clone(), &loaded.stats.picture(), now.day());
         Ok(State {
             data,
             file,
@@ -116,7 +115,7 @@ impl State {
             last: loaded.last,
             stats: loaded.stats,
             follower,
-            admission,
+            admission: Admission::new(known.clone()),
             given: GivenIds::default(),
             control,
             accepted: 0,
@@ -190,7 +189,7 @@ impl State {
     fn fold(&mut self, record: &UsageRecord<'_>, now: Timestamp) {
         self.stats.apply(record);
         self.follower.apply(record);
-        self.admission.note_rows(&self.stats.picture());
+        self.admission.note_rows(&self.stats.picture(), record.timestamp.day());
         if let Some(given) = &record.source {
             self.given.note(given, now.day());
         }

@@ -125,6 +125,8 @@ pub struct Cube {
     index: Arc<HashMap<Key, u32, FixedState>>,
     users: Arc<Distinct>,
     last_at: Option<Timestamp>,
+    /// Some row has an hour.
+    has_hours: bool,
 }
 
 impl Cube {
@@ -172,6 +174,7 @@ impl Cube {
             Some(at) => *at as usize,
             None => {
                 let at = self.rows.len();
+                self.has_hours |= key.hour != Key::NO_HOUR;
                 Arc::make_mut(&mut self.index).insert(key, u32::try_from(at).expect("rows are capped far below 2^32"));
                 self.rows.push((key, Sums::default()));
                 at
@@ -198,6 +201,11 @@ impl Cube {
     /// Whether a row is there.
     pub fn contains(&self, key: &Key) -> bool {
         self.index.contains_key(key)
+    }
+
+    /// Whether hours are told apart.
+    pub(super) fn has_hours(&self) -> bool {
+        self.has_hours
     }
 
     /// The users seen.

@@ -275,8 +275,9 @@ impl Stats {
         let today = now.day();
         let picture = Arc::make_mut(&mut self.picture);
         for epoch in &mut picture.epochs {
-            if needs_roll(epoch, today) {
-                roll_epoch(Arc::make_mut(epoch), today);
+            let days = days_to_roll(epoch, today);
+            if !days.is_empty() {
+                roll_epoch(Arc::make_mut(epoch), days, today);
             }
         }
         let since = now.plus_micros(-ACTIVE_MINUTES * 60_000_000);
@@ -353,16 +354,14 @@ fn note_active(active: &mut Arc<HashMap<SubjectId, Timestamp>>, session: Subject
     *last = (*last).max(at);
 }
 
-fn needs_roll(epoch: &Epoch, today: Day) -> bool {
-    epoch
-        .days
-        .range(..today.plus(-1))
-        .any(|(day, cube)| *day <= today.plus(-RESIDENT_DAYS) || cube.rows().any(|(key, _)| key.hour != Key::NO_HOUR))
+/// The days of an epoch that are kept in more detail than their age deserves.
+fn days_to_roll(epoch: &Epoch, today: Day) -> Vec<Day> {
+    let old = epoch.days.range(..today.plus(-1));
+    old.filter(|(day, cube)| **day <= today.plus(-RESIDENT_DAYS) || cube.has_hours()).map(|(day, _)| *day).collect()
 }
 
-fn roll_epoch(epoch: &mut Epoch, today: Day) {
-    let old: Vec<Day> = epoch.days.range(..today.plus(-1)).map(|(day, _)| *day).collect();
-    for day in old {
+fn roll_epoch(epoch: &mut Epoch, days: Vec<Day>, today: Day) {
+    for day in days {
         let cube = epoch.days.remove(&day).expect("the day was just listed");
         if day <= today.plus(-RESIDENT_DAYS) {
             Arc::make_mut(&mut epoch.retired).merge_without_hours(&cube);
