@@ -16,6 +16,7 @@ mod picture;
 mod saved;
 mod sums;
 mod tree;
+mod users;
 
 pub use cube::{Cube, Key};
 pub use distinct::Distinct;
@@ -24,3 +25,4 @@ pub use names::{Names, Symbol};
 pub use picture::{ACTIVE_MINUTES, Period, Picture, RESIDENT_DAYS, Selection, Stats};
 pub use saved::Saved;
 pub use sums::{COST_BORDERS_USD, Sums};
+pub use users::{MAX_LIVE_USERS, Span, UserRows, UserSums, UserTable, Who, counted_model};

@@ -114,6 +114,17 @@ impl Picture {
         self.resets.last().copied()
     }
 
+    /// The resets that hold, in order: when each epoch but the first began.
+    pub fn resets(&self) -> &[Timestamp] {
+        &self.resets
+    }
+
+    /// When the epoch began that a moment belongs to; `None` before the first reset.
+    pub fn epoch_of(&self, at: Timestamp) -> Option<Timestamp> {
+        let later = self.resets.partition_point(|reset| *reset <= at);
+        later.checked_sub(1).map(|at| self.resets[at])
+    }
+
     /// The records of a period in the current epoch.
     pub fn select(&self, period: Period, today: Day) -> Selection<'_> {
         let epoch = self.epochs.last().expect("there is always an epoch");

@@ -43,6 +43,10 @@ impl<T: Clone> Tree<T> {
         self.len += 1;
     }
 
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
+        self.nodes.get(index / (LEAF * NODE))?.get(index / LEAF % NODE)?.get(index % LEAF)
+    }
+
     /// The element for change; copies its leaf and node if a reader holds them.
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         let node = Arc::make_mut(self.nodes.get_mut(index / (LEAF * NODE))?);
