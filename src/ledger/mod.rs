@@ -7,14 +7,10 @@ mod admission;
 mod control;
 mod disk;
 mod error;
-#[cfg(test)]
-mod faults;
 mod files;
 mod folder;
 mod given;
 mod journal;
-#[cfg(test)]
-mod laws;
 mod lock;
 mod people;
 mod quarantine;
@@ -24,6 +20,8 @@ mod slots;
 mod snapshot;
 mod state;
 mod syncer;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -2,7 +2,7 @@
 //!
 //! Each round kills a process ([`child`]: the same desk, door, assistant and HTTP server as `app` joins) and lets the
 //! built binary start on what is left. The provider lives in the parent, which therefore knows what reached it.
-//! For 200 rounds: `TALLYBOT_KILL_ROUNDS=200 cargo test --test it kill::nothing -- --nocapture`
+//! For 200 rounds: `TALLYBOT_KILL_ROUNDS=200 cargo test --test it kill::a1 -- --nocapture`
 //! A failure prints its seed; `TALLYBOT_KILL_SEED` sets it.
 
 mod child;
@@ -50,7 +50,7 @@ impl Chance {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_counts_twice_whatever_is_killed() {
+fn a1_kill_minus_nine_at_random_moments_loses_nothing_and_counts_nothing_twice() {
     let seed = number("TALLYBOT_KILL_SEED", u64::from_le_bytes(random()[..8].try_into().expect("eight bytes")));
     let rounds = number("TALLYBOT_KILL_ROUNDS", DEFAULT_ROUNDS);
     println!("seed: TALLYBOT_KILL_SEED={seed}");

@@ -1,54 +1,13 @@
 //! Laws 1 to 3 when something goes wrong at the wrong moment: a disk that refuses, a sync that fails, a clock that was
 //! wrong, a process that is killed.
 
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
-
-use tempfile::TempDir;
-use uuid::Uuid;
-
 use super::*;
-use crate::stats::Period;
-use crate::usage::arbitrary::BASE_MICROS;
-use crate::usage::{Given, RecordId, UsageRecord};
-
-const DAY: i64 = 86_400;
-
-fn at(secs: i64) -> Timestamp {
-    Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
-}
-
-fn open(folder: &Path, durability: Durability, now: Timestamp) -> (Ledger, Opened) {
-    let options = Options { durability, known: KnownNames::none(), follower: Box::new(()) };
-    Ledger::open(folder, options, Uuid::from_u128(1), now).expect("the folder opens")
-}
-
-fn plain(n: u8, at: Timestamp) -> UsageRecord<'static> {
-    let mut record = UsageRecord::new(RecordId::new(at, [n; 10]), at, "ollama".into(), "llama3.2".into());
-    record.tokens.prompt = u64::from(n);
-    record
-}
-
-/// Makes the disk refuse a day's file, for as long as the returned folder is there.
-fn block_day(folder: &Path, secs: i64) -> std::path::PathBuf {
-    let path = folder.join(format!("tokens_{}.jsonl", at(secs).day()));
-    fs::create_dir(&path).expect("a folder in the place of the file");
-    path
-}
-
-fn wait_until(condition: impl Fn() -> bool) -> bool {
-    (0..100).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        condition()
-    })
-}
 
 #[test]
 fn a_disk_that_refused_is_tried_again_though_nobody_queues_anything() {
     for durability in [Durability::Kill, Durability::Power] {
         let folder = TempDir::new().expect("a temporary folder");
-        let (ledger, _) = open(folder.path(), durability, at(0));
+        let (ledger, _) = open_as(folder.path(), durability, at(0));
         let blocked = block_day(folder.path(), DAY);
         assert!(ledger.append(&plain(1, at(DAY)), at(DAY)).is_err());
         assert!(ledger.health().trouble.is_some());
@@ -61,14 +20,14 @@ fn a_disk_that_refused_is_tried_again_though_nobody_queues_anything() {
 #[test]
 fn lines_of_two_days_written_again_after_a_failed_sync_count_once() {
     let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let (ledger, _) = open_as(folder.path(), Durability::Kill, at(0));
     ledger.inner.journal.fail_next_sync_for_test();
     ledger.append(&plain(1, at(1)), at(1)).expect("appended");
     ledger.append(&plain(2, at(DAY)), at(DAY)).expect("appended");
     drop(ledger);
     let files = DataFolder::real(folder.path()).journal_files().expect("readable");
     assert_eq!(files.len(), 3, "{files:?}");
-    let (ledger, opened) = open(folder.path(), Durability::Kill, at(DAY));
+    let (ledger, opened) = open_as(folder.path(), Durability::Kill, at(DAY));
     assert_eq!(opened.replayed, 2);
     assert_eq!(ledger.picture().all_time().total(|_| true).prompt, 3);
 }
@@ -76,7 +35,7 @@ fn lines_of_two_days_written_again_after_a_failed_sync_count_once() {
 #[test]
 fn a_reset_by_a_clock_that_went_back_still_begins_after_the_one_before() {
     let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let (ledger, _) = open_as(folder.path(), Durability::Kill, at(0));
     let first = ledger.reset(at(100)).expect("reset");
     let second = ledger.reset(at(50)).expect("reset");
     assert!(second > first, "{second} is not after {first}");
@@ -84,24 +43,24 @@ fn a_reset_by_a_clock_that_went_back_still_begins_after_the_one_before() {
     let shown = |ledger: &Ledger| ledger.picture().select(Period::All, at(70).day()).total(|_| true).records;
     let live = shown(&ledger);
     drop(ledger);
-    assert_eq!(shown(&open(folder.path(), Durability::Kill, at(70)).0), live);
+    assert_eq!(shown(&open_as(folder.path(), Durability::Kill, at(70)).0), live);
 }
 
 #[test]
 fn a_clock_that_was_wrong_for_a_while_takes_no_day_away() {
     let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let (ledger, _) = open_as(folder.path(), Durability::Kill, at(0));
     ledger.append(&plain(1, at(1)), at(1)).expect("appended");
     ledger.close(at(400 * DAY)).expect("closed");
     drop(ledger);
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(2));
+    let (ledger, _) = open_as(folder.path(), Durability::Kill, at(2));
     assert_eq!(ledger.picture().select(Period::Today, at(2).day()).total(|_| true).records, 1);
 }
 
 #[test]
 fn a_given_id_that_is_there_already_is_as_durable_as_the_first() {
     let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Power, at(0));
+    let (ledger, _) = open_as(folder.path(), Durability::Power, at(0));
     let mut record = plain(1, at(1));
     record.source = Some(Given { name: "script".into(), id: "17".into() });
     ledger.append(&record, at(1)).expect("appended");
@@ -111,26 +70,9 @@ fn a_given_id_that_is_there_already_is_as_durable_as_the_first() {
 }
 
 #[test]
-fn two_snapshots_at_once_do_not_disturb_each_other() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
-    for round in 0..20u8 {
-        ledger.append(&plain(round, at(1)), at(1)).expect("appended");
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| ledger.snapshot(at(2)).expect("written"));
-            }
-        });
-        assert_eq!(ledger.since_snapshot(), 0);
-    }
-    drop(ledger);
-    assert!(open(folder.path(), Durability::Kill, at(3)).1.from_snapshot);
-}
-
-#[test]
 fn a_look_at_the_lock_does_not_keep_a_service_from_starting() {
     let folder = TempDir::new().expect("a temporary folder");
-    drop(open(folder.path(), Durability::Kill, at(0)));
+    drop(open_as(folder.path(), Durability::Kill, at(0)));
     let done = std::sync::atomic::AtomicBool::new(false);
     let failed = std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -152,24 +94,9 @@ fn a_look_at_the_lock_does_not_keep_a_service_from_starting() {
 }
 
 #[test]
-fn a_line_that_lacked_its_newline_is_where_the_snapshot_says() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
-    ledger.append(&plain(1, at(1)), at(1)).expect("appended");
-    drop(ledger);
-    let path = folder.path().join(DataFolder::real(folder.path()).journal_files().expect("readable")[0].to_string());
-    let whole = fs::read(&path).expect("readable");
-    fs::write(&path, &whole[..whole.len() - 1]).expect("writable");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(1));
-    ledger.close(at(2)).expect("closed");
-    drop(ledger);
-    assert!(open(folder.path(), Durability::Kill, at(3)).1.from_snapshot);
-}
-
-#[test]
 fn a_call_whose_record_only_waits_for_the_disk_keeps_its_slot() {
     let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let (ledger, _) = open_as(folder.path(), Durability::Kill, at(0));
     let record = plain(1, at(1));
     let call = OpenCall::sample(record.id, at(1));
     let slot = ledger.open_call(&call).expect("a free slot");
@@ -187,7 +114,7 @@ fn a_call_whose_record_only_waits_for_the_disk_keeps_its_slot() {
 #[test]
 fn who_reads_while_others_write_sees_only_whole_records() {
     let folder = TempDir::new().expect("a temporary folder");
-    let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+    let (ledger, _) = open_as(folder.path(), Durability::Kill, at(0));
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -224,7 +151,7 @@ fn c7_a_journal_that_somebody_removes_moves_empties_or_writes_to_is_noticed_befo
     ];
     for (n, meddle) in meddle.into_iter().enumerate() {
         let folder = TempDir::new().expect("a temporary folder");
-        let (ledger, _) = open(folder.path(), Durability::Power, at(0));
+        let (ledger, _) = open_as(folder.path(), Durability::Power, at(0));
         let appended = ledger.append(&plain(1, at(1)), at(1)).expect("appended");
         ledger.durable_blocking(appended).expect("durable");
         let names = || DataFolder::real(folder.path()).journal_files().expect("readable");
@@ -233,7 +160,7 @@ fn c7_a_journal_that_somebody_removes_moves_empties_or_writes_to_is_noticed_befo
         ledger.durable_blocking(appended).expect("durable");
         assert_eq!(names().last().map(|name| name.part), Some(2), "{n}: a new file");
         drop(ledger);
-        let (ledger, _) = open(folder.path(), Durability::Power, at(3));
+        let (ledger, _) = open_as(folder.path(), Durability::Power, at(3));
         let kept = ledger.picture().all_time().total(|_| true).prompt;
         assert_eq!(kept, if n == 3 { 3 } else { 2 }, "{n}: what was acknowledged after it is there");
     }
