@@ -1,13 +1,14 @@
 //! A folder as a reading command sees it: no lock is taken, nothing is mended, nothing is written.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::files::DataFolder;
-use super::replay::Damage;
+use super::replay::{Damage, Sequence, scan_file};
 use super::{Acts, Follower, Holder, LedgerError, control, holder_of, recovery};
 use crate::stats::Picture;
-use crate::usage::Timestamp;
+use crate::usage::{Day, Timestamp, UsageRecord};
 
 /// A data folder, for reading.
 pub struct Folder {
@@ -56,5 +57,109 @@ impl Folder {
             damage: loaded.damage,
             replayed: loaded.replayed,
         })
+    }
+
+    /// Reads every record once, in the order of the files and their lines. Lines that a failed sync made the ledger
+    /// write again come once; a record and the one that takes it back come both.
+    ///
+    /// Memory stays the same however many there are. Nothing is locked: records that are appended meanwhile may come.
+    ///
+    /// # Errors
+    /// When a file cannot be read or was written by a newer version.
+    pub fn for_each_record(&self, mut on_record: impl FnMut(&UsageRecord<'_>)) -> Result<(), LedgerError> {
+        self.walk(None, |record| {
+            on_record(record);
+            ControlFlow::Continue(())
+        })
+        .map(|_| ())
+    }
+
+    /// [`Folder::for_each_record`] without the files that end before a billing day, until `on_record` breaks. Records of
+    /// earlier days that stand in the other files come all the same. Gives the bytes that are no line.
+    ///
+    /// # Errors
+    /// As [`Folder::for_each_record`].
+    pub fn walk(
+        &self,
+        since: Option<Day>,
+        mut on_record: impl FnMut(&UsageRecord<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<Damage>, LedgerError> {
+        if !self.data.path().exists() {
+            return Ok(Vec::new());
+        }
+        let files = self.data.journal_files()?;
+        // A file holds what arrived on its day, and a day earlier or later where the zone was changed.
+        let first = since.map(|day| day.plus(-1));
+        let (mut sequence, mut damage, mut flow) = (Sequence::starting_after(0), Vec::new(), ControlFlow::Continue(()));
+        for file in files.iter().filter(|file| first.is_none_or(|first| file.day >= first)) {
+            let written_before = recovery::ids_before(&self.data, &files, *file)?;
+            let scan = scan_file(&self.data, *file, 0, &mut sequence, &written_before, |record, _| {
+                if flow.is_continue() {
+                    flow = on_record(record);
+                }
+            })?;
+            damage.extend(scan.damage);
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(damage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ledger::{Durability, KnownNames, Ledger, Options};
+    use crate::usage::RecordId;
+    use crate::usage::arbitrary::BASE_MICROS;
+
+    const DAY: i64 = 86_400;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
+    }
+
+    #[test]
+    fn walking_gives_every_record_once_and_in_order() {
+        let folder = TempDir::new().expect("a temporary folder");
+        let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) };
+        let (ledger, _) = Ledger::open(folder.path(), options, Uuid::from_u128(1), at(0)).expect("opens");
+        let append = |n: u8, admitted: i64, now: i64| {
+            let id = RecordId::new(at(admitted), [n; 10]);
+            let mut record = UsageRecord::new(id, at(admitted), "ollama".into(), "llama3.2".into());
+            record.tokens.prompt = u64::from(n);
+            ledger.append(&record, at(now)).expect("appended");
+        };
+        append(1, 1, 1);
+        ledger.inner.journal.fail_next_sync_for_test();
+        append(2, 2, 2);
+        while ledger.sync().is_err() {
+            std::thread::yield_now();
+        }
+        append(3, DAY, DAY);
+        append(4, 3, 3 * DAY);
+        ledger.close(at(3 * DAY)).expect("closed");
+        drop(ledger);
+        assert_eq!(DataFolder::real(folder.path()).journal_files().expect("readable").len(), 4, "some were written again");
+        let walk = |since: Option<i64>| {
+            let mut seen = Vec::new();
+            let damage = Folder::new(folder.path()).walk(since.map(|secs| at(secs).day()), |record| {
+                seen.push(record.tokens.prompt);
+                ControlFlow::Continue(())
+            });
+            assert_eq!(damage.expect("readable"), []);
+            seen
+        };
+        assert_eq!(walk(None), [1, 2, 3, 4]);
+        assert_eq!(walk(Some(3 * DAY)), [4], "a late record is in a later file");
+        assert_eq!(walk(Some(30 * DAY)), [0; 0], "files that end before are not read");
+        let mut seen = 0;
+        Folder::new(folder.path()).for_each_record(|_| seen += 1).expect("readable");
+        Folder::new(&folder.path().join("nowhere")).for_each_record(|_| seen += 1).expect("nothing to read");
+        assert_eq!(seen, 4);
     }
 }
