@@ -253,7 +253,7 @@ async fn supervise(mut parts: JoinSet<()>, stop: &CancelToken) {
     }
 }
 
-/// Once a second: abandoned reservations, counted refusals; now and then a snapshot.
+/// Once a second: abandoned reservations, counted refusals, the totals by model; now and then a snapshot.
 async fn chores(desk: Arc<Desk>, stop: CancelToken) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     let mut last_snapshot = desk.clock.now().tick.second();
@@ -265,6 +265,8 @@ async fn chores(desk: Arc<Desk>, stop: CancelToken) {
         let now = desk.clock.now();
         desk.metering.tick(now);
         save_people(&desk).await;
+        let metering = desk.metering.clone();
+        let _broken = tokio::task::spawn_blocking(move || metering.write_token_stats()).await;
         let is_due =
             now.tick.second() >= last_snapshot + SNAPSHOT_SECS || desk.metering.since_snapshot() >= SNAPSHOT_RECORDS;
         if is_due {

@@ -22,6 +22,7 @@ mod state;
 mod syncer;
 #[cfg(test)]
 mod tests;
+mod token_stats;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -46,6 +47,7 @@ use files::DataFolder;
 use journal::{Journal, Syncing};
 use lock::FolderLock;
 use slots::Slots;
+use token_stats::TokenStats;
 
 /// Something that folds the same records for its own purpose (the gate), kept exactly in step with the journal.
 ///
@@ -110,6 +112,7 @@ struct Inner {
     slots: Slots,
     /// Slots of calls whose record was accepted and is perhaps not durable yet.
     settled: Mutex<Vec<(Appended, SlotNumber)>>,
+    token_stats: TokenStats,
     lock: Option<FolderLock>,
 }
 
@@ -142,6 +145,7 @@ impl Ledger {
         lineage: Uuid,
         now: Timestamp,
     ) -> Result<(Ledger, Opened), LedgerError> {
+        let token_stats = TokenStats::new(data.clone());
         let slots = Slots::open(&data)?;
         let mut open_calls = slots.open_calls()?;
         let (journal, mut opened, finished) = Journal::open(data, syncing, options, &open_calls, lineage, now)?;
@@ -149,7 +153,7 @@ impl Ledger {
             slots.free(slot);
         }
         opened.interrupted = open_calls;
-        Ok((Ledger { inner: Arc::new(Inner { journal, slots, settled: Mutex::default(), lock }) }, opened))
+        Ok((Ledger { inner: Arc::new(Inner { journal, slots, settled: Mutex::default(), token_stats, lock }) }, opened))
     }
 
     /// Notes for other commands where this process listens for HTTP.
@@ -291,12 +295,20 @@ impl Ledger {
         self.inner.journal.since_snapshot()
     }
 
-    /// Syncs everything, writes the snapshot and ends the background thread.
+    /// Writes `token_stats.json`, the totals by API and model for programs that know that form, if anything changed
+    /// since the last time. That it cannot be written is logged once and has no other effect.
+    pub fn write_token_stats(&self) {
+        self.inner.token_stats.write(&self.picture());
+    }
+
+    /// Syncs everything, writes `token_stats.json` and the snapshot and ends the background thread.
     ///
     /// # Errors
     /// When the last sync or the snapshot failed.
     pub fn close(&self, now: Timestamp) -> Result<(), LedgerError> {
-        self.inner.journal.close()?;
+        let closed = self.inner.journal.close();
+        self.write_token_stats();
+        closed?;
         self.snapshot(now)
     }
 }

@@ -294,6 +294,11 @@ impl Metering {
         self.inner.ledger.snapshot(now.at)
     }
 
+    /// Writes `token_stats.json` if anything changed.
+    pub fn write_token_stats(&self) {
+        self.inner.ledger.write_token_stats();
+    }
+
     /// Records appended since the last snapshot.
     pub fn since_snapshot(&self) -> u64 {
         self.inner.ledger.since_snapshot()

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::usage::arbitrary::{BASE_MICROS, record};
 use crate::usage::{Kind, Money, Timestamp, UsageRecord};
 
-use super::{Period, Stats};
+use super::{ModelTable, Period, Stats};
 
 fn fold(resets: &[Timestamp], records: &[UsageRecord<'_>]) -> Stats {
     let mut stats = Stats::new(resets.to_vec());
@@ -54,6 +54,21 @@ proptest! {
         let group = |key: &super::Key| (key.status, key.local, key.usage_source, key.request_type, key.model);
         prop_assert_eq!(few.group_by(group), all.group_by(group));
         prop_assert_eq!((few.users(), few.last_at()), (all.users(), all.last_at()));
+    }
+
+    #[test]
+    fn the_table_of_models_is_the_same_from_the_fold_and_from_the_records(
+        records in prop::collection::vec(record(), 0..30), resets in resets()
+    ) {
+        let mut one_by_one = ModelTable::default();
+        records.iter().for_each(|record| one_by_one.add(record));
+        let mut stats = fold(&resets, &records);
+        stats.roll(Timestamp::new(BASE_MICROS, 0).plus_micros(40 * 86_400_000_000));
+        prop_assert_eq!(&ModelTable::of(&stats.picture().all_time()), &one_by_one);
+        let back = stats.picture().saved().restored();
+        prop_assert_eq!(&ModelTable::of(&back.picture().all_time()), &one_by_one);
+        let prompt: i128 = one_by_one.rows().map(|(_, _, totals)| totals.prompt).sum();
+        prop_assert_eq!(prompt, stats.picture().all_time().total(|_| true).prompt);
     }
 
     #[test]

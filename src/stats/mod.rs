@@ -6,6 +6,7 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod by_model;
 mod cube;
 mod distinct;
 mod histogram;
@@ -18,6 +19,7 @@ mod sums;
 mod tree;
 mod users;
 
+pub use by_model::{ModelTable, ModelTotals};
 pub use cube::{Cube, Key};
 pub use distinct::Distinct;
 pub use histogram::Histogram;

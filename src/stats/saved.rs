@@ -61,6 +61,8 @@ struct SavedRow {
     cost_buckets: [i64; 6],
     #[serde(default, skip_serializing_if = "is_default")]
     errors: Vec<(String, i64)>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    last_at: Option<Timestamp>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -181,6 +183,7 @@ impl SavedRow {
             first_token: sums.first_token.buckets().to_vec(),
             cost_buckets: sums.cost_buckets,
             errors: sums.errors.iter().map(|(kind, count)| (kind.as_str().to_owned(), *count)).collect(),
+            last_at: sums.last_at,
         }
     }
 
@@ -227,6 +230,7 @@ impl SavedRow {
             first_token: Histogram::from_buckets(self.first_token.clone()),
             cost_buckets: self.cost_buckets,
             errors,
+            last_at: self.last_at,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a row adds up: signed, exact, mergeable.
 
-use crate::usage::{ErrorKind, Kind, Money, Status, TokenCounts, UsageRecord};
+use crate::usage::{ErrorKind, Kind, Money, Status, Timestamp, TokenCounts, UsageRecord};
 
 use super::Histogram;
 
@@ -40,6 +40,8 @@ pub struct Sums {
     pub cost_buckets: [i64; 6],
     /// Failures by class, sorted, no zeros.
     pub errors: Vec<(ErrorKind, i64)>,
+    /// The newest admission.
+    pub last_at: Option<Timestamp>,
 }
 
 impl Sums {
@@ -67,6 +69,7 @@ impl Sums {
         if let Some(millis) = record.first_token_ms {
             self.first_token.add(millis, count);
         }
+        self.last_at = self.last_at.max(Some(record.timestamp));
         if record.status.is_failed() {
             let kind = record.failure.map_or(ErrorKind::Other, |failure| failure.kind);
             let is_plain_timeout = kind == ErrorKind::Other && record.status == Status::Timeout;
@@ -109,6 +112,7 @@ impl Sums {
         self.latency_sum_ms += other.latency_sum_ms;
         self.latency.merge(&other.latency);
         self.first_token.merge(&other.first_token);
+        self.last_at = self.last_at.max(other.last_at);
         for (own, other) in self.cost_buckets.iter_mut().zip(other.cost_buckets) {
             *own += other;
         }
