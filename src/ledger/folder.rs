@@ -144,7 +144,11 @@ mod tests {
         append(4, 3, 3 * DAY);
         ledger.close(at(3 * DAY)).expect("closed");
         drop(ledger);
-        assert_eq!(DataFolder::real(folder.path()).journal_files().expect("readable").len(), 4, "some were written again");
+        assert_eq!(
+            DataFolder::real(folder.path()).journal_files().expect("readable").len(),
+            4,
+            "some were written again"
+        );
         let walk = |since: Option<i64>| {
             let mut seen = Vec::new();
             let damage = Folder::new(folder.path()).walk(since.map(|secs| at(secs).day()), |record| {

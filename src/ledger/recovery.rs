@@ -151,7 +151,11 @@ fn feed_follower(
 
 /// The ids in the files before one that had to be begun because those failed: the parts before it, and the day before
 /// those, whose last lines may have been waiting for the same sync.
-pub(super) fn ids_before(data: &DataFolder, files: &[FileName], file: FileName) -> Result<HashSet<RecordId>, LedgerError> {
+pub(super) fn ids_before(
+    data: &DataFolder,
+    files: &[FileName],
+    file: FileName,
+) -> Result<HashSet<RecordId>, LedgerError> {
     let mut ids = HashSet::new();
     if file.part == 1 {
         return Ok(ids);
