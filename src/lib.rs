@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!    people                  programs                  a shell
-//!   terminal                   HTTP             tallybot stats, reset
+//!   terminal                   HTTP          tallybot stats, log, reset
 //!       |                       |                         |
 //!   conversation                |                      service
 //!       |                       |                         |

@@ -5,7 +5,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
 use crate::usage::{Clock, Now, Tick, Timestamp};
@@ -30,12 +29,6 @@ impl Clock for SystemClock {
         let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
         let micros = self.latest_micros.fetch_max(micros, Ordering::Relaxed).max(micros);
         let tick = Tick(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
-        Now { at: Timestamp::new(micros, offset_secs(self.zone, micros)), tick }
+        Now { at: Timestamp::in_zone(micros, &self.zone), tick }
     }
-}
-
-/// The zone's offset from UTC at an instant.
-pub(super) fn offset_secs(zone: Tz, micros: i64) -> i32 {
-    let utc = DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc();
-    zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()
 }

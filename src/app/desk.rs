@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
-use super::clock::offset_secs;
 use crate::conversation::driver::{Books, StatsRequest};
 use crate::conversation::{ModelList, Person, SilentProvider, choice_of};
-use crate::http::usage_items::{ItemTime, UsageItem};
 use crate::http::{
     Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetBody, ResetQuery, StatsBody,
     StatsFormat, StatsQuery,
@@ -21,9 +18,10 @@ use crate::metering::{self, Metering};
 use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{Facts, StatsReport, View};
+use crate::service::items::UsageItem;
 use crate::stats::Period;
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, ErrorKind, Now, Timestamp, UsageRecord};
+use crate::usage::{Clock, ErrorKind, Timestamp};
 
 /// How long a list of models or a readiness check waits for one provider.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -93,46 +91,6 @@ impl Desk {
         };
         ProviderCheck { name: provider.name().to_owned(), check }
     }
-
-    /// An item from outside as a record. Its time is never in the future.
-    fn record(&self, item: UsageItem, now: Now) -> UsageRecord<'static> {
-        let at = item.at.map_or(now.at, |time| admitted_at(time, self.zone).min(now.at));
-        let provider = item.provider.unwrap_or_else(|| item.api_type.clone());
-        let mut record = UsageRecord::new(self.metering.new_id(now.at), at, provider, item.model);
-        record.api_type = item.api_type;
-        record.api_key_suffix = item.api_key_suffix;
-        (record.tokens, record.usage_source) = (item.tokens, item.usage_source);
-        (record.status, record.failure) = (item.status, item.failure);
-        record.metadata = item.metadata;
-        record.request_type = item.request_type.unwrap_or_else(|| "other".into());
-        record.user = item.user.map(|user| self.people.subject("api", user.expose()));
-        record.session = item.session.map(|session| self.people.hash("api", session.expose()));
-        (record.latency_ms, record.first_token_ms) = (item.latency_ms, item.first_token_ms);
-        record.cost = item.cost;
-        record.local = item.local.unwrap_or(false);
-        record.source = item.given;
-        record.feature = item.feature;
-        record.agent = item.agent;
-        record.operation = item.operation;
-        record.team = item.team;
-        record.service_tier = item.service_tier;
-        record
-    }
-}
-
-/// When an item was admitted, in the owner's zone: that is whose days it is billed on, whatever offset its sender wrote.
-/// Of a wall clock the earlier instant where it shows a time twice; where it skips one, as if it had not been moved yet.
-fn admitted_at(time: ItemTime, zone: Tz) -> Timestamp {
-    let in_zone = |micros: i64| Timestamp::new(micros, offset_secs(zone, micros));
-    match time {
-        ItemTime::Instant(at) => in_zone(at.unix_micros()),
-        ItemTime::Wall(wall) => {
-            let hour = TimeDelta::hours(1);
-            let at = zone.from_local_datetime(&wall).earliest();
-            let at = at.or_else(|| Some(zone.from_local_datetime(&(wall - hour)).earliest()? + hour));
-            in_zone(at.map_or_else(|| wall.and_utc().timestamp_micros(), |at| at.timestamp_micros()))
-        }
-    }
 }
 
 impl Books for Desk {
@@ -199,7 +157,9 @@ impl Api for RestDesk {
 
     async fn note(&self, items: Vec<UsageItem>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {
         let now = self.0.clock.now();
-        let records = items.into_iter().map(|item| self.0.record(item, now)).collect();
+        let record =
+            |item: UsageItem| item.into_record(self.0.metering.new_id(now.at), now.at, self.0.zone, &self.0.people);
+        let records = items.into_iter().map(record).collect();
         // In a task of its own: a client that hangs up does not leave half of its items behind.
         let metering = self.0.metering.clone();
         let task = self.0.tasks.spawn(async move { metering.note(records).await });
@@ -241,29 +201,4 @@ fn with_newline(mut text: String) -> String {
 fn unavailable(error: &LedgerError) -> ApiError {
     tracing::error!(error = %error, "the ledger refused");
     ApiError::Unavailable { reason: "the ledger cannot be written now".to_owned(), retry_after_secs: 5 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MEXICO: Tz = Tz::America__Mexico_City;
-
-    #[test]
-    fn an_item_is_billed_on_the_owners_day_whatever_offset_it_came_with() {
-        for text in ["2026-11-22T03:00:00Z", "2026-11-22T17:00:00+14:00", "2026-11-21T21:00:00-06:00"] {
-            let at = admitted_at(ItemTime::Instant(Timestamp::parse(text).expect("a time")), MEXICO);
-            assert_eq!(at.to_string(), "2026-11-21T21:00:00.000000-06:00", "{text}");
-        }
-    }
-
-    #[test]
-    fn a_wall_time_that_is_there_twice_or_never_is_still_near() {
-        let at = |text: &str| {
-            let wall = text.parse().expect("a wall time");
-            admitted_at(ItemTime::Wall(wall), Tz::America__New_York).to_string()
-        };
-        assert_eq!(at("2026-11-01T01:30:00"), "2026-11-01T01:30:00.000000-04:00");
-        assert_eq!(at("2026-03-08T02:30:00"), "2026-03-08T03:30:00.000000-04:00");
-    }
 }

@@ -1,5 +1,6 @@
 //! The composition root: builds everything, owns the clock, joins the parts, drains them at the end.
 
+mod books;
 mod clock;
 mod desk;
 mod guard;
@@ -7,7 +8,6 @@ mod log;
 mod providers;
 mod run;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,17 +15,18 @@ use anyhow::{Context, anyhow};
 use chrono_tz::Tz;
 use tokio_util::task::TaskTracker;
 
+pub use books::{log_tokens, open_books};
 pub use clock::SystemClock;
 pub use desk::{Desk, RestDesk};
 pub use run::Doors;
 
 use crate::config::{self, Config};
-use crate::ledger::{KnownNames, People};
-use crate::metering::{Found, Metering, Setup, rules_of, vendors_of};
+use crate::ledger::People;
+use crate::metering::{Found, Metering, Setup, known_names_of, rules_of, vendors_of};
 use crate::models::{Provider, Transport};
 use crate::templates::Templates;
 use crate::usage::prices::{Price, PriceBook, PriceRow};
-use crate::usage::{Clock, Day, Dimension, Timestamp};
+use crate::usage::{Clock, Day, Timestamp};
 
 /// Sixteen random bytes from the system.
 ///
@@ -77,7 +78,7 @@ impl App {
         let transport = Transport::new();
         let setup = Setup {
             durability: config.ledger.durability,
-            known: known_names(&config, &prices),
+            known: known_names_of(&config, &prices),
             rules: rules_of(&config, zone, |channel, identity| people.hash(channel, identity)),
             providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
             vendors: vendors_of(&config, &prices),
@@ -140,22 +141,5 @@ fn price_row(row: &config::PriceRow) -> Result<PriceRow, String> {
         from: row.from.map(start_of),
         until: row.to.map(|last| start_of(last.plus(1))),
         ..PriceRow::new(row.model.clone(), price(&row.input)?, Some(price(&row.output)?))
-    })
-}
-
-/// The names that always have a row of their own: configured ones, the vocabulary, and the models of the price book.
-fn known_names(config: &Config, prices: &PriceBook) -> KnownNames {
-    use crate::usage::names::{CHANNELS, REQUEST_TYPES};
-    let providers: HashSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
-    let models: HashSet<String> = config.providers.iter().map(|provider| provider.model.clone()).collect();
-    let prices = prices.clone();
-    KnownNames::new(move |dimension, name| match dimension {
-        Dimension::Provider => providers.contains(name),
-        Dimension::Model => models.contains(name) || prices.knows(name),
-        Dimension::RequestType => REQUEST_TYPES.contains(&name),
-        Dimension::Channel => CHANNELS.contains(&name),
-        // Price ids come from the price book alone; the cap is for names that others choose.
-        Dimension::Price => true,
-        _ => false,
     })
 }

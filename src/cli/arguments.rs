@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::reports::View;
 use crate::stats::Period;
@@ -29,6 +29,13 @@ Examples:
   tallybot stats --period today         what was used today
   tallybot stats --json                 the same for a program";
 
+const LOG_EXAMPLES: &str = "\
+Examples:
+  tallybot log --prompt-tokens 150 --completion-tokens 320 --api gemini --model gemini-2.5-flash
+  tallybot log --prompt-tokens 150 --completion-tokens 320 --metadata article_id=123 --metadata category=tech
+  tallybot log --api gemini --model gemini-2.5-flash --error '429 Quota excedida'
+A tallybot that is running on the folder takes the call, and counts it at once.";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     #[command(flatten)]
@@ -49,6 +56,9 @@ pub(super) enum BooksCommand {
     Chat,
     /// Show requests, tokens, latency, cost and limits
     Stats(StatsArguments),
+    /// Record a model call that was made elsewhere
+    #[command(after_help = LOG_EXAMPLES)]
+    Log(Box<LogArguments>),
     /// Start counting from zero (what was recorded stays)
     Reset {
         /// Do not ask
@@ -73,6 +83,108 @@ pub(super) struct StatsArguments {
     pub(super) json: bool,
 }
 
+/// What a usage item has, by requirement 0's names where it has them.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").args(["prompt_tokens", "completion_tokens", "error", "status"]).multiple(true).required(true))]
+pub(super) struct LogArguments {
+    /// Input tokens, cached ones included
+    #[arg(long, value_name = "N")]
+    pub(super) prompt_tokens: Option<u64>,
+    /// Output tokens, reasoning included
+    #[arg(long, value_name = "N")]
+    pub(super) completion_tokens: Option<u64>,
+    /// The API spoken: gemini, openai, ollama, … [default: unknown]
+    #[arg(long, visible_alias = "api-type", value_name = "NAME")]
+    pub(super) api: Option<String>,
+    /// The model [default: unknown]
+    #[arg(long, value_name = "NAME")]
+    pub(super) model: Option<String>,
+    /// The end of the key it was made with; the last 4 characters are kept
+    #[arg(long, value_name = "TEXT")]
+    pub(super) api_key_suffix: Option<String>,
+    /// Data of your own, any number of times; a value is JSON if it is, else text. No prompts, no secrets
+    #[arg(long, value_name = "KEY=VALUE", value_parser = metadata)]
+    pub(super) metadata: Vec<(String, serde_json::Value)>,
+    /// It failed; of the text only a class and an HTTP status are kept
+    #[arg(long, value_name = "TEXT")]
+    pub(super) error: Option<String>,
+    /// How it ended: ok, cached, error, timeout, cancelled, refused or interrupted [default: ok, or what --error says]
+    #[arg(long)]
+    pub(super) status: Option<String>,
+    /// The provider [default: the API]
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<String>,
+    /// What it was for: chat, document, vision, … [default: other]
+    #[arg(long = "type", visible_alias = "request-type", value_name = "NAME")]
+    pub(super) request_type: Option<String>,
+    /// Which feature asked
+    #[arg(long, value_name = "NAME")]
+    pub(super) feature: Option<String>,
+    /// Which agent asked
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// Which operation of the agent
+    #[arg(long, value_name = "NAME")]
+    pub(super) operation: Option<String>,
+    /// Whose budget
+    #[arg(long, value_name = "NAME")]
+    pub(super) team: Option<String>,
+    /// Who asked; becomes a subject id
+    #[arg(long, value_name = "ID")]
+    pub(super) user: Option<String>,
+    /// Which conversation; becomes a subject id
+    #[arg(long, value_name = "ID")]
+    pub(super) session: Option<String>,
+    /// How long it took [default: unknown]
+    #[arg(long, value_name = "MS")]
+    pub(super) latency_ms: Option<u64>,
+    /// How long until the first piece of the answer came
+    #[arg(long, value_name = "MS")]
+    pub(super) first_token_ms: Option<u64>,
+    /// What it cost, in dollars [default: what the price book says]
+    #[arg(long, value_name = "USD")]
+    pub(super) cost_usd: Option<String>,
+    /// When it was: RFC 3339, or without an offset on your clock [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(super) timestamp: Option<String>,
+    /// Your id of this call: with the same one again nothing is counted
+    #[arg(long)]
+    pub(super) id: Option<String>,
+    /// Whose ids these are [default: api]
+    #[arg(long, value_name = "NAME", requires = "id")]
+    pub(super) source: Option<String>,
+    /// The model ran on this machine
+    #[arg(long)]
+    pub(super) local: bool,
+    /// Input tokens read from the provider's cache
+    #[arg(long, value_name = "N")]
+    pub(super) cached_tokens: Option<u64>,
+    /// Input tokens written to the provider's cache
+    #[arg(long, value_name = "N")]
+    pub(super) cache_write_tokens: Option<u64>,
+    /// Those of them that stay for an hour
+    #[arg(long, value_name = "N")]
+    pub(super) cache_write_1h_tokens: Option<u64>,
+    /// Output tokens spent on reasoning
+    #[arg(long, value_name = "N")]
+    pub(super) reasoning_tokens: Option<u64>,
+    /// How the counts are known: reported, partial, estimated or none [default: by which are given]
+    #[arg(long, value_name = "HOW")]
+    pub(super) usage_source: Option<String>,
+    /// The tier served: default, flex, priority, …
+    #[arg(long, value_name = "NAME")]
+    pub(super) service_tier: Option<String>,
+    /// What was recorded, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn metadata(text: &str) -> Result<(String, serde_json::Value), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or_else(|| "expected KEY=VALUE, for example article_id=123".to_owned())?;
+    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}
+
 fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).ok_or_else(|| "expected today, 7d, 30d or all".to_owned())
 }
@@ -94,9 +206,12 @@ mod tests {
     fn the_arguments_are_consistent_and_the_examples_parse() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-        for line in EXAMPLES.lines().filter_map(|line| line.split("tallybot").nth(1)) {
+        let examples = [EXAMPLES, LOG_EXAMPLES].into_iter().flat_map(str::lines);
+        let examples = examples.filter(|line| line.starts_with("  ") || line.contains("| "));
+        for line in examples.filter_map(|line| line.split("tallybot").nth(1)) {
+            let line = line.replace("'429 Quota excedida'", "429");
             let words = line.split("   ").next().unwrap_or_default().split_whitespace();
-            Arguments::try_parse_from(std::iter::once("tallybot").chain(words)).expect(line);
+            Arguments::try_parse_from(std::iter::once("tallybot").chain(words)).expect(&line);
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "commands talk to whoever typed them")]
 
 mod arguments;
+mod log;
 mod settings;
 
 use std::io::{IsTerminal, Write};
@@ -53,6 +54,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Serve => serve(loaded).await?,
         BooksCommand::Chat => chat(loaded).await?,
         BooksCommand::Stats(stats) => show_stats(&loaded, &stats)?,
+        BooksCommand::Log(arguments) => return log::log(&loaded, *arguments).await,
         BooksCommand::Reset { yes } => reset(&loaded, yes).await?,
     }
     Ok(ExitCode::SUCCESS)

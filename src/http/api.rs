@@ -6,7 +6,7 @@ use std::future::Future;
 use serde::Serialize;
 
 use super::query::StatsQuery;
-use super::usage_items::UsageItem;
+use crate::service::items::UsageItem;
 use crate::templates::Lang;
 
 /// The program behind the routes.

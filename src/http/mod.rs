@@ -11,7 +11,6 @@ mod guard;
 mod query;
 mod routes;
 mod server;
-pub mod usage_items;
 
 #[cfg(test)]
 mod tests;

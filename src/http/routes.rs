@@ -24,7 +24,7 @@ use super::body::{BodyCut, RequestBody, read_body};
 use super::guard::{Guard, RequestHead, Role};
 use super::query::{self, StatsQuery};
 use super::server::{Handler, Response};
-use super::usage_items::{self, BodyError, BodyForm, UsageItem};
+use crate::service::items::{self, BodyError, BodyForm, UsageItem};
 use crate::usage::Clock;
 
 /// The largest body of `POST /v1/usage`.
@@ -277,7 +277,7 @@ type Sorted = (Vec<usize>, Vec<UsageItem>, Vec<Rejected>);
 /// Divides a body into the items to take, with their places, and those that are wrong.
 fn sorted(body: &Bytes, form: BodyForm) -> Result<Sorted, Problem> {
     let (mut indices, mut items, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, parsed) in usage_items::parse(body, form)?.into_iter().enumerate() {
+    for (index, parsed) in items::parse(body, form)?.into_iter().enumerate() {
         match parsed {
             Ok(item) => {
                 indices.push(index);

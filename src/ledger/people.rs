@@ -3,6 +3,7 @@
 //! Erasing a person is deleting that row: the hashes that stay in the journal then name nobody.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
@@ -46,12 +47,9 @@ impl People {
     pub fn open(folder: &Path, random: [u8; 32]) -> Result<People, LedgerError> {
         let data = DataFolder::real(folder);
         data.make()?;
-        let key = data.read_if_there(KEY_FILE).map_err(data.failed("read", KEY_FILE))?;
-        let key = if key.is_empty() {
-            data.replace(KEY_FILE, &random).map_err(data.failed("write", KEY_FILE))?;
-            random
-        } else {
-            key_in(key, &data.path_of(KEY_FILE))?
+        let key = match People::key_of(folder)? {
+            Some(key) => key,
+            None => make_key(&data, random)?,
         };
         let text = data.read_if_there(PEOPLE_FILE).map_err(data.failed("read", PEOPLE_FILE))?;
         let rows = if text.is_empty() { BTreeMap::new() } else { parse(&text, &data.path_of(PEOPLE_FILE))? };
@@ -110,6 +108,17 @@ impl People {
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().expect("nobody panics while holding it")
     }
+}
+
+/// Makes the key, unless another process that begins the same folder does so just now.
+fn make_key(data: &DataFolder, random: [u8; 32]) -> Result<[u8; 32], LedgerError> {
+    let folder = File::open(data.path()).map_err(LedgerError::io("open", data.path()))?;
+    folder.lock().map_err(LedgerError::io("lock", data.path()))?;
+    if let Some(key) = People::key_of(data.path())? {
+        return Ok(key);
+    }
+    data.replace(KEY_FILE, &random).map_err(data.failed("write", KEY_FILE))?;
+    Ok(random)
 }
 
 /// A key that is there is never replaced: every subject would become somebody else.

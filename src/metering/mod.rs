@@ -27,7 +27,7 @@ use crate::usage::{Clock, ErrorKind, Failure, Now, OutputCap, RecordId, Status, 
 
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use permit::Permit;
-pub use rules::{rules_of, vendors_of};
+pub use rules::{known_names_of, rules_of, vendors_of};
 
 use follower::GateFollower;
 use refusals::Refusals;
@@ -340,7 +340,7 @@ impl Metering {
     }
 
     /// Gives a record its cost, unless its source gave one.
-    fn price(&self, record: &mut UsageRecord<'static>) {
+    pub fn price(&self, record: &mut UsageRecord<'static>) {
         if record.cost.is_some() {
             record.price_id.get_or_insert("given".into());
             return;

@@ -1,13 +1,15 @@
 //! What the owner configured, as the door needs it: limits as the gate's rules, providers as those who bill.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono_tz::Tz;
 
 use crate::config::{Config, LimitFor, Provider, Rates};
+use crate::ledger::KnownNames;
 use crate::limits::{Caps, Facet, Pick, Rule, Scope};
-use crate::usage::SubjectId;
+use crate::usage::names::{CHANNELS, REQUEST_TYPES};
 use crate::usage::prices::PriceBook;
+use crate::usage::{Dimension, SubjectId};
 
 /// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits
 /// in `zone`. `subject` gives the subject id of a channel and an identity, for persons such as `telegram:111`.
@@ -65,4 +67,20 @@ pub fn vendors_of(config: &Config, prices: &PriceBook) -> HashMap<String, String
         Some((provider.name.clone(), vendor))
     };
     config.providers.iter().filter_map(vendor_of).collect()
+}
+
+/// The names that always have a row of their own: configured ones, the vocabulary, and the models of the price book.
+pub fn known_names_of(config: &Config, prices: &PriceBook) -> KnownNames {
+    let providers: HashSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
+    let models: HashSet<String> = config.providers.iter().map(|provider| provider.model.clone()).collect();
+    let prices = prices.clone();
+    KnownNames::new(move |dimension, name| match dimension {
+        Dimension::Provider => providers.contains(name),
+        Dimension::Model => models.contains(name) || prices.knows(name),
+        Dimension::RequestType => REQUEST_TYPES.contains(&name),
+        Dimension::Channel => CHANNELS.contains(&name),
+        // Price ids come from the price book alone; the cap is for names that others choose.
+        Dimension::Price => true,
+        _ => false,
+    })
 }

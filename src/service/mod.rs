@@ -1,6 +1,12 @@
 //! The books as commands see them: a folder, or the REST of the tallybot that holds it.
 
+mod books;
+pub mod items;
+mod log;
 mod remote;
+
+pub use books::{Books, Here, Place, There};
+pub use log::Logged;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -10,10 +10,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use super::items::UsageItem;
 use crate::usage::Timestamp;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than a tallybot waits for its disk.
+const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 #[derive(Deserialize)]
@@ -33,11 +36,47 @@ struct ErrorText {
 
 /// `POST /metrics/reset` at an address.
 pub(super) async fn reset(address: &str, token: Option<&SecretString>) -> anyhow::Result<Timestamp> {
-    let mut request = Request::post(format!("http://{address}/metrics/reset")).header(header::HOST, address);
+    let answer: ResetAnswer = post(address, token, "/metrics/reset", Bytes::new()).await?;
+    Ok(answer.counting_since)
+}
+
+/// One verdict on each item of a body.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct NoteAnswer {
+    /// How many are new in the books.
+    pub(super) accepted: u64,
+    /// Those that were not taken.
+    pub(super) rejected: Vec<Rejected>,
+}
+
+/// An item that was not taken.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Rejected {
+    /// Why.
+    pub(super) error: String,
+}
+
+/// `POST /v1/usage` at an address.
+pub(super) async fn note(address: &str, token: Option<&SecretString>, item: &UsageItem) -> anyhow::Result<NoteAnswer> {
+    let body = serde_json::to_vec(item).context("cannot write the item")?;
+    post(address, token, "/v1/usage", body.into()).await
+}
+
+/// Posts JSON, or lines of it, and reads the answer.
+async fn post<T: DeserializeOwned>(
+    address: &str,
+    token: Option<&SecretString>,
+    path: &str,
+    body: Bytes,
+) -> anyhow::Result<T> {
+    let mut request = Request::post(format!("http://{address}{path}")).header(header::HOST, address);
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
     }
-    let request = request.body(Full::<Bytes>::default()).context("cannot form the request")?;
+    if !body.is_empty() {
+        request = request.header(header::CONTENT_TYPE, "application/x-ndjson");
+    }
+    let request = request.body(Full::new(body)).context("cannot form the request")?;
     let client = Client::builder(TokioExecutor::new()).build_http();
     let answered = tokio::time::timeout(PATIENCE, async {
         let answer = client.request(request).await.context("no answer")?;
@@ -51,6 +90,5 @@ pub(super) async fn reset(address: &str, token: Option<&SecretString>) -> anyhow
         let message = serde_json::from_slice::<ErrorAnswer>(&body).map(|answer| answer.error.message);
         bail!("it answered {status}: {}", message.unwrap_or_default());
     }
-    let answer: ResetAnswer = serde_json::from_slice(&body).context("the answer is not what a tallybot sends")?;
-    Ok(answer.counting_since)
+    serde_json::from_slice(&body).context("the answer is not what a tallybot sends")
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, Offset, TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Gives the current time. Implemented once over the system clocks (in `app`), and by fixed clocks in tests.
@@ -118,6 +118,12 @@ impl Timestamp {
         const MAX: i64 = 253_402_214_400_000_000; // 9999-12-31T00:00:00Z, a day short of the end for any offset
         let offset_secs = offset_secs.clamp(-86_340, 86_340) / 60 * 60;
         Timestamp { unix_micros: unix_micros.clamp(86_400_000_000, MAX), offset_secs }
+    }
+
+    /// An instant with the offset that a zone has at it.
+    pub fn in_zone(unix_micros: i64, zone: &impl TimeZone) -> Timestamp {
+        let utc = DateTime::from_timestamp_micros(unix_micros).unwrap_or_default().naive_utc();
+        Timestamp::new(unix_micros, zone.offset_from_utc_datetime(&utc).fix().local_minus_utc())
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.

@@ -7,6 +7,7 @@ mod in_process; // the one path of a chat answer, with a clock to choose
 mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing counts twice
 mod layout; // the shape of the source: who imports whom, sizes, words
 mod limits; // sixty-four callers against fifteen a minute; days in their own zone; restarts
+mod log; // requirement 0's call from a shell, with and without a running tallybot
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
 mod ollama_client; // the stub, held to the official client
 mod privacy; // marked secrets through every path of the built program, then everything is searched

@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use super::usage_items::UsageItem;
 use super::*;
+use crate::service::items::UsageItem;
 use crate::templates::Lang;
 use crate::usage::{Clock, Now, Tick, Timestamp};
 

@@ -29,7 +29,7 @@ const MAX_IDENTITY_BYTES: usize = 256;
 
 /// The field a name stands for: the names of requirement 0 and of the record, then those of other trackers.
 fn field_of(name: &str) -> Option<&'static str> {
-    const FIELDS: [&str; 31] = [
+    const FIELDS: [&str; 32] = [
         "timestamp",
         "api_type",
         "model",
@@ -45,6 +45,7 @@ fn field_of(name: &str) -> Option<&'static str> {
         "provider",
         "status",
         "request_type",
+        "channel",
         "user",
         "session",
         "latency_ms",

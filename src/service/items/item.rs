@@ -10,8 +10,14 @@ use crate::usage::{ErrorKind, Failure, Given, KeySuffix, Status, TokenCounts, Us
 /// The numbering that ids belong to when no `source` is named.
 const DEFAULT_SOURCE: &str = "api";
 
-/// Reads one item.
-pub(super) fn read(text: &str) -> Result<UsageItem, ItemMistakes> {
+/// The channels a caller may name.
+const CHANNELS: [&str; 2] = ["api", "shell"];
+
+/// Reads one item, a JSON object.
+///
+/// # Errors
+/// What is wrong with it, without repeating any of its values.
+pub fn read(text: &str) -> Result<UsageItem, ItemMistakes> {
     let Ok(raw) = serde_json::from_str::<&RawValue>(text) else {
         return Err(ItemMistakes::of(
             "the item is not JSON; expected an object, for example `{\"model\":\"llama3.2\",\"prompt_tokens\":150}`",
@@ -45,6 +51,7 @@ fn item(fields: &mut Fields<'_>) -> UsageItem {
         metadata: fields.metadata("metadata"),
         provider: fields.name("provider"),
         request_type: fields.name("request_type"),
+        channel: fields.one_of("channel", &CHANNELS, |channel| channel).map(Name::from),
         user: fields.identity("user"),
         session: fields.identity("session"),
         latency_ms: fields.millis("latency_ms"),
@@ -127,7 +134,8 @@ fn outcome(fields: &mut Fields<'_>) -> (Status, Option<Failure>) {
     (status, failure)
 }
 
-fn status_of(kind: ErrorKind) -> Status {
+/// The status of a call that failed for a reason of this class.
+pub(super) fn status_of(kind: ErrorKind) -> Status {
     use ErrorKind as Kind;
     match kind {
         Kind::ConnectTimeout | Kind::FirstByteTimeout | Kind::IdleTimeout | Kind::TotalTimeout => Status::Timeout,

@@ -1,17 +1,23 @@
-//! Usage that others measured: the body of `POST /v1/usage` as plain items. Pure; keeps nobody's error texts.
+//! Usage that others measured, as plain items: bodies of `POST /v1/usage`, `tallybot log`, imported lines. Keeps
+//! nobody's error texts.
 //!
 //! The names are requirement 0's, plus the record's own; a few names of other trackers are taken as well (see
 //! `fields`).
 
 mod body;
+mod build;
 mod decimal;
 mod fields;
 mod item;
+mod record;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use body::{BodyError, BodyForm, MAX_ITEM_BYTES, MAX_ITEMS, parse};
 pub use fields::{ItemMistakes, MAX_COST_USD, MAX_TOKENS};
+pub use item::read as read_item;
+pub use record::admitted_at;
 
 use std::fmt;
 
@@ -45,6 +51,8 @@ pub struct UsageItem {
     pub provider: Option<Name<'static>>,
     /// What it was for; `None` when not said.
     pub request_type: Option<Name<'static>>,
+    /// The way it was told: `api` or `shell`; `None` is `api`.
+    pub channel: Option<Name<'static>>,
     /// Who asked, in the caller's words: becomes a subject id before it is kept.
     pub user: Option<Identity>,
     /// Which conversation, likewise.

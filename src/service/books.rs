@@ -1,0 +1,138 @@
+//! The books for commands that write: the folder itself, or the tallybot that holds it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chrono_tz::Tz;
+use secrecy::SecretString;
+
+use crate::config::Config;
+use crate::ledger::{Durability, LedgerError, People, holder_of};
+use crate::metering::{Metering, Setup, known_names_of, rules_of, vendors_of};
+use crate::usage::Clock;
+use crate::usage::prices::PriceBook;
+
+/// How often, and how far apart, a folder is tried that another process holds without listening: a command that writes
+/// holds it for a moment, a service that starts listens soon.
+const TRIES: u32 = 250;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
+/// Which books, and what is needed to write in them.
+pub struct Place<'a> {
+    /// What the owner configured.
+    pub config: &'a Config,
+    /// The folder.
+    pub folder: &'a Path,
+    /// The owner's zone.
+    pub zone: Tz,
+    /// The prices.
+    pub prices: PriceBook,
+    /// The only clock.
+    pub clock: Arc<dyn Clock>,
+    /// The only source of chance: sixteen random bytes.
+    pub random: fn() -> [u8; 16],
+}
+
+/// Books that can be written. To be [closed](Books::close).
+pub enum Books {
+    /// In a folder that is ours now.
+    Here(Here),
+    /// In the hands of a running tallybot.
+    There(There),
+}
+
+/// A folder that is open for writing.
+pub struct Here {
+    pub(super) metering: Metering,
+    pub(super) people: People,
+    pub(super) zone: Tz,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// A running tallybot that holds a folder.
+pub struct There {
+    pub(super) pid: u32,
+    pub(super) address: String,
+    pub(super) token: Option<SecretString>,
+}
+
+impl Books {
+    /// Opens the folder, making it if need be; or finds who holds it.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened, or is held by a process that does not listen.
+    pub async fn open(place: Place<'_>) -> anyhow::Result<Books> {
+        for tried in 0..TRIES {
+            match holder_of(place.folder) {
+                Some(holder) => {
+                    if let Some(address) = holder.listen {
+                        let token = place.config.http.admin_token.clone();
+                        return Ok(Books::There(There { pid: holder.pid, address, token }));
+                    }
+                    if tried + 1 == TRIES {
+                        let folder = place.folder.display();
+                        let pid = holder.pid;
+                        bail!(
+                            "process {pid} holds `{folder}` and does not listen for HTTP; try again when it has ended"
+                        );
+                    }
+                }
+                None => match Here::open(&place) {
+                    Err(LedgerError::InUse { .. }) if tried + 1 < TRIES => {}
+                    opened => return Ok(Books::Here(opened?)),
+                },
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        bail!("`{}` could not be opened: other processes come and go in it", place.folder.display())
+    }
+
+    /// Makes everything durable and lets the folder go.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub fn close(self) -> anyhow::Result<()> {
+        let Books::Here(here) = self else { return Ok(()) };
+        here.people.save().context("cannot write who is who")?;
+        here.metering.close(here.clock.now()).context("cannot close the books")
+    }
+
+    /// Where the books are written over HTTP, if they are.
+    pub fn through(&self) -> Option<String> {
+        match self {
+            Books::Here(_) => None,
+            Books::There(there) => Some(format!("http://{}", there.address)),
+        }
+    }
+}
+
+impl Here {
+    fn open(place: &Place<'_>) -> Result<Here, LedgerError> {
+        let (mut key, halves) = ([0; 32], [(place.random)(), (place.random)()]);
+        key[..16].copy_from_slice(&halves[0]);
+        key[16..].copy_from_slice(&halves[1]);
+        let people = People::open(place.folder, key)?;
+        let config = place.config;
+        let setup = Setup {
+            durability: Durability::Power,
+            known: known_names_of(config, &place.prices),
+            rules: rules_of(config, place.zone, |channel, identity| people.hash(channel, identity)),
+            providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
+            vendors: vendors_of(config, &place.prices),
+            prices: place.prices.clone(),
+            clock: Arc::clone(&place.clock),
+            random: place.random,
+        };
+        let (metering, _found) = Metering::start(place.folder, setup)?;
+        Ok(Here { metering, people, zone: place.zone, clock: Arc::clone(&place.clock) })
+    }
+}
+
+impl There {
+    /// What to say when it did not do what it was asked.
+    pub(super) fn failed(&self) -> String {
+        format!("process {} holds the folder; cannot write through http://{}", self.pid, self.address)
+    }
+}
