@@ -27,6 +27,11 @@ impl FileName {
         Some(FileName { day: Day::parse(day)?, part })
     }
 
+    /// The name of its compressed form.
+    pub(super) fn archive(self) -> String {
+        format!("{self}.gz")
+    }
+
     /// The next part of the same day, for when this one can no longer be trusted.
     pub(super) fn next_part(self) -> FileName {
         FileName { part: self.part + 1, ..self }
@@ -89,11 +94,13 @@ impl DataFolder {
         self.disk.make_folder(&self.path_of(name))
     }
 
-    /// Every journal file, in the order in which they were written.
+    /// Every journal file, compressed ones too, in the order in which they were written.
     pub(super) fn journal_files(&self) -> Result<Vec<FileName>, LedgerError> {
         let names = self.disk.list(&self.path).map_err(LedgerError::io("list", &self.path))?;
-        let mut files: Vec<FileName> = names.iter().filter_map(|name| FileName::parse(name)).collect();
+        let plain = |name: &String| FileName::parse(name.strip_suffix(".gz").unwrap_or(name));
+        let mut files: Vec<FileName> = names.iter().filter_map(plain).collect();
         files.sort_unstable();
+        files.dedup(); // both forms are there after a crash between the two steps of compressing
         Ok(files)
     }
 
@@ -132,6 +139,13 @@ impl DataFolder {
         }
     }
 
+    /// Gives a whole and synced file its final name, durably, in place of what had it.
+    pub(super) fn rename(&self, from: impl Display, to: impl Display) -> io::Result<()> {
+        let to = self.path_of(to);
+        self.disk.rename(&self.path_of(from), &to)?;
+        self.sync_parent(&to)
+    }
+
     /// Replaces a file's content in one step: temporary file, sync, rename, sync of the folder.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let (path, temporary) = (self.path_of(name), self.path_of(format!("{name}.tmp")));
@@ -151,7 +165,6 @@ impl DataFolder {
     }
 
     /// Takes a file away.
-    #[allow(dead_code, reason = "sealed folds are about to use it")]
     pub(super) fn remove(&self, name: impl Display) -> io::Result<()> {
         let path = self.path_of(name);
         self.disk.remove(&path)?;
@@ -195,6 +208,10 @@ mod tests {
         for name in ["tokens_2026-11-22.jsonl", "tokens_2026-11-22.2.jsonl"] {
             assert_eq!(FileName::parse(name).map(|parsed| parsed.to_string()).as_deref(), Some(name));
         }
+        assert_eq!(
+            FileName::parse("tokens_2026-11-22.2.jsonl").map(FileName::archive).as_deref(),
+            Some("tokens_2026-11-22.2.jsonl.gz")
+        );
         for name in
             ["tokens_2026-11-22.1.jsonl", "tokens_x.jsonl", "tokens_2026-11-22.jsonl.quarantine", "control.jsonl"]
         {

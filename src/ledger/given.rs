@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::LedgerError;
 use super::files::DataFolder;
-use super::replay::for_each_line;
+use super::replay::for_each_line_of;
 use crate::usage::{Day, Given, UsageRecord};
 
 /// For how many days of arrival a given id is remembered.
@@ -59,16 +59,14 @@ fn load(data: &DataFolder, today: Day) -> Result<HashMap<u128, Day>, LedgerError
     let mut seen = HashMap::new();
     let marker = memchr::memmem::Finder::new(b"\"source\":{");
     for file in data.journal_files()?.into_iter().filter(|file| file.day > today.plus(-DAYS)) {
-        let reader = data.reader(file, 0).map_err(data.failed("open", file))?;
-        for_each_line(reader, 0, |line| {
+        for_each_line_of(data, file, 0, |line| {
             if marker.find(line.bytes).is_some()
                 && let Ok(record) = serde_json::from_slice::<UsageRecord<'_>>(line.bytes)
                 && let Some(given) = &record.source
             {
                 seen.insert(digest(given), file.day);
             }
-        })
-        .map_err(data.failed("read", file))?;
+        })?;
     }
     Ok(seen)
 }

@@ -4,6 +4,8 @@
 //! deleted and is made again. Knows no provider, no limit and no channel.
 
 mod admission;
+mod archive;
+mod archived;
 mod control;
 mod disk;
 mod error;
@@ -34,6 +36,7 @@ use crate::usage::{RecordId, Timestamp, UsageRecord};
 
 pub use crate::config::Durability;
 pub use admission::KnownNames;
+pub use archive::{Archived, archive};
 pub use control::{Act, Acts};
 pub use error::LedgerError;
 pub use folder::{Folder, Reading};

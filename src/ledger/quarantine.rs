@@ -1,11 +1,15 @@
 //! What a writer mends before its first append: damaged bytes are copied aside, the tail ends in a whole line.
 
+use std::collections::HashSet;
+use std::io::{self, Read};
+
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
+use super::archived;
 use super::disk::Access;
-use super::files::DataFolder;
+use super::files::{DataFolder, FileName};
 use super::recovery::Loaded;
 use super::replay::{Damage, DamageKind};
 
@@ -23,11 +27,12 @@ struct Quarantined {
 
 /// Puts new damage into quarantine and makes the newest file end in a whole line. Returns the newest file's length.
 pub(super) fn mend(data: &DataFolder, loaded: &mut Loaded) -> Result<u64, LedgerError> {
-    for damage in &loaded.damage {
-        keep(data, damage)?;
-    }
+    keep_all(data, &loaded.damage)?;
     let Some(newest) = loaded.newest_file else { return Ok(0) };
-    let file = data.open(newest, Access::Write).map_err(data.failed("open", newest))?;
+    let file = match data.open(newest, Access::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0), // compressed: it takes no more lines
+        opened => opened.map_err(data.failed("open", newest))?,
+    };
     let length = file.length().map_err(data.failed("read", newest))?;
     let mut good_end = match loaded.last {
         Some(last) if last.file == newest => last.offset,
@@ -50,30 +55,71 @@ pub(super) fn mend(data: &DataFolder, loaded: &mut Loaded) -> Result<u64, Ledger
     Ok(good_end)
 }
 
-/// Copies damaged bytes to `<file>.quarantine`, once.
-fn keep(data: &DataFolder, damage: &Damage) -> Result<(), LedgerError> {
-    let aside = format!("{}.quarantine", damage.file);
-    let known = data.read_if_there(&aside).map_err(data.failed("read", &aside))?;
-    let source = data.open(&damage.file, Access::Read).map_err(data.failed("open", &damage.file))?;
-    let chunk_at = |offset: u64| {
-        let mut content = vec![0; (damage.offset + damage.bytes - offset).min(CHUNK as u64) as usize];
-        source.read_exact_at(&mut content, offset).map_err(data.failed("read", &damage.file))?;
-        Ok::<_, LedgerError>(BASE64.encode(&content))
-    };
-    let first = chunk_at(damage.offset)?;
-    let is_known = |line: &[u8]| {
-        serde_json::from_slice::<Quarantined>(line)
-            .is_ok_and(|kept| kept.offset == damage.offset && kept.content == first)
-    };
-    if known.split(|byte| *byte == b'\n').any(is_known) {
-        return Ok(());
+/// Copies the damaged bytes that are not in quarantine yet to `<file>.quarantine`. Returns how many pieces it copied.
+pub(super) fn keep_all(data: &DataFolder, damage: &[Damage]) -> Result<usize, LedgerError> {
+    let mut copied = 0;
+    for of_file in damage.chunk_by(|a, b| a.file == b.file) {
+        let kept = Kept::of_file(data, &of_file[0].file)?;
+        for damage in of_file {
+            if !kept.has(data, damage)? {
+                copy(data, damage)?;
+                copied += 1;
+            }
+        }
     }
+    Ok(copied)
+}
+
+fn name_of(file: &str) -> String {
+    format!("{file}.quarantine")
+}
+
+/// What of a journal file is in quarantine.
+pub(super) struct Kept {
+    /// Where each piece begins, and a checksum of how it is written there.
+    pieces: HashSet<(u64, u32)>,
+}
+
+impl Kept {
+    /// Reads the quarantine file of a journal file.
+    pub(super) fn of_file(data: &DataFolder, file: &str) -> Result<Kept, LedgerError> {
+        let aside = name_of(file);
+        let content = data.read_if_there(&aside).map_err(data.failed("read", &aside))?;
+        let kept = content.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        let pieces = kept.map(|kept: Quarantined| (kept.offset, crc32c::crc32c(kept.content.as_bytes())));
+        Ok(Kept { pieces: pieces.collect() })
+    }
+
+    /// Whether these very bytes are in it. Of a compressed file nothing ever is: it keeps its own bytes.
+    pub(super) fn has(&self, data: &DataFolder, damage: &Damage) -> Result<bool, LedgerError> {
+        if damage.kind == DamageKind::Unreadable {
+            return Ok(true);
+        }
+        if !self.pieces.iter().any(|(offset, _)| *offset == damage.offset) {
+            return Ok(false);
+        }
+        let first = chunk(data, damage, damage.offset)?;
+        Ok(self.pieces.contains(&(damage.offset, crc32c::crc32c(first.as_bytes()))))
+    }
+}
+
+/// The damaged bytes from an offset on, at most [`CHUNK`] of them, as they are kept.
+fn chunk(data: &DataFolder, damage: &Damage, offset: u64) -> Result<String, LedgerError> {
+    let name = FileName::parse(&damage.file).expect("damage is in a journal file");
+    let mut content = vec![0; (damage.offset + damage.bytes - offset).min(CHUNK as u64) as usize];
+    let read = archived::open(data, name, offset).and_then(|mut file| file.read_exact(&mut content));
+    read.map_err(data.failed("read", &damage.file))?;
+    Ok(BASE64.encode(&content))
+}
+
+fn copy(data: &DataFolder, damage: &Damage) -> Result<(), LedgerError> {
+    let aside = name_of(&damage.file);
     let out = data.open_or_create(&aside).map_err(data.failed("open", &aside))?;
     let kind = if damage.kind == DamageKind::Torn { "torn" } else { "corrupt" };
-    let (mut done, mut end) = (0, known.len() as u64);
+    let (mut done, mut end) = (0, out.length().map_err(data.failed("read", &aside))?);
     while done < damage.bytes {
         let (offset, bytes) = (damage.offset + done, (damage.bytes - done).min(CHUNK as u64));
-        let kept = Quarantined { offset, bytes, kind: kind.to_owned(), content: chunk_at(offset)? };
+        let kept = Quarantined { offset, bytes, kind: kind.to_owned(), content: chunk(data, damage, offset)? };
         let mut line = serde_json::to_vec(&kept).expect("plain data can be written");
         line.push(b'\n');
         out.write_all_at(&line, end).map_err(data.failed("write", &aside))?;

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::path::Path;
 
+use super::archived;
 use super::files::{DataFolder, FileName};
 use super::{LedgerError, RecordId};
-use crate::usage::{LineError, MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
+use crate::usage::{MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
 
 /// Bytes read at once. A line that is longer is damage, so memory stays bounded; a larger block is no faster, and the
 /// allocator would keep its memory.
@@ -32,6 +32,8 @@ pub enum DamageKind {
     Torn,
     /// Bytes before a valid line: something changed the file.
     Corrupt,
+    /// A compressed file that cannot be read further. How many bytes are behind is not known.
+    Unreadable,
 }
 
 /// Where a scan is, or ended.
@@ -103,35 +105,27 @@ pub(super) fn scan_file(
     skip_ids: &HashSet<RecordId>,
     mut on_record: impl FnMut(&UsageRecord<'_>, u64),
 ) -> Result<Scan, LedgerError> {
-    let path = data.path_of(name);
-    let reader = data.reader(name, offset).map_err(data.failed("open", name))?;
     let mut scan = Scan::default();
     let mut failed = None;
-    for_each_line(reader, offset, |line| {
-        let content = trimmed(line.bytes);
-        if content.is_empty() && line.terminated {
-            return; // a newline that sealed a torn tail
-        }
-        let read = unseal_line(content)
-            .and_then(|sealed| Ok((sealed, read_record(content, line.offset, &path, &mut failed)?)));
-        match read {
-            Ok((sealed, record)) => {
-                scan.wants_newline = !line.terminated;
-                scan.last = Some(Position { file: name, offset: line.end(), sealed });
-                if sequence.is_new(sealed.seq) && !skip_ids.contains(&record.id) {
-                    scan.records += 1;
-                    on_record(&record, sealed.seq);
-                }
+    let unreadable = read_lines(data, name, offset, |line, read| match read {
+        Ok((sealed, record)) => {
+            scan.wants_newline = !line.terminated;
+            scan.last = Some(Position { file: name, offset: line.end(), sealed });
+            if sequence.is_new(sealed.seq) && !skip_ids.contains(&record.id) {
+                scan.records += 1;
+                on_record(&record, sealed.seq);
             }
-            Err(_) => scan.damage.push(Damage {
-                file: name.to_string(),
-                offset: line.offset,
-                bytes: line.end() - line.offset,
-                kind: DamageKind::Corrupt,
-            }),
         }
-    })
-    .map_err(data.failed("read", name))?;
+        Err(Invalid::Newer(problem)) => {
+            failed.get_or_insert_with(|| LedgerError::NotOurs { path: data.path_of(name), line: line.number, problem });
+        }
+        Err(Invalid::Damaged) => scan.damage.push(Damage {
+            file: name.to_string(),
+            offset: line.offset,
+            bytes: line.end() - line.offset,
+            kind: DamageKind::Corrupt,
+        }),
+    })?;
     if let Some(error) = failed {
         return Err(error);
     }
@@ -141,26 +135,72 @@ pub(super) fn scan_file(
             damage.kind = DamageKind::Torn;
         }
     }
+    scan.damage.extend(unreadable.map(|offset| Damage {
+        file: name.archive(),
+        offset,
+        bytes: 0,
+        kind: DamageKind::Unreadable,
+    }));
     Ok(scan)
 }
 
-/// A record from a line whose checksum is right. If it is none, a newer version wrote it: that is no damage, but a
-/// reason to stop before anything is counted wrongly.
-fn read_record<'a>(
-    content: &'a [u8],
+/// Why a line is no record.
+pub(super) enum Invalid {
+    /// Its bytes are not those that were written.
+    Damaged,
+    /// Its checksum is right and it cannot be read: a newer version wrote it. That is no damage, but a reason to stop
+    /// before anything is counted wrongly.
+    Newer(String),
+}
+
+/// Reads a file's lines from `offset`, each as a record or not. Gives the place from which a damaged compressed file
+/// cannot be read further.
+pub(super) fn read_lines(
+    data: &DataFolder,
+    name: FileName,
     offset: u64,
-    path: &Path,
-    failed: &mut Option<LedgerError>,
-) -> Result<UsageRecord<'a>, LineError> {
+    mut on_line: impl FnMut(&LineAt<'_>, Result<(Sealed, UsageRecord<'_>), Invalid>),
+) -> Result<Option<u64>, LedgerError> {
+    for_each_line_of(data, name, offset, |line| {
+        let content = trimmed(line.bytes);
+        if content.is_empty() && line.terminated {
+            return; // a newline that sealed a torn tail
+        }
+        let sealed = unseal_line(content).map_err(|_| Invalid::Damaged);
+        let read = sealed.and_then(|sealed| Ok((sealed, read_record(content, line.offset)?)));
+        on_line(&line, read);
+    })
+}
+
+/// [`for_each_line`] of a journal file in either form. Gives the place from which a damaged compressed file cannot be
+/// read further.
+pub(super) fn for_each_line_of(
+    data: &DataFolder,
+    name: FileName,
+    offset: u64,
+    mut on_line: impl FnMut(LineAt<'_>),
+) -> Result<Option<u64>, LedgerError> {
+    let reader = match archived::open(data, name, offset) {
+        Err(error) if archived::is_damage(&error) => return Ok(Some(offset)),
+        opened => opened.map_err(data.failed("open", name))?,
+    };
+    let mut end = offset;
+    let read = for_each_line(reader, offset, |line| {
+        end = line.end();
+        on_line(line);
+    });
+    match read {
+        Err(error) if archived::is_damage(&error) => Ok(Some(end)),
+        read => read.map(|()| None).map_err(data.failed("read", name)),
+    }
+}
+
+/// A record from a line whose checksum is right.
+fn read_record(content: &[u8], offset: u64) -> Result<UsageRecord<'_>, Invalid> {
     // Checked once for the whole line, not again for each of its texts.
-    let text = std::str::from_utf8(content).map_err(|_| LineError::Content)?;
+    let text = std::str::from_utf8(content).map_err(|_| Invalid::Damaged)?;
     serde_json::from_str(text).map_err(|error| {
-        failed.get_or_insert_with(|| LedgerError::NotOurs {
-            path: path.to_owned(),
-            line: 0,
-            problem: format!("the line at byte {offset} is whole but cannot be read: {error}"),
-        });
-        LineError::Content
+        Invalid::Newer(format!("the line at byte {offset} is whole but cannot be read: {error}; use a newer tallybot"))
     })
 }
 
@@ -171,6 +211,8 @@ fn trimmed(line: &[u8]) -> &[u8] {
 }
 
 pub(super) struct LineAt<'a> {
+    /// From 1, counted from where reading began.
+    pub(super) number: u64,
     pub(super) offset: u64,
     /// Without the newline.
     pub(super) bytes: &'a [u8],
@@ -178,7 +220,8 @@ pub(super) struct LineAt<'a> {
 }
 
 impl LineAt<'_> {
-    fn end(&self) -> u64 {
+    /// Behind the line and its newline.
+    pub(super) fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64 + u64::from(self.terminated)
     }
 }
@@ -188,18 +231,19 @@ impl LineAt<'_> {
 pub(super) fn for_each_line(mut reader: impl Read, offset: u64, mut on_line: impl FnMut(LineAt<'_>)) -> io::Result<()> {
     const { assert!(BLOCK > 2 * MAX_LINE_BYTES) };
     let mut buffer = vec![0; BLOCK];
-    let (mut filled, mut offset) = (0, offset);
+    let (mut filled, mut offset, mut number) = (0, offset, 1);
     loop {
         let read = reader.read(&mut buffer[filled..])?;
         filled += read;
         let mut done = 0;
         while let Some(length) = memchr::memchr(b'\n', &buffer[done..filled]) {
-            on_line(LineAt { offset, bytes: &buffer[done..done + length], terminated: true });
+            on_line(LineAt { number, offset, bytes: &buffer[done..done + length], terminated: true });
+            number += 1;
             done += length + 1;
             offset += length as u64 + 1;
         }
         if done == 0 && (filled == buffer.len() || read == 0) && filled > 0 {
-            on_line(LineAt { offset, bytes: &buffer[..filled], terminated: false });
+            on_line(LineAt { number, offset, bytes: &buffer[..filled], terminated: false });
             done = filled;
             offset += filled as u64;
         }

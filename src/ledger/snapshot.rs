@@ -1,17 +1,19 @@
 //! `metrics.json`: the fold up to a position of the journal. Deleting it costs time, never data.
 
+use std::io::Read;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::LedgerError;
-use super::disk::Access;
+use super::archived;
 use super::files::{DataFolder, FileName};
 use super::replay::Position;
 use crate::stats::{Picture, Saved};
 use crate::usage::{LINE_VERSION, Sealed, Timestamp, seal_line, unseal_line};
 
-const SNAPSHOT: &str = "metrics.json";
-const PREVIOUS: &str = "metrics.previous.json";
+pub(super) const SNAPSHOT: &str = "metrics.json";
+pub(super) const PREVIOUS: &str = "metrics.previous.json";
 
 /// The fold of everything up to a line of the journal.
 #[derive(Serialize, Deserialize)]
@@ -77,6 +79,12 @@ pub(super) fn find(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Option<S
     })
 }
 
+/// The journal files that the snapshots of a folder stand in.
+pub(super) fn positions(data: &DataFolder) -> impl Iterator<Item = FileName> {
+    let file = |name: &&str| Some(parse(&data.read(name).ok()?)?.position()?.file);
+    [SNAPSHOT, PREVIOUS].iter().filter_map(file)
+}
+
 /// Reads a snapshot's text; `None` when it is damaged or of another version.
 pub(super) fn parse(text: &[u8]) -> Option<Snapshot> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -89,7 +97,7 @@ fn is_in_journal(data: &DataFolder, position: Position) -> bool {
     let expected = format!("\"seq\":{},\"crc\":\"{:08x}\"}}\n", position.sealed.seq, position.sealed.crc);
     let mut found = vec![0; expected.len()];
     let Some(start) = position.offset.checked_sub(expected.len() as u64) else { return false };
-    let read = data.open(position.file, Access::Read).and_then(|file| file.read_exact_at(&mut found, start));
+    let read = archived::open(data, position.file, start).and_then(|mut file| file.read_exact(&mut found));
     read.is_ok() && found == expected.as_bytes()
 }
 

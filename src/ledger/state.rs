@@ -101,10 +101,10 @@ impl State {
         now: Timestamp,
     ) -> Result<State, LedgerError> {
         let file = match loaded.newest_file.filter(|name| name.day >= now.day()) {
-            Some(name) => {
-                let file = data.open(name, Access::Append).map_err(data.failed("open", name))?;
-                Some(OpenFile { name, file, length })
-            }
+            Some(name) => match data.open(name, Access::Append) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None, // compressed: lines go to its next part
+                opened => Some(OpenFile { name, file: opened.map_err(data.failed("open", name))?, length }),
+            },
             None => None,
         };
         Ok(State {
