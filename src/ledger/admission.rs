@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use uuid::Uuid;
 
 use crate::stats::{Key, Picture, Symbol};
-use crate::usage::names::Name;
-use crate::usage::{Day, Dimension, UsageRecord};
+use crate::usage::names::{Name, OTHER};
+use crate::usage::{Day, Dimension, Opening, RecordId, UsageRecord};
 
 /// Names a dimension may have per day, besides those that are known.
 const MAX_NAMES: usize = 1024;
@@ -77,6 +78,23 @@ impl Admission {
             return Dimension::ALL.to_vec();
         }
         names.others(record, &self.known)
+    }
+
+    /// An opening balance in whose place `other` stands for every name that has no room that day.
+    pub(super) fn admitted_opening(&mut self, mut opening: Opening, picture: &Picture) -> Opening {
+        let (provider, model) = (opening.provider.clone(), opening.model.clone());
+        let mut like = UsageRecord::new(RecordId(Uuid::nil()), opening.at, provider, model);
+        like.api_type = opening.api_type.clone();
+        like.request_type = opening.request_type.clone();
+        for dimension in self.others(&like, picture) {
+            match dimension {
+                Dimension::Provider => (opening.provider, opening.api_type) = (OTHER.into(), OTHER.into()),
+                Dimension::Model => opening.model = OTHER.into(),
+                Dimension::RequestType => opening.request_type = OTHER.into(),
+                _ => {} // its channel and its price are ours, and it has nothing else
+            }
+        }
+        opening
     }
 
     /// Forgets the days asked for longest ago; what they hold stands in their rows.

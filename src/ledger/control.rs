@@ -1,5 +1,6 @@
 //! `control.jsonl`: which ledger this is, and what its owner did to it. Never shortened, never rewritten.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::LedgerError;
 use super::disk::{Access, DiskFile};
 use super::files::DataFolder;
 use super::replay::for_each_line;
-use crate::usage::{LINE_VERSION, Timestamp, seal_line, unseal_line};
+use crate::usage::{LINE_VERSION, Opening, Timestamp, seal_line, unseal_line};
 
 const CONTROL_FILE: &str = "control.jsonl";
 
@@ -32,6 +33,11 @@ pub enum Act {
     UndoReset {
         /// The `begin` of the reset taken back.
         begin: Timestamp,
+    },
+    /// A total that was counted elsewhere was taken over.
+    Opening {
+        /// The total.
+        opening: Box<Opening>,
     },
     /// Something a newer version does; kept, and without meaning here.
     #[serde(other)]
@@ -55,22 +61,47 @@ pub struct Acts {
     pub begun: Timestamp,
     /// The resets that hold, in order.
     pub resets: Vec<Timestamp>,
+    /// The totals taken over from elsewhere, in the order of their acts.
+    pub openings: Arc<Vec<Opening>>,
+    /// The number of the act that brought each of them.
+    opening_seqs: Vec<u64>,
+    /// The number of the last act.
+    pub(super) seq: u64,
 }
 
 impl Acts {
-    fn fold(lines: &[ActLine]) -> Option<Acts> {
-        let first = lines.first()?;
+    fn begun(lineage: Uuid, at: Timestamp) -> Acts {
+        Acts { lineage, begun: at, resets: Vec::new(), openings: Arc::default(), opening_seqs: Vec::new(), seq: 0 }
+    }
+
+    fn fold(lines: Vec<(u64, ActLine)>) -> Option<Acts> {
+        let (_, first) = lines.first()?;
         let Act::Lineage { lineage } = first.act else { return None };
-        let mut resets: Vec<Timestamp> = Vec::new();
-        for line in lines {
-            match &line.act {
-                Act::Reset { begin } => resets.push(*begin),
-                Act::UndoReset { begin } => resets.retain(|reset| reset != begin),
-                Act::Lineage { .. } | Act::Unknown => {}
+        let mut acts = Acts::begun(lineage, first.at);
+        lines.into_iter().for_each(|(seq, line)| acts.apply(seq, line.act));
+        Some(acts)
+    }
+
+    /// Folds the next act in.
+    fn apply(&mut self, seq: u64, act: Act) {
+        match act {
+            Act::Reset { begin } => {
+                let at = self.resets.partition_point(|reset| *reset <= begin);
+                self.resets.insert(at, begin);
             }
+            Act::UndoReset { begin } => self.resets.retain(|reset| *reset != begin),
+            Act::Opening { opening } => {
+                Arc::make_mut(&mut self.openings).push(*opening);
+                self.opening_seqs.push(seq);
+            }
+            Act::Lineage { .. } | Act::Unknown => {}
         }
-        resets.sort_unstable();
-        Some(Acts { lineage, begun: first.at, resets })
+        self.seq = seq;
+    }
+
+    /// The openings of the acts after a number.
+    pub(super) fn openings_after(&self, seq: u64) -> &[Opening] {
+        &self.openings[self.opening_seqs.partition_point(|of| *of <= seq)..]
     }
 
     /// Since when what is shown was counted: the last reset, or the beginning.
@@ -91,36 +122,27 @@ pub(super) fn is_there(data: &DataFolder) -> bool {
 /// unlike usage none is ever passed over.
 pub(super) fn read_acts(data: &DataFolder) -> Result<Option<Acts>, LedgerError> {
     let content = data.read_if_there(CONTROL_FILE).map_err(data.failed("read", CONTROL_FILE))?;
-    Ok(Acts::fold(&parse(&content, &data.path_of(CONTROL_FILE))?.lines))
+    Ok(Acts::fold(parse(&content, &data.path_of(CONTROL_FILE))?.lines))
 }
 
 struct Parsed {
-    lines: Vec<ActLine>,
+    /// Each act and its number.
+    lines: Vec<(u64, ActLine)>,
     /// Behind the last whole line.
     end: u64,
-    seq: u64,
 }
 
 fn parse(content: &[u8], path: &Path) -> Result<Parsed, LedgerError> {
-    let mut parsed = Parsed { lines: Vec::new(), end: 0, seq: 0 };
-    let (mut number, mut problem) = (0u64, None);
+    let mut parsed = Parsed { lines: Vec::new(), end: 0 };
+    let mut problem = None;
     for_each_line(content, 0, |line| {
-        number += 1;
         if !line.terminated || problem.is_some() {
             return; // an act whose write was cut: it was never confirmed
         }
-        let read = unseal_line(line.bytes).map_err(|error| error.to_string()).and_then(|sealed| {
-            let act: ActLine = serde_json::from_slice(line.bytes).map_err(|error| error.to_string())?;
-            if act.v == LINE_VERSION {
-                Ok((sealed, act))
-            } else {
-                Err("written by a newer tallybot; use that one".into())
-            }
-        });
-        match read {
-            Ok((sealed, act)) => {
-                parsed.lines.push(act);
-                parsed.seq = sealed.seq;
+        let number = parsed.lines.len() as u64 + 1;
+        match parse_line(line.bytes, number) {
+            Ok(act) => {
+                parsed.lines.push((number, act));
                 parsed.end = line.offset + line.bytes.len() as u64 + 1;
             }
             Err(error) => problem = Some((number, error)),
@@ -136,28 +158,45 @@ fn parse(content: &[u8], path: &Path) -> Result<Parsed, LedgerError> {
     }
 }
 
+/// Reads the act of a line, whose number must be the line's: acts are numbered from 1, without a gap.
+fn parse_line(line: &[u8], number: u64) -> Result<ActLine, String> {
+    let sealed = unseal_line(line).map_err(|error| error.to_string())?;
+    let act: ActLine = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    if act.v != LINE_VERSION {
+        return Err("written by a newer tallybot; use that one".into());
+    }
+    match sealed.seq {
+        seq if seq > number => Err(format!("this is act {seq}; act {number} is missing before it")),
+        seq if seq < number => Err(format!("act {seq} is there twice")),
+        _ => Ok(act),
+    }
+}
+
 /// The control file, open for one more act.
 pub(super) struct Control {
     data: DataFolder,
     file: Arc<dyn DiskFile>,
     end: u64,
-    seq: u64,
     acts: Acts,
+    /// Why no act is taken any more: nobody knows what the file ends in.
+    unsure: Option<String>,
 }
 
 impl Control {
-    /// Opens the control file, beginning a new lineage if there is none.
+    /// Opens the control file, beginning a new lineage if there is none. An act whose write was cut short is cut off.
     pub(super) fn open(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Result<Control, LedgerError> {
         let content = data.read_if_there(CONTROL_FILE).map_err(data.failed("read", CONTROL_FILE))?;
         let parsed = parse(&content, &data.path_of(CONTROL_FILE))?;
         let file = data.open_or_create(CONTROL_FILE).map_err(data.failed("open", CONTROL_FILE))?;
-        let begun = Acts { lineage, begun: now, resets: Vec::new() };
-        let acts = Acts::fold(&parsed.lines);
+        if parsed.end < content.len() as u64 {
+            file.set_len(parsed.end).and_then(|()| file.sync()).map_err(data.failed("cut", CONTROL_FILE))?;
+        }
+        let (end, acts) = (parsed.end, Acts::fold(parsed.lines));
         let is_new = acts.is_none();
-        let mut control =
-            Control { data: data.clone(), file, end: parsed.end, seq: parsed.seq, acts: acts.unwrap_or(begun) };
+        let acts = acts.unwrap_or_else(|| Acts::begun(lineage, now));
+        let mut control = Control { data: data.clone(), file, end, acts, unsure: None };
         if is_new {
-            control.write(Act::Lineage { lineage }, now)?;
+            control.write([Act::Lineage { lineage }], now)?;
         }
         Ok(control)
     }
@@ -166,26 +205,65 @@ impl Control {
         &self.acts
     }
 
-    pub(super) fn reset(&mut self, begin: Timestamp, now: Timestamp) -> Result<(), LedgerError> {
-        self.write(Act::Reset { begin }, now)?;
-        self.acts.resets.push(begin);
+    /// Writes acts with one call, syncs them, and only then believes them. Acts that could not be synced are cut off
+    /// again, all of them; where that fails too, no more are taken until the next start reads what is there.
+    pub(super) fn write(&mut self, acts: impl IntoIterator<Item = Act>, now: Timestamp) -> Result<(), LedgerError> {
+        self.check()?;
+        let (mut lines, mut seq, mut believed) = (Vec::new(), self.acts.seq, Vec::new());
+        for act in acts {
+            seq += 1;
+            let start = lines.len();
+            let line = ActLine { v: LINE_VERSION, at: now, act };
+            serde_json::to_writer(&mut lines, &line).expect("plain data can be written");
+            seal_line(&mut lines, start, seq);
+            believed.push((seq, line.act));
+        }
+        if let Err(error) = self.file.write_all_at(&lines, self.end).and_then(|()| self.file.sync()) {
+            return Err(self.cut_off(error));
+        }
+        self.end += lines.len() as u64;
+        believed.into_iter().for_each(|(seq, act)| self.acts.apply(seq, act));
         Ok(())
     }
 
-    /// Writes an act and syncs it; an act that could not be synced is cut off again.
-    fn write(&mut self, act: Act, now: Timestamp) -> Result<(), LedgerError> {
-        let mut line =
-            serde_json::to_vec(&ActLine { v: LINE_VERSION, at: now, act }).expect("plain data can be written");
-        seal_line(&mut line, 0, self.seq + 1);
-        let written = self.file.set_len(self.end).and_then(|()| self.file.write_all_at(&line, self.end));
-        if let Err(error) = written.and_then(|()| self.file.sync()) {
-            // Best effort: what stays is a line that the next start sees, and the act was reported as failed.
-            let _ = self.file.set_len(self.end);
-            return Err(self.data.failed("write", CONTROL_FILE)(error));
+    /// An error unless the file ends in the last act: somebody may have taken it away, put another in its place, or
+    /// written into it, and an act written to it then could be lost.
+    fn check(&self) -> Result<(), LedgerError> {
+        if let Some(reason) = &self.unsure {
+            return Err(LedgerError::NotWritable { reason: reason.clone() });
         }
-        self.end += line.len() as u64;
-        self.seq += 1;
-        Ok(())
+        let is_at = self.file.is_at(&self.data.path_of(CONTROL_FILE));
+        let untouched = is_at.and_then(|is_at| Ok(is_at && self.file.length()? == self.end));
+        if untouched.map_err(self.data.failed("look at", CONTROL_FILE))? {
+            return Ok(());
+        }
+        let reason = format!(
+            "somebody else moved, removed or changed `{CONTROL_FILE}`; put it back as it was, or restart tallybot"
+        );
+        Err(LedgerError::NotWritable { reason })
+    }
+
+    /// Cuts off what may stand behind the last act, through a descriptor that has not failed.
+    fn cut_off(&mut self, error: io::Error) -> LedgerError {
+        let cut = self.data.open(CONTROL_FILE, Access::Write).and_then(|file| {
+            file.set_len(self.end)?;
+            file.sync()?;
+            Ok(file)
+        });
+        match cut {
+            Ok(file) => {
+                self.file = file;
+                self.data.failed("write", CONTROL_FILE)(error)
+            }
+            Err(cut) => {
+                let reason = format!(
+                    "an act could not be written to `{CONTROL_FILE}` ({error}) nor cut off again ({cut}); whether it \
+                     holds is known after a restart, and no other is taken before"
+                );
+                self.unsure = Some(reason.clone());
+                LedgerError::NotWritable { reason }
+            }
+        }
     }
 }
 
@@ -202,7 +280,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let lineage = Uuid::from_u128(7);
         let mut control = Control::open(&DataFolder::real(folder.path()), lineage, at(0)).expect("a new file");
-        control.reset(at(5), at(5)).expect("written");
+        control.write([Act::Reset { begin: at(5) }], at(5)).expect("written");
         drop(control);
         let path = folder.path().join(CONTROL_FILE);
         let whole = std::fs::read(&path).expect("it is there");
@@ -214,7 +292,7 @@ mod tests {
         }
         std::fs::write(&path, &whole).expect("writable");
         let acts = read_acts(&DataFolder::real(folder.path())).expect("whole").expect("there are acts");
-        assert_eq!(acts, Acts { lineage, begun: at(0), resets: vec![at(5)] });
+        assert_eq!(acts, Acts { resets: vec![at(5)], seq: 2, ..Acts::begun(lineage, at(0)) });
     }
 
     #[test]

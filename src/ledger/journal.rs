@@ -40,7 +40,7 @@ pub struct Health {
 
 /// The journal of a folder.
 pub(super) struct Journal {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     syncer: Mutex<Option<JoinHandle<()>>>,
     /// Held while a snapshot is written.
     snapshots: Mutex<()>,
@@ -190,16 +190,6 @@ impl Journal {
         Health { trouble: state.trouble.clone(), queued: state.queue.len() }
     }
 
-    pub(super) fn reset(&self, now: Timestamp) -> Result<Timestamp, LedgerError> {
-        let mut state = self.state();
-        // The act is written first: what was not written did not happen.
-        let begin = state.stats.clone().reset(now);
-        state.control.reset(begin, now)?;
-        state.stats.reset(begin);
-        state.since_snapshot += 1;
-        Ok(begin)
-    }
-
     pub(super) fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
         let _one_at_a_time = self.snapshots.lock().expect("nobody panics while holding it");
         let (snapshot, data, written, covered) = {
@@ -207,11 +197,12 @@ impl Journal {
             state.stats.roll(now);
             state.given.roll(now.day());
             let Some(position) = state.last.filter(|_| state.since_snapshot > 0) else { return Ok(()) };
-            let (picture, lineage) = (state.stats.picture(), state.control.acts().lineage);
+            let acts = state.control.acts();
+            let (picture, lineage, act_seq) = (state.stats.picture(), acts.lineage, acts.seq);
             let (follower, data) = (state.follower.save(), state.data.clone());
             let (written, covered) = (state.written, state.since_snapshot);
             drop(state);
-            (Snapshot::of(lineage, now, position, &picture, follower), data, written, covered)
+            (Snapshot::of(lineage, act_seq, now, position, &picture, follower), data, written, covered)
         };
         self.shared.wait_synced(written)?;
         snapshot.write(&data)?;

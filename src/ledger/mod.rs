@@ -3,6 +3,7 @@
 //! The truth is `tokens_YYYY-MM-DD.jsonl` (usage lines) and `control.jsonl` (the owner's acts); everything else can be
 //! deleted and is made again. Knows no provider, no limit and no channel.
 
+mod acts;
 mod admission;
 mod archive;
 mod archived;
@@ -32,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use crate::stats::Picture;
-use crate::usage::{RecordId, Timestamp, UsageRecord};
+use crate::usage::{Opening, RecordId, Timestamp, UsageRecord};
 
 pub use crate::config::Durability;
 pub use admission::KnownNames;
@@ -276,6 +277,24 @@ impl Ledger {
     /// When the act cannot be written durably.
     pub fn reset(&self, now: Timestamp) -> Result<Timestamp, LedgerError> {
         self.inner.journal.reset(now)
+    }
+
+    /// Takes the last reset that holds back: what it hid is shown again. Returns when the epoch had begun that is no
+    /// more; `None` when no reset holds.
+    ///
+    /// # Errors
+    /// When the act cannot be written durably.
+    pub fn undo_reset(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        self.inner.journal.undo_reset(now)
+    }
+
+    /// Takes over totals that were counted elsewhere: acts, durable before they count. They touch no limit.
+    ///
+    /// # Errors
+    /// When an act cannot be written durably. Of many, a thousand at a time are written: [`Acts::openings`] says which
+    /// are there.
+    pub fn add_openings(&self, openings: &[Opening], now: Timestamp) -> Result<(), LedgerError> {
+        self.inner.journal.add_openings(openings, now)
     }
 
     /// Whether the disk takes what is written, and how long the queue is.

@@ -92,11 +92,14 @@ impl Start {
     fn find(data: &DataFolder, acts: &Acts, now: Timestamp) -> Start {
         if let Some(snapshot) = snapshot::find(data, acts.lineage, now) {
             let mut stats = snapshot.stats.restored();
-            if stats.set_resets(&acts.resets) {
+            if snapshot.act_seq <= acts.seq && stats.set_resets(&acts.resets) {
+                acts.openings_after(snapshot.act_seq).iter().for_each(|opening| stats.apply_opening(opening));
                 return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
             }
         }
-        Start { stats: Stats::new(acts.resets.clone()), position: None, snapshot: None }
+        let mut stats = Stats::new(acts.resets.clone());
+        acts.openings.iter().for_each(|opening| stats.apply_opening(opening));
+        Start { stats, position: None, snapshot: None }
     }
 }
 

@@ -28,6 +28,9 @@ pub(super) struct Snapshot {
     offset: u64,
     line_seq: u64,
     line_crc: u32,
+    /// The last of the owner's acts that is folded in.
+    #[serde(default)]
+    pub(super) act_seq: u64,
     pub(super) stats: Saved,
     /// The state of the one who folds along.
     pub(super) follower: serde_json::Value,
@@ -36,6 +39,7 @@ pub(super) struct Snapshot {
 impl Snapshot {
     pub(super) fn of(
         lineage: Uuid,
+        act_seq: u64,
         at: Timestamp,
         position: Position,
         picture: &Picture,
@@ -49,6 +53,7 @@ impl Snapshot {
             offset: position.offset,
             line_seq: position.sealed.seq,
             line_crc: position.sealed.crc,
+            act_seq,
             stats: picture.saved(),
             follower,
         }

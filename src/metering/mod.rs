@@ -23,7 +23,9 @@ use crate::ledger::{
 use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
 use crate::stats::Picture;
 use crate::usage::prices::{PriceBook, PriceQuery};
-use crate::usage::{Clock, ErrorKind, Failure, Now, OutputCap, RecordId, Status, Timestamp, UsageRecord, UsageSource};
+use crate::usage::{
+    Clock, ErrorKind, Failure, Now, Opening, OutputCap, RecordId, Status, Timestamp, UsageRecord, UsageSource,
+};
 
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use permit::Permit;
@@ -243,6 +245,22 @@ impl Metering {
     /// When the act cannot be written.
     pub fn reset(&self) -> Result<Timestamp, LedgerError> {
         self.inner.ledger.reset(self.inner.clock.now().at)
+    }
+
+    /// Takes the last reset that holds back. Returns the epoch's begin that is no more; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the act cannot be written.
+    pub fn undo_reset(&self) -> Result<Option<Timestamp>, LedgerError> {
+        self.inner.ledger.undo_reset(self.inner.clock.now().at)
+    }
+
+    /// Takes over totals that were counted elsewhere, as they are; they count in no limit.
+    ///
+    /// # Errors
+    /// As [`Ledger::add_openings`].
+    pub fn add_openings(&self, openings: &[Opening]) -> Result<(), LedgerError> {
+        self.inner.ledger.add_openings(openings, self.inner.clock.now().at)
     }
 
     /// Notes for other commands where this process listens for HTTP.

@@ -13,6 +13,7 @@ mod histogram;
 #[cfg(test)]
 mod laws;
 mod names;
+mod openings;
 mod picture;
 mod saved;
 mod sums;
@@ -24,6 +25,7 @@ pub use cube::{Cube, Key};
 pub use distinct::Distinct;
 pub use histogram::Histogram;
 pub use names::{Names, Symbol};
+pub use openings::Openings;
 pub use picture::{ACTIVE_MINUTES, Period, Picture, RESIDENT_DAYS, Selection, Stats};
 pub use saved::Saved;
 pub use sums::{COST_BORDERS_USD, Sums};

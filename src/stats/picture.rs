@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::usage::{Day, SubjectId, Timestamp, UsageRecord};
+use crate::usage::{Day, Opening, SubjectId, Timestamp, UsageRecord};
 
 use super::{Cube, Distinct, Key, Names, Sums, Symbol};
 
@@ -280,6 +280,15 @@ impl Stats {
         }
     }
 
+    /// Folds an opening balance in: rows as its calls would have made, in no limit, histogram or count of people.
+    pub fn apply_opening(&mut self, opening: &Opening) {
+        let picture = Arc::make_mut(&mut self.picture);
+        let epoch = picture.resets.partition_point(|reset| *reset <= opening.at);
+        let epoch = Arc::make_mut(&mut picture.epochs[epoch]);
+        let cube = Arc::make_mut(epoch.days.entry(opening.at.day()).or_default());
+        cube.add_opening(opening, Arc::make_mut(&mut picture.names));
+    }
+
     /// Lets go of what is too old for its detail: hours before yesterday, days before the last [`RESIDENT_DAYS`],
     /// conversations that are no longer active. Changes no total.
     pub fn roll(&mut self, now: Timestamp) {
@@ -297,16 +306,21 @@ impl Stats {
         }
     }
 
-    /// Begins a new epoch. Returns when it begins: at `at`, or just after the newest record or the last reset if that
-    /// is later, so that nothing folded so far belongs to the new epoch and resets stay in order.
+    /// Begins a new epoch. Returns when it begins: see [`Stats::next_epoch`].
     pub fn reset(&mut self, at: Timestamp) -> Timestamp {
-        let newest = self.picture.newest().max(self.picture.last_reset());
-        let after = newest.map(|newest| newest.plus_micros(1).with_offset(at.offset_secs()));
-        let begin = after.map_or(at, |after| at.max(after));
+        let begin = self.next_epoch(at);
         let picture = Arc::make_mut(&mut self.picture);
         picture.resets.push(begin);
         picture.epochs.push(Arc::default());
         begin
+    }
+
+    /// When a new epoch would begin: at `at`, or just after the newest record or the last reset if that
+    /// is later, so that nothing folded so far belongs to the new epoch and resets stay in order.
+    pub fn next_epoch(&self, at: Timestamp) -> Timestamp {
+        let newest = self.picture.newest().max(self.picture.last_reset());
+        let after = newest.map(|newest| newest.plus_micros(1).with_offset(at.offset_secs()));
+        after.map_or(at, |after| at.max(after))
     }
 
     /// Brings the epochs to a list of resets that hold: adds later ones, merges across those that were undone.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::usage::{Day, ErrorKind, Money, Status, SubjectId, Timestamp, UsageSource};
 
 use super::picture::Epoch;
-use super::{Cube, Distinct, Histogram, Key, Names, Picture, Stats, Sums, Symbol};
+use super::{Cube, Distinct, Histogram, Key, Names, Openings, Picture, Stats, Sums, Symbol};
 
 /// A picture as plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,8 @@ struct SavedRow {
     errors: Vec<(String, i64)>,
     #[serde(default, skip_serializing_if = "is_default")]
     last_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    openings: Openings,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -184,6 +186,7 @@ impl SavedRow {
             cost_buckets: sums.cost_buckets,
             errors: sums.errors.iter().map(|(kind, count)| (kind.as_str().to_owned(), *count)).collect(),
             last_at: sums.last_at,
+            openings: sums.openings,
         }
     }
 
@@ -231,6 +234,7 @@ impl SavedRow {
             cost_buckets: self.cost_buckets,
             errors,
             last_at: self.last_at,
+            openings: self.openings,
         }
     }
 }
@@ -269,6 +273,6 @@ impl Saved {
 impl SavedRow {
     /// A row whose records were all taken back again.
     fn is_nothing(&self) -> bool {
-        self.records == 0 && self.tokens == [0; 5] && self.cost_usd == Money::ZERO
+        self.records == 0 && self.tokens == [0; 5] && self.cost_usd == Money::ZERO && is_default(&self.openings)
     }
 }

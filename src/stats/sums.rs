@@ -2,7 +2,7 @@
 
 use crate::usage::{ErrorKind, Kind, Money, Status, Timestamp, TokenCounts, UsageRecord};
 
-use super::Histogram;
+use super::{Histogram, Openings};
 
 /// The fixed borders of the cost histogram, in US dollars (inclusive above); a sixth bucket takes the rest.
 pub const COST_BORDERS_USD: [&str; 5] = ["0.0001", "0.001", "0.01", "0.1", "1"];
@@ -42,6 +42,8 @@ pub struct Sums {
     pub errors: Vec<(ErrorKind, i64)>,
     /// The newest admission.
     pub last_at: Option<Timestamp>,
+    /// What of all this came as opening balances.
+    pub openings: Openings,
 }
 
 impl Sums {
@@ -85,7 +87,7 @@ impl Sums {
         self.reasoning += sign * i128::from(tokens.reasoning);
     }
 
-    fn add_error(&mut self, kind: ErrorKind, count: i64) {
+    pub(super) fn add_error(&mut self, kind: ErrorKind, count: i64) {
         match self.errors.binary_search_by_key(&kind, |(kind, _)| *kind) {
             Ok(at) => {
                 self.errors[at].1 += count;
@@ -119,6 +121,7 @@ impl Sums {
         for (kind, count) in &other.errors {
             self.add_error(*kind, *count);
         }
+        self.openings += other.openings;
     }
 
     /// Input and output tokens.
@@ -128,7 +131,7 @@ impl Sums {
 
     /// The mean of the known latencies, in whole milliseconds, rounded half up.
     pub fn mean_latency_ms(&self) -> Option<u64> {
-        let count = i128::from(self.latency.count());
+        let count = i128::from(self.latency.count()) + i128::from(self.openings.timed);
         (count > 0).then(|| u64::try_from((self.latency_sum_ms + count / 2) / count).unwrap_or_default())
     }
 }

@@ -12,6 +12,7 @@ mod ids;
 mod line;
 mod money;
 pub mod names;
+mod opening;
 pub mod prices;
 mod record;
 mod text;
@@ -22,6 +23,7 @@ pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, estimate_prompt_tokens, e
 pub use ids::{KeySuffix, RecordId, SubjectId};
 pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line, write_record};
 pub use money::{Money, MoneyError};
+pub use opening::Opening;
 pub use record::{
     Dimension, ErrorKind, Failure, Given, Kind, MAX_METADATA_BYTES, Metadata, OutputCap, Status, UsageRecord,
 };

@@ -22,6 +22,9 @@ pub const OTHER: &str = "other";
 /// What a missing name is called.
 pub const UNKNOWN: &str = "unknown";
 
+/// The price of what its source gave a cost.
+pub const GIVEN_PRICE: &str = "given";
+
 /// The longest name that is kept, in bytes. Longer ones are cut at a character.
 pub const MAX_NAME_BYTES: usize = 128;
 
