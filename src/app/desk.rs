@@ -13,11 +13,11 @@ use crate::http::{
     Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetBody, ResetQuery, StatsBody,
     StatsFormat, StatsQuery,
 };
-use crate::ledger::{LedgerError, People};
+use crate::ledger::{LedgerError, People, Undone};
 use crate::metering::{self, Metering};
 use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
-use crate::reports::{Facts, StatsReport, View};
+use crate::reports::{Facts, NoSuchEpoch, StatsReport, View};
 use crate::service::items::UsageItem;
 use crate::stats::Period;
 use crate::templates::{Lang, Templates};
@@ -53,8 +53,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The report of a period.
+    /// The report of a period in the current epoch.
     pub fn report(&self, period: Period) -> StatsReport {
+        self.report_of_epoch(period, 0).expect("there is always a current epoch")
+    }
+
+    fn report_of_epoch(&self, period: Period, epoch: usize) -> Result<StatsReport, NoSuchEpoch> {
         let now = self.clock.now();
         self.metering.write_counted_refusals(now);
         let healthy = self.metering.health().trouble.is_none();
@@ -63,7 +67,7 @@ impl Desk {
             version: env!("CARGO_PKG_VERSION"),
             status: if healthy { ServiceStatus::Ok } else { ServiceStatus::Degraded },
             started_at: Some(self.started_at),
-            counting_since: Some(self.metering.acts().counting_since()),
+            begun: Some(self.metering.acts().begun),
             picture: &self.metering.picture(),
             windows: &self.metering.windows(now),
             learned: &self.metering.learned(),
@@ -71,7 +75,7 @@ impl Desk {
             timezone: self.zone.name(),
             now: now.at,
         };
-        StatsReport::of(&facts, period)
+        StatsReport::of_epoch(&facts, period, epoch)
     }
 
     /// Writes the reset in a task of its own: it waits for the disk, and it ends whoever hangs up.
@@ -81,6 +85,27 @@ impl Desk {
         let begin = written.map_err(|_| LedgerError::Closed)??;
         tracing::info!(counting_since = %begin, "counting begins anew");
         Ok(begin)
+    }
+
+    /// Takes the last reset back, as [`Desk::reset_now`] writes one; `None` when there is none.
+    async fn undo_reset_now(&self) -> Result<Option<Undone>, LedgerError> {
+        let metering = self.metering.clone();
+        let written = self.tasks.spawn_blocking(move || metering.undo_reset()).await;
+        let undone = written.map_err(|_| LedgerError::Closed)??;
+        if let Some(Undone { begin, counting_since }) = &undone {
+            tracing::info!(%begin, %counting_since, "a reset is taken back");
+        }
+        Ok(undone)
+    }
+
+    fn reset_body(&self, query: ResetQuery, message: &str, since: Timestamp, undone: Option<Timestamp>) -> ResetBody {
+        let lang = query.lang.unwrap_or(self.language);
+        let message = self.templates.render(lang, message, serde_json::json!({ "counting_since": since }));
+        ResetBody {
+            message: message.trim().to_owned(),
+            counting_since: since.to_string(),
+            undone: undone.map(|begin| begin.to_string()),
+        }
     }
 
     async fn check(&self, provider: &Provider) -> ProviderCheck {
@@ -103,6 +128,14 @@ impl Books for Desk {
             tracing::error!(error = %error, "a reset could not be written");
             ErrorKind::LedgerUnavailable
         })
+    }
+
+    async fn undo_reset(&self) -> Result<Option<Timestamp>, ErrorKind> {
+        let undone = self.undo_reset_now().await.map_err(|error| {
+            tracing::error!(error = %error, "the undoing of a reset could not be written");
+            ErrorKind::LedgerUnavailable
+        })?;
+        Ok(undone.map(|undone| undone.counting_since))
     }
 
     async fn models(&self) -> ModelList {
@@ -135,7 +168,7 @@ pub struct RestDesk(pub Arc<Desk>);
 
 impl Api for RestDesk {
     async fn stats(&self, query: StatsQuery) -> Result<StatsBody, ApiError> {
-        let report = self.0.report(query.period);
+        let report = self.0.report_of_epoch(query.period, query.epoch).map_err(ApiError::NoSuchEpoch)?;
         Ok(match query.format {
             StatsFormat::Json => {
                 StatsBody::Json(serde_json::to_vec(&report).map_err(|error| ApiError::Internal(error.into()))?)
@@ -149,10 +182,12 @@ impl Api for RestDesk {
 
     async fn reset(&self, query: ResetQuery) -> Result<ResetBody, ApiError> {
         let begin = self.0.reset_now().await.map_err(|error| unavailable(&error))?;
-        let lang = query.lang.unwrap_or(self.0.language);
-        let context = serde_json::json!({ "counting_since": begin, "now": self.0.clock.now().at });
-        let message = self.0.templates.render(lang, "reset_done", context);
-        Ok(ResetBody { message: message.trim().to_owned(), counting_since: begin.to_string() })
+        Ok(self.0.reset_body(query, "reset_done", begin, None))
+    }
+
+    async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetBody>, ApiError> {
+        let Some(undone) = self.0.undo_reset_now().await.map_err(|error| unavailable(&error))? else { return Ok(None) };
+        Ok(Some(self.0.reset_body(query, "reset_undone", undone.counting_since, Some(undone.begin))))
     }
 
     async fn note(&self, items: Vec<UsageItem>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {

@@ -61,6 +61,9 @@ pub(super) enum BooksCommand {
     Log(Box<LogArguments>),
     /// Start counting from zero (what was recorded stays)
     Reset {
+        /// Take the last reset back: what it hid is shown again
+        #[arg(long)]
+        undo: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -72,6 +75,12 @@ pub(super) struct StatsArguments {
     /// today, 7d, 30d or all (everything since the last reset)
     #[arg(long, default_value = "all", value_parser = period)]
     pub(super) period: Period,
+    /// 0 is what is counted now, 1 what was before the last reset, 2 before the one before it, …
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) epoch: usize,
+    /// List the epochs instead: from which reset to which, with their requests and tokens
+    #[arg(long, conflicts_with_all = ["epoch", "period", "view", "lang"])]
+    pub(super) epochs: bool,
     /// overview, models, types or limits
     #[arg(long, default_value = "overview", value_parser = view)]
     pub(super) view: View,

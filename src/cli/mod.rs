@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use serde::Serialize;
 
 use crate::app::{self, App, Doors, Place, SystemClock};
-use crate::reports::{StatsReport, View};
-use crate::service;
+use crate::reports::{EpochUse, StatsReport, View};
+use crate::service::{self, Books};
 
 use crate::templates::{Lang, Templates};
 use crate::usage::Clock;
@@ -55,7 +56,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Chat => chat(loaded).await?,
         BooksCommand::Stats(stats) => show_stats(&loaded, &stats)?,
         BooksCommand::Log(arguments) => return log::log(&loaded, *arguments).await,
-        BooksCommand::Reset { yes } => reset(&loaded, yes).await?,
+        BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -94,13 +95,29 @@ fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()>
         let folder = loaded.data_dir.display();
         eprintln!("there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`");
     }
-    let report = service::report(&loaded.config, &loaded.data_dir, zone, arguments.period, &clock)?;
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&report).context("cannot write the report")? + "\n"
-    } else {
-        stats_text(loaded, &report, arguments.lang, arguments.view)?
-    };
+    if arguments.epochs {
+        let epochs = service::epochs(&loaded.data_dir, &clock)?;
+        return print(&if arguments.json { json(&epochs)? } else { epochs_text(&epochs) });
+    }
+    let span = (arguments.period, arguments.epoch);
+    let report = service::report(&loaded.config, &loaded.data_dir, zone, span, &clock)?;
+    let text =
+        if arguments.json { json(&report)? } else { stats_text(loaded, &report, arguments.lang, arguments.view)? };
     print(&text)
+}
+
+fn json(report: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(report).context("cannot write the report")? + "\n")
+}
+
+fn epochs_text(epochs: &[EpochUse]) -> String {
+    let mut text = format!("{:>5}  {:<32}  {:<32}  {:>12}  {:>16}\n", "epoch", "from", "to", "requests", "tokens");
+    for EpochUse { epoch, requests, tokens } in epochs {
+        let from = epoch.begin.map_or("the start".to_owned(), |begin| begin.to_string());
+        let to = epoch.end.map_or("now".to_owned(), |end| end.to_string());
+        text += &format!("{:>5}  {from:<32}  {to:<32}  {requests:>12}  {tokens:>16}\n", epoch.number);
+    }
+    text
 }
 
 fn stats_text(loaded: &Loaded, report: &StatsReport, lang: Option<Lang>, view: View) -> anyhow::Result<String> {
@@ -112,16 +129,38 @@ fn stats_text(loaded: &Loaded, report: &StatsReport, lang: Option<Lang>, view: V
     Ok(text)
 }
 
-async fn reset(loaded: &Loaded, yes: bool) -> anyhow::Result<()> {
-    if !yes && !confirmed("Start counting from zero? What was recorded stays; only what is shown starts anew. [y/N] ")?
-    {
-        bail!("nothing was changed; say --yes to reset without being asked");
+async fn reset(loaded: &Loaded, undo: bool, yes: bool) -> anyhow::Result<()> {
+    let (question, refused) = if undo {
+        (
+            "Take the last reset back? What it hid is shown again. [y/N] ",
+            "say --yes to take it back without being asked",
+        )
+    } else {
+        (
+            "Start counting from zero? What was recorded stays; only what is shown starts anew. [y/N] ",
+            "say --yes to reset without being asked",
+        )
+    };
+    if !yes && !confirmed(question)? {
+        bail!("nothing was changed; {refused}");
     }
-    let zone = app::zone_of(&loaded.config);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
-    let prices = app::prices_of(&loaded.config)?;
-    let begin = service::reset(&loaded.config, &loaded.data_dir, prices, clock, app::random).await?;
-    print(&format!("counting since {begin}\n"))
+    if !service::has_books(&loaded.data_dir) {
+        let nothing = if undo { "no reset to take back" } else { "nothing to reset" };
+        bail!("there are no books in `{}`, so there is {nothing}", loaded.data_dir.display());
+    }
+    let books = app::open_books(&loaded.config, &loaded.data_dir).await;
+    let books = books.context("a chat that holds the folder takes /reset_stats")?;
+    let done = change(&books, undo).await;
+    let done = books.close().and(done)?;
+    print(&(done + "\n"))
+}
+
+async fn change(books: &Books, undo: bool) -> anyhow::Result<String> {
+    if !undo {
+        return Ok(format!("counting since {}", books.reset().await?));
+    }
+    let undone = books.undo_reset().await?.context("there is no reset to take back")?;
+    Ok(format!("the reset of {} is taken back; counting since {}", undone.begin, undone.counting_since))
 }
 
 /// Asks on the terminal; without one, the answer is no.

@@ -109,6 +109,7 @@ fn shown(effect: &Effect) -> String {
         Effect::ShowStats { period, view, lang, .. } => format!("stats {} {} {lang}", period.as_str(), view.as_str()),
         Effect::ListModels { wanted, .. } => format!("models {}", wanted.as_deref().unwrap_or("-")),
         Effect::ResetStats { person, .. } => format!("reset by {}", person.id),
+        Effect::UndoReset { .. } => "undo the reset".into(),
         Effect::Leave => "leave".into(),
     }
 }
@@ -225,6 +226,21 @@ fn a_reset_is_for_admins_and_confirmed_within_a_minute() {
     d.admin = true;
     d.check(&[("/lang fr", "say lang_switched in fr"), ("/reset_stats", "say reset_confirm in fr")]);
     d.check(&[("/reset_stats CONFIRMER", "reset by 111")]);
+}
+
+#[test]
+fn an_admin_takes_a_reset_back_if_there_is_one() {
+    let mut d = Dialogue::new();
+    d.check(&[("/reset_stats undo", "undo the reset"), ("/raymundo stats reset deshacer", "undo the reset")]);
+    for (result, said) in [
+        (Ok(Some(at(0).at)), "say reset_undone"),
+        (Ok(None), "say reset_nothing_to_undo"),
+        (Err(ErrorKind::LedgerUnavailable), "say error/ledger_unavailable"),
+    ] {
+        assert_eq!(d.step(Event::ResetUndone { chat: chat("1"), result }), said);
+    }
+    d.admin = false;
+    d.check(&[("/reset_stats undo", "say reset_denied")]);
 }
 
 #[test]

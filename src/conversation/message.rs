@@ -88,6 +88,13 @@ pub enum Message {
         /// Since when.
         counting_since: Timestamp,
     },
+    /// A reset is taken back.
+    ResetUndone {
+        /// Since when is counted now.
+        counting_since: Timestamp,
+    },
+    /// No reset holds that could be taken back.
+    ResetNothingToUndo,
     /// Only admins may reset.
     ResetDenied {
         /// The person's id, which the owner can make an admin.
@@ -172,6 +179,8 @@ impl Message {
             Message::NewConversation => "new_conversation",
             Message::ResetConfirm { .. } => "reset_confirm",
             Message::ResetDone { .. } => "reset_done",
+            Message::ResetUndone { .. } => "reset_undone",
+            Message::ResetNothingToUndo => "reset_nothing_to_undo",
             Message::ResetDenied { .. } => "reset_denied",
             Message::ModelList { .. } => "model_list",
             Message::ModelSwitched(_) => "model_switched",

@@ -69,6 +69,7 @@ impl Reply<'_> {
                 vec![Effect::ShowStats { chat, person, lang: self.session.lang, period, view }]
             }
             Command::ResetStats { confirmed } => self.reset(confirmed),
+            Command::UndoReset => self.undo_reset(),
             Command::Usage(switch) => self.usage(switch),
             Command::Cost => {
                 let last = self.session.last_receipt.clone();
@@ -161,6 +162,15 @@ impl Reply<'_> {
         let code = commands::confirm_word(self.session.lang);
         let command = format!("/reset_stats {code}");
         self.say(Message::ResetConfirm { command, code, valid_seconds: RESET_VALID_SECS })
+    }
+
+    /// Not asked twice: it only shows more.
+    fn undo_reset(self) -> Vec<Effect> {
+        if !self.person.admin {
+            let id = self.person.id.clone();
+            return self.say(Message::ResetDenied { id });
+        }
+        vec![Effect::UndoReset { chat: self.chat.clone() }]
     }
 
     fn usage(self, switch: Option<Switch>) -> Vec<Effect> {

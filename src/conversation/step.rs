@@ -73,6 +73,13 @@ pub enum Event {
         /// Counting since, or why not.
         result: Result<Timestamp, ErrorKind>,
     },
+    /// A reset was taken back, or there was none, or it could not be.
+    ResetUndone {
+        /// Where.
+        chat: ChatKey,
+        /// Counting since, or why not.
+        result: Result<Option<Timestamp>, ErrorKind>,
+    },
 }
 
 impl Event {
@@ -85,7 +92,8 @@ impl Event {
             | Event::Closed { chat, .. }
             | Event::Answered { chat, .. }
             | Event::Models { chat, .. }
-            | Event::StatsReset { chat, .. } => chat,
+            | Event::StatsReset { chat, .. }
+            | Event::ResetUndone { chat, .. } => chat,
         }
     }
 }
@@ -152,6 +160,11 @@ pub enum Effect {
         /// The admin who confirmed it.
         person: Person,
     },
+    /// Take the last reset back, as an admin asks, and tell with [`Event::ResetUndone`].
+    UndoReset {
+        /// Where.
+        chat: ChatKey,
+    },
     /// End the conversation: the person leaves.
     Leave,
 }
@@ -208,6 +221,14 @@ impl Conversation {
             Event::StatsReset { chat, result } => {
                 let message = match result {
                     Ok(counting_since) => Message::ResetDone { counting_since },
+                    Err(kind) => Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None },
+                };
+                vec![self.say(chat, message)]
+            }
+            Event::ResetUndone { chat, result } => {
+                let message = match result {
+                    Ok(Some(counting_since)) => Message::ResetUndone { counting_since },
+                    Ok(None) => Message::ResetNothingToUndo,
                     Err(kind) => Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None },
                 };
                 vec![self.say(chat, message)]

@@ -47,6 +47,11 @@ pub(super) fn resets(folded: &str) -> bool {
     matches!(folded, "reset" | "reiniciar" | "zerar" | "reinitialiser")
 }
 
+/// Whether a folded word after a reset takes the last one back.
+pub(super) fn undoes(folded: &str) -> bool {
+    matches!(folded, "undo" | "deshacer" | "anular" | "desfazer" | "annuler")
+}
+
 /// The number of single-letter changes and swaps of neighbours between two short words; `None` above `most`.
 pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

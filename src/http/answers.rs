@@ -50,7 +50,7 @@ impl Problem {
         let message: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
         let mut problem = Problem::new(StatusCode::BAD_REQUEST, "bad_query", message.join("; "));
         if let [only] = mistakes.as_slice() {
-            problem = problem.allowing(only.allowed.iter().copied());
+            problem = problem.allowing(only.allowed.iter().cloned());
         }
         problem.body.mistakes = mistakes;
         problem

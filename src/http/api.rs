@@ -6,6 +6,7 @@ use std::future::Future;
 use serde::Serialize;
 
 use super::query::StatsQuery;
+use crate::reports::NoSuchEpoch;
 use crate::service::items::UsageItem;
 use crate::templates::Lang;
 
@@ -18,6 +19,9 @@ pub trait Api: Send + Sync + 'static {
 
     /// Starts counting anew: what is shown begins now, nothing is deleted.
     fn reset(&self, query: ResetQuery) -> impl Future<Output = Result<ResetBody, ApiError>> + Send;
+
+    /// Takes the last reset back; `None` when there is none.
+    fn undo_reset(&self, query: ResetQuery) -> impl Future<Output = Result<Option<ResetBody>, ApiError>> + Send;
 
     /// Takes usage that others measured. One verdict per item, in order.
     ///
@@ -43,11 +47,13 @@ pub enum StatsBody {
     Text(String),
 }
 
-/// What a reset may be asked with.
+/// What a reset, or taking one back, may be asked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResetQuery {
     /// The language of the message; `None` when the client did not say.
     pub lang: Option<Lang>,
+    /// Take the last reset back instead.
+    pub undo: bool,
 }
 
 /// The body of `POST /metrics/reset`.
@@ -57,6 +63,9 @@ pub struct ResetBody {
     pub message: String,
     /// When counting began, RFC 3339.
     pub counting_since: String,
+    /// When the reset had been that was taken back, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone: Option<String>,
 }
 
 /// An item that was taken.
@@ -88,6 +97,9 @@ pub enum ApiError {
         /// When asking again makes sense, in seconds.
         retry_after_secs: u32,
     },
+    /// An epoch was asked for that is not there: 400.
+    #[error(transparent)]
+    NoSuchEpoch(NoSuchEpoch),
     /// Something of ours failed: 500. The cause is logged and never sent.
     #[error("cannot answer a request")]
     Internal(#[source] Box<dyn Error + Send + Sync>),

@@ -1,9 +1,12 @@
 //! Query parameters and `Accept-Language`, read strictly: whatever is unknown, repeated or malformed is a mistake.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
 
+use super::api::ResetQuery;
+use crate::reports::NoSuchEpoch;
 use crate::stats::Period;
 use crate::templates::Lang;
 
@@ -16,6 +19,8 @@ pub struct StatsQuery {
     pub period: Period,
     /// `None` when the client did not say.
     pub lang: Option<Lang>,
+    /// Which epoch, counted back from the current one, 0.
+    pub epoch: usize,
     /// JSON or text.
     pub format: StatsFormat,
 }
@@ -40,7 +45,43 @@ pub struct Mistake {
     /// What is wrong.
     pub problem: &'static str,
     /// The values it may have; for an unknown parameter, the parameters there are.
-    pub allowed: Vec<&'static str>,
+    pub allowed: Vec<Cow<'static, str>>,
+}
+
+impl Mistake {
+    /// An epoch that is not there.
+    pub(super) fn epoch(error: &NoSuchEpoch) -> Mistake {
+        const MAX_LISTED: usize = 64;
+        Mistake {
+            parameter: "epoch".to_owned(),
+            value: error.number.to_string(),
+            problem: "there is no such epoch",
+            allowed: (0..error.count.min(MAX_LISTED)).map(|number| number.to_string().into()).collect(),
+        }
+    }
+}
+
+/// The values a parameter may have.
+#[derive(Clone, Copy)]
+enum Values<'a> {
+    OneOf(&'a [&'static str]),
+    WholeNumber,
+}
+
+impl Values<'_> {
+    fn allow(self, value: &str) -> bool {
+        match self {
+            Values::OneOf(values) => values.contains(&value),
+            Values::WholeNumber => value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse::<usize>().is_ok(),
+        }
+    }
+
+    fn listed(self) -> Vec<Cow<'static, str>> {
+        match self {
+            Values::OneOf(values) => values.iter().copied().map(Cow::from).collect(),
+            Values::WholeNumber => ["0", "1", "2", "…"].map(Cow::from).to_vec(),
+        }
+    }
 }
 
 impl fmt::Display for Mistake {
@@ -60,22 +101,36 @@ impl StatsQuery {
     /// With every mistake in it.
     pub fn parse(query: Option<&str>, accept_language: Option<&str>) -> Result<StatsQuery, Vec<Mistake>> {
         let (languages, periods) = (Lang::ALL.map(Lang::code), Period::ALL.map(Period::as_str));
-        let known: [(&str, &[&'static str]); 3] = [("format", &FORMATS), ("lang", &languages), ("period", &periods)];
-        let [format, lang, period] = choices(query, known)?;
-        let format = if format == Some("text") { StatsFormat::Text } else { StatsFormat::Json };
-        let period = period.and_then(Period::parse).unwrap_or_default();
-        let lang = lang.and_then(Lang::parse).or_else(|| match format {
+        let known = [
+            ("epoch", Values::WholeNumber),
+            ("format", Values::OneOf(&FORMATS)),
+            ("lang", Values::OneOf(&languages)),
+            ("period", Values::OneOf(&periods)),
+        ];
+        let [epoch, format, lang, period] = choices(query, known)?;
+        let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
+        let format = if format.as_deref() == Some("text") { StatsFormat::Text } else { StatsFormat::Json };
+        let period = period.as_deref().and_then(Period::parse).unwrap_or_default();
+        let lang = lang.as_deref().and_then(Lang::parse).or_else(|| match format {
             StatsFormat::Text => preferred_language(accept_language?),
             StatsFormat::Json => None,
         });
-        Ok(StatsQuery { period, lang, format })
+        Ok(StatsQuery { period, lang, epoch, format })
     }
 }
 
-/// Reads the query of a route that takes only `lang`, else `Accept-Language`.
-pub(super) fn parse_lang(query: Option<&str>, accept: Option<&str>) -> Result<Option<Lang>, Vec<Mistake>> {
-    let [lang] = choices(query, [("lang", &Lang::ALL.map(Lang::code)[..])])?;
-    Ok(lang.and_then(Lang::parse).or_else(|| preferred_language(accept?)))
+impl ResetQuery {
+    /// Reads the query of `POST /metrics/reset`; `Accept-Language` may choose the language.
+    ///
+    /// # Errors
+    /// With every mistake in it.
+    pub fn parse(query: Option<&str>, accept_language: Option<&str>) -> Result<ResetQuery, Vec<Mistake>> {
+        let languages = Lang::ALL.map(Lang::code);
+        let known = [("lang", Values::OneOf(&languages)), ("undo", Values::OneOf(&["false", "true"]))];
+        let [lang, undo] = choices(query, known)?;
+        let lang = lang.as_deref().and_then(Lang::parse).or_else(|| preferred_language(accept_language?));
+        Ok(ResetQuery { lang, undo: undo.as_deref() == Some("true") })
+    }
 }
 
 /// Makes sure that a route without parameters got none.
@@ -83,38 +138,39 @@ pub(super) fn expect_empty(query: Option<&str>) -> Result<(), Vec<Mistake>> {
     choices(query, []).map(|[]| ())
 }
 
-/// Reads parameters that each have a closed set of values: the value of each, in the order of `known`.
+/// Reads the parameters of a route: the value of each, in the order of `known`.
 fn choices<const N: usize>(
     query: Option<&str>,
-    known: [(&'static str, &[&'static str]); N],
-) -> Result<[Option<&'static str>; N], Vec<Mistake>> {
+    known: [(&'static str, Values<'_>); N],
+) -> Result<[Option<String>; N], Vec<Mistake>> {
     /// More mistakes than this are not listed.
     const MAX_MISTAKES: usize = 20;
-    let mut found = [None; N];
+    let mut found = [const { None }; N];
     let mut seen = [false; N];
     let mut mistakes = Vec::new();
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (percent_decode(raw_name), percent_decode(raw_value));
-        let mistake = |problem, allowed: &[&'static str]| Mistake {
+        let mistake = |problem, allowed| Mistake {
             parameter: shorten(name.as_deref().unwrap_or(raw_name)),
             value: shorten(value.as_deref().unwrap_or(raw_value)),
             problem,
-            allowed: allowed.to_vec(),
+            allowed,
         };
         let place = known.iter().position(|(known, _)| Some(*known) == name.as_deref());
         let Some(place) = place else {
-            mistakes.push(mistake("there is no such parameter", &known.map(|(name, _)| name)));
+            mistakes
+                .push(mistake("there is no such parameter", known.iter().map(|(name, _)| Cow::from(*name)).collect()));
             continue;
         };
-        let allowed = known[place].1;
+        let values = known[place].1;
         if std::mem::replace(&mut seen[place], true) {
-            mistakes.push(mistake("it is given more than once", allowed));
+            mistakes.push(mistake("it is given more than once", values.listed()));
             continue;
         }
-        match allowed.iter().find(|allowed| Some(**allowed) == value.as_deref()) {
-            Some(value) => found[place] = Some(*value),
-            None => mistakes.push(mistake("there is no such value", allowed)),
+        match value.as_ref().filter(|value| values.allow(value)) {
+            Some(value) => found[place] = Some(value.clone()),
+            None => mistakes.push(mistake("there is no such value", values.listed())),
         }
     }
     mistakes.truncate(MAX_MISTAKES);
@@ -179,8 +235,11 @@ mod tests {
 
     #[test]
     fn a_good_query_is_read_whole() {
-        let query = StatsQuery::parse(Some("format=text&period=7d&lang=%65s"), Some("fr")).expect("good");
-        assert_eq!(query, StatsQuery { period: Period::Week, lang: Some(Lang::Es), format: StatsFormat::Text });
+        let query = StatsQuery::parse(Some("format=text&period=7d&epoch=2&lang=%65s"), Some("fr")).expect("good");
+        assert_eq!(
+            query,
+            StatsQuery { period: Period::Week, lang: Some(Lang::Es), epoch: 2, format: StatsFormat::Text }
+        );
         assert_eq!(StatsQuery::parse(None, Some("fr")), Ok(StatsQuery::default()), "JSON has no language of its own");
         assert_eq!(StatsQuery::parse(Some(""), None), Ok(StatsQuery::default()));
     }
@@ -196,7 +255,7 @@ mod tests {
             "parameter `period` with value `week`: there is no such value; expected one of `today`, `7d`, `30d`, `all`"
         );
         assert!(texts[1].contains("more than once"), "{}", texts[1]);
-        assert!(texts[2].contains("`…` with value `1`: there is no such parameter; expected one of `format`"));
+        assert!(texts[2].contains("`…` with value `1`: there is no such parameter; expected one of `epoch`"));
         assert!(texts[3].contains("parameter `format` with value ``"));
         assert!(texts[4].contains("`%zz`"), "a malformed value is shown as it came: {}", texts[4]);
         assert!(expect_empty(Some("a=b")).expect_err("none allowed")[0].to_string().ends_with("no parameters"));

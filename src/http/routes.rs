@@ -22,7 +22,7 @@ use super::answers::{Cause, Problem, harden, json, with_type};
 use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody};
 use super::body::{BodyCut, RequestBody, read_body};
 use super::guard::{Guard, RequestHead, Role};
-use super::query::{self, StatsQuery};
+use super::query::{self, Mistake, StatsQuery};
 use super::server::{Handler, Response};
 use crate::service::items::{self, BodyError, BodyForm, UsageItem};
 use crate::usage::Clock;
@@ -196,14 +196,20 @@ async fn stats<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Re
 async fn reset<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
     answer(async {
         let (parts, body) = request.into_parts();
-        let lang = query::parse_lang(parts.uri.query(), accept_language(&parts.headers)).map_err(Problem::bad_query)?;
+        let query =
+            ResetQuery::parse(parts.uri.query(), accept_language(&parts.headers)).map_err(Problem::bad_query)?;
         let body = read_body(body, MAX_RESET_BODY_BYTES).await?;
         let body = body.trim_ascii();
         if !body.is_empty() && body != b"{}" {
             let message = "a reset has no body; expected nothing, or `{}`";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "unexpected_body", message));
         }
-        Ok(json(StatusCode::OK, &shared.api.reset(ResetQuery { lang }).await?))
+        if !query.undo {
+            return Ok(json(StatusCode::OK, &shared.api.reset(query).await?));
+        }
+        let undone = shared.api.undo_reset(query).await?;
+        let nothing = || Problem::new(StatusCode::CONFLICT, "nothing_to_undo", "there is no reset to take back");
+        Ok(json(StatusCode::OK, &undone.ok_or_else(nothing)?))
     })
     .await
 }
@@ -344,6 +350,7 @@ impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Problem {
         match error {
             ApiError::Unavailable { reason, retry_after_secs } => Problem::unavailable(reason, retry_after_secs),
+            ApiError::NoSuchEpoch(error) => Problem::bad_query(vec![Mistake::epoch(&error)]),
             ApiError::Internal(cause) => Problem::internal(chain(&*cause)),
         }
     }

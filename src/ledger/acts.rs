@@ -10,6 +10,15 @@ use crate::usage::{Opening, Timestamp};
 /// Opening balances that are written with one call and one sync.
 const OPENINGS_AT_ONCE: usize = 1024;
 
+/// A reset that was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undone {
+    /// When its epoch had begun, which is no more.
+    pub begin: Timestamp,
+    /// Since when what is shown is counted now.
+    pub counting_since: Timestamp,
+}
+
 impl Journal {
     pub(super) fn reset(&self, now: Timestamp) -> Result<Timestamp, LedgerError> {
         let mut state = self.open_state()?;
@@ -21,7 +30,7 @@ impl Journal {
         Ok(begin)
     }
 
-    pub(super) fn undo_reset(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+    pub(super) fn undo_reset(&self, now: Timestamp) -> Result<Option<Undone>, LedgerError> {
         let mut state = self.open_state()?;
         let Some(begin) = state.control.acts().resets.last().copied() else { return Ok(None) };
         state.control.write([Act::UndoReset { begin }], now)?;
@@ -29,7 +38,7 @@ impl Journal {
         let merged = stats.set_resets(&control.acts().resets);
         debug_assert!(merged, "nothing was added, and what is taken away is a merge");
         state.since_snapshot += 1;
-        Ok(Some(begin))
+        Ok(Some(Undone { begin, counting_since: state.control.acts().counting_since() }))
     }
 
     pub(super) fn add_openings(&self, openings: &[Opening], now: Timestamp) -> Result<(), LedgerError> {

@@ -36,6 +36,7 @@ use crate::stats::Picture;
 use crate::usage::{Opening, RecordId, Timestamp, UsageRecord};
 
 pub use crate::config::Durability;
+pub use acts::Undone;
 pub use admission::KnownNames;
 pub use archive::{Archived, archive};
 pub use control::{Act, Acts};
@@ -279,12 +280,11 @@ impl Ledger {
         self.inner.journal.reset(now)
     }
 
-    /// Takes the last reset that holds back: what it hid is shown again. Returns when the epoch had begun that is no
-    /// more; `None` when no reset holds.
+    /// Takes the last reset that holds back: what it hid is shown again. `None` when no reset holds.
     ///
     /// # Errors
     /// When the act cannot be written durably.
-    pub fn undo_reset(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+    pub fn undo_reset(&self, now: Timestamp) -> Result<Option<Undone>, LedgerError> {
         self.inner.journal.undo_reset(now)
     }
 

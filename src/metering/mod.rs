@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::ledger::{
-    Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading,
+    Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
 };
 use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
 use crate::stats::Picture;
@@ -247,11 +247,11 @@ impl Metering {
         self.inner.ledger.reset(self.inner.clock.now().at)
     }
 
-    /// Takes the last reset that holds back. Returns the epoch's begin that is no more; `None` when there is none.
+    /// Takes the last reset that holds back; `None` when there is none.
     ///
     /// # Errors
     /// When the act cannot be written.
-    pub fn undo_reset(&self) -> Result<Option<Timestamp>, LedgerError> {
+    pub fn undo_reset(&self) -> Result<Option<Undone>, LedgerError> {
         self.inner.ledger.undo_reset(self.inner.clock.now().at)
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::stats::{
-    Conversations, Cost, Errors, Latency, LimitUse, ModelUse, ObservedLimit, PlaceTokens, ProviderInfo, Requests,
-    ServiceStatus, StatsReport, Tokens, success_rate,
+    Conversations, Cost, Errors, Imported, Latency, LimitUse, ModelUse, ObservedLimit, PlaceTokens, ProviderInfo,
+    Requests, ServiceStatus, StatsReport, Tokens, success_rate,
 };
+use super::{EpochInfo, NoSuchEpoch};
 use crate::limits::{Learned, Window};
 use crate::stats::{Key, Period, Picture, Selection, Sums, Symbol};
 use crate::usage::{Status, Timestamp, UsageSource};
@@ -20,8 +21,8 @@ pub struct Facts<'a> {
     pub status: ServiceStatus,
     /// When the process that serves the books started, if one does.
     pub started_at: Option<Timestamp>,
-    /// The last reset, or the beginning of the books.
-    pub counting_since: Option<Timestamp>,
+    /// When the books were begun.
+    pub begun: Option<Timestamp>,
     /// The fold.
     pub picture: &'a Picture,
     /// The windows of the limits.
@@ -37,21 +38,31 @@ pub struct Facts<'a> {
 }
 
 impl StatsReport {
-    /// The report of a period.
+    /// The report of a period in the current epoch.
     pub fn of(facts: &Facts<'_>, period: Period) -> StatsReport {
-        let all = facts.picture.select(period, facts.now.day());
+        StatsReport::of_epoch(facts, period, 0).expect("there is always a current epoch")
+    }
+
+    /// The report of a period in an epoch, counted back from the current one, 0.
+    ///
+    /// # Errors
+    /// When there are not so many.
+    pub fn of_epoch(facts: &Facts<'_>, period: Period, number: usize) -> Result<StatsReport, NoSuchEpoch> {
+        let epoch = EpochInfo::of(facts.picture, number, facts.begun)?;
+        let all = facts.picture.select_epoch(number, period, facts.now.day());
+        let all = all.expect("an epoch that has a begin and an end is there");
         // A dozen questions follow, and a month of hours and features has thousands of rows: one walk through those.
         let condensed = all.condensed();
         let selection = all.of_cube(&condensed);
         let total = selection.total(|_| true);
         let models = models(&selection);
-        StatsReport {
+        Ok(StatsReport {
             bot: facts.bot.to_owned(),
             version: facts.version.to_owned(),
             status: facts.status,
             uptime_seconds: facts.started_at.map(|start| secs_between(start, facts.now)),
             started_at: facts.started_at,
-            counting_since: facts.counting_since,
+            counting_since: epoch.begin,
             period,
             requests: requests(&selection, &total),
             tokens: tokens(&selection, &total),
@@ -62,7 +73,7 @@ impl StatsReport {
             demo: facts.providers.iter().any(|provider| provider.demo),
             models,
             conversations: Conversations {
-                active: facts.picture.active_conversations(facts.now) as u64,
+                active: if number == 0 { facts.picture.active_conversations(facts.now) as u64 } else { 0 },
                 messages: count(total.messages),
                 users: selection.users(),
             },
@@ -70,7 +81,9 @@ impl StatsReport {
             generated_at: facts.now,
             timezone: Some(facts.timezone.to_owned()),
             providers: facts.providers.clone(),
-        }
+            epoch,
+            imported: imported(&total),
+        })
     }
 }
 
@@ -101,6 +114,10 @@ fn requests(selection: &Selection<'_>, total: &Sums) -> Requests {
         by_type: named(selection.group_by(|key| selection.text(key.request_type))),
         by_status: named(selection.group_by(|key| key.status.as_str())),
     }
+}
+
+fn imported(total: &Sums) -> Imported {
+    Imported { requests: count(total.openings.requests), tokens: tokens_of(total.openings.tokens) }
 }
 
 fn named(groups: BTreeMap<&str, Sums>) -> BTreeMap<String, u64> {
@@ -177,6 +194,7 @@ fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
             total_tokens: tokens_of(total.tokens()),
             cost_usd: priced.then_some(total.cost),
             unpriced_requests: count(total.unpriced),
+            imported: imported(&total),
         }
     };
     let mut models: Vec<ModelUse> = rows.into_iter().map(finish).filter(|row| row.requests > 0).collect();
@@ -229,7 +247,7 @@ mod tests {
             version: "0",
             status: ServiceStatus::Ok,
             started_at: None,
-            counting_since: None,
+            begun: None,
             picture: &stats.picture(),
             windows: &[],
             learned: &[],

@@ -2,11 +2,13 @@
 //!
 //! Plain data and its layout. Reads no books itself and no clock: whoever has the fold fills a report in.
 
+mod epochs;
 mod fill;
 mod screen;
 pub mod stats;
 mod view;
 
+pub use epochs::{EpochInfo, EpochUse, NoSuchEpoch, epochs};
 pub use fill::Facts;
 pub use screen::StatsScreen;
 pub use stats::StatsReport;

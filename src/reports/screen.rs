@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::stats::{Conversations, LimitUse, ModelUse, ObservedLimit, ProviderInfo, ServiceStatus, StatsReport};
+use super::EpochInfo;
+use super::stats::{
+    Conversations, Imported, LimitUse, ModelUse, ObservedLimit, ProviderInfo, ServiceStatus, StatsReport,
+};
 use super::view::View;
 use crate::stats::Period;
 use crate::templates::{Lang, Templates};
@@ -49,6 +52,8 @@ pub struct StatsScreen<'a> {
     models: Vec<ModelLine<'a>>,
     more_models: usize,
     conversations: Conversations,
+    epoch: EpochInfo,
+    imported: Imported,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -128,6 +133,7 @@ struct ModelLine<'a> {
     cost_usd: Option<Money>,
     cost_estimated: bool,
     unpriced_requests: u64,
+    imported: Imported,
 }
 
 impl StatsReport {
@@ -182,6 +188,8 @@ impl<'a> StatsScreen<'a> {
             models,
             more_models,
             conversations: report.conversations,
+            epoch: report.epoch,
+            imported: report.imported,
         }
     }
 }
@@ -291,6 +299,7 @@ fn model_line(model: &ModelUse) -> ModelLine<'_> {
         cost_usd: model.cost_usd,
         cost_estimated: false,
         unpriced_requests: model.unpriced_requests,
+        imported: model.imported,
     }
 }
 
@@ -315,6 +324,7 @@ mod tests {
             total_tokens: 10,
             cost_usd: Money::parse_usd("0.41").ok(),
             unpriced_requests: 0,
+            imported: Imported::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::EpochInfo;
 use crate::stats::Period;
 use crate::usage::{Money, Timestamp};
 
@@ -57,6 +58,21 @@ pub struct StatsReport {
     /// Whether the built-in demo model answers.
     #[serde(default)]
     pub demo: bool,
+    /// Which epoch the numbers are of.
+    #[serde(default)]
+    pub epoch: EpochInfo,
+    /// What of the requests and tokens are opening balances: totals taken over from elsewhere.
+    #[serde(default)]
+    pub imported: Imported,
+}
+
+/// What of some numbers are opening balances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: u64,
 }
 
 /// Whether the service works.
@@ -275,6 +291,9 @@ pub struct ModelUse {
     /// Requests without a known price.
     #[serde(default)]
     pub unpriced_requests: u64,
+    /// What of it are opening balances.
+    #[serde(default)]
+    pub imported: Imported,
 }
 
 /// Chats of the period.
@@ -343,6 +362,8 @@ impl StatsReport {
             timezone: None,
             providers: Vec::new(),
             demo: false,
+            epoch: EpochInfo::default(),
+            imported: Imported::default(),
         }
     }
 }

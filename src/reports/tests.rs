@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::StatsScreen;
 use super::stats::*;
+use super::{EpochInfo, StatsScreen};
 use crate::reports::View;
 use crate::stats::Period;
 use crate::templates::messages::message;
@@ -57,6 +57,7 @@ fn model(provider: &str, model: &str, local: bool, requests: u64, tokens: (u64, 
         total_tokens: tokens.0 + tokens.1,
         cost_usd: cost.map(usd),
         unpriced_requests: if cost.is_none() { requests } else { 0 },
+        imported: Imported::default(),
     }
 }
 
@@ -184,6 +185,18 @@ fn troubled() -> StatsReport {
     report
 }
 
+/// Totals taken over from elsewhere, in an epoch before a reset.
+fn imported() -> StatsReport {
+    let mut report = demo_only();
+    report.demo = false;
+    let (begin, end) = (at("2026-11-03T09:00:00-06:00"), at("2026-11-12T10:12:00-06:00"));
+    report.epoch = EpochInfo { number: 2, count: 4, begin: Some(begin), end: Some(end) };
+    report.counting_since = Some(begin);
+    report.imported = Imported { requests: 1, tokens: 52 };
+    report.models[0].imported = report.imported;
+    report
+}
+
 /// Nothing was sent: no rate, no tokens, no cost.
 fn refused_only() -> StatsReport {
     let mut report = running();
@@ -210,6 +223,8 @@ fn the_screen_in_four_languages() {
         ("rich", rich(), View::Overview),
         ("troubled", troubled(), View::Overview),
         ("refused_only", refused_only(), View::Overview),
+        ("imported", imported(), View::Overview),
+        ("imported_models", imported(), View::Models),
         ("limits", troubled(), View::Limits),
         ("limits_none", empty(), View::Limits),
         ("models", rich(), View::Models),

@@ -1,5 +1,6 @@
 //! The books as commands see them: a folder, or the REST of the tallybot that holds it.
 
+mod acts;
 mod books;
 pub mod items;
 mod log;
@@ -11,28 +12,26 @@ pub use log::Logged;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono_tz::Tz;
-use secrecy::SecretString;
 
 use crate::config::{self, Config, ProviderKind};
-use crate::ledger::{Durability, KnownNames, People, holder_of};
-use crate::metering::{self, Metering, Setup, rules_of, vendors_of};
+use crate::ledger::People;
+use crate::metering::{self, rules_of};
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
-use crate::reports::{Facts, StatsReport};
+use crate::reports::{self, EpochUse, Facts, StatsReport};
 use crate::stats::Period;
-use crate::usage::prices::PriceBook;
-use crate::usage::{Clock, SubjectId, Timestamp};
+use crate::usage::{Clock, SubjectId};
 
-/// Reads the report of a period from a folder, whether or not a tallybot holds it.
+/// Reads the report of a period in an epoch from a folder, whether or not a tallybot holds it.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// When a file cannot be read, or there are not so many epochs.
 pub fn report(
     config: &Config,
     folder: &Path,
     zone: Tz,
-    period: Period,
+    (period, epoch): (Period, usize),
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<StatsReport> {
     let key = People::key_of(folder)?.unwrap_or_default();
@@ -45,7 +44,7 @@ pub fn report(
         version: env!("CARGO_PKG_VERSION"),
         status: if holder.is_some() { ServiceStatus::Ok } else { ServiceStatus::Stopped },
         started_at: holder.map(|holder| holder.started_at),
-        counting_since: seen.reading.acts.as_ref().map(|acts| acts.counting_since()),
+        begun: seen.reading.acts.as_ref().map(|acts| acts.begun),
         picture: &seen.reading.picture,
         windows: &seen.windows,
         learned: &[],
@@ -53,7 +52,17 @@ pub fn report(
         timezone: zone.name(),
         now: clock.now().at,
     };
-    Ok(StatsReport::of(&facts, period))
+    let report = StatsReport::of_epoch(&facts, period, epoch);
+    report.context("tallybot stats --epochs lists them")
+}
+
+/// Reads the epochs of a folder, the current one first.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn epochs(folder: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<EpochUse>> {
+    let reading = metering::look(folder, Vec::new(), Vec::new(), clock)?.reading;
+    Ok(reports::epochs(&reading.picture, reading.acts.map(|acts| acts.begun)))
 }
 
 /// As a running tallybot says it: Ollama's models are local or not one by one.
@@ -75,49 +84,4 @@ fn describe(provider: &config::Provider) -> ProviderInfo {
 /// Whether anything was ever recorded in a folder.
 pub fn has_books(folder: &Path) -> bool {
     crate::ledger::Folder::new(folder).has_books()
-}
-
-/// Begins counting anew: through the tallybot that holds the folder, else in the folder itself, where calls that a crash
-/// left open are settled by `prices`.
-///
-/// # Errors
-/// When nobody can be reached who may write, or the act cannot be written.
-pub async fn reset(
-    config: &Config,
-    folder: &Path,
-    prices: PriceBook,
-    clock: Arc<dyn Clock>,
-    random: fn() -> [u8; 16],
-) -> anyhow::Result<Timestamp> {
-    if !has_books(folder) {
-        bail!("there are no books in `{}`, so there is nothing to reset", folder.display());
-    }
-    if let Some(holder) = holder_of(folder) {
-        let Some(listen) = holder.listen else {
-            bail!(
-                "process {} holds `{}` and does not listen for HTTP; use /reset_stats in its chat",
-                holder.pid,
-                folder.display()
-            );
-        };
-        let token: Option<&SecretString> = config.http.admin_token.as_ref();
-        return remote::reset(&listen, token)
-            .await
-            .with_context(|| format!("process {} holds the folder; cannot reset through http://{listen}", holder.pid));
-    }
-    let now = clock.now();
-    let setup = Setup {
-        durability: Durability::Power,
-        known: KnownNames::none(),
-        rules: Vec::new(),
-        providers: Vec::new(),
-        vendors: vendors_of(config, &prices),
-        prices,
-        clock,
-        random,
-    };
-    let (metering, _) = Metering::start(folder, setup)?;
-    let begin = metering.reset()?;
-    metering.close(now)?;
-    Ok(begin)
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -20,8 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 #[derive(Deserialize)]
-struct ResetAnswer {
-    counting_since: Timestamp,
+pub(super) struct ResetAnswer {
+    pub(super) counting_since: Timestamp,
+    /// When the reset had been that was taken back.
+    #[serde(default)]
+    pub(super) undone: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -35,9 +38,27 @@ struct ErrorText {
 }
 
 /// `POST /metrics/reset` at an address.
-pub(super) async fn reset(address: &str, token: Option<&SecretString>) -> anyhow::Result<Timestamp> {
-    let answer: ResetAnswer = post(address, token, "/metrics/reset", Bytes::new()).await?;
-    Ok(answer.counting_since)
+pub(super) async fn reset(address: &str, token: Option<&SecretString>) -> anyhow::Result<ResetAnswer> {
+    post(address, token, "/metrics/reset", Bytes::new()).await
+}
+
+/// `POST /metrics/reset?undo=true` at an address; `None` when there is nothing to take back.
+pub(super) async fn undo_reset(address: &str, token: Option<&SecretString>) -> anyhow::Result<Option<ResetAnswer>> {
+    let is_conflict = |error: &anyhow::Error| {
+        error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == StatusCode::CONFLICT)
+    };
+    match post(address, token, "/metrics/reset?undo=true", Bytes::new()).await {
+        Err(error) if is_conflict(&error) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// An answer that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("it answered {status}: {message}")]
+struct Refused {
+    status: StatusCode,
+    message: String,
 }
 
 /// One verdict on each item of a body.
@@ -88,7 +109,7 @@ async fn post<T: DeserializeOwned>(
     let (status, body) = answered.await.context("no answer in time")??;
     if !status.is_success() {
         let message = serde_json::from_slice::<ErrorAnswer>(&body).map(|answer| answer.error.message);
-        bail!("it answered {status}: {}", message.unwrap_or_default());
+        return Err(Refused { status, message: message.unwrap_or_default() }.into());
     }
     serde_json::from_slice(&body).context("the answer is not what a tallybot sends")
 }

@@ -127,10 +127,27 @@ impl Picture {
 
     /// The records of a period in the current epoch.
     pub fn select(&self, period: Period, today: Day) -> Selection<'_> {
-        let epoch = self.epochs.last().expect("there is always an epoch");
+        self.select_epoch(0, period, today).expect("there is always a current epoch")
+    }
+
+    /// The records of a period in an epoch, counted back from the current one; `None` when there are not so many.
+    pub fn select_epoch(&self, back: usize, period: Period, today: Day) -> Option<Selection<'_>> {
         let mut selection = Selection { names: &self.names, cubes: Vec::new() };
-        selection.add_epoch(epoch, period, today);
-        selection
+        selection.add_epoch(self.epochs.iter().rev().nth(back)?, period, today);
+        Some(selection)
+    }
+
+    /// How many epochs there are: one more than resets that hold.
+    pub fn epochs_len(&self) -> usize {
+        self.epochs.len()
+    }
+
+    /// The resets an epoch, counted back from the current one, began and ended with: the first has no begin, the
+    /// current one no end. `None` when there are not so many.
+    pub fn epoch_span(&self, back: usize) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
+        let resets_before = self.resets.len().checked_sub(back)?;
+        let begin = resets_before.checked_sub(1).and_then(|at| self.resets.get(at));
+        Some((begin.copied(), self.resets.get(resets_before).copied()))
     }
 
     /// Every record ever folded, resets or not.

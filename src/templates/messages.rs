@@ -73,6 +73,8 @@ const STATS_FIELDS: &[&str] = &[
     "models",
     "more_models",
     "conversations",
+    "epoch",
+    "imported",
 ];
 
 const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","status":"ok","now":"2026-11-22T14:03:20-06:00",
@@ -87,15 +89,17 @@ const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","st
 "limits":[{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}}],
 "more_limits":1,"types":[{"name":"chat","count":240,"share":0.96},{"name":"recipes","count":10,"share":0.04}],
 "errors":[{"name":"idle_timeout","count":2},{"name":"rate_limited","count":1}],
-"models":[{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2}],
-"more_models":1,"conversations":{"active":5,"messages":124,"users":3}}"#;
+"models":[{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,"imported":{"requests":9,"tokens":1200}}],
+"more_models":1,"conversations":{"active":5,"messages":124,"users":3},
+"epoch":{"number":1,"count":3,"begin":"2026-11-03T09:00:00-06:00","end":"2026-11-12T10:00:00-06:00"},"imported":{"requests":9,"tokens":1200}}"#;
 
 const STATS_EMPTY: &str = r#"{"bot":"Raymundo","period":"all","view":"VIEW","status":"stopped","now":"2026-11-22T14:03:20-06:00",
 "uptime_seconds":null,"counting_since":null,"last_request_at":null,"timezone":null,"demo":false,"providers":[],
 "requests":{"total":0,"ok":0,"failed":0,"cancelled":0,"refused":0,"success_rate":null},"latency":null,"rows":[],
 "total_row":null,"cached":0,"reasoning":0,"estimated":0,"cost":{"usd":"0","estimated":false,"unpriced_requests":0,"all_local":false},
 "limits":[],"more_limits":0,"types":[],"errors":[],"models":[],"more_models":0,
-"conversations":{"active":0,"messages":0,"users":0}}"#;
+"conversations":{"active":0,"messages":0,"users":0},
+"epoch":{"number":0,"count":1,"begin":null,"end":null},"imported":{"requests":0,"tokens":0}}"#;
 
 const MODEL_LIST: &str = r#"{"current":{"provider":"ollama","model":"llama3.2","local":true,"demo":false},
 "models":[{"number":1,"provider":"ollama","model":"llama3.2","local":true,"demo":false,"current":true},
@@ -175,6 +179,12 @@ pub const MESSAGES: &[Message] = &[
         fields: &["counting_since"],
         samples: &[r#"{"counting_since":"2026-11-22T14:03:20-06:00"}"#],
     },
+    Message {
+        name: "reset_undone",
+        fields: &["counting_since"],
+        samples: &[r#"{"counting_since":"2026-11-03T09:00:00-06:00"}"#],
+    },
+    Message { name: "reset_nothing_to_undo", fields: &[], samples: &["{}"] },
     Message { name: "reset_denied", fields: &["id"], samples: &[r#"{"id":"111"}"#] },
     Message {
         name: "model_list",

@@ -49,6 +49,9 @@ impl Books for Echo {
     async fn reset(&self, _: Person) -> Result<Timestamp, ErrorKind> {
         Err(ErrorKind::Other)
     }
+    async fn undo_reset(&self) -> Result<Option<Timestamp>, ErrorKind> {
+        Ok(None)
+    }
     async fn models(&self) -> ModelList {
         ModelList::default()
     }

@@ -19,6 +19,8 @@ pub enum Command {
         /// The code word was given.
         confirmed: bool,
     },
+    /// Take the last reset back.
+    UndoReset,
     /// The line under each answer; changes to the other state when not said.
     Usage(Option<Switch>),
     /// What the last answer cost.

@@ -208,6 +208,7 @@ mod tests {
                 &["/reset_stats confirm", "/reset_stats CONFIRMAR", "/stats reset confirmer"],
                 one(Command::ResetStats { confirmed: true }),
             ),
+            (&["/reset_stats undo", "/stats reset DESHACER", "/zerar desfazer"], one(Command::UndoReset)),
             (&["/id"], one(Command::Id)),
             (&["/start", "/start abc_123"], one(Command::Start)),
             (&["/quit", "/exit", "/salir", "/sair", "/quitter"], one(Command::Quit)),

@@ -156,6 +156,7 @@ fn read_stats(typed: &[&str]) -> Option<Command> {
 fn read_reset(typed: &[&str]) -> Option<Command> {
     match typed {
         [] => Some(Command::ResetStats { confirmed: false }),
+        [word] if words::undoes(&fold(word)) => Some(Command::UndoReset),
         [word] if words::confirms(&fold(word)) => Some(Command::ResetStats { confirmed: true }),
         _ => None,
     }

@@ -250,6 +250,12 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                     Done::Event(Event::StatsReset { chat, result: books.reset(person).await })
                 });
             }
+            Effect::UndoReset { chat } => {
+                let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
+                self.spawn(chat.clone(), lang, None, async move {
+                    Done::Event(Event::ResetUndone { chat, result: books.undo_reset().await })
+                });
+            }
             Effect::Leave => self.outbox.push(Outgoing::Leave),
         }
     }

@@ -48,6 +48,12 @@ pub trait Books: Send + Sync + 'static {
     /// The class of what went wrong; the details are logged.
     fn reset(&self, person: Person) -> impl Future<Output = Result<Timestamp, ErrorKind>> + Send;
 
+    /// Takes the last reset back; gives since when is counted now, `None` when there was no reset.
+    ///
+    /// # Errors
+    /// As [`Books::reset`].
+    fn undo_reset(&self) -> impl Future<Output = Result<Option<Timestamp>, ErrorKind>> + Send;
+
     /// The models of all providers. Waits for none of them for long.
     fn models(&self) -> impl Future<Output = ModelList> + Send;
 }

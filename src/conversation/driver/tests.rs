@@ -73,6 +73,9 @@ impl Books for Screen {
     async fn reset(&self, _: Person) -> Result<Timestamp, ErrorKind> {
         Ok(Still.now().at)
     }
+    async fn undo_reset(&self) -> Result<Option<Timestamp>, ErrorKind> {
+        Ok(None)
+    }
     async fn models(&self) -> ModelList {
         panic!("no list today")
     }

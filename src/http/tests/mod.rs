@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::reports::NoSuchEpoch;
 use crate::service::items::UsageItem;
 use crate::templates::Lang;
 use crate::usage::{Clock, Now, Tick, Timestamp};
@@ -68,6 +69,9 @@ impl Script {
 impl Api for Script {
     async fn stats(&self, query: StatsQuery) -> Result<StatsBody, ApiError> {
         self.outcome(format!("{query:?}")).await?;
+        if query.epoch > 1 {
+            return Err(ApiError::NoSuchEpoch(NoSuchEpoch { number: query.epoch, count: 2 }));
+        }
         Ok(match (self.mood, query.format) {
             (Mood::Huge, _) => StatsBody::Text("x".repeat(64 << 20)),
             (_, StatsFormat::Json) => StatsBody::Json(br#"{"bot":"raymundo"}"#.to_vec()),
@@ -78,7 +82,14 @@ impl Api for Script {
     async fn reset(&self, query: ResetQuery) -> Result<ResetBody, ApiError> {
         self.outcome(format!("{query:?}")).await?;
         let counting_since = "2026-02-05T06:01:47.000000-06:00".to_owned();
-        Ok(ResetBody { message: "counting anew".to_owned(), counting_since })
+        Ok(ResetBody { message: "counting anew".to_owned(), counting_since, undone: None })
+    }
+
+    async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetBody>, ApiError> {
+        self.outcome(format!("undo {query:?}")).await?;
+        let nothing = query.lang.is_some();
+        let body = ResetBody { message: "as before".into(), counting_since: "then".into(), undone: Some("now".into()) };
+        Ok((!nothing).then_some(body))
     }
 
     async fn note(&self, items: Vec<UsageItem>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {

@@ -14,7 +14,7 @@ async fn stats_come_as_json_and_as_text_in_the_language_asked_for() {
     let answer = server.ask("GET /stats?format=text\nAccept-Language: de, es-MX;q=0.9, en;q=0.1", b"").await;
     assert_eq!(answer.body, "stats in es");
     let asked = server.script.asked.lock().expect("free").clone();
-    assert_eq!(asked[1], r#"StatsQuery { period: Week, lang: Some(Pt), format: Text }"#);
+    assert_eq!(asked[1], r#"StatsQuery { period: Week, lang: Some(Pt), epoch: 0, format: Text }"#);
 }
 
 #[tokio::test]
@@ -58,9 +58,33 @@ async fn a_reset_takes_no_body() {
         let answer = server.ask(head, body.as_bytes()).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, expected), "{head}");
     }
-    assert_eq!(server.script.asked.lock().expect("free")[2], r#"ResetQuery { lang: Some(Fr) }"#);
+    assert_eq!(server.script.asked.lock().expect("free")[2], r#"ResetQuery { lang: Some(Fr), undo: false }"#);
     let answer = server.post_json("/metrics/reset", r#"{"all":true}"#).await;
     assert_eq!((answer.status, answer.code().as_str()), (400, "unexpected_body"));
+}
+
+#[tokio::test]
+async fn a_reset_is_taken_back_if_there_is_one() {
+    let server = Server::start(Mood::Good).await;
+    let undone = server.post_json("/metrics/reset?undo=true", "{}").await;
+    let expected = r#"{"message":"as before","counting_since":"then","undone":"now"}"#;
+    assert_eq!((undone.status, undone.body.as_str()), (200, expected));
+    let nothing = server.post_json("/metrics/reset?undo=true&lang=es", "{}").await;
+    assert_eq!((nothing.status, nothing.code().as_str()), (409, "nothing_to_undo"));
+    assert_eq!(server.post_json("/metrics/reset?undo=false", "{}").await.json()["message"], "counting anew");
+    assert_eq!(server.post_json("/metrics/reset?undo=yes", "{}").await.code(), "bad_query");
+}
+
+#[tokio::test]
+async fn an_epoch_that_is_not_there_is_told_which_are() {
+    let server = Server::start(Mood::Good).await;
+    assert_eq!(server.get("/stats?epoch=1").await.status, 200);
+    let wrong = server.get("/stats?epoch=2").await;
+    assert_eq!((wrong.status, wrong.code().as_str()), (400, "bad_query"));
+    assert_eq!(wrong.json()["error"]["allowed"], serde_json::json!(["0", "1"]));
+    for text in ["-1", "+1", "1.5", "", "99999999999999999999999"] {
+        assert_eq!(server.get(&format!("/stats?epoch={text}")).await.code(), "bad_query", "{text}");
+    }
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ pub(super) fn assert_stats_are_the_fold(app: &TestApp, data: &Path, clock: &Arc<
         version: "",
         status: ServiceStatus::Ok,
         started_at: None,
-        counting_since: None,
+        begun: None,
         picture: &replayed.picture,
         windows: &[],
         learned: &[],
