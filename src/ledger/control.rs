@@ -269,6 +269,9 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::disk::{Disk, RealDisk};
     use super::*;
 
     fn at(secs: i64) -> Timestamp {
@@ -305,5 +308,171 @@ mod tests {
         std::fs::write(&path, &content).expect("writable");
         let error = read_acts(&DataFolder::real(folder.path())).expect_err("damaged").to_string();
         assert!(error.contains("control.jsonl") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_act_is_never_passed_over() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = DataFolder::real(folder.path());
+        let mut control = Control::open(&data, Uuid::from_u128(7), at(0)).expect("a new file");
+        for secs in 1..4 {
+            control.write([Act::Reset { begin: at(secs) }], at(secs)).expect("written");
+        }
+        let path = folder.path().join(CONTROL_FILE);
+        let content = std::fs::read_to_string(&path).expect("it is there");
+        let lines: Vec<&str> = content.split_inclusive('\n').collect();
+        for (kept, expected) in [
+            (&[0, 2, 3][..], "line 2: this is act 3; act 2 is missing"),
+            (&[0, 1, 1, 2, 3], "line 3: act 2 is there twice"),
+            (&[1, 2, 3], "line 1: this is act 2; act 1 is missing"),
+        ] {
+            std::fs::write(&path, kept.iter().map(|at| lines[*at]).collect::<String>()).expect("writable");
+            let error = read_acts(&data).expect_err("damaged").to_string();
+            assert!(error.contains(expected) && error.contains("restore the file from a copy"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_somebody_touched_takes_no_act_until_it_is_back() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = DataFolder::real(folder.path());
+        let mut control = Control::open(&data, Uuid::from_u128(7), at(0)).expect("a new file");
+        let (path, aside) = (folder.path().join(CONTROL_FILE), folder.path().join("aside"));
+        let content = std::fs::read(&path).expect("it is there");
+        let mut expect = |what: &str, taken: bool| {
+            let before = std::fs::read(&path).unwrap_or_default();
+            let written = control.write([Act::Reset { begin: at(1) }], at(1));
+            assert_eq!(written.is_ok(), taken, "{what}");
+            if let Err(error) = written {
+                assert!(error.to_string().contains("put it back as it was, or restart tallybot"), "{what}: {error}");
+                assert_eq!(std::fs::read(&path).unwrap_or_default(), before, "{what}: nothing was written");
+            }
+        };
+        std::fs::rename(&path, &aside).expect("moved away");
+        expect("moved", false);
+        std::fs::write(&path, &content).expect("writable");
+        expect("replaced by a copy", false);
+        std::fs::rename(&aside, &path).expect("moved back");
+        std::fs::write(&path, [&content[..], b"x"].concat()).expect("writable");
+        expect("written into", false);
+        std::fs::write(&path, &content[..content.len() - 1]).expect("writable");
+        expect("cut", false);
+        std::fs::write(&path, &content).expect("writable");
+        expect("as it was", true);
+    }
+
+    /// How often each of a file's changes still fails.
+    #[derive(Default)]
+    struct Failures {
+        syncs: AtomicUsize,
+        cuts: AtomicUsize,
+    }
+
+    fn fail_if(left: &AtomicUsize) -> io::Result<()> {
+        let took = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if took.is_ok() { Err(io::Error::other("a dying disk")) } else { Ok(()) }
+    }
+
+    /// The disk of this machine, failing now and then.
+    struct FailingDisk(Arc<Failures>);
+
+    struct FailingFile(Arc<dyn DiskFile>, Arc<Failures>);
+
+    impl FailingDisk {
+        fn failing(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+            Arc::new(FailingFile(file, Arc::clone(&self.0)))
+        }
+    }
+
+    impl Disk for FailingDisk {
+        fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+            RealDisk.open(path, access).map(|file| self.failing(file))
+        }
+        fn create_new(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+            RealDisk.create_new(path, access).map(|file| self.failing(file))
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            RealDisk.rename(from, to)
+        }
+        fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+            RealDisk.link(from, to)
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            RealDisk.remove(path)
+        }
+        fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+            RealDisk.list(folder)
+        }
+        fn make_folder(&self, folder: &Path) -> io::Result<()> {
+            RealDisk.make_folder(folder)
+        }
+        fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+            RealDisk.sync_folder(folder)
+        }
+    }
+
+    impl DiskFile for FailingFile {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            self.0.read_at(buffer, offset)
+        }
+        fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+            self.0.write_all_at(bytes, offset)
+        }
+        fn append(&self, bytes: &[u8]) -> io::Result<()> {
+            self.0.append(bytes)
+        }
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            fail_if(&self.1.cuts).and_then(|()| self.0.set_len(length))
+        }
+        fn length(&self) -> io::Result<u64> {
+            self.0.length()
+        }
+        fn sync(&self) -> io::Result<()> {
+            fail_if(&self.1.syncs).and_then(|()| self.0.sync())
+        }
+        fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+            self.0.reserve(offset, bytes)
+        }
+        fn is_at(&self, path: &Path) -> io::Result<bool> {
+            self.0.is_at(path)
+        }
+    }
+
+    fn on_failing_disk() -> (tempfile::TempDir, Arc<Failures>, DataFolder, Control) {
+        let (folder, failures) = (tempfile::tempdir().expect("a temporary folder"), Arc::new(Failures::default()));
+        let data = DataFolder::on(Arc::new(FailingDisk(Arc::clone(&failures))), folder.path());
+        let control = Control::open(&data, Uuid::from_u128(7), at(0)).expect("a new file");
+        (folder, failures, data, control)
+    }
+
+    #[test]
+    fn acts_that_could_not_be_synced_are_cut_off_and_the_next_one_is_taken() {
+        let (_folder, failures, data, mut control) = on_failing_disk();
+        failures.syncs.store(1, Ordering::Relaxed);
+        let acts = [1, 2].map(|secs| Act::Reset { begin: at(secs) });
+        control.write(acts, at(2)).expect_err("the sync failed");
+        assert!(control.acts().resets.is_empty());
+        assert_eq!(read_acts(&data).expect("whole").expect("acts").seq, 1, "none of them is left");
+        control.write([Act::Reset { begin: at(3) }], at(3)).expect("the disk is well again");
+        assert_eq!(read_acts(&data).expect("whole").as_ref(), Some(control.acts()));
+    }
+
+    #[test]
+    fn after_a_cut_that_failed_no_act_is_taken_until_a_restart_knows_what_is_there() {
+        for (syncs, cuts) in [(1, 1), (2, 0)] {
+            let (_folder, failures, data, mut control) = on_failing_disk();
+            failures.syncs.store(syncs, Ordering::Relaxed);
+            failures.cuts.store(cuts, Ordering::Relaxed);
+            for _ in 0..2 {
+                let error = control.write([Act::Reset { begin: at(1) }], at(1)).expect_err("refused").to_string();
+                assert!(error.contains("a dying disk") && error.contains("after a restart"), "{error}");
+                assert!(control.acts().resets.is_empty());
+            }
+            let there = read_acts(&data).expect("whole").expect("acts");
+            let mut control = Control::open(&data, Uuid::from_u128(9), at(9)).expect("it starts");
+            assert_eq!(*control.acts(), there);
+            control.write([Act::Reset { begin: at(2) }], at(2)).expect("taken again");
+            assert_eq!(read_acts(&data).expect("whole").as_ref(), Some(control.acts()));
+        }
     }
 }

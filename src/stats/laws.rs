@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::usage::arbitrary::{BASE_MICROS, record};
-use crate::usage::{Kind, Money, Timestamp, UsageRecord};
+use crate::usage::arbitrary::{BASE_MICROS, opening, record};
+use crate::usage::{Kind, Money, Opening, Timestamp, UsageRecord};
 
 use super::{ModelTable, Period, Stats};
 
@@ -35,6 +35,38 @@ proptest! {
         let mut parts = fold(&resets, &shuffled[cut..]);
         parts.merge(&fold(&resets, &shuffled[..cut]));
         prop_assert_eq!(seen(&parts), seen(&whole));
+    }
+
+    #[test]
+    fn openings_are_folded_like_records_in_any_order_and_partition(
+        records in prop::collection::vec(record(), 0..12), openings in prop::collection::vec(opening(), 0..12),
+        resets in resets(), cut in 0usize..12
+    ) {
+        let mut whole = fold(&resets, &records);
+        openings.iter().for_each(|opening| whole.apply_opening(opening));
+        let (first, last) = openings.split_at(cut.min(openings.len()));
+        let mut parts = Stats::new(resets.clone());
+        last.iter().rev().for_each(|opening| parts.apply_opening(opening));
+        let mut others = fold(&resets, &records);
+        first.iter().for_each(|opening| others.apply_opening(opening));
+        parts.merge(&others);
+        prop_assert_eq!(seen(&parts), seen(&whole));
+        let text = serde_json::to_string(&whole.picture().saved()).expect("plain data");
+        let back: super::Saved = serde_json::from_str(&text).expect("what we write we read");
+        prop_assert_eq!(seen(&back.restored()), seen(&whole));
+        // Each number is there once, and taking all of them back leaves nothing of it.
+        let sum = |of: fn(&Opening) -> i64| openings.iter().map(of).sum::<i64>();
+        let imported = whole.picture().all_time().total(|_| true).openings;
+        let tokens = i128::from(sum(|opening| opening.prompt + opening.completion));
+        prop_assert_eq!((imported.requests, imported.tokens), (sum(Opening::requests), tokens));
+        for mut opening in openings {
+            (opening.ok, opening.failed) = (-opening.ok, -opening.failed);
+            (opening.prompt, opening.completion) = (-opening.prompt, -opening.completion);
+            opening.cost_usd = opening.cost_usd.map(|cost| -cost);
+            whole.apply_opening(&opening);
+        }
+        let total = |stats: &Stats| stats.picture().all_time().total(|_| true);
+        prop_assert_eq!(total(&whole), total(&fold(&resets, &records)));
     }
 
     #[test]
@@ -120,4 +152,19 @@ fn a_picture_does_not_change_and_periods_are_calendar_days() {
     let after = stats.picture();
     assert_eq!(Period::ALL.map(|period| count(&after, period)), [1, 3, 4, 4]);
     assert_eq!(count(&before, Period::All), 3);
+}
+
+#[test]
+fn an_opening_counts_in_every_mean_and_in_no_percentile() {
+    let at = Timestamp::new(BASE_MICROS, 0);
+    let mut record = UsageRecord::new(crate::usage::RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
+    record.latency_ms = Some(1000);
+    let mut stats = fold(&[], &[record]);
+    let mut opening = Opening::new("elsewhere", at, "p", "m");
+    (opening.ok, opening.failed, opening.mean_latency_ms) = (2, 1, Some(3000));
+    stats.apply_opening(&opening);
+    let total = stats.picture().all_time().total(|_| true);
+    assert_eq!((total.records, total.mean_latency_ms()), (4, Some(2500)));
+    assert_eq!((total.latency.count(), total.messages, total.errors.len()), (1, 0, 1));
+    assert_eq!(stats.picture().all_time().users(), 0);
 }

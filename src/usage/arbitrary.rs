@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::names::Name;
 use super::{
-    Dimension, ErrorKind, Failure, Given, KeySuffix, Kind, Money, RecordId, Status, SubjectId, Timestamp, TokenCounts,
-    UsageRecord, UsageSource,
+    Dimension, ErrorKind, Failure, Given, KeySuffix, Kind, Money, Opening, RecordId, Status, SubjectId, Timestamp,
+    TokenCounts, UsageRecord, UsageSource,
 };
 
 /// 2026-11-22T00:00:00Z.
@@ -62,5 +62,25 @@ pub(crate) fn record() -> impl Strategy<Value = UsageRecord<'static>> {
         record.source = (rest.3.0 == 2).then(|| Given { name: Name::from("s"), id: Name::from(id.to_string()) });
         record.api_key_suffix = KeySuffix::of_text("wxyz");
         record
+    })
+}
+
+/// Any opening balance of the week before [`BASE_MICROS`], taking back or not.
+pub(crate) fn opening() -> impl Strategy<Value = Opening> {
+    let names = (name("provider"), name("model"), name("type"));
+    let counts = (-9i64..99, -9i64..9, -500i64..9_000, -500i64..9_000);
+    let rest = (
+        proptest::option::of(-10i128.pow(12)..10i128.pow(15)),
+        proptest::option::of(0u64..200_000),
+        any::<bool>(),
+        -7 * 86_400_000_000i64..0,
+    );
+    (names, counts, rest).prop_map(|(names, counts, (cost, latency, local, micros))| {
+        let mut opening = Opening::new("elsewhere", Timestamp::new(BASE_MICROS + micros, 0), &names.0, &names.1);
+        opening.request_type = names.2;
+        (opening.ok, opening.failed, opening.prompt, opening.completion) = counts;
+        (opening.cost_usd, opening.mean_latency_ms) = (cost.map(Money::from_pico_usd), latency);
+        opening.local = local;
+        opening
     })
 }

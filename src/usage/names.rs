@@ -35,13 +35,11 @@ pub struct Name<'a>(Cow<'a, str>);
 impl<'a> Name<'a> {
     /// A name from outside: control characters removed, trimmed, cut to [`MAX_NAME_BYTES`]; empty becomes `unknown`.
     pub fn clean(text: &str) -> Name<'static> {
-        let mut name: String = text.trim().chars().filter(|c| !c.is_control()).collect();
-        let mut end = name.len().min(MAX_NAME_BYTES);
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        name.truncate(end);
-        if name.is_empty() { Name::from(UNKNOWN) } else { Name(Cow::Owned(name)) }
+        let printable: String = text.chars().filter(|c| !c.is_control()).collect();
+        let name = printable.trim();
+        // Cutting may leave a space at the end: what is clean stays as it is when it is cleaned again.
+        let name = name[..name.floor_char_boundary(MAX_NAME_BYTES)].trim_end();
+        if name.is_empty() { Name::from(UNKNOWN) } else { Name(Cow::Owned(name.to_owned())) }
     }
 
     /// The text.
@@ -126,5 +124,9 @@ mod tests {
         assert_eq!(Name::clean(" gpt\u{1b}[31m-4o\n"), "gpt[31m-4o");
         assert_eq!(Name::clean("  "), UNKNOWN);
         assert_eq!(Name::clean(&"ñ".repeat(100)).len(), MAX_NAME_BYTES);
+        for text in [&format!("{} x", "y".repeat(127)), "\u{1} x \u{1}", "a\u{1}b"] {
+            let once = Name::clean(text);
+            assert_eq!(Name::clean(&once), once, "{text:?}");
+        }
     }
 }

@@ -11,21 +11,21 @@ use super::{Money, Timestamp};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
     /// Whose total it is: a file or a program, in words that tell it from all others.
-    #[serde(deserialize_with = "cleaned")]
+    #[serde(deserialize_with = "owned")]
     pub source: Name<'static>,
     /// When it counts: its first ten characters are the billing day.
     pub at: Timestamp,
     /// The API spoken.
-    #[serde(deserialize_with = "cleaned")]
+    #[serde(deserialize_with = "owned")]
     pub api_type: Name<'static>,
     /// The provider.
-    #[serde(deserialize_with = "cleaned")]
+    #[serde(deserialize_with = "owned")]
     pub provider: Name<'static>,
     /// The model.
-    #[serde(deserialize_with = "cleaned")]
+    #[serde(deserialize_with = "owned")]
     pub model: Name<'static>,
     /// What the calls were for.
-    #[serde(deserialize_with = "cleaned")]
+    #[serde(deserialize_with = "owned")]
     pub request_type: Name<'static>,
     /// Whether the model ran on the owner's machine.
     #[serde(default)]
@@ -91,8 +91,8 @@ impl Opening {
     }
 }
 
-fn cleaned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name<'static>, D::Error> {
-    String::deserialize(deserializer).map(|text| Name::clean(&text))
+fn owned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name<'static>, D::Error> {
+    String::deserialize(deserializer).map(Name::from)
 }
 
 #[cfg(test)]
