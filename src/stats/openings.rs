@@ -58,7 +58,7 @@ impl Cube {
         for (status, count) in [(Status::Ok, opening.ok), (Status::Error, opening.failed)] {
             if count != 0 {
                 let key = key(names, status);
-                self.row(key).add_opening_requests(status, count, opening.mean_latency_ms);
+                self.row(key).add_opening_requests(status, count, opening);
             }
         }
         self.set_last_at(Some(opening.at));
@@ -78,13 +78,14 @@ impl Sums {
         }
     }
 
-    fn add_opening_requests(&mut self, status: Status, count: i64, mean_latency_ms: Option<u64>) {
+    fn add_opening_requests(&mut self, status: Status, count: i64, opening: &Opening) {
         self.records += count;
         self.openings.requests += count;
         if status.is_failed() {
             self.add_error(ErrorKind::Other, count);
         }
-        if let Some(millis) = mean_latency_ms {
+        self.last_at = self.last_at.max(Some(opening.at));
+        if let Some(millis) = opening.mean_latency_ms {
             self.latency_sum_ms += i128::from(millis) * i128::from(count);
             self.openings.timed += count;
         }

@@ -1,5 +1,6 @@
 //! Everything that is tested from outside the crate: one binary, everything on loopback, no network, no sleeps.
 
+mod acts; // resets and their undoing, older epochs, opening balances: in the folder and over HTTP
 mod answering; // every way a chat attempt can end, and the record it leaves
 mod docs; // every word about the program, held against the program
 mod http_doors; // the REST door of the built program
