@@ -122,12 +122,16 @@ impl DataFolder {
         Ok(Reader::new(self.open(name, Access::Read)?, offset))
     }
 
-    /// Makes a new file and makes its name durable.
+    /// Makes a new file and makes its name durable. One whose name did not become durable is taken away again, so that
+    /// the next try makes another: of this one nobody knows what a sync would still do.
     pub(super) fn create_new(&self, name: impl Display, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path_of(name);
         let file = self.disk.create_new(&path, access)?;
-        file.sync()?;
-        self.sync_parent(&path)?;
+        if let Err(error) = file.sync().and_then(|()| self.sync_parent(&path)) {
+            // Whoever finds it in the way sees that it is empty.
+            let _ = self.disk.remove(&path);
+            return Err(error);
+        }
         Ok(file)
     }
 

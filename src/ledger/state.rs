@@ -232,6 +232,9 @@ impl State {
         };
         let file = self.data.create_new(name, Access::Append).map_err(|error| {
             self.trouble = Some(error.to_string());
+            if self.is_empty_leftover(name) {
+                (self.newest_file, self.distrusted) = (Some(name), true);
+            }
             self.data.failed("create", name)(error)
         })?;
         self.leave_file(Leaving::Full);
@@ -239,6 +242,12 @@ impl State {
         self.newest_file = Some(name);
         self.file = Some(OpenFile { name, file, length: 0 });
         Ok(())
+    }
+
+    /// Whether there is an empty file of that name, which a try before could not take away again: the next part is
+    /// begun then.
+    fn is_empty_leftover(&self, name: FileName) -> bool {
+        self.data.open(name, Access::Append).and_then(|file| file.length()).is_ok_and(|length| length == 0)
     }
 
     /// Ends writing to the open file; the next line begins another.
