@@ -94,6 +94,11 @@ impl DataFolder {
         self.disk.make_folder(&self.path_of(name))
     }
 
+    /// Makes the names in it durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.disk.sync_folder(&self.path)
+    }
+
     /// Every journal file, compressed ones too, in the order in which they were written.
     pub(super) fn journal_files(&self) -> Result<Vec<FileName>, LedgerError> {
         let names = self.disk.list(&self.path).map_err(LedgerError::io("list", &self.path))?;

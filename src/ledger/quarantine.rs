@@ -1,15 +1,18 @@
-//! What a writer mends before its first append: damaged bytes are copied aside, the tail ends in a whole line.
+//! What a writer mends before its first append: damaged bytes are copied aside, the tail ends in a whole line, and what
+//! was read is on the disk.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
 use super::archived;
-use super::disk::Access;
+use super::disk::{Access, DiskFile};
 use super::files::{DataFolder, FileName};
+use super::journal::MAX_UNSYNCED;
 use super::recovery::Loaded;
 use super::replay::{Damage, DamageKind};
 
@@ -29,10 +32,22 @@ struct Quarantined {
 pub(super) fn mend(data: &DataFolder, loaded: &mut Loaded) -> Result<u64, LedgerError> {
     keep_all(data, &loaded.damage)?;
     let Some(newest) = loaded.newest_file else { return Ok(0) };
-    let file = match data.open(newest, Access::Write) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0), // compressed: it takes no more lines
-        opened => opened.map_err(data.failed("open", newest))?,
-    };
+    let length = mend_end(data, loaded, newest)?;
+    make_durable(data, &loaded.tail)?;
+    Ok(length)
+}
+
+/// Opens a journal file for mending; `None` if it is compressed, and so takes no more lines.
+fn open_plain(data: &DataFolder, name: FileName) -> Result<Option<Arc<dyn DiskFile>>, LedgerError> {
+    match data.open(name, Access::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some).map_err(data.failed("open", name)),
+    }
+}
+
+/// Makes the newest file end in a whole line. Returns its length.
+fn mend_end(data: &DataFolder, loaded: &mut Loaded, newest: FileName) -> Result<u64, LedgerError> {
+    let Some(file) = open_plain(data, newest)? else { return Ok(0) };
     let length = file.length().map_err(data.failed("read", newest))?;
     let mut good_end = match loaded.last {
         Some(last) if last.file == newest => last.offset,
@@ -53,6 +68,33 @@ pub(super) fn mend(data: &DataFolder, loaded: &mut Loaded) -> Result<u64, Ledger
         file.sync().map_err(data.failed("sync", newest))?;
     }
     Ok(good_end)
+}
+
+/// Makes what was replayed as durable as a start makes believe. A process that died before its sync, or whose sync
+/// failed, leaves lines that are only in the system's memory; after a failed sync they even count as clean there. So
+/// they are written again, byte for byte in their place, and synced, and so are the names of the files.
+fn make_durable(data: &DataFolder, tail: &[(FileName, u64)]) -> Result<(), LedgerError> {
+    // What a process may leave unsynced is bounded; what stands before that was synced long ago.
+    let mut left = 2 * MAX_UNSYNCED as u64;
+    let mut chunk = vec![0; CHUNK];
+    for (name, from) in tail.iter().rev() {
+        let Some(file) = open_plain(data, *name)? else { continue };
+        let length = file.length().map_err(data.failed("read", name))?;
+        let from = length.saturating_sub(left).max(*from);
+        for offset in (from..length).step_by(CHUNK) {
+            let bytes = &mut chunk[..(length - offset).min(CHUNK as u64) as usize];
+            file.read_exact_at(bytes, offset).map_err(data.failed("read", name))?;
+            file.write_all_at(bytes, offset).map_err(data.failed("write", name))?;
+        }
+        if from < length {
+            file.sync().map_err(data.failed("sync", name))?;
+        }
+        left -= length.saturating_sub(from);
+        if left == 0 {
+            break;
+        }
+    }
+    data.sync().map_err(data.failed("sync", "."))
 }
 
 /// Copies the damaged bytes that are not in quarantine yet to `<file>.quarantine`. Returns how many pieces it copied.

@@ -23,6 +23,8 @@ pub(super) struct Loaded {
     pub(super) damage: Vec<Damage>,
     /// The newest file ends in a valid line without its newline.
     pub(super) wants_newline: bool,
+    /// The files that were replayed, each with where its replay began.
+    pub(super) tail: Vec<(FileName, u64)>,
     pub(super) replayed: u64,
     pub(super) from_snapshot: bool,
     /// Those of the open calls whose record is there.
@@ -52,6 +54,7 @@ pub(super) fn load(
         newest_file: files.last().copied(),
         damage: Vec::new(),
         wants_newline: false,
+        tail: Vec::new(),
         replayed: 0,
         from_snapshot: start.snapshot.is_some(),
         finished: HashSet::new(),
@@ -70,6 +73,7 @@ pub(super) fn load(
             }
         })?;
         loaded.note(scan);
+        loaded.tail.push((*file, offset));
     }
     if !follower_is_restored {
         feed_follower(data, &files, follower, horizon)?;
