@@ -216,6 +216,19 @@ impl Journal {
         self.state().fail_next_sync = true;
     }
 
+    /// One round of the sync thread's work.
+    #[cfg(test)]
+    pub(super) fn step_for_test(&self) {
+        drop(syncer::step(&self.shared, self.state()));
+    }
+
+    /// The newest record that is written, and the newest that is synced.
+    #[cfg(test)]
+    pub(super) fn progress_for_test(&self) -> (Appended, Appended) {
+        let state = self.state();
+        (Appended(state.written), Appended(state.synced))
+    }
+
     pub(super) fn close(&self) -> Result<(), LedgerError> {
         {
             let mut state = self.state();

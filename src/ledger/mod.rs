@@ -21,6 +21,8 @@ mod people;
 mod quarantine;
 mod recovery;
 mod replay;
+#[cfg(test)]
+mod simulated;
 mod slots;
 mod snapshot;
 mod state;
