@@ -19,6 +19,13 @@ impl RecordId {
         let millis = (at.unix_micros() / 1000).max(0) as u64;
         RecordId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
+
+    /// The text of [`Display`](fmt::Display), as it stands in lines.
+    pub(super) fn ascii(self) -> [u8; 36] {
+        let mut text = [0; 36];
+        self.0.as_hyphenated().encode_lower(&mut text);
+        text
+    }
 }
 
 impl fmt::Display for RecordId {
@@ -76,6 +83,14 @@ impl SubjectId {
         &self.0
     }
 
+    /// The text of [`Display`](fmt::Display), as it stands in lines.
+    pub(super) fn ascii(self) -> [u8; SUBJECT_CHARS] {
+        let mut text = [0; SUBJECT_CHARS];
+        BASE32_NOPAD.encode_mut(&self.0, &mut text);
+        text.make_ascii_lowercase();
+        text
+    }
+
     /// Reads the 20 characters of [`Display`](fmt::Display): base 32, whose last four bits say nothing.
     pub fn parse(text: &str) -> Option<SubjectId> {
         let (mut bits, mut pending, mut made) = (0u32, 0, 0);
@@ -107,7 +122,7 @@ const SUBJECT_CHARS: usize = 20;
 
 impl fmt::Display for SubjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE32_NOPAD.encode(&self.0).to_ascii_lowercase())
+        f.write_str(std::str::from_utf8(&self.ascii()).expect("letters and digits"))
     }
 }
 

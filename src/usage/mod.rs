@@ -18,10 +18,11 @@ mod record;
 mod text;
 mod time;
 mod tokens;
+mod writing;
 
 pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, estimate_prompt_tokens, estimate_tokens};
 pub use ids::{KeySuffix, RecordId, SubjectId};
-pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line, write_record};
+pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line};
 pub use money::{Money, MoneyError};
 pub use opening::Opening;
 pub use record::{
@@ -29,3 +30,4 @@ pub use record::{
 };
 pub use time::{Clock, Day, Now, Tick, TimeError, Timestamp};
 pub use tokens::{TokenCounts, UsageSource};
+pub use writing::write_record;

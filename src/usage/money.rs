@@ -83,8 +83,11 @@ impl fmt::Display for Money {
         if fraction == 0 {
             return write!(f, "{sign}{whole}");
         }
-        let fraction = format!("{fraction:012}");
-        write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+        let (mut fraction, mut places) = (fraction as u64, 12);
+        while fraction.is_multiple_of(10) {
+            (fraction, places) = (fraction / 10, places - 1);
+        }
+        write!(f, "{sign}{whole}.{fraction:0places$}")
     }
 }
 

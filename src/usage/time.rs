@@ -160,6 +160,25 @@ impl Timestamp {
         self.unix_micros.div_euclid(1_000_000) + i64::from(self.offset_secs)
     }
 
+    /// The text of [`Display`](fmt::Display), as it stands in lines: `YYYY-MM-DDTHH:MM:SS.ffffff±HH:MM`.
+    pub(super) fn ascii(self) -> [u8; 32] {
+        let mut text = *b"0000-00-00T00:00:00.000000+00:00";
+        let date = self.day().date();
+        let secs = self.local_secs().rem_euclid(86_400) as u32;
+        let offset = self.offset_secs.unsigned_abs() / 60;
+        put_digits(&mut text[0..4], date.year().unsigned_abs());
+        put_digits(&mut text[5..7], date.month());
+        put_digits(&mut text[8..10], date.day());
+        put_digits(&mut text[11..13], secs / 3600);
+        put_digits(&mut text[14..16], secs / 60 % 60);
+        put_digits(&mut text[17..19], secs % 60);
+        put_digits(&mut text[20..26], self.unix_micros.rem_euclid(1_000_000) as u32);
+        text[26] = if self.offset_secs < 0 { b'-' } else { b'+' };
+        put_digits(&mut text[27..29], offset / 60);
+        put_digits(&mut text[30..32], offset % 60);
+        text
+    }
+
     /// As a chrono value.
     pub fn to_chrono(self) -> DateTime<FixedOffset> {
         let offset = FixedOffset::east_opt(self.offset_secs).expect("clamped below a day when made");
@@ -203,6 +222,13 @@ fn parse_own_form(b: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::new(unix_micros, offset_secs))
 }
 
+fn put_digits(places: &mut [u8], mut value: u32) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
 fn digits(bytes: &[u8]) -> Option<u32> {
     bytes.iter().try_fold(0u32, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0')))
 }
@@ -235,20 +261,7 @@ impl Ord for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secs = self.local_secs().rem_euclid(86_400);
-        let offset = self.offset_secs.abs() / 60;
-        write!(
-            f,
-            "{}T{:02}:{:02}:{:02}.{:06}{}{:02}:{:02}",
-            self.day(),
-            secs / 3600,
-            secs / 60 % 60,
-            secs % 60,
-            self.unix_micros.rem_euclid(1_000_000),
-            if self.offset_secs < 0 { '-' } else { '+' },
-            offset / 60,
-            offset % 60
-        )
+        f.write_str(std::str::from_utf8(&self.ascii()).expect("digits and signs"))
     }
 }
 
