@@ -14,6 +14,7 @@ use super::files::DataFolder;
 use super::slots::{OpenCall, SlotNumber};
 use super::snapshot::Snapshot;
 use super::state::State;
+use super::waiting::Waiting;
 use super::{Acts, LedgerError, Opened, Options, RecordId, quarantine, recovery, syncer};
 use crate::config::Durability;
 use crate::stats::Picture;
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) work: Condvar,
     /// A sync ended.
     pub(super) synced: Condvar,
+    pub(super) waiting: Waiting,
     pub(super) durability: Durability,
     syncing: Syncing,
 }
@@ -92,6 +94,7 @@ impl Journal {
             state: Mutex::new(state),
             work: Condvar::new(),
             synced: Condvar::new(),
+            waiting: Waiting::default(),
             durability: options.durability,
             syncing,
         });
@@ -125,7 +128,8 @@ impl Journal {
         }
         written?;
         state.accepted += 1;
-        self.shared.wake_syncer(&state);
+        self.shared.waiting.reached(state.done(self.shared.durability));
+        self.shared.wake_syncer(&mut state);
         Ok(Appended(state.accepted))
     }
 
@@ -146,20 +150,12 @@ impl Journal {
 
     /// What to wait on for durability; `None` when it is there already.
     pub(super) fn waiter(&self, appended: Appended) -> Option<oneshot::Receiver<()>> {
-        let mut state = self.state();
-        if state.done(self.shared.durability) >= appended.0 {
-            return None;
-        }
-        let (sender, receiver) = oneshot::channel();
-        if !state.closed {
-            state.waiters.push_back((appended.0, sender));
-        }
-        Some(receiver)
+        self.shared.waiting.waiter(appended.0)
     }
 
     /// The newest of the accepted records that are as durable as configured.
     pub(super) fn done(&self) -> Appended {
-        Appended(self.state().done(self.shared.durability))
+        Appended(self.shared.waiting.done())
     }
 
     /// Waits until everything written so far is synced.
@@ -277,10 +273,11 @@ impl Shared {
         }
     }
 
-    /// Wakes the sync thread if the line just written is something it would not find by itself.
-    fn wake_syncer(&self, state: &State) {
+    /// Wakes the sync thread, if it rests and the line just written is something it would not find by itself.
+    fn wake_syncer(&self, state: &mut State) {
         let is_first = state.written == state.synced + 1;
-        if self.durability == Durability::Power || is_first || state.unsynced.len() > MAX_UNSYNCED / 16 {
+        let is_due = self.durability == Durability::Power || is_first || state.unsynced.len() > MAX_UNSYNCED / 16;
+        if is_due && std::mem::take(&mut state.syncer_rests) {
             self.work.notify_one();
         }
     }

@@ -30,6 +30,7 @@ mod syncer;
 #[cfg(test)]
 mod tests;
 mod token_stats;
+mod waiting;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};

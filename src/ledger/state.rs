@@ -7,8 +7,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::admission::{Admission, KnownNames};
 use super::control::Control;
 use super::disk::{Access, DiskFile};
@@ -47,7 +45,8 @@ pub(super) struct State {
     pub(super) closing: Vec<Arc<dyn DiskFile>>,
     /// Somebody waits for a sync in kill mode.
     pub(super) sync_now: bool,
-    pub(super) waiters: VecDeque<(u64, oneshot::Sender<()>)>,
+    /// The sync thread waits for work and nobody has woken it yet.
+    pub(super) syncer_rests: bool,
     pub(super) queue: VecDeque<(UsageRecord<'static>, Timestamp)>,
     /// The file left last is not trusted.
     pub(super) distrusted: bool,
@@ -125,7 +124,7 @@ impl State {
             syncing: Vec::new(),
             closing: Vec::new(),
             sync_now: false,
-            waiters: VecDeque::new(),
+            syncer_rests: false,
             queue: VecDeque::new(),
             distrusted: false,
             suspect: false,
@@ -169,27 +168,31 @@ impl State {
         {
             return Err(LedgerError::Duplicate);
         }
-        let picture = self.stats.picture();
-        let others = self.admission.others(record, &picture);
-        drop(picture);
-        if others.is_empty() {
+        if let Some(row) = self.stats.row_of(record) {
+            // Its names have been admitted already.
             self.write(&mut line, now)?;
-            self.fold(record, now);
+            self.stats.apply_to(row, record);
+            self.follow(record, now);
         } else {
-            let record = UsageRecord { other: others, ..record.clone() };
-            line.clear();
-            write_record(&record, &mut line);
+            let others = self.admission.others(record, &self.stats.picture());
+            let changed = (!others.is_empty()).then(|| UsageRecord { other: others, ..record.clone() });
+            if let Some(changed) = &changed {
+                line.clear();
+                write_record(changed, &mut line);
+            }
+            let record = changed.as_ref().unwrap_or(record);
             self.write(&mut line, now)?;
-            self.fold(&record, now);
+            self.stats.apply(record);
+            self.admission.note_rows(&self.stats.picture(), record.timestamp.day());
+            self.follow(record, now);
         }
         self.written += 1;
         Ok(())
     }
 
-    fn fold(&mut self, record: &UsageRecord<'_>, now: Timestamp) {
-        self.stats.apply(record);
+    /// What else keeps step with the journal.
+    fn follow(&mut self, record: &UsageRecord<'_>, now: Timestamp) {
         self.follower.apply(record);
-        self.admission.note_rows(&self.stats.picture(), record.timestamp.day());
         if let Some(given) = &record.source {
             self.given.note(given, now.day());
         }
@@ -303,21 +306,6 @@ impl State {
             self.trouble = Some(error.to_string());
             self.data.failed("append to", open.name)(error)
         })
-    }
-
-    /// Wakes those whose record is now durable.
-    pub(super) fn wake(&mut self, durability: Durability) {
-        let done = self.done(durability);
-        while self.waiters.front().is_some_and(|(accepted, _)| *accepted <= done) {
-            if let Some((_, waiter)) = self.waiters.pop_front() {
-                let _ = waiter.send(()); // whoever stopped waiting does not mind
-            }
-        }
-    }
-
-    /// Lets go of those who wait for what will not come.
-    pub(super) fn abandon_waiters(&mut self) {
-        self.waiters.clear();
     }
 }
 

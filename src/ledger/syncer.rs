@@ -40,12 +40,16 @@ fn run(shared: &Shared) {
 
 /// Waits until there is something to sync, something to try again, or the end.
 fn wait_for_work<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, retry: Duration) -> MutexGuard<'a, State> {
-    let wait = |state, timeout| {
-        let (state, _) = shared.work.wait_timeout(state, timeout).expect("nothing under the journal's lock panics");
+    let wait = |mut state: MutexGuard<'a, State>, timeout| {
+        state.syncer_rests = true;
+        let (mut state, _) = shared.work.wait_timeout(state, timeout).expect("nothing under the journal's lock panics");
+        state.syncer_rests = false;
         state
     };
     while !state.closed && state.queue.is_empty() && state.trouble.is_none() && state.written == state.synced {
+        state.syncer_rests = true;
         state = shared.work.wait(state).expect("nothing under the journal's lock panics");
+        state.syncer_rests = false;
     }
     if state.closed {
         return state;
@@ -61,7 +65,7 @@ fn wait_for_work<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, retry
 pub(super) fn step<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
     if state.trouble.is_some() || !state.queue.is_empty() {
         retry(&mut state);
-        state.wake(shared.durability);
+        state = wake(shared, state);
     }
     if state.written > state.synced && state.trouble.is_none() {
         state = sync(shared, state);
@@ -77,7 +81,7 @@ pub(super) fn finish<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -
             break;
         }
     }
-    state.abandon_waiters();
+    shared.waiting.abandon();
     shared.synced.notify_all();
     state
 }
@@ -113,7 +117,6 @@ fn sync<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<
         Ok(()) => {
             state.syncing.clear();
             state.synced = covered;
-            state.wake(shared.durability);
         }
         Err(error) => {
             tracing::error!(error = %error, "the ledger could not be synced; its last lines are written again to a new file");
@@ -121,6 +124,14 @@ fn sync<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<
             state.suspect = true;
         }
     }
+    wake(shared, state)
+}
+
+/// Wakes those whose record is now durable, and those who wait for the sync itself. They find the lock free.
+fn wake<'a>(shared: &'a Shared, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    shared.waiting.reached(state.done(shared.durability));
+    drop(state);
+    shared.waiting.wake();
     shared.synced.notify_all();
-    state
+    shared.state()
 }

@@ -285,8 +285,19 @@ impl Stats {
 
     /// Folds one record in: the only way any number changes.
     pub fn apply(&mut self, record: &UsageRecord<'_>) {
+        let key = key_of(record, &mut Arc::make_mut(&mut self.picture).names);
+        self.apply_to(key, record);
+    }
+
+    /// The row that a record belongs to, if its billing day has it already.
+    pub fn row_of(&self, record: &UsageRecord<'_>) -> Option<Key> {
+        let day = record.timestamp.day();
+        Key::find(record, self.picture.names()).filter(|key| self.picture.day_has_row(day, key))
+    }
+
+    /// Folds in a record whose row is known already.
+    pub fn apply_to(&mut self, key: Key, record: &UsageRecord<'_>) {
         let picture = Arc::make_mut(&mut self.picture);
-        let key = key_of(record, &mut picture.names);
         let epoch = picture.resets.partition_point(|reset| *reset <= record.timestamp);
         let epoch = Arc::make_mut(&mut picture.epochs[epoch]);
         Arc::make_mut(epoch.days.entry(record.timestamp.day()).or_default()).add(key, record);
