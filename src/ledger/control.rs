@@ -11,6 +11,7 @@ use super::LedgerError;
 use super::disk::{Access, DiskFile};
 use super::files::DataFolder;
 use super::replay::for_each_line;
+use crate::stats::Stats;
 use crate::usage::{LINE_VERSION, Opening, Timestamp, seal_line, unseal_line};
 
 const CONTROL_FILE: &str = "control.jsonl";
@@ -102,6 +103,13 @@ impl Acts {
     /// The openings of the acts after a number.
     pub(super) fn openings_after(&self, seq: u64) -> &[Opening] {
         &self.openings[self.opening_seqs.partition_point(|of| *of <= seq)..]
+    }
+
+    /// The fold that records are to be folded into: its epochs and the totals from elsewhere, and no record yet.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::new(self.resets.clone());
+        self.openings.iter().for_each(|opening| stats.apply_opening(opening));
+        stats
     }
 
     /// Since when what is shown was counted: the last reset, or the beginning.
@@ -279,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn acts_survive_and_a_cut_act_never_happened() {
+    fn a4_acts_survive_and_a_cut_act_never_happened() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let lineage = Uuid::from_u128(7);
         let mut control = Control::open(&DataFolder::real(folder.path()), lineage, at(0)).expect("a new file");
@@ -299,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_act_is_never_passed_over() {
+    fn a8_a_damaged_act_is_never_passed_over() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Control::open(&DataFolder::real(folder.path()), Uuid::from_u128(7), at(0)).expect("a new file");
         let path = folder.path().join(CONTROL_FILE);
@@ -311,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_act_is_never_passed_over() {
+    fn a9_a_missing_act_is_never_passed_over() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = DataFolder::real(folder.path());
         let mut control = Control::open(&data, Uuid::from_u128(7), at(0)).expect("a new file");
@@ -333,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_somebody_touched_takes_no_act_until_it_is_back() {
+    fn c7_a_file_that_somebody_touched_takes_no_act_until_it_is_back() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = DataFolder::real(folder.path());
         let mut control = Control::open(&data, Uuid::from_u128(7), at(0)).expect("a new file");
@@ -446,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn acts_that_could_not_be_synced_are_cut_off_and_the_next_one_is_taken() {
+    fn c2_acts_that_could_not_be_synced_are_cut_off_and_the_next_one_is_taken() {
         let (_folder, failures, data, mut control) = on_failing_disk();
         failures.syncs.store(1, Ordering::Relaxed);
         let acts = [1, 2].map(|secs| Act::Reset { begin: at(secs) });
@@ -458,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_cut_that_failed_no_act_is_taken_until_a_restart_knows_what_is_there() {
+    fn c2_after_a_cut_that_failed_no_act_is_taken_until_a_restart_knows_what_is_there() {
         for (syncs, cuts) in [(1, 1), (2, 0)] {
             let (_folder, failures, data, mut control) = on_failing_disk();
             failures.syncs.store(syncs, Ordering::Relaxed);

@@ -4,8 +4,6 @@
 //! deleted and is made again. Knows no provider, no limit and no channel.
 
 mod acts;
-#[cfg(test)]
-mod acts_laws;
 mod admission;
 mod archive;
 mod archived;

@@ -101,9 +101,7 @@ impl Start {
                 return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
             }
         }
-        let mut stats = Stats::new(acts.resets.clone());
-        acts.openings.iter().for_each(|opening| stats.apply_opening(opening));
-        Start { stats, position: None, snapshot: None }
+        Start { stats: acts.stats(), position: None, snapshot: None }
     }
 }
 

@@ -109,6 +109,10 @@ fn opening_balances_are_counted_and_said_to_be_imported() {
     let models = stats["models"].as_array().expect("rows");
     let imported = |model: &Value| model["imported"]["requests"].as_u64().expect("a number");
     assert_eq!(models.iter().map(imported).collect::<Vec<_>>(), [243, 0], "{models:?}");
+    let consolidated = std::fs::read(home.data().join("token_stats.json")).expect("it is there");
+    let consolidated: Value = serde_json::from_slice(&consolidated).expect("JSON");
+    let flash = &consolidated["gemini"]["gemini-2.5-flash"];
+    assert_eq!((&flash["total_requests"], &flash["total_tokens"]), (&243.into(), &128_450.into()), "{consolidated}");
     for (view, words) in [("overview", "Imported totals: 243 requests"), ("models", "of these imported: 243 requests")]
     {
         let screen = home.run(&["stats", "--view", view], "").out;

@@ -2,6 +2,7 @@
 //! statistics are the fold of the files. Files are named after the rows of the table of faults.
 
 mod a_crash;
+mod acts;
 mod b_snapshot;
 mod faults;
 mod laws;

@@ -1,51 +1,19 @@
 //! The laws of the owner's acts: durable before they count, folded once whatever is killed and when, in no limit.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use proptest::prelude::*;
-use tempfile::TempDir;
-use uuid::Uuid;
-
 use super::*;
-use crate::stats::{Period, Saved, Stats};
-use crate::usage::arbitrary::{BASE_MICROS, opening, record};
-use crate::usage::{Opening, RecordId, UsageRecord};
-
-fn at(secs: i64) -> Timestamp {
-    Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
-}
+use crate::usage::Opening;
+use crate::usage::arbitrary::opening;
 
 fn open_with(folder: &Path, follower: Box<dyn Follower>) -> Ledger {
-    let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower };
+    let options = Options { follower, ..options(Durability::Kill) };
     Ledger::open(folder, options, Uuid::from_u128(1), at(0)).expect("the folder opens").0
-}
-
-fn open(folder: &Path) -> Ledger {
-    open_with(folder, Box::new(()))
-}
-
-fn folder() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary folder")
-}
-
-fn plain(n: u8, at: Timestamp) -> UsageRecord<'static> {
-    let mut record = UsageRecord::new(RecordId::new(at, [n; 10]), at, "ollama".into(), "llama3.2".into());
-    record.tokens.prompt = u64::from(n);
-    record
 }
 
 fn balance(n: i64, at: Timestamp) -> Opening {
     Opening { ok: n, prompt: 1000 * n, ..Opening::new("elsewhere", at, "gemini", "gemini-2.5-flash") }
-}
-
-/// What is shown, as it is after the day's roll, which a live ledger and a replayed one pass at different times.
-fn shown(picture: &Picture) -> Saved {
-    let mut stats = picture.saved().restored();
-    stats.roll(at(0));
-    stats.picture().saved().canonical()
 }
 
 /// The folder as a process that was killed leaves it, opened again: as it is, and without its snapshots.
@@ -57,20 +25,20 @@ fn assert_survives(folder: &Path, expected: &Saved) {
             }
         }
         let reading = Folder::new(folder).read(&mut (), at(0)).expect("readable");
-        assert!(shown(&reading.picture) == *expected, "for those who only look; without snapshots: {forget}");
-        assert!(shown(&open(folder).picture()) == *expected, "after a restart; without snapshots: {forget}");
+        assert!(rolled(&reading.picture.saved()) == *expected, "for those who only look; without snapshots: {forget}");
+        assert!(shown(&open(folder).0) == *expected, "after a restart; without snapshots: {forget}");
     }
 }
 
 #[test]
 fn an_opening_counts_once_whether_the_snapshot_is_before_or_after_it() {
-    let folder = folder();
-    let ledger = open(folder.path());
+    let folder = quick_folder();
+    let ledger = open(folder.path()).0;
     ledger.append(&plain(1, at(1)), at(1)).expect("appended");
     ledger.add_openings(&[balance(3, at(-40 * 86_400))], at(2)).expect("written");
     ledger.snapshot(at(2)).expect("written");
     ledger.add_openings(&[balance(4, at(-9)), balance(-1, at(-8))], at(3)).expect("written");
-    let live = shown(&ledger.picture());
+    let live = shown(&ledger);
     let total = ledger.picture().all_time().total(|_| true);
     assert_eq!((total.records, total.prompt, total.openings.requests), (7, 6001, 6));
     drop(ledger);
@@ -81,8 +49,8 @@ fn an_opening_counts_once_whether_the_snapshot_is_before_or_after_it() {
 
 #[test]
 fn a_reset_taken_back_shows_what_it_hid_and_a_late_record_with_it() {
-    let folder = folder();
-    let ledger = open(folder.path());
+    let folder = quick_folder();
+    let ledger = open(folder.path()).0;
     assert_eq!(ledger.undo_reset(at(0)).expect("nothing to write"), None);
     ledger.append(&plain(1, at(1)), at(1)).expect("appended");
     let (first, second) = (ledger.reset(at(5)).expect("reset"), ledger.reset(at(7)).expect("reset"));
@@ -94,10 +62,10 @@ fn a_reset_taken_back_shows_what_it_hid_and_a_late_record_with_it() {
     assert_eq!((undone.begin, undone.counting_since), (second, first));
     ledger.append(&plain(4, at(6)), at(10)).expect("a late one, of the epoch between");
     assert_eq!(current(&ledger), 6);
-    let live = shown(&ledger.picture());
+    let live = shown(&ledger);
     drop(ledger);
     assert_survives(folder.path(), &live);
-    let ledger = open(folder.path());
+    let ledger = open(folder.path()).0;
     let undone = ledger.undo_reset(at(11)).expect("written").expect("the first");
     assert_eq!((undone.begin, undone.counting_since), (first, ledger.acts().begun));
     assert_eq!((current(&ledger), ledger.undo_reset(at(12)).expect("nothing to write")), (7, None));
@@ -120,7 +88,7 @@ fn openings_touch_no_limit() {
             Timestamp::new(0, 0)
         }
     }
-    let (folder, seen) = (folder(), Arc::new(AtomicUsize::new(0)));
+    let (folder, seen) = (quick_folder(), Arc::new(AtomicUsize::new(0)));
     let ledger = open_with(folder.path(), Box::new(Counting(Arc::clone(&seen))));
     ledger.append(&plain(1, at(1)), at(1)).expect("appended");
     ledger.add_openings(&[balance(100, at(1))], at(2)).expect("written");
@@ -133,8 +101,8 @@ fn openings_touch_no_limit() {
 
 #[test]
 fn a_thousand_names_have_a_row_and_the_rest_is_other_with_nothing_lost() {
-    let folder = folder();
-    let ledger = open(folder.path());
+    let folder = quick_folder();
+    let ledger = open(folder.path()).0;
     let openings: Vec<Opening> =
         (0..3000).map(|n| Opening { ok: 1, ..Opening::new("elsewhere", at(-1), "p", &format!("m{n}")) }).collect();
     ledger.add_openings(&openings, at(0)).expect("written");
@@ -142,7 +110,7 @@ fn a_thousand_names_have_a_row_and_the_rest_is_other_with_nothing_lost() {
     assert_eq!(picture.all_time().total(|_| true).records, 3000);
     assert!(picture.day_rows_len(at(-1).day()) <= 1025);
     drop(ledger);
-    assert_survives(folder.path(), &shown(&picture));
+    assert_survives(folder.path(), &rolled(&picture.saved()));
 }
 
 /// What may happen to a ledger, in any order.
@@ -178,8 +146,8 @@ proptest! {
     fn the_books_are_the_fold_of_records_and_acts_whatever_happens(
         happenings in prop::collection::vec(happening(), 1..16)
     ) {
-        let folder = folder();
-        let mut ledger = open(folder.path());
+        let folder = quick_folder();
+        let mut ledger = open(folder.path()).0;
         let (mut records, mut openings): (Vec<UsageRecord<'static>>, Vec<Opening>) = Default::default();
         let mut resets = Vec::new();
         for (secs, happening) in (0i64..).zip(happenings) {
@@ -201,15 +169,15 @@ proptest! {
                 Happening::Snapshot => ledger.snapshot(now).expect("written"),
                 Happening::Restart => {
                     drop(ledger);
-                    ledger = open(folder.path());
+                    ledger = open(folder.path()).0;
                 }
             }
             let mut model = Stats::new(resets.clone());
             records.iter().for_each(|record| model.apply(record));
             openings.iter().for_each(|opening| model.apply_opening(opening));
-            prop_assert_eq!(shown(&ledger.picture()), shown(&model.picture()));
+            prop_assert_eq!(shown(&ledger), rolled(&model.picture().saved()));
         }
-        let live = shown(&ledger.picture());
+        let live = shown(&ledger);
         drop(ledger);
         assert_survives(folder.path(), &live);
     }
