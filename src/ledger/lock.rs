@@ -1,9 +1,13 @@
-//! One writer to a folder: a lock held for life, with a note of who holds it.
+//! One writer to a folder: two locks held for life, with a note of who holds them.
+//!
+//! The file `tallybot.lock` says who the holder is and how to reach it. The folder itself is locked as well: a lock file
+//! can be deleted by a person while it is held, and whoever then made a new one would write beside the holder.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,33 +36,78 @@ pub struct Holder {
 /// The lock on a folder; released when dropped, or by the system when the process dies.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    file: File,
+    held: Mutex<Held>,
     path: PathBuf,
+    /// The folder, locked; `None` on a file system that locks files only.
+    _folder: Option<File>,
+}
+
+/// The lock file, and what it says.
+#[derive(Debug)]
+struct Held {
+    file: File,
     holder: Holder,
 }
 
 impl FolderLock {
     pub(super) fn take(folder: &Path, holder: &Holder) -> Result<FolderLock, LedgerError> {
         let path = folder.join(LOCK_FILE);
+        let in_use = |holder: String| LedgerError::InUse { folder: folder.to_owned(), holder };
         let file = private().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(LedgerError::io("open", &path))?;
         if !locked_soon(&file) {
-            return Err(LedgerError::InUse { folder: folder.to_owned(), holder: describe(&path) });
+            return Err(in_use(describe(&path)));
         }
         // After an unlink and a new file, two processes could each hold "the" lock: ours must be the one by that name.
-        let same = std::fs::metadata(&path).and_then(|by_name| Ok(by_name.ino() == file.metadata()?.ino()));
-        if !same.map_err(LedgerError::io("check", &path))? {
-            return Err(LedgerError::InUse { folder: folder.to_owned(), holder: "a process that just started".into() });
+        if !is_at(&file, &path).map_err(LedgerError::io("check", &path))? {
+            return Err(in_use("a process that just started".into()));
         }
+        let folder_file = File::open(folder).map_err(LedgerError::io("open", folder))?;
+        let folder_lock = match folder_file.try_lock() {
+            Ok(()) => Some(folder_file),
+            Err(TryLockError::WouldBlock) => {
+                return Err(in_use(format!("another process, whose `{LOCK_FILE}` somebody deleted")));
+            }
+            Err(TryLockError::Error(_)) => None,
+        };
         write_holder(&file, holder).map_err(LedgerError::io("write", &path))?;
-        Ok(FolderLock { file, path, holder: holder.clone() })
+        let held = Mutex::new(Held { file, holder: holder.clone() });
+        Ok(FolderLock { held, path, _folder: folder_lock })
     }
 
     /// Notes where the holder listens, once it does.
     pub(super) fn announce(&self, listen: &str) -> Result<(), LedgerError> {
-        let holder = Holder { listen: Some(listen.to_owned()), ..self.holder.clone() };
-        write_holder(&self.file, &holder).map_err(LedgerError::io("write", &self.path))
+        let mut held = self.held();
+        held.holder.listen = Some(listen.to_owned());
+        write_holder(&held.file, &held.holder).map_err(LedgerError::io("write", &self.path))
     }
+
+    /// Makes the lock file anew if somebody deleted or replaced it: without it other commands do not find the holder.
+    /// Gives whether it was gone.
+    pub(super) fn keep(&self) -> Result<bool, LedgerError> {
+        let mut held = self.held();
+        if is_at(&held.file, &self.path).unwrap_or(false) {
+            return Ok(false);
+        }
+        let file = private().write(true).create(true).truncate(false).open(&self.path);
+        let file = file.map_err(LedgerError::io("make anew", &self.path))?;
+        // Whoever is just trying the new file finds the folder locked and goes; then it is ours at the next look.
+        if locked_soon(&file) {
+            write_holder(&file, &held.holder).map_err(LedgerError::io("write", &self.path))?;
+            held.file = file;
+        }
+        Ok(true)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("nobody panics while holding it")
+    }
+}
+
+/// Whether a file is still the one of that name.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    let (own, named) = (file.metadata()?, std::fs::metadata(path)?);
+    Ok(named.ino() == own.ino() && named.dev() == own.dev())
 }
 
 /// Takes the lock, or learns that somebody keeps it: a command that only looks holds it for a moment.

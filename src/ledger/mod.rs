@@ -172,6 +172,15 @@ impl Ledger {
         self.inner.lock.as_ref().map_or(Ok(()), |lock| lock.announce(listen))
     }
 
+    /// Makes the lock file anew if somebody deleted it; the folder itself stays locked all the while. Gives whether it
+    /// was gone.
+    ///
+    /// # Errors
+    /// When it cannot be written; other commands then do not find this process.
+    pub fn keep_lock(&self) -> Result<bool, LedgerError> {
+        self.inner.lock.as_ref().map_or(Ok(false), FolderLock::keep)
+    }
+
     /// Notes that a call is about to be made; durable against a kill before this returns.
     ///
     /// # Errors

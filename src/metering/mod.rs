@@ -291,8 +291,16 @@ impl Metering {
         self.gate().observe(provider, observed, now);
     }
 
-    /// The once-a-second chores: abandoned reservations come back, refusals of past seconds are written.
+    /// The once-a-second chores: abandoned reservations come back, refusals of past seconds are written, a deleted lock
+    /// file is made anew.
     pub fn tick(&self, now: Now) {
+        match self.inner.ledger.keep_lock() {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!("somebody deleted the lock file; it is there again, and the folder stayed locked")
+            }
+            Err(error) => tracing::warn!(error = %error, "other commands will not find this process"),
+        }
         self.gate().expire(now);
         let due = self.inner.refusals.lock().expect("nobody panics while holding it").due(now);
         self.write_refusals(due, now);
