@@ -41,6 +41,8 @@ pub(super) struct State {
     /// Sealed lines written since the last sync began, and those that the running sync covers.
     pub(super) unsynced: Vec<u8>,
     pub(super) syncing: Vec<u8>,
+    /// Those of the last good sync: a disk may report with one sync what it lost of the one before.
+    pub(super) just_synced: Vec<u8>,
     /// Files that were closed with lines not yet synced.
     pub(super) closing: Vec<Arc<dyn DiskFile>>,
     /// Somebody waits for a sync in kill mode.
@@ -122,6 +124,7 @@ impl State {
             synced: 0,
             unsynced: Vec::new(),
             syncing: Vec::new(),
+            just_synced: Vec::new(),
             closing: Vec::new(),
             sync_now: false,
             syncer_rests: false,
@@ -262,9 +265,11 @@ impl State {
     }
 
     /// Writes the lines again whose sync failed, into the next part of the file: nobody knows what of the old one is on
-    /// the disk. Replay knows lines of an earlier part by their id.
+    /// the disk. Those of the good sync before go first, since the failure may have been theirs. Replay knows lines of
+    /// an earlier part by their id.
     pub(super) fn write_again(&mut self) -> Result<(), LedgerError> {
-        let mut lines = std::mem::take(&mut self.syncing);
+        let mut lines = std::mem::take(&mut self.just_synced);
+        lines.append(&mut self.syncing);
         lines.append(&mut self.unsynced);
         self.leave_file(Leaving::Distrusted);
         self.closing.clear();
