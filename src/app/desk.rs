@@ -166,6 +166,15 @@ impl Books for Desk {
 #[derive(Clone)]
 pub struct RestDesk(pub Arc<Desk>);
 
+impl RestDesk {
+    /// The answer when the books take nothing, with what the system says of the disk.
+    fn unavailable(&self, error: &LedgerError) -> ApiError {
+        tracing::error!(error = %error, "the ledger refused");
+        let trouble = self.0.metering.health().trouble.map_or_else(String::new, |trouble| format!(": {trouble}"));
+        ApiError::Unavailable { reason: format!("the ledger cannot be written now{trouble}"), retry_after_secs: 5 }
+    }
+}
+
 impl Api for RestDesk {
     async fn stats(&self, query: StatsQuery) -> Result<StatsBody, ApiError> {
         let report = self.0.report_of_epoch(query.period, query.epoch).map_err(ApiError::NoSuchEpoch)?;
@@ -181,12 +190,12 @@ impl Api for RestDesk {
     }
 
     async fn reset(&self, query: ResetQuery) -> Result<ResetBody, ApiError> {
-        let begin = self.0.reset_now().await.map_err(|error| unavailable(&error))?;
+        let begin = self.0.reset_now().await.map_err(|error| self.unavailable(&error))?;
         Ok(self.0.reset_body(query, "reset_done", begin, None))
     }
 
     async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetBody>, ApiError> {
-        let Some(undone) = self.0.undo_reset_now().await.map_err(|error| unavailable(&error))? else { return Ok(None) };
+        let Some(undone) = self.0.undo_reset_now().await.map_err(|error| self.unavailable(&error))? else { return Ok(None) };
         Ok(Some(self.0.reset_body(query, "reset_undone", undone.counting_since, Some(undone.begin))))
     }
 
@@ -200,7 +209,7 @@ impl Api for RestDesk {
         let task = self.0.tasks.spawn(async move { metering.note(records).await });
         let noted = task.await.map_err(|error| ApiError::Internal(error.into()))?;
         if let Some(Err(error)) = noted.iter().find(|_| noted.iter().all(Result::is_err)) {
-            return Err(unavailable(error));
+            return Err(self.unavailable(error));
         }
         let verdict = |noted| match noted {
             Ok(metering::Noted::Accepted) => Ok(Noted::Accepted),
@@ -231,9 +240,4 @@ fn with_newline(mut text: String) -> String {
         text.push('\n');
     }
     text
-}
-
-fn unavailable(error: &LedgerError) -> ApiError {
-    tracing::error!(error = %error, "the ledger refused");
-    ApiError::Unavailable { reason: "the ledger cannot be written now".to_owned(), retry_after_secs: 5 }
 }

@@ -90,7 +90,8 @@ impl Reader {
 
 impl io::Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset)?;
+        let failed = |error: io::Error| io::Error::new(error.kind(), format!("at byte {}: {error}", self.offset));
+        let read = self.file.read_at(buffer, self.offset).map_err(failed)?;
         self.offset += read as u64;
         Ok(read)
     }
