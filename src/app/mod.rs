@@ -2,6 +2,7 @@
 
 mod books;
 mod clock;
+mod descriptors;
 mod desk;
 mod guard;
 mod log;

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::guard::Door;
-use super::{App, Desk, RestDesk, random};
+use super::{App, Desk, RestDesk, descriptors, random};
 use crate::channels::terminal::{Look, Terminal};
 use crate::config::Config;
 use crate::conversation::driver::{Driver, Grace, Outgoing, Parts};
@@ -69,6 +69,9 @@ impl App {
     /// When a door cannot be opened, or the books cannot be closed cleanly.
     pub async fn run(self, doors: Doors, say: impl Fn(&str)) -> anyhow::Result<()> {
         let stop = CancelToken::default();
+        descriptors::raise();
+        // Before anybody is told that it runs: until then a signal ends the process where it stands.
+        let signals = on_signals(stop.clone(), doors);
         let listener = match self.listen {
             Some(address) => bind(address, doors, &say).await?,
             None => None,
@@ -76,7 +79,7 @@ impl App {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), replayed = self.found.replayed, "tallybot is running");
         self.notices().iter().for_each(|notice| say(notice));
         let mut parts = JoinSet::new();
-        parts.spawn(on_signals(stop.clone(), doors));
+        parts.spawn(signals);
         parts.spawn(chores(Arc::clone(&self.desk), stop.clone()));
         if let Some(listener) = listener {
             let address = listener.local_addr().context("cannot read the address")?;
@@ -207,7 +210,7 @@ fn from_here(mut address: SocketAddr) -> SocketAddr {
 fn limits(config: &Config) -> Limits {
     let http = &config.http;
     Limits {
-        connections: usize::try_from(http.max_connections).unwrap_or(usize::MAX),
+        connections: descriptors::connections(usize::try_from(http.max_connections).unwrap_or(usize::MAX)),
         head: Duration::from_secs(http.header_timeout_secs),
         body_total: Duration::from_secs(http.body_timeout_secs),
         ..Limits::default()
@@ -230,16 +233,18 @@ fn wait(stop: &CancelToken) -> impl Future<Output = anyhow::Result<()>> {
 }
 
 /// SIGTERM ends everything; so does SIGINT, unless the terminal's conversation listens to it.
-async fn on_signals(stop: CancelToken, doors: Doors) {
+fn on_signals(stop: CancelToken, doors: Doors) -> impl Future<Output = ()> {
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        tracing::error!("signals cannot be received; stop tallybot from its terminal");
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => stop.cancel(CancelReason::Shutdown),
-        _ = interrupt.recv(), if !doors.terminal => stop.cancel(CancelReason::Shutdown),
-        _ = stop.cancelled() => {}
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+            tracing::error!("signals cannot be received; stop tallybot from its terminal");
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => stop.cancel(CancelReason::Shutdown),
+            _ = interrupt.recv(), if !doors.terminal => stop.cancel(CancelReason::Shutdown),
+            _ = stop.cancelled() => {}
+        }
     }
 }
 
