@@ -28,7 +28,8 @@ pub fn start(folder: &Path, settings: &Log) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let targets = Targets::new().with_target("tallybot", level).with_default(LevelFilter::OFF);
-    let lines = tracing_subscriber::fmt::layer().with_writer(log).with_ansi(false);
+    // Its own complaints would go to standard error, with a panic where nobody takes them.
+    let lines = tracing_subscriber::fmt::layer().with_writer(log).with_ansi(false).log_internal_errors(false);
     // A second start in one process (tests) keeps the first log.
     let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
 }

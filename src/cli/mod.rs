@@ -46,11 +46,11 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let loaded = match settings::load(arguments.config.as_deref(), arguments.data_dir) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
-            eprintln!("{mistakes}");
+            tell(&mistakes);
             return Ok(ExitCode::from(2));
         }
     };
-    loaded.warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    loaded.warnings.iter().for_each(|warning| tell(&warning));
     match command {
         BooksCommand::Serve => serve(loaded).await?,
         BooksCommand::Chat => chat(loaded).await?,
@@ -59,6 +59,11 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says something beside the output. That nobody takes it is no reason to end.
+fn tell(text: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Files are made closed to others, and a crash leaves no image of memory behind.
@@ -79,13 +84,13 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let place = Place { data_dir: loaded.data_dir, listen: Some(loaded.config.http.listen) };
     let app = App::build(loaded.config, place).await?;
-    app.run(Doors { terminal }, |notice| eprintln!("{notice}")).await
+    app.run(Doors { terminal }, |notice| tell(&notice)).await
 }
 
 async fn chat(loaded: Loaded) -> anyhow::Result<()> {
     let place = Place { data_dir: loaded.data_dir, listen: None };
     let app = App::build(loaded.config, place).await?;
-    app.run(Doors { terminal: true }, |notice| eprintln!("{notice}")).await
+    app.run(Doors { terminal: true }, |notice| tell(&notice)).await
 }
 
 fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()> {
@@ -93,7 +98,9 @@ fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()>
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
     if !service::has_books(&loaded.data_dir) {
         let folder = loaded.data_dir.display();
-        eprintln!("there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`");
+        tell(&format_args!(
+            "there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`"
+        ));
     }
     if arguments.epochs {
         let epochs = service::epochs(&loaded.data_dir, &clock)?;
@@ -191,14 +198,14 @@ mod tests {
     const PRIVATE: &str = "a-private-text-in-a-panic";
 
     #[test]
-    fn a_panic_tells_where_and_nothing_of_what() {
+    fn j3_a_panic_tells_where_and_nothing_of_what() {
         if std::env::var_os(CHILD).is_some() {
             super::harden();
             tracing_subscriber::fmt().with_writer(std::io::stderr).init();
             panic!("{PRIVATE}");
         }
         let this = std::env::current_exe().expect("a test binary has a path");
-        let name = "cli::tests::a_panic_tells_where_and_nothing_of_what";
+        let name = "cli::tests::j3_a_panic_tells_where_and_nothing_of_what";
         let mut child = Command::new(this);
         child.args([name, "--exact", "--nocapture"]).env(CHILD, "1").env("RUST_BACKTRACE", "full");
         let output = child.output().expect("it starts again");
