@@ -41,7 +41,7 @@ impl Histogram {
     fn add_bucket(&mut self, bucket: u16, count: i64) {
         match self.buckets.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
             Ok(at) => {
-                self.buckets[at].1 += count;
+                self.buckets[at].1 = self.buckets[at].1.saturating_add(count);
                 if self.buckets[at].1 == 0 {
                     self.buckets.remove(at);
                 }
@@ -63,7 +63,7 @@ impl Histogram {
             }
             match self.buckets.get_mut(at) {
                 Some((own, sum)) if own == bucket => {
-                    *sum += count;
+                    *sum = sum.saturating_add(*count);
                     if *sum == 0 {
                         self.buckets.remove(at);
                     }
@@ -75,7 +75,7 @@ impl Histogram {
 
     /// How many observations there are.
     pub fn count(&self) -> i64 {
-        self.buckets.iter().map(|(_, count)| count).sum()
+        self.buckets.iter().fold(0, |sum: i64, (_, count)| sum.saturating_add(*count))
     }
 
     /// How many observations are at most `millis`; exact at the bucket borders.

@@ -9,7 +9,8 @@ pub const COST_BORDERS_USD: [&str; 5] = ["0.0001", "0.001", "0.01", "0.1", "1"];
 
 const COST_BORDERS_PICO: [i128; 5] = [100_000_000, 1_000_000_000, 10_000_000_000, 100_000_000_000, 1_000_000_000_000];
 
-/// The sums of some records. Tokens and money are exact for any number of them.
+/// The sums of some records. Tokens and money are exact for any number of them; counts stay at the end of 64 bits rather
+/// than begin anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     /// Records (attempts).
@@ -51,21 +52,22 @@ impl Sums {
     pub fn add(&mut self, record: &UsageRecord<'_>) {
         let sign: i64 = if matches!(record.kind, Kind::Void { .. }) { -1 } else { 1 };
         let count = sign.saturating_mul(i64::try_from(record.count).unwrap_or(i64::MAX));
-        self.records += count;
+        self.records = self.records.saturating_add(count);
         if record.is_message() {
-            self.messages += count;
+            self.messages = self.messages.saturating_add(count);
         }
         self.add_tokens(&record.tokens, i128::from(sign));
         match record.cost {
             Some(cost) => {
                 self.cost += if sign < 0 { -cost } else { cost };
-                self.cost_buckets[cost_bucket(cost)] += count;
+                let bucket = &mut self.cost_buckets[cost_bucket(cost)];
+                *bucket = bucket.saturating_add(count);
             }
-            None if record.tokens.total() > 0 => self.unpriced += count,
+            None if record.tokens.total() > 0 => self.unpriced = self.unpriced.saturating_add(count),
             None => {}
         }
         if let Some(millis) = record.latency_ms {
-            self.latency_sum_ms += i128::from(millis) * i128::from(count);
+            self.latency_sum_ms = self.latency_sum_ms.saturating_add(i128::from(millis) * i128::from(count));
             self.latency.add(millis, count);
         }
         if let Some(millis) = record.first_token_ms {
@@ -90,7 +92,7 @@ impl Sums {
     pub(super) fn add_error(&mut self, kind: ErrorKind, count: i64) {
         match self.errors.binary_search_by_key(&kind, |(kind, _)| *kind) {
             Ok(at) => {
-                self.errors[at].1 += count;
+                self.errors[at].1 = self.errors[at].1.saturating_add(count);
                 if self.errors[at].1 == 0 {
                     self.errors.remove(at);
                 }
@@ -102,21 +104,21 @@ impl Sums {
 
     /// Adds other sums.
     pub fn merge(&mut self, other: &Sums) {
-        self.records += other.records;
-        self.messages += other.messages;
+        self.records = self.records.saturating_add(other.records);
+        self.messages = self.messages.saturating_add(other.messages);
         self.prompt += other.prompt;
         self.completion += other.completion;
         self.cached += other.cached;
         self.cache_write += other.cache_write;
         self.reasoning += other.reasoning;
         self.cost += other.cost;
-        self.unpriced += other.unpriced;
-        self.latency_sum_ms += other.latency_sum_ms;
+        self.unpriced = self.unpriced.saturating_add(other.unpriced);
+        self.latency_sum_ms = self.latency_sum_ms.saturating_add(other.latency_sum_ms);
         self.latency.merge(&other.latency);
         self.first_token.merge(&other.first_token);
         self.last_at = self.last_at.max(other.last_at);
         for (own, other) in self.cost_buckets.iter_mut().zip(other.cost_buckets) {
-            *own += other;
+            *own = own.saturating_add(other);
         }
         for (kind, count) in &other.errors {
             self.add_error(*kind, *count);
