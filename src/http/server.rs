@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn running_out_of_descriptors_backs_off_and_one_bad_connection_does_not() {
+    fn c6_running_out_of_descriptors_backs_off_and_one_bad_connection_does_not() {
         let mut wait = AcceptWait::default();
         let emfile = io::Error::from_raw_os_error(24);
         let waits: Vec<u128> = (0..10).filter_map(|_| wait.next(&emfile)).map(|wait| wait.as_millis()).collect();

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn days_tile_the_timeline_in_every_zone() {
+    fn d3_days_tile_the_timeline_in_every_zone() {
         for zone in chrono_tz::TZ_VARIANTS {
             let mut span = DaySpan::at(zone, micros("2026-01-01T12:00:00Z"));
             for _ in 0..370 {

@@ -200,7 +200,7 @@ async fn refusals_are_all_counted_at_the_latest_at_the_end() {
 }
 
 #[tokio::test]
-async fn an_answer_whose_use_is_unknown_is_not_free_and_a_failure_without_use_is() {
+async fn e5_an_answer_whose_use_is_unknown_is_not_free_and_a_failure_without_use_is() {
     let folder = TempDir::new().expect("a temporary folder");
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());
     let (metering, _) = start(folder.path(), Durability::Kill, &clock);

@@ -122,7 +122,7 @@ fn ollama_cut_anywhere_keeps_what_came() {
 }
 
 #[test]
-fn ollama_counts_may_be_missing_each_by_itself() {
+fn e2_ollama_counts_may_be_missing_each_by_itself() {
     let no_prompt = ollama(format!("{HEL}\n{}\n", r#"{"done":true,"done_reason":"stop","eval_count":2}"#));
     assert_eq!((tokens(&no_prompt), source(&no_prompt)), ((None, Some(2)), UsageSource::Partial));
     let no_completion = ollama(format!("{HEL}\n{}\n", r#"{"done":true,"prompt_eval_count":9}"#));
@@ -304,7 +304,7 @@ fn openai_usage_on_every_chunk_is_not_summed() {
 }
 
 #[test]
-fn openai_usage_may_be_absent_null_zero_or_hostile() {
+fn e2_openai_usage_may_be_absent_null_zero_or_hostile() {
     for rest in [
         "",
         r#","usage":null"#,

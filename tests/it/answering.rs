@@ -314,7 +314,7 @@ impl Clock for Broken {
 }
 
 #[tokio::test]
-async fn a_panic_of_ours_is_recorded() {
+async fn j3_a_panic_of_ours_is_recorded() {
     let server = ScriptedProvider::always(polite(Kind::Ollama)).await;
     let bench = Bench::new(Kind::Ollama, &server);
     // The first reading admits, the second notes the head; the third is that of the first piece.

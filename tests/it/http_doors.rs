@@ -313,7 +313,7 @@ fn a_folder_held_by_a_chat_does_not_send_the_shell_to_somebody_elses_door() {
 }
 
 #[test]
-fn a_second_service_on_the_same_folder_is_refused_by_name() {
+fn c8_a_second_service_on_the_same_folder_is_refused_by_name() {
     let home = open_home();
     let service = home.serve();
     for command in ["serve", "chat"] {
@@ -326,7 +326,7 @@ fn a_second_service_on_the_same_folder_is_refused_by_name() {
 }
 
 #[test]
-fn a_stop_under_load_ends_well_and_loses_nothing_that_was_acknowledged() {
+fn j1_a_stop_under_load_ends_well_and_loses_nothing_that_was_acknowledged() {
     const CLIENTS: usize = 8;
     let home = open_home();
     let service = home.serve();

@@ -207,7 +207,7 @@ fn assert_the_day_is_counted(home: &Path, config: &str, used: u64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_binary_shows_its_windows_and_counts_a_day_on_after_every_start() {
+async fn j4_the_binary_shows_its_windows_and_counts_a_day_on_after_every_start() {
     let server = ScriptedProvider::start(ollama::polite(&["llama3.2"], ollama::chat(&["Yes."], 20, 2))).await;
     let home = TempDir::new().expect("a temporary folder");
     let config = format!(

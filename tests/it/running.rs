@@ -9,7 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -98,10 +99,24 @@ impl Home {
         lines.filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(&line).expect("a whole line")).collect()
     }
 
+    /// How many records the journal holds; `None` while one is being written.
+    pub fn records_if_whole(&self) -> Option<usize> {
+        let mut content = Vec::new();
+        for journal in crate::test_app::journal_files(&self.data()) {
+            content.extend(std::fs::read(journal).expect("ours to read"));
+        }
+        (content.last() == Some(&b'\n')).then(|| content.iter().filter(|byte| **byte == b'\n').count())
+    }
+
     /// A command in this home; nothing of the surroundings' environment. Its umask takes nothing away.
     fn command(&self, arguments: &[&str]) -> Command {
+        self.command_under(&[], arguments)
+    }
+
+    /// A command run by another one, such as a tracer.
+    fn command_under(&self, runner: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "umask 000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tallybot")]);
+        command.args(["-c", "umask 000; exec \"$@\"", "sh"]).args(runner).arg(env!("CARGO_BIN_EXE_tallybot"));
         command.args(arguments).current_dir(self.path("run")).env_clear();
         command.env("TMPDIR", self.path("run/tmp")).env("HOME", self.path("run")).env("TZ", "UTC");
         if !arguments.contains(&"--config") {
@@ -114,10 +129,22 @@ impl Home {
 
     /// Starts a command.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).spawn().expect("the program was built");
+        self.start_under(&[], arguments)
+    }
+
+    /// Starts a command under another one.
+    pub fn start_under(&self, runner: &[&str], arguments: &[&str]) -> Running {
+        let mut child = self.command_under(runner, arguments).spawn().expect("the program was built");
         let stdout = collect(child.stdout.take().expect("piped"));
         let (stderr, lines) = collect_lines(child.stderr.take().expect("piped"));
-        Running { child, stdout: Some(stdout), stderr: Some(stderr), lines, seen: VecDeque::new(), port: 0 }
+        Running {
+            child,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            lines: Mutex::new(lines),
+            seen: VecDeque::new(),
+            port: 0,
+        }
     }
 
     /// Runs a command to its end, with this text on its standard input.
@@ -132,14 +159,33 @@ impl Home {
         let mut child = self.command(arguments).spawn().expect("the program was built");
         drop(child.stdout.take());
         let (stderr, lines) = collect_lines(child.stderr.take().expect("piped"));
-        let mut running = Running { child, stdout: None, stderr: Some(stderr), lines, seen: VecDeque::new(), port: 0 };
+        let mut running = Running {
+            child,
+            stdout: None,
+            stderr: Some(stderr),
+            lines: Mutex::new(lines),
+            seen: VecDeque::new(),
+            port: 0,
+        };
         running.say(input);
         running.wait()
     }
 
     /// Starts the service and waits until it listens.
     pub fn serve(&self) -> Running {
-        let mut running = self.start(&["serve"]);
+        self.serve_under(&[])
+    }
+
+    /// Starts the service on a port when nobody takes what it says: each word is an error for it.
+    pub fn serve_unheard(&self, port: u16) -> Running {
+        let mut child = self.command(&["serve"]).spawn().expect("the program was built");
+        drop((child.stdout.take(), child.stderr.take()));
+        Running { child, stdout: None, stderr: None, lines: Mutex::new(channel().1), seen: VecDeque::new(), port }
+    }
+
+    /// Starts the service under another command.
+    pub fn serve_under(&self, runner: &[&str]) -> Running {
+        let mut running = self.start_under(runner, &["serve"]);
         let line = running.line_with("listening on http://");
         let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok());
         running.port = port.expect("the line ends with the port");
@@ -152,7 +198,8 @@ pub struct Running {
     child: Child,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
-    lines: Receiver<String>,
+    /// Shared with threads that ask while another waits.
+    lines: Mutex<Receiver<String>>,
     seen: VecDeque<String>,
     port: u16,
 }
@@ -176,12 +223,16 @@ impl Running {
     /// Waits for a line on standard error that holds a text.
     pub fn line_with(&mut self, text: &str) -> String {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.heard() {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => self.seen.push_back(line),
                 Err(_) => panic!("no line with `{text}` on standard error, only {:?}", self.seen),
             }
         }
+    }
+
+    fn heard(&mut self) -> Result<String, RecvTimeoutError> {
+        self.lines.get_mut().expect("no reader panics").recv_timeout(PATIENCE)
     }
 
     /// Sends a signal.
@@ -200,7 +251,7 @@ impl Running {
     pub fn wait(mut self) -> Ended {
         drop(self.child.stdin.take());
         // Standard error ends when the process does: `recv` waits for it without polling.
-        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        while self.heard().is_ok() {}
         let joined = |stream: Option<JoinHandle<Vec<u8>>>| {
             String::from_utf8(stream.map_or_else(Vec::new, |thread| thread.join().expect("a reader does not panic")))
                 .expect("our output is text")

@@ -99,7 +99,7 @@ fn an_address_that_is_taken_is_named() {
 }
 
 #[test]
-fn nobody_reading_on_is_not_an_error() {
+fn j8_nobody_reading_on_is_not_an_error() {
     let home = Home::new(DEMO);
     for arguments in [&["chat"][..], &["stats"], &["stats", "--json"], &["reset", "--yes"]] {
         let ended = home.run_unheard(arguments, "hello\n/stats\n");
@@ -108,7 +108,7 @@ fn nobody_reading_on_is_not_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn books_that_cannot_be_opened_stop_everything_before_any_provider_is_asked() {
+async fn c5_books_that_cannot_be_opened_stop_everything_before_any_provider_is_asked() {
     let provider = ScriptedProvider::start(ollama::polite(&["llama3.2"], ollama::chat(&["hi"], 5, 1))).await;
     let config = format!(
         "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"o\"\nkind = \"ollama\"\nurl = \"{}\"\nmodel = \"llama3.2\"\n",

@@ -53,7 +53,7 @@ fn checked(text: &str) -> Checked {
 }
 
 #[test]
-fn every_mistake_is_said_in_these_words() {
+fn j6_every_mistake_is_said_in_these_words() {
     let cases: Vec<&str> = MISTAKES.split("=====\n").collect();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     for case in cases {

@@ -8,7 +8,7 @@ fn one_a_day(zone: Tz) -> Gate {
 }
 
 #[test]
-fn a_used_up_day_opens_at_the_zones_midnight_and_not_before() {
+fn d3_a_used_up_day_opens_at_the_zones_midnight_and_not_before() {
     for (zone, morning, midnight) in [
         (Tz::America__Los_Angeles, "2026-03-08T00:00:00-08:00", "2026-03-09T00:00:00-07:00"), // 23 hours
         (Tz::America__Los_Angeles, "2026-11-01T00:00:00-07:00", "2026-11-02T00:00:00-08:00"), // 25 hours
@@ -34,7 +34,7 @@ fn a_used_up_day_opens_at_the_zones_midnight_and_not_before() {
 }
 
 #[test]
-fn tokens_belong_to_the_day_of_admission_however_late_they_are_settled() {
+fn d4_tokens_belong_to_the_day_of_admission_however_late_they_are_settled() {
     let mut gate = one_a_day(Tz::UTC);
     let evening = moment("2026-11-22T23:59:59Z", 5_000_000);
     gate.reserve(id(1), &CLOUD, tokens(60, 40), evening).expect("fits");
@@ -46,7 +46,7 @@ fn tokens_belong_to_the_day_of_admission_however_late_they_are_settled() {
 }
 
 #[test]
-fn a_wall_clock_that_goes_back_opens_no_day_again() {
+fn d1_a_wall_clock_that_goes_back_opens_no_day_again() {
     let mut gate = one_a_day(Tz::UTC);
     let before = moment("2026-11-22T23:30:00Z", 5_000_000);
     let after = moment("2026-11-23T00:10:00Z", 6_000_000);
@@ -57,7 +57,7 @@ fn a_wall_clock_that_goes_back_opens_no_day_again() {
 }
 
 #[test]
-fn a_clock_a_year_ahead_and_back_neither_opens_nor_closes_a_day() {
+fn d2_a_clock_a_year_ahead_and_back_neither_opens_nor_closes_a_day() {
     let mut gate = one_a_day(Tz::UTC);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("today");
     gate.settle(id(1), Used { tokens: 2 }, noon());
@@ -75,7 +75,7 @@ fn a_clock_a_year_ahead_and_back_neither_opens_nor_closes_a_day() {
 }
 
 #[test]
-fn the_monotonic_clock_alone_moves_a_minute() {
+fn d6_the_monotonic_clock_alone_moves_a_minute() {
     let mut gate = gate_of(Caps { requests_per_minute: Some(1), ..NO_CAPS });
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("fits");
     let ahead = Now { at: noon().at.plus_micros(86_400_000_000), tick: Tick(noon().tick.0 + 1) };

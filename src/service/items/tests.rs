@@ -149,7 +149,7 @@ fn mistakes_name_the_field_and_what_is_expected_and_never_the_value() {
 }
 
 #[test]
-fn hostile_items_are_refused_and_nothing_of_them_is_repeated() {
+fn e2_hostile_items_are_refused_and_nothing_of_them_is_repeated() {
     let long = "SECRET".repeat(1000);
     for item in [
         r#"{"timestamp":"SECRET"}"#.to_owned(),
@@ -185,4 +185,13 @@ fn names_are_cleaned_and_waits_are_cut_to_whole_milliseconds() {
     let item = good(r#"{"model":" gpt\u001b[31m ","feature":"  ","latency_ms":2450.9,"first_token_ms":3e2}"#);
     assert_eq!((item.model.as_str(), item.feature), ("gpt[31m", None));
     assert_eq!((item.latency_ms, item.first_token_ms), (Some(2450), Some(300)));
+}
+
+#[test]
+fn e3_what_is_no_number_is_no_cost_and_no_latency() {
+    for value in ["NaN", "Infinity", "-Infinity", "1e999", "\"NaN\"", "\"inf\"", "-0.1", "[]"] {
+        for field in ["cost_usd", "latency_ms", "first_token_ms", "prompt_tokens"] {
+            assert!(read(&format!("{{\"{field}\":{value}}}")).is_err(), "{field}: {value}");
+        }
+    }
 }
