@@ -199,6 +199,9 @@ impl Control {
         if parsed.end < content.len() as u64 {
             file.set_len(parsed.end).and_then(|()| file.sync()).map_err(data.failed("cut", CONTROL_FILE))?;
         }
+        // An act that was read is on the disk before it is believed: it may be what a process left unsynced.
+        let whole = &content[..parsed.end as usize];
+        file.write_all_at(whole, 0).and_then(|()| file.sync()).map_err(data.failed("sync", CONTROL_FILE))?;
         let (end, acts) = (parsed.end, Acts::fold(parsed.lines));
         let is_new = acts.is_none();
         let acts = acts.unwrap_or_else(|| Acts::begun(lineage, now));

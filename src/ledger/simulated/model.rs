@@ -411,6 +411,7 @@ impl Model {
             let options =
                 Options { durability: self.durability, known: KnownNames::none(), follower: Box::new(witness.clone()) };
             match Ledger::open_locked(data, None, Syncing::ByHand, options, Uuid::from_u128(1), self.at()) {
+                Ok(_) if self.disk.is_dead() => self.end(chance.is_multiple_of(2)),
                 Ok((ledger, opened)) => {
                     self.witness = witness;
                     return self.check(ledger, opened);
