@@ -195,7 +195,9 @@ impl Api for RestDesk {
     }
 
     async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetBody>, ApiError> {
-        let Some(undone) = self.0.undo_reset_now().await.map_err(|error| self.unavailable(&error))? else { return Ok(None) };
+        let Some(undone) = self.0.undo_reset_now().await.map_err(|error| self.unavailable(&error))? else {
+            return Ok(None);
+        };
         Ok(Some(self.0.reset_body(query, "reset_undone", undone.counting_since, Some(undone.begin))))
     }
 

@@ -89,7 +89,6 @@ impl DataFolder {
     }
 
     /// Makes a folder within, likewise.
-    #[allow(dead_code, reason = "sealed folds are about to use it")]
     pub(super) fn make_within(&self, name: &str) -> io::Result<()> {
         self.disk.make_folder(&self.path_of(name))
     }
@@ -110,7 +109,6 @@ impl DataFolder {
     }
 
     /// The names of the files in a folder within; none if that is not there.
-    #[allow(dead_code, reason = "sealed folds are about to use it")]
     pub(super) fn names_in(&self, folder: &str) -> io::Result<Vec<String>> {
         match self.disk.list(&self.path_of(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -158,7 +156,7 @@ impl DataFolder {
     /// Replaces a file's content in one step: temporary file, sync, rename, sync of the folder.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let (path, temporary) = (self.path_of(name), self.path_of(format!("{name}.tmp")));
-        self.remove_if_there(&temporary)?;
+        self.remove_path_if_there(&temporary)?;
         let file = self.disk.create_new(&temporary, Access::Write)?;
         file.write_all_at(content, 0)?;
         file.sync()?;
@@ -169,7 +167,7 @@ impl DataFolder {
     /// Keeps a file under a second name, in place of what had that; at no moment does the first name go.
     pub(super) fn keep_as(&self, name: &str, second: &str) -> io::Result<()> {
         let second = self.path_of(second);
-        self.remove_if_there(&second)?;
+        self.remove_path_if_there(&second)?;
         self.disk.link(&self.path_of(name), &second)
     }
 
@@ -195,7 +193,12 @@ impl DataFolder {
         }
     }
 
-    fn remove_if_there(&self, path: &Path) -> io::Result<()> {
+    /// Takes a file away that may not be there.
+    pub(super) fn remove_if_there(&self, name: impl Display) -> io::Result<()> {
+        self.remove_path_if_there(&self.path_of(name))
+    }
+
+    fn remove_path_if_there(&self, path: &Path) -> io::Result<()> {
         match self.disk.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

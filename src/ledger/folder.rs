@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::files::DataFolder;
+use super::live::LiveView;
 use super::replay::{Damage, Sequence, scan_file};
-use super::{Acts, Follower, Holder, LedgerError, control, holder_of, recovery};
-use crate::stats::Picture;
+use super::{Acts, Follower, Holder, LedgerError, Users, control, holder_of, recovery, sealed};
+use crate::stats::{Names, Picture, UserTable, counted_model};
 use crate::usage::{Day, Timestamp, UsageRecord};
 
 /// A data folder, for reading.
@@ -57,6 +58,33 @@ impl Folder {
             damage: loaded.damage,
             replayed: loaded.replayed,
         })
+    }
+
+    /// Who used what: sealed days from their folds, the others read through; `picture` says which resets hold.
+    ///
+    /// # Errors
+    /// When a file cannot be read or was written by a newer version.
+    pub fn users(&self, picture: &Picture) -> Result<Users, LedgerError> {
+        let mut folds = Vec::new();
+        let (mut table, mut names, mut sequence) = (UserTable::default(), Names::default(), Sequence::default());
+        let acts = control::read_acts(&self.data)?;
+        let files = if acts.is_some() { self.data.journal_files()? } else { Vec::new() };
+        for file in &files {
+            let fold = acts.as_ref().and_then(|acts| sealed::load_for(&self.data, acts, *file).ok());
+            // The newest file may still be written to, whatever a fold says.
+            if let Some(fold) = fold.filter(|_| Some(file) != files.last()) {
+                folds.push(Arc::new(fold));
+                continue;
+            }
+            let written_before = recovery::ids_before(&self.data, &files, *file)?;
+            scan_file(&self.data, *file, 0, &mut sequence, &written_before, |record, _| {
+                names.intern(counted_model(record));
+                table.apply(record, picture.epoch_of(record.timestamp), &names);
+            })?;
+        }
+        let (live, names) = (vec![table.rows()], Arc::new(names));
+        let view = LiveView { live, names, folds: Arc::new(folds), complete: true };
+        Ok(Users::new(view, picture.last_reset()))
     }
 
     /// Reads every record once, in the order of the files and their lines. Lines that a failed sync made the ledger

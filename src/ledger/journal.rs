@@ -11,9 +11,12 @@ use uuid::Uuid;
 
 use super::control::Control;
 use super::files::DataFolder;
+use super::given::{GivenIds, QUEUED};
+use super::sealed::Sealer;
 use super::slots::{OpenCall, SlotNumber};
 use super::snapshot::Snapshot;
 use super::state::State;
+use super::users::Users;
 use super::waiting::Waiting;
 use super::{Acts, LedgerError, Opened, Options, RecordId, quarantine, recovery, syncer};
 use crate::config::Durability;
@@ -42,6 +45,7 @@ pub struct Health {
 /// The journal of a folder.
 pub(super) struct Journal {
     pub(super) shared: Arc<Shared>,
+    sealer: Sealer,
     syncer: Mutex<Option<JoinHandle<()>>>,
     /// Held while a snapshot is written.
     snapshots: Mutex<()>,
@@ -49,6 +53,8 @@ pub(super) struct Journal {
 
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
+    /// Held while a record with an id of somebody else's is checked and accepted; taken before `state`, never after it.
+    given: Mutex<GivenIds>,
     /// Something is to be synced, retried, or the journal closes.
     pub(super) work: Condvar,
     /// A sync ended.
@@ -88,9 +94,11 @@ impl Journal {
             interrupted: Vec::new(),
         };
         let finished = std::mem::take(&mut loaded.finished);
+        let newest = loaded.newest_file.map(|file| (file, length));
         let state = State::new(data, loaded, length, control, follower, &options.known, now)?;
         let path = state.data.path().to_owned();
         let shared = Arc::new(Shared {
+            given: Mutex::new(GivenIds::new(&state.data)),
             state: Mutex::new(state),
             work: Condvar::new(),
             synced: Condvar::new(),
@@ -103,7 +111,9 @@ impl Journal {
             Syncing::ByHand => Ok(None),
         };
         let syncer = Mutex::new(syncer.map_err(LedgerError::io("start the sync thread for", &path))?);
-        Ok((Journal { shared, syncer, snapshots: Mutex::default() }, opened, finished))
+        let sealer = Sealer::start(Arc::clone(&shared), newest, syncing == Syncing::InThread)
+            .map_err(LedgerError::io("start the sealing thread for", &path))?;
+        Ok((Journal { shared, sealer, syncer, snapshots: Mutex::default() }, opened, finished))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,6 +121,36 @@ impl Journal {
     }
 
     pub(super) fn append(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
+        self.accept(record, now, || self.append_now(record, now))
+    }
+
+    pub(super) fn append_or_queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
+        self.accept(record, now, || match self.append_now(record, now) {
+            Err(LedgerError::NotWritable { .. } | LedgerError::Io { .. }) => self.queue(record, now),
+            other => other,
+        })
+    }
+
+    /// Accepts a record unless the id that somebody else gave it is there already.
+    fn accept(
+        &self,
+        record: &UsageRecord<'_>,
+        now: Timestamp,
+        accept: impl FnOnce() -> Result<Appended, LedgerError>,
+    ) -> Result<Appended, LedgerError> {
+        let Some(given) = &record.source else { return accept() };
+        let mut ids = self.shared.given();
+        if ids.contains(given, now.day(), || self.state().users.folds())? {
+            return Err(LedgerError::Duplicate);
+        }
+        let appended = accept()?;
+        let state = self.state();
+        ids.note(given, state.newest_file.filter(|_| state.queue.is_empty()).map_or(QUEUED, |file| file.day));
+        Ok(appended)
+    }
+
+    /// Writes a record and folds it in.
+    fn append_now(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
         let mut line = Vec::with_capacity(640);
         write_record(record, &mut line);
         let mut state = self.shared.state_with_room();
@@ -133,11 +173,8 @@ impl Journal {
         Ok(Appended(state.accepted))
     }
 
-    pub(super) fn append_or_queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
-        match self.append(record, now) {
-            Err(LedgerError::NotWritable { .. } | LedgerError::Io { .. }) => {}
-            other => return other,
-        }
+    /// Has a record wait for the disk.
+    fn queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
         let mut state = self.state();
         if state.closed || state.queue.len() >= MAX_QUEUED {
             return Err(if state.closed { LedgerError::Closed } else { LedgerError::QueueFull });
@@ -173,6 +210,18 @@ impl Journal {
         self.state().stats.picture()
     }
 
+    /// Who used what, live and sealed.
+    pub(super) fn users(&self) -> Users {
+        let state = self.state();
+        let picture = state.stats.picture();
+        Users::new(state.users.view(&picture), picture.last_reset())
+    }
+
+    /// Seals the files whose day is over before this returns.
+    pub(super) fn seal(&self) -> Result<(), LedgerError> {
+        self.sealer.seal_now()
+    }
+
     pub(super) fn acts(&self) -> Acts {
         self.state().control.acts().clone()
     }
@@ -187,11 +236,12 @@ impl Journal {
     }
 
     pub(super) fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.shared.given().roll(now.day());
+        self.sealer.look();
         let _one_at_a_time = self.snapshots.lock().expect("nobody panics while holding it");
         let (snapshot, data, written, covered) = {
             let mut state = self.state();
             state.stats.roll(now);
-            state.given.roll(now.day());
             let Some(position) = state.last.filter(|_| state.since_snapshot > 0) else { return Ok(()) };
             let acts = state.control.acts();
             let (picture, lineage, act_seq) = (state.stats.picture(), acts.lineage, acts.seq);
@@ -204,6 +254,12 @@ impl Journal {
         snapshot.write(&data)?;
         self.state().since_snapshot -= covered;
         Ok(())
+    }
+
+    /// Tells fewer users apart from now on.
+    #[cfg(test)]
+    pub(super) fn cap_users_for_test(&self, users: usize, rows: usize) {
+        self.state().users.cap_for_test(users, rows);
     }
 
     /// Makes the next sync report a failure, as a dying disk does.
@@ -226,6 +282,7 @@ impl Journal {
     }
 
     pub(super) fn close(&self) -> Result<(), LedgerError> {
+        self.sealer.stop();
         {
             let mut state = self.state();
             state.closed = true;
@@ -254,6 +311,10 @@ impl Drop for Journal {
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing under the journal's lock panics")
+    }
+
+    pub(super) fn given(&self) -> MutexGuard<'_, GivenIds> {
+        self.given.lock().expect("nobody panics while holding it")
     }
 
     /// The state, once there is room for another unsynced line.

@@ -14,11 +14,13 @@ mod files;
 mod folder;
 mod given;
 mod journal;
+mod live;
 mod lock;
 mod people;
 mod quarantine;
 mod recovery;
 mod replay;
+mod sealed;
 #[cfg(test)]
 mod simulated;
 mod slots;
@@ -28,6 +30,7 @@ mod syncer;
 #[cfg(test)]
 mod tests;
 mod token_stats;
+mod users;
 mod waiting;
 
 use std::path::Path;
@@ -50,6 +53,7 @@ pub use lock::{Holder, holder_of};
 pub use people::People;
 pub use replay::{Damage, DamageKind};
 pub use slots::{OpenCall, SLOTS, SlotNumber};
+pub use users::{TopUsers, Users, UsersBy};
 
 use files::DataFolder;
 use journal::{Journal, Syncing};
@@ -277,6 +281,19 @@ impl Ledger {
     /// An unchanging view of all statistics.
     pub fn picture(&self) -> Arc<Picture> {
         self.inner.journal.picture()
+    }
+
+    /// An unchanging view of who used what.
+    pub fn users(&self) -> Users {
+        self.inner.journal.users()
+    }
+
+    /// Seals the files whose day is over before this returns; otherwise that is done in the background.
+    ///
+    /// # Errors
+    /// When a file cannot be read or its fold not be written; it is tried again.
+    pub fn seal(&self) -> Result<(), LedgerError> {
+        self.inner.journal.seal()
     }
 
     /// The owner's acts so far.

@@ -1,4 +1,4 @@
-//! From files to the fold: snapshot, then the tail of the journal, then whatever else must be looked up in it.
+//! From files to the fold: snapshot, then the tail of the journal (of closed days their sealed sums), then whatever else must be looked up in it.
 //!
 //! Reads only. What a writer then mends in the files is in `quarantine`.
 
@@ -8,9 +8,9 @@ use super::files::{DataFolder, FileName};
 use super::replay::{Damage, Position, Scan, Sequence, scan_file};
 use super::slots::{self, OpenCall, SlotNumber};
 use super::snapshot::{self, Snapshot};
-use super::{Acts, Follower, LedgerError, RecordId};
+use super::{Acts, Follower, LedgerError, RecordId, sealed};
 use crate::stats::Stats;
-use crate::usage::Timestamp;
+use crate::usage::{Day, Timestamp};
 
 /// A folder's fold, and where its journal ends.
 pub(super) struct Loaded {
@@ -59,8 +59,16 @@ pub(super) fn load(
         from_snapshot: start.snapshot.is_some(),
         finished: HashSet::new(),
     };
+    // Of records before that day nobody wants more than their sums.
+    let admitted = open_calls.iter().map(|(_, call)| call.admitted.day());
+    let wanted_since = admitted.fold(horizon.day(), Day::min).plus(-1);
     let tail = files.iter().filter(|file| start.position.is_none_or(|position| **file >= position.file));
     for file in tail {
+        let is_whole = start.position.is_none_or(|position| position.file != *file);
+        let may_be_sealed = is_whole && file.day < wanted_since && Some(file) != files.last();
+        if may_be_sealed && loaded.take_sealed(data, acts, *file) {
+            continue;
+        }
         let offset = start.position.filter(|position| position.file == *file).map_or(0, |position| position.offset);
         let Loaded { stats, sequence, finished, .. } = &mut loaded;
         let scan = scan_file(data, *file, offset, sequence, &ids_before(data, &files, *file)?, |record, _| {
@@ -106,6 +114,22 @@ impl Start {
 }
 
 impl Loaded {
+    /// Takes a closed file's sums from its fold instead of its lines. `false`, and nothing is taken, if it has none that
+    /// fits, or if something in the file is damaged and must be shown.
+    fn take_sealed(&mut self, data: &DataFolder, acts: &Acts, file: FileName) -> bool {
+        let Ok(fold) = sealed::load_for(data, acts, file) else { return false };
+        let Some(end) = fold.end_of_clean_file() else { return false };
+        let Ok(mut stats) = fold.stats() else { return false };
+        if !stats.set_resets(&acts.resets) {
+            return false;
+        }
+        self.stats.merge(&stats);
+        self.sequence = end.sequence;
+        self.last = end.last.or(self.last);
+        self.replayed += end.records;
+        true
+    }
+
     fn note(&mut self, scan: Scan) {
         self.replayed += scan.records;
         self.wants_newline = scan.wants_newline;

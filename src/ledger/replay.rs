@@ -72,6 +72,16 @@ impl Sequence {
         Sequence { next: seq + 1, gaps: Vec::new() }
     }
 
+    /// As another one ended.
+    pub(super) fn resuming(next: u64, gaps: Vec<(u64, u64)>) -> Sequence {
+        Sequence { next, gaps }
+    }
+
+    /// Numbers that were passed over and may still come.
+    pub(super) fn gaps(&self) -> &[(u64, u64)] {
+        &self.gaps
+    }
+
     /// Whether a line of this number is seen for the first time.
     fn is_new(&mut self, seq: u64) -> bool {
         if seq >= self.next {
@@ -103,11 +113,24 @@ pub(super) fn scan_file(
     offset: u64,
     sequence: &mut Sequence,
     skip_ids: &HashSet<RecordId>,
+    on_record: impl FnMut(&UsageRecord<'_>, u64),
+) -> Result<Scan, LedgerError> {
+    scan_through(data, name, archived::open(data, name, offset), offset, sequence, skip_ids, on_record)
+}
+
+/// [`scan_file`] through a reader that stands at `offset` of the file.
+pub(super) fn scan_through(
+    data: &DataFolder,
+    name: FileName,
+    opened: io::Result<impl Read>,
+    offset: u64,
+    sequence: &mut Sequence,
+    skip_ids: &HashSet<RecordId>,
     mut on_record: impl FnMut(&UsageRecord<'_>, u64),
 ) -> Result<Scan, LedgerError> {
     let mut scan = Scan::default();
     let mut failed = None;
-    let unreadable = read_lines(data, name, offset, |line, read| match read {
+    let unreadable = read_lines_through(data, name, opened, offset, |line, read| match read {
         Ok((sealed, record)) => {
             scan.wants_newline = !line.terminated;
             scan.last = Some(Position { file: name, offset: line.end(), sealed });
@@ -155,13 +178,24 @@ pub(super) enum Invalid {
 
 /// Reads a file's lines from `offset`, each as a record or not. Gives the place from which a damaged compressed file
 /// cannot be read further.
+#[allow(dead_code, reason = "`verify` is about to use it")]
 pub(super) fn read_lines(
     data: &DataFolder,
     name: FileName,
     offset: u64,
+    on_line: impl FnMut(&LineAt<'_>, Result<(Sealed, UsageRecord<'_>), Invalid>),
+) -> Result<Option<u64>, LedgerError> {
+    read_lines_through(data, name, archived::open(data, name, offset), offset, on_line)
+}
+
+fn read_lines_through(
+    data: &DataFolder,
+    name: FileName,
+    opened: io::Result<impl Read>,
+    offset: u64,
     mut on_line: impl FnMut(&LineAt<'_>, Result<(Sealed, UsageRecord<'_>), Invalid>),
 ) -> Result<Option<u64>, LedgerError> {
-    for_each_line_of(data, name, offset, |line| {
+    for_each_line_through(data, name, opened, offset, |line| {
         let content = trimmed(line.bytes);
         if content.is_empty() && line.terminated {
             return; // a newline that sealed a torn tail
@@ -178,9 +212,19 @@ pub(super) fn for_each_line_of(
     data: &DataFolder,
     name: FileName,
     offset: u64,
+    on_line: impl FnMut(LineAt<'_>),
+) -> Result<Option<u64>, LedgerError> {
+    for_each_line_through(data, name, archived::open(data, name, offset), offset, on_line)
+}
+
+fn for_each_line_through(
+    data: &DataFolder,
+    name: FileName,
+    opened: io::Result<impl Read>,
+    offset: u64,
     mut on_line: impl FnMut(LineAt<'_>),
 ) -> Result<Option<u64>, LedgerError> {
-    let reader = match archived::open(data, name, offset) {
+    let reader = match opened {
         Err(error) if archived::is_damage(&error) => return Ok(Some(offset)),
         opened => opened.map_err(data.failed("open", name))?,
     };

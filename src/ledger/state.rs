@@ -11,7 +11,7 @@ use super::admission::{Admission, KnownNames};
 use super::control::Control;
 use super::disk::{Access, DiskFile};
 use super::files::{DataFolder, FileName};
-use super::given::GivenIds;
+use super::live::LiveUsers;
 use super::recovery::Loaded;
 use super::replay::Position;
 use super::{Follower, LedgerError};
@@ -33,7 +33,7 @@ pub(super) struct State {
     pub(super) stats: Stats,
     pub(super) follower: Box<dyn Follower>,
     pub(super) admission: Admission,
-    pub(super) given: GivenIds,
+    pub(super) users: LiveUsers,
     pub(super) control: Control,
     pub(super) accepted: u64,
     pub(super) written: u64,
@@ -117,7 +117,7 @@ impl State {
             stats: loaded.stats,
             follower,
             admission: Admission::new(known.clone()),
-            given: GivenIds::default(),
+            users: LiveUsers::default(),
             control,
             accepted: 0,
             written: 0,
@@ -166,16 +166,11 @@ impl State {
         mut line: Vec<u8>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        if let Some(given) = &record.source
-            && self.given.contains(given, &self.data, now.day())?
-        {
-            return Err(LedgerError::Duplicate);
-        }
         if let Some(row) = self.stats.row_of(record) {
             // Its names have been admitted already.
             self.write(&mut line, now)?;
             self.stats.apply_to(row, record);
-            self.follow(record, now);
+            self.follow(record);
         } else {
             let others = self.admission.others(record, &self.stats.picture());
             let changed = (!others.is_empty()).then(|| UsageRecord { other: others, ..record.clone() });
@@ -187,17 +182,17 @@ impl State {
             self.write(&mut line, now)?;
             self.stats.apply(record);
             self.admission.note_rows(&self.stats.picture(), record.timestamp.day());
-            self.follow(record, now);
+            self.follow(record);
         }
         self.written += 1;
         Ok(())
     }
 
     /// What else keeps step with the journal.
-    fn follow(&mut self, record: &UsageRecord<'_>, now: Timestamp) {
+    fn follow(&mut self, record: &UsageRecord<'_>) {
         self.follower.apply(record);
-        if let Some(given) = &record.source {
-            self.given.note(given, now.day());
+        if let Some(open) = &self.file {
+            self.users.apply(open.name.day, record, &self.stats.picture());
         }
         self.since_snapshot += 1;
     }
@@ -292,11 +287,7 @@ impl State {
         while let Some((record, now)) = self.queue.front().cloned() {
             let mut line = Vec::with_capacity(640);
             write_record(&record, &mut line);
-            match self.append(&record, line, now) {
-                Ok(()) => {}
-                Err(LedgerError::Duplicate) => self.written += 1, // it is there, which is all that was asked
-                Err(error) => return Err(error),
-            }
+            self.append(&record, line, now)?;
             self.queue.pop_front();
         }
         self.trouble = None;

@@ -80,6 +80,22 @@ proptest! {
     }
 
     #[test]
+    fn the_lines_of_a_picture_are_the_same_fold(
+        records in prop::collection::vec(record(), 0..20), resets in resets(), roll in any::<bool>()
+    ) {
+        let mut stats = fold(&resets, &records);
+        if roll {
+            stats.roll(Timestamp::new(BASE_MICROS + 33 * 86_400_000_000, 0));
+        }
+        let mut reader = super::LineReader::default();
+        let taken: Result<(), ()> = stats.picture().for_each_line(|line| reader.take(line).then_some(()).ok_or(()));
+        prop_assert!(taken.is_ok());
+        prop_assert_eq!(seen(&reader.finish().expect("there was a first line")), seen(&stats));
+        let nonsense = super::LineReader::default().take(b"[]");
+        prop_assert!(!nonsense);
+    }
+
+    #[test]
     fn a_condensed_selection_answers_the_same(records in prop::collection::vec(record(), 0..30), resets in resets()) {
         let picture = fold(&resets, &records).picture();
         let all = picture.select(Period::All, Timestamp::new(BASE_MICROS, 0).day());

@@ -12,6 +12,7 @@ mod distinct;
 mod histogram;
 #[cfg(test)]
 mod laws;
+mod lines;
 mod names;
 mod openings;
 mod picture;
@@ -24,6 +25,7 @@ pub use by_model::{ModelTable, ModelTotals};
 pub use cube::{Cube, Key};
 pub use distinct::Distinct;
 pub use histogram::Histogram;
+pub use lines::LineReader;
 pub use names::{Names, Symbol};
 pub use openings::Openings;
 pub use picture::{ACTIVE_MINUTES, Period, Picture, RESIDENT_DAYS, Selection, Stats};

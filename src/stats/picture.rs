@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::usage::{Day, Opening, SubjectId, Timestamp, UsageRecord};
 
-use super::{Cube, Distinct, Key, Names, Sums, Symbol};
+use super::{Cube, Distinct, Key, Names, Span, Sums, Symbol};
 
 /// Billing days whose own cube stays in memory, today included; older ones are summed per epoch.
 pub const RESIDENT_DAYS: i32 = 32;
@@ -56,6 +56,11 @@ impl Period {
     /// The period of a name.
     pub fn parse(text: &str) -> Option<Period> {
         Period::ALL.into_iter().find(|period| period.as_str() == text)
+    }
+
+    /// Whether a day belongs to it.
+    pub fn contains(self, day: Day, today: Day) -> bool {
+        self.first_day(today).is_none_or(|first| (first..=today).contains(&day))
     }
 
     fn first_day(self, today: Day) -> Option<Day> {
@@ -112,6 +117,20 @@ impl Picture {
     /// When the current epoch began; `None` if nothing was ever reset.
     pub fn last_reset(&self) -> Option<Timestamp> {
         self.resets.last().copied()
+    }
+
+    /// The same, for whoever keeps them longer.
+    pub fn shared_names(&self) -> Arc<Names> {
+        Arc::clone(&self.names)
+    }
+
+    /// The billing days of each epoch, with when it began, in order; days no longer told apart are not among them.
+    pub fn spans(&self) -> impl Iterator<Item = Span> {
+        let begins = std::iter::once(None).chain(self.resets.iter().copied().map(Some));
+        let days = |(epoch, of): (Option<Timestamp>, &Arc<Epoch>)| {
+            of.days.keys().map(|day| Span { epoch, day: *day }).collect::<Vec<_>>()
+        };
+        begins.zip(&self.epochs).flat_map(days)
     }
 
     /// The resets that hold, in order: when each epoch but the first began.

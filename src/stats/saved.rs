@@ -26,7 +26,7 @@ struct SavedEpoch {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct SavedCube {
+pub(super) struct SavedCube {
     rows: Vec<SavedRow>,
     /// Registers of the distinct users: three bytes each, base 64.
     users: String,
@@ -35,7 +35,7 @@ struct SavedCube {
 
 /// A row: what is zero is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedRow {
+pub(super) struct SavedRow {
     /// hour, provider, api type, model, type, feature, agent, operation, team, channel, key, price
     key: [u32; 12],
     status: Status,
@@ -125,6 +125,12 @@ impl SavedEpoch {
 
 impl SavedCube {
     fn of(cube: &Cube) -> SavedCube {
+        let rows = cube.rows().map(|(key, sums)| SavedRow::of(key, sums)).collect();
+        SavedCube { rows, ..SavedCube::without_rows(cube) }
+    }
+
+    /// Everything but the rows.
+    pub(super) fn without_rows(cube: &Cube) -> SavedCube {
         let users: Vec<u8> = cube
             .users()
             .ranks()
@@ -133,18 +139,12 @@ impl SavedCube {
                 [low, high, rank]
             })
             .collect();
-        SavedCube {
-            rows: cube.rows().map(|(key, sums)| SavedRow::of(key, sums)).collect(),
-            users: BASE64.encode(&users),
-            last_at: cube.last_at(),
-        }
+        SavedCube { rows: Vec::new(), users: BASE64.encode(&users), last_at: cube.last_at() }
     }
 
-    fn restored(&self, symbols: &[Symbol]) -> Cube {
+    pub(super) fn restored(&self, symbols: &[Symbol]) -> Cube {
         let mut cube = Cube::default();
-        for row in &self.rows {
-            cube.row(row.restored_key(symbols)).merge(&row.restored_sums());
-        }
+        self.rows.iter().for_each(|row| row.add_to(&mut cube, symbols));
         let users = BASE64.decode(self.users.as_bytes()).unwrap_or_default();
         let (ranks, _) = users.as_chunks::<3>();
         cube.add_users(&Distinct::from_ranks(
@@ -156,7 +156,12 @@ impl SavedCube {
 }
 
 impl SavedRow {
-    fn of(key: &Key, sums: &Sums) -> SavedRow {
+    /// Adds the row to a cube over names that are given by number.
+    pub(super) fn add_to(&self, cube: &mut Cube, symbols: &[Symbol]) {
+        cube.row(self.restored_key(symbols)).merge(&self.restored_sums());
+    }
+
+    pub(super) fn of(key: &Key, sums: &Sums) -> SavedRow {
         SavedRow {
             key: [
                 u32::from(key.hour),

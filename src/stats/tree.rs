@@ -31,6 +31,11 @@ impl<T: Clone> Tree<T> {
         self.nodes.iter().flat_map(|node| node.iter().flat_map(|leaf| leaf.iter()))
     }
 
+    /// Every element, each leaf let go as soon as it is passed.
+    pub(super) fn into_iter(self) -> impl Iterator<Item = T> {
+        self.nodes.into_iter().flat_map(Arc::unwrap_or_clone).flat_map(Arc::unwrap_or_clone)
+    }
+
     pub(super) fn push(&mut self, value: T) {
         if self.len.is_multiple_of(LEAF * NODE) {
             self.nodes.push(Arc::new(Vec::new()));

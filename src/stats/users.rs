@@ -4,9 +4,11 @@
 //! records. A reader's clone of the rows is a few `Arc`s; the index that finds a user's rows is the writer's alone.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use crate::usage::names::{Name, OTHER};
@@ -99,17 +101,14 @@ pub fn counted_model<'r>(record: &'r UsageRecord<'_>) -> &'r str {
     if record.other.contains(&Dimension::Model) { OTHER } else { Name::as_str(&record.model) }
 }
 
+/// What tells rows apart.
+type Key = (Who, u32, Symbol);
+
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    who: Who,
-    span: u32,
-    model: Symbol,
-    /// The same user's next row, or [`LAST`].
-    next: u32,
+    key: Key,
     sums: UserSums,
 }
-
-const LAST: u32 = u32::MAX;
 
 /// The rows of a table as they were at one moment. A clone is a few `Arc`s.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +120,10 @@ pub struct UserRows {
 impl UserRows {
     /// Every row, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Who, Span, Symbol, &UserSums)> {
-        self.rows.iter().map(|row| (row.who, self.spans[row.span as usize], row.model, &row.sums))
+        self.rows.iter().map(|row| {
+            let (who, span, model) = row.key;
+            (who, self.spans[span as usize], model, &row.sums)
+        })
     }
 
     /// The rows of one user.
@@ -132,6 +134,10 @@ impl UserRows {
     /// The days and epochs there are rows of.
     pub fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    fn key(&self, at: u32) -> Key {
+        self.rows.get(at as usize).expect("the index names rows that are there").key
     }
 
     /// How many rows there are.
@@ -146,13 +152,17 @@ impl UserRows {
 }
 
 /// The users of one stretch of the journal: takes records, gives rows.
+///
+/// Both indexes hold nothing but places of rows, so that a row costs them some ten bytes.
 #[derive(Debug)]
 pub struct UserTable {
     rows: UserRows,
-    /// The first row of each user.
-    first: HashMap<SubjectId, u32, FixedState>,
+    /// Every row.
+    index: HashTable<u32>,
+    /// One row of each user.
+    users: HashTable<u32>,
     /// Rows that are no user's.
-    nobodys: HashMap<(Who, u32, Symbol), u32, FixedState>,
+    nobodys: usize,
     spans: HashMap<Span, u32, FixedState>,
     max_users: usize,
     max_rows: usize,
@@ -169,8 +179,9 @@ impl UserTable {
     pub fn with_caps(max_users: usize, max_rows: usize) -> UserTable {
         UserTable {
             rows: UserRows::default(),
-            first: HashMap::default(),
-            nobodys: HashMap::default(),
+            index: HashTable::new(),
+            users: HashTable::new(),
+            nobodys: 0,
             spans: HashMap::default(),
             max_users,
             max_rows,
@@ -186,10 +197,14 @@ impl UserTable {
 
     /// Adds sums to a row: to that of `other` when the row has no room.
     pub fn add(&mut self, who: Who, span: Span, model: Symbol, sums: &UserSums) {
-        let span = self.span(span);
-        let at = match who {
-            Who::User(user) => self.row_of_user(user, span, model),
-            nobody => self.row_of_nobody(nobody, span, model),
+        let key = (who, self.span(span), model);
+        let at = match self.find(key) {
+            Some(at) => at,
+            None if self.has_room(who) => self.push(key),
+            None => {
+                let key = (Who::Other, key.1, model);
+                self.find(key).unwrap_or_else(|| self.push(key))
+            }
         };
         self.rows.rows.get_mut(at as usize).expect("the index names rows that are there").sums.merge(sums);
     }
@@ -199,9 +214,15 @@ impl UserTable {
         self.rows.clone()
     }
 
+    /// Every row, in no order; memory is given back on the way.
+    pub fn into_rows(self) -> impl Iterator<Item = (Who, Span, Symbol, UserSums)> {
+        let UserRows { rows, spans } = self.rows;
+        rows.into_iter().map(move |Row { key: (who, span, model), sums }| (who, spans[span as usize], model, sums))
+    }
+
     /// How many users are told apart.
     pub fn users(&self) -> usize {
-        self.first.len()
+        self.users.len()
     }
 
     fn span(&mut self, span: Span) -> u32 {
@@ -212,46 +233,36 @@ impl UserTable {
         })
     }
 
-    fn row_of_user(&mut self, user: SubjectId, span: u32, model: Symbol) -> u32 {
-        let first = self.first.get(&user).copied();
-        let mut at = first;
-        while let Some(row) = at {
-            let present = self.rows.rows.get(row as usize).expect("rows are linked to rows that are there");
-            if (present.span, present.model) == (span, model) {
-                return row;
-            }
-            at = Some(present.next).filter(|next| *next != LAST);
-        }
-        let has_room = self.rows.len() - self.nobodys.len() < self.max_rows;
-        if !has_room || (first.is_none() && self.first.len() >= self.max_users) {
-            return self.row_of_nobody(Who::Other, span, model);
-        }
-        // The newest row is asked for most: it goes first.
-        let at = self.push(Row {
-            who: Who::User(user),
-            span,
-            model,
-            next: first.unwrap_or(LAST),
-            sums: UserSums::default(),
-        });
-        self.first.insert(user, at);
-        at
+    fn find(&self, key: Key) -> Option<u32> {
+        self.index.find(hash(&key), |at| self.rows.key(*at) == key).copied()
     }
 
-    fn row_of_nobody(&mut self, who: Who, span: u32, model: Symbol) -> u32 {
-        if let Some(at) = self.nobodys.get(&(who, span, model)) {
-            return *at;
-        }
-        let at = self.push(Row { who, span, model, next: LAST, sums: UserSums::default() });
-        self.nobodys.insert((who, span, model), at);
-        at
+    fn has_user(&self, who: Who) -> bool {
+        self.users.find(hash(&who), |at| self.rows.key(*at).0 == who).is_some()
     }
 
-    fn push(&mut self, row: Row) -> u32 {
+    /// Whether there is room for one more row of that user.
+    fn has_room(&self, who: Who) -> bool {
+        let Who::User(_) = who else { return true };
+        self.rows.len() - self.nobodys < self.max_rows && (self.users.len() < self.max_users || self.has_user(who))
+    }
+
+    fn push(&mut self, key: Key) -> u32 {
         let at = u32::try_from(self.rows.len()).expect("rows are capped far below 2^32");
-        self.rows.rows.push(row);
+        let is_new = matches!(key.0, Who::User(_)) && !self.has_user(key.0);
+        self.rows.rows.push(Row { key, sums: UserSums::default() });
+        let rows = &self.rows;
+        self.index.insert_unique(hash(&key), at, |at| hash(&rows.key(*at)));
+        if is_new {
+            self.users.insert_unique(hash(&key.0), at, |at| hash(&rows.key(*at).0));
+        }
+        self.nobodys += usize::from(!matches!(key.0, Who::User(_)));
         at
     }
+}
+
+fn hash(value: &impl std::hash::Hash) -> u64 {
+    FixedState::default().hash_one(value)
 }
 
 #[cfg(test)]
@@ -314,8 +325,8 @@ mod tests {
             let mut merged = fold(late);
             let before = merged.rows();
             let unchanged = sorted(&before);
-            for (who, span, model, sums) in fold(early).rows().iter() {
-                merged.add(who, span, model, sums);
+            for (who, span, model, sums) in fold(early).into_rows() {
+                merged.add(who, span, model, &sums);
             }
             prop_assert_eq!(sorted(&merged.rows()), sorted(&fold(&records).rows()));
             prop_assert_eq!(sorted(&before), unchanged, "a reader's rows do not change");

@@ -6,6 +6,7 @@ mod acts;
 mod b_snapshot;
 mod faults;
 mod laws;
+mod sealed_folds;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,207 @@
+//! Questions about users, answered from live rows and sealed folds alike, in little memory however many there are.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io;
+use std::sync::Arc;
+
+use super::live::LiveView;
+use super::sealed::Fold;
+use crate::stats::{Names, Period, Span, UserRows, UserSums, Who};
+use crate::usage::names::UNKNOWN;
+use crate::usage::{Day, SubjectId, Timestamp};
+
+/// By what the top users are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsersBy {
+    /// Input and output tokens.
+    Tokens,
+    /// Records.
+    Records,
+    /// Cost.
+    Cost,
+}
+
+impl UsersBy {
+    fn of(self, sums: &UserSums) -> i128 {
+        match self {
+            UsersBy::Tokens => sums.tokens(),
+            UsersBy::Records => i128::from(sums.records),
+            UsersBy::Cost => sums.cost.pico_usd(),
+        }
+    }
+}
+
+/// Users of a period, most first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopUsers {
+    /// The users asked for, most first; equal ones by their id.
+    pub top: Vec<(SubjectId, UserSums)>,
+    /// How many users there are, exactly while `others` is nothing.
+    pub users: u64,
+    /// Users beyond what is told apart live; none once the day is sealed.
+    pub others: UserSums,
+    /// Records without a user.
+    pub absent: UserSums,
+    /// All of them together.
+    pub total: UserSums,
+}
+
+/// An unchanging view of who used what.
+pub struct Users {
+    live: Vec<UserRows>,
+    names: Arc<Names>,
+    folds: Arc<Vec<Arc<Fold>>>,
+    complete: bool,
+    /// When the current epoch began.
+    since: Option<Timestamp>,
+}
+
+/// One user after the other, with a row's sums; a user may come several times in a row.
+type Sorted<'a> = Box<dyn Iterator<Item = io::Result<(Who, UserSums)>> + 'a>;
+
+impl Users {
+    pub(super) fn new(view: LiveView, since: Option<Timestamp>) -> Users {
+        Users { live: view.live, names: view.names, folds: view.folds, complete: view.complete, since }
+    }
+
+    /// Whether everybody is in it. For a while after a start the lines of the day are still being read.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The `n` first users of a period in the current epoch, and what all of them used.
+    ///
+    /// # Errors
+    /// When a sealed fold cannot be read.
+    pub fn top(&self, period: Period, today: Day, n: usize, by: UsersBy) -> io::Result<TopUsers> {
+        let mut answer = TopUsers::default();
+        let mut best = BinaryHeap::new();
+        self.for_each_user(period, today, |who, sums| {
+            answer.total.merge(sums);
+            match who {
+                Who::Absent => answer.absent.merge(sums),
+                Who::Other => answer.others.merge(sums),
+                // Somebody all of whose records were taken back is nobody.
+                Who::User(_) if sums.records == 0 => {}
+                Who::User(user) => {
+                    answer.users += 1;
+                    best.push(Reverse((by.of(sums), Reverse(user), Held(*sums))));
+                    if best.len() > n {
+                        best.pop();
+                    }
+                }
+            }
+        })?;
+        answer.top =
+            best.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(user), sums))| (user, sums.0)).collect();
+        Ok(answer)
+    }
+
+    /// What one user used in a period of the current epoch, by day and model.
+    ///
+    /// # Errors
+    /// When a sealed fold cannot be read.
+    pub fn of(&self, user: SubjectId, period: Period, today: Day) -> io::Result<BTreeMap<(Day, String), UserSums>> {
+        let mut rows: BTreeMap<(Day, String), UserSums> = BTreeMap::new();
+        let mut add = |day: Day, model: &str, sums: &UserSums| {
+            rows.entry((day, model.to_owned())).or_default().merge(sums);
+        };
+        for (span, model, sums) in self.live.iter().flat_map(|rows| rows.of(user)) {
+            if self.wants(span, period, today) {
+                add(span.day, self.names.text(model).unwrap_or(UNKNOWN), sums);
+            }
+        }
+        for fold in self.folds_of(period, today) {
+            let (spans, models) = (fold.directory().spans(), fold.models()?);
+            for row in fold.users_of(user)? {
+                match (spans.get(row.span as usize), models.get(row.model as usize)) {
+                    (Some(span), Some(model)) if self.wants(*span, period, today) => add(span.day, model, &row.sums),
+                    _ => {}
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Hands on each user of a period once, with the sums of all their rows.
+    ///
+    /// # Errors
+    /// When a sealed fold cannot be read.
+    pub fn for_each_user(&self, period: Period, today: Day, mut on_user: impl FnMut(Who, &UserSums)) -> io::Result<()> {
+        let live = self.live.iter().map(|rows| self.sorted_live(rows, period, today));
+        let folds = self.folds_of(period, today).map(|fold| self.sorted_fold(fold, period, today));
+        let mut sources: Vec<Sorted<'_>> = live.chain(folds).collect();
+        let mut heap = BinaryHeap::new();
+        for (number, source) in sources.iter_mut().enumerate() {
+            heap.extend(source.next().transpose()?.map(|(who, sums)| Reverse((who, number, Held(sums)))));
+        }
+        let mut current: Option<(Who, UserSums)> = None;
+        while let Some(Reverse((who, number, sums))) = heap.pop() {
+            match &mut current {
+                Some((same, total)) if *same == who => total.merge(&sums.0),
+                _ => {
+                    if let Some((who, total)) = current.replace((who, sums.0)) {
+                        on_user(who, &total);
+                    }
+                }
+            }
+            let next = sources[number].next().transpose()?;
+            heap.extend(next.map(|(who, sums)| Reverse((who, number, Held(sums)))));
+        }
+        if let Some((who, total)) = current {
+            on_user(who, &total);
+        }
+        Ok(())
+    }
+
+    fn sorted_live<'a>(&self, rows: &'a UserRows, period: Period, today: Day) -> Sorted<'a> {
+        let wanted = rows.iter().filter(|(_, span, ..)| self.wants(*span, period, today));
+        let mut wanted: Vec<(Who, &UserSums)> = wanted.map(|(who, _, _, sums)| (who, sums)).collect();
+        wanted.sort_unstable_by_key(|(who, _)| *who);
+        Box::new(wanted.into_iter().map(|(who, sums)| Ok((who, *sums))))
+    }
+
+    fn sorted_fold<'a>(&self, fold: &'a Fold, period: Period, today: Day) -> Sorted<'a> {
+        let wanted: Vec<bool> = fold.directory().spans().iter().map(|span| self.wants(*span, period, today)).collect();
+        let rows = fold.users().filter(move |row| {
+            row.as_ref().map_or(true, |row| wanted.get(row.span as usize).copied().unwrap_or_default())
+        });
+        Box::new(rows.map(|row| row.map(|row| (row.who, row.sums))))
+    }
+
+    fn folds_of(&self, period: Period, today: Day) -> impl Iterator<Item = &Arc<Fold>> {
+        let wants =
+            move |fold: &&Arc<Fold>| fold.directory().spans().iter().any(|span| self.wants(*span, period, today));
+        self.folds.iter().filter(wants)
+    }
+
+    /// Whether records of a day and epoch belong to a period of the current epoch. An epoch whose reset was undone is
+    /// part of the one before.
+    fn wants(&self, span: Span, period: Period, today: Day) -> bool {
+        span.epoch >= self.since && period.contains(span.day, today)
+    }
+}
+
+/// Sums that ride along in a heap without being compared.
+struct Held(UserSums);
+
+impl PartialEq for Held {
+    fn eq(&self, _: &Held) -> bool {
+        true
+    }
+}
+
+impl Eq for Held {}
+
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Held) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Held {
+    fn cmp(&self, _: &Held) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
