@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::files::DataFolder;
 use super::live::LiveView;
 use super::replay::{Damage, Sequence, scan_file};
+use super::tail::Tail;
 use super::{Acts, Follower, Holder, LedgerError, Users, control, holder_of, recovery, sealed};
 use crate::stats::{Names, Picture, UserTable, counted_model};
 use crate::usage::{Day, Timestamp, UsageRecord};
@@ -39,6 +40,22 @@ impl Folder {
     /// Whether there are books in it.
     pub fn has_books(&self) -> bool {
         control::is_there(&self.data)
+    }
+
+    /// The owner's acts; `None` where nothing was ever recorded.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or was written by a newer version.
+    pub fn acts(&self) -> Result<Option<Acts>, LedgerError> {
+        control::read_acts(&self.data)
+    }
+
+    /// The end of its journal as it is now.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn tail(&self) -> Result<Tail, LedgerError> {
+        Tail::at_end(self.data.clone())
     }
 
     /// Reads it; the follower is brought to the same line.

@@ -27,6 +27,7 @@ mod slots;
 mod snapshot;
 mod state;
 mod syncer;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod token_stats;
@@ -53,6 +54,7 @@ pub use lock::{Holder, holder_of};
 pub use people::People;
 pub use replay::{Damage, DamageKind};
 pub use slots::{OpenCall, SLOTS, SlotNumber};
+pub use tail::Tail;
 pub use users::{TopUsers, Users, UsersBy};
 
 use files::DataFolder;

@@ -240,7 +240,7 @@ fn for_each_line_through(
 }
 
 /// A record from a line whose checksum is right.
-fn read_record(content: &[u8], offset: u64) -> Result<UsageRecord<'_>, Invalid> {
+pub(super) fn read_record(content: &[u8], offset: u64) -> Result<UsageRecord<'_>, Invalid> {
     // Checked once for the whole line, not again for each of its texts.
     let text = std::str::from_utf8(content).map_err(|_| Invalid::Damaged)?;
     serde_json::from_str(text).map_err(|error| {
@@ -249,7 +249,7 @@ fn read_record(content: &[u8], offset: u64) -> Result<UsageRecord<'_>, Invalid> 
 }
 
 /// Without what an editor may have left: a carriage return, a byte order mark.
-fn trimmed(line: &[u8]) -> &[u8] {
+pub(super) fn trimmed(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }

@@ -4,6 +4,8 @@
 
 mod epochs;
 mod fill;
+pub mod raymundo;
+pub mod records;
 mod screen;
 pub mod stats;
 mod view;

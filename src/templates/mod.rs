@@ -211,7 +211,7 @@ fn write_cleaned(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value
 }
 
 /// Text from outside without control characters and without marks that reverse the reading direction.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let is_hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(|c| !is_hidden(*c)).collect()
 }

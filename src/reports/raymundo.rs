@@ -1,0 +1,134 @@
+//! The forms of raymundo, an older bot whose `metrics.json` and `/stats` others read: its Spanish keys, its times.
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+use serde::{Serialize, Serializer};
+
+use super::stats::StatsReport;
+use crate::usage::Timestamp;
+
+/// The request types it knows, by our names and by its own, in its order.
+pub const TYPES: [(&str, &str); 7] = [
+    ("chat", "chat"),
+    ("presentation", "presentacion"),
+    ("document", "documento"),
+    ("spreadsheet", "hoja_calculo"),
+    ("web_scraping", "web_scraping"),
+    ("correction", "correccion"),
+    ("vision", "vision"),
+];
+
+/// What all other types are called together, where there are any.
+pub const OTHER_TYPES: &str = "otros";
+
+/// Requests by its names of types: the seven in their order, zero or not, then the rest together if there is one.
+pub fn requests_by_type(by_type: &BTreeMap<String, u64>) -> Vec<(&'static str, u64)> {
+    let of = |name: &str| by_type.get(name).copied().unwrap_or(0);
+    let mut counts: Vec<(&'static str, u64)> = TYPES.iter().map(|(ours, its)| (*its, of(ours))).collect();
+    let known: u64 = counts.iter().map(|(_, count)| count).sum();
+    let others = by_type.values().sum::<u64>().saturating_sub(known);
+    if others > 0 {
+        counts.push((OTHER_TYPES, others));
+    }
+    counts
+}
+
+/// A time as it writes them: local, in whole seconds, without an offset.
+pub fn time(at: Timestamp, zone: Tz) -> String {
+    at.to_chrono().with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+/// Its `metrics.json`: what a report says, under its keys.
+#[derive(Clone, Debug, Serialize)]
+pub struct Metrics {
+    inicio: String,
+    total_requests: u64,
+    total_tokens_ollama: u64,
+    total_tokens_gpt4o: u64,
+    #[serde(serialize_with = "as_object")]
+    requests_por_tipo: Vec<(&'static str, u64)>,
+    errores: u64,
+    tiempo_promedio_respuesta: f64,
+    usuarios_unicos: u64,
+    ultimo_request: Option<String>,
+}
+
+impl Metrics {
+    /// The metrics of a report. All local tokens are Ollama's and all cloud tokens GPT-4o's, as it knew no others.
+    pub fn of(report: &StatsReport, zone: Tz) -> Metrics {
+        Metrics {
+            inicio: time(report.counting_since.unwrap_or(report.generated_at), zone),
+            total_requests: report.requests.total,
+            total_tokens_ollama: report.tokens.local,
+            total_tokens_gpt4o: report.tokens.cloud,
+            requests_por_tipo: requests_by_type(&report.requests.by_type),
+            errores: report.errors.total,
+            tiempo_promedio_respuesta: report.latency_ms.mean.map_or(0.0, |millis| millis as f64 / 1000.0),
+            usuarios_unicos: report.conversations.users,
+            ultimo_request: report.last_request_at.map(|at| time(at, zone)),
+        }
+    }
+
+    /// The file's text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("plain data can be written") + "\n"
+    }
+}
+
+/// An object with its keys in the order of the list.
+fn as_object<S: Serializer>(counts: &[(&'static str, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(counts.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reports::stats::{Latency, PlaceTokens, Tokens};
+    use crate::stats::Period;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).expect("a time")
+    }
+
+    #[test]
+    fn the_file_of_the_fourth_requirement_key_by_key() {
+        let mut report = StatsReport::empty("Raymundo", "0", Period::All, at("2024-01-15T20:45:00Z"));
+        report.counting_since = Some(at("2024-01-13T15:00:00.123456Z"));
+        report.last_request_at = Some(at("2024-01-15T14:32:18.999999-06:00"));
+        report.requests.total = 248;
+        let types = [("chat", 189), ("presentation", 12), ("document", 25), ("spreadsheet", 8), ("web_scraping", 11)];
+        report.requests.by_type =
+            types.into_iter().chain([("correction", 2)]).map(|(name, n)| (name.to_owned(), n)).collect();
+        let place = |prompt, completion| PlaceTokens { prompt, completion, estimated: 0 };
+        report.tokens = Tokens::of_places(place(45_000, 230), place(128_000, 450));
+        report.errors.total = 3;
+        report.latency_ms = Latency { mean: Some(2450), ..Latency::default() };
+        report.conversations.users = 5;
+        let zone: Tz = "America/Mexico_City".parse().expect("a zone");
+        let expected = r#"{
+  "inicio": "2024-01-13T09:00:00",
+  "total_requests": 248,
+  "total_tokens_ollama": 45230,
+  "total_tokens_gpt4o": 128450,
+  "requests_por_tipo": {
+    "chat": 189,
+    "presentacion": 12,
+    "documento": 25,
+    "hoja_calculo": 8,
+    "web_scraping": 11,
+    "correccion": 2,
+    "vision": 0
+  },
+  "errores": 3,
+  "tiempo_promedio_respuesta": 2.45,
+  "usuarios_unicos": 5,
+  "ultimo_request": "2024-01-15T14:32:18"
+}
+"#;
+        assert_eq!(Metrics::of(&report, zone).to_json(), expected);
+        report.requests.by_type.insert("internal".to_owned(), 1);
+        let others: Vec<_> = requests_by_type(&report.requests.by_type).into_iter().skip(7).collect();
+        assert_eq!(others, [("otros", 1)], "rows sum to the total");
+    }
+}

@@ -1,0 +1,156 @@
+//! Rows of cells as CSV or JSON. A spreadsheet never takes a text for a formula, and no number loses a digit.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+/// How records and tables are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated, with a line of names first.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// One JSON array of objects.
+    Json,
+}
+
+/// What stands in one column of one row.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell<'r> {
+    /// Nothing was said.
+    Empty,
+    /// A text, whoever wrote it.
+    Text(Cow<'r, str>),
+    /// A whole number.
+    Number(i128),
+    /// An exact decimal, written digit by digit: a number in CSV, a text in JSON, where numbers are not exact.
+    Decimal(String),
+    /// A share from 0 to 1.
+    Share(f64),
+    /// Yes or no.
+    Flag(bool),
+    /// JSON as it is.
+    Json(&'r str),
+}
+
+impl<'r> Cell<'r> {
+    pub(super) fn text(text: &'r str) -> Cell<'r> {
+        Cell::Text(Cow::Borrowed(text))
+    }
+
+    pub(super) fn number(value: impl Into<i128>) -> Cell<'r> {
+        Cell::Number(value.into())
+    }
+
+    /// The cell in CSV.
+    fn plain(&self) -> Cow<'_, str> {
+        match self {
+            Cell::Empty => Cow::Borrowed(""),
+            Cell::Text(text) => harmless(text),
+            Cell::Json(text) => harmless(text),
+            Cell::Number(value) => Cow::Owned(value.to_string()),
+            Cell::Decimal(text) => Cow::Borrowed(text),
+            Cell::Share(share) => Cow::Owned(share.to_string()),
+            Cell::Flag(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
+        }
+    }
+
+    fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Cell::Empty => out.write_all(b"null"),
+            Cell::Text(text) => Ok(serde_json::to_writer(out, text)?),
+            Cell::Decimal(text) => Ok(serde_json::to_writer(out, text)?),
+            Cell::Json(text) => out.write_all(text.as_bytes()),
+            Cell::Number(value) => write!(out, "{value}"),
+            Cell::Share(share) => Ok(serde_json::to_writer(out, share)?),
+            Cell::Flag(flag) => write!(out, "{flag}"),
+        }
+    }
+}
+
+/// A text that no spreadsheet computes: before one that begins as a formula does, stands a `'`.
+fn harmless(text: &str) -> Cow<'_, str> {
+    match text.as_bytes().first() {
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n' | 0) => Cow::Owned(format!("'{text}")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// Writes rows one by one; holds none of them.
+pub(super) struct TableWriter<W: Write> {
+    sink: Sink<W>,
+    names: Vec<&'static str>,
+}
+
+enum Sink<W: Write> {
+    Csv(csv::Writer<W>),
+    Jsonl(W),
+    Json { out: W, begun: bool },
+}
+
+impl<W: Write> TableWriter<W> {
+    /// A table with columns of these names.
+    pub(super) fn new(out: W, format: Format, names: Vec<&'static str>) -> io::Result<TableWriter<W>> {
+        let sink = match format {
+            Format::Csv => {
+                // Text in quotes, numbers without: so both stay what they are.
+                let mut builder = csv::WriterBuilder::new();
+                let mut writer = builder.quote_style(csv::QuoteStyle::NonNumeric).from_writer(out);
+                writer.write_record(&names).map_err(csv_error)?;
+                Sink::Csv(writer)
+            }
+            Format::Jsonl => Sink::Jsonl(out),
+            Format::Json => Sink::Json { out, begun: false },
+        };
+        Ok(TableWriter { sink, names })
+    }
+
+    /// Writes a row with a cell for each name.
+    pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
+        if let Sink::Csv(writer) = &mut self.sink {
+            return writer.write_record(cells.iter().map(|cell| cell.plain().into_owned())).map_err(csv_error);
+        }
+        let mut object = Vec::with_capacity(1024);
+        for (at, (name, cell)) in self.names.iter().zip(cells).enumerate() {
+            write!(object, "{}\"{name}\":", if at == 0 { '{' } else { ',' })?;
+            cell.write_json(&mut object)?;
+        }
+        object.push(b'}');
+        self.object(&object)
+    }
+
+    /// Writes a row that is JSON already.
+    pub(super) fn object(&mut self, object: &[u8]) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Csv(_) => return Err(io::Error::other("an object is no row of CSV")),
+            Sink::Jsonl(out) => {
+                out.write_all(object)?;
+                out.write_all(b"\n")
+            }
+            Sink::Json { out, begun } => {
+                out.write_all(if std::mem::replace(begun, true) { b",\n" } else { b"[\n" })?;
+                out.write_all(object)
+            }
+        }
+    }
+
+    /// Ends the table. What it was written to is flushed.
+    pub(super) fn finish(self) -> io::Result<()> {
+        match self.sink {
+            Sink::Csv(mut writer) => writer.flush(),
+            Sink::Jsonl(mut out) => out.flush(),
+            Sink::Json { mut out, begun } => {
+                out.write_all(if begun { b"\n]\n" } else { b"[]\n" })?;
+                out.flush()
+            }
+        }
+    }
+}
+
+/// The error of what was written to, as it was.
+fn csv_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
