@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use super::records::{ExportArguments, RecentArguments};
 use crate::reports::View;
 use crate::stats::Period;
 use crate::templates::Lang;
@@ -27,7 +28,9 @@ Examples:
   tallybot                              chat here, and serve http://127.0.0.1:5000/stats
   echo 'hello' | tallybot chat          ask from a script
   tallybot stats --period today         what was used today
-  tallybot stats --json                 the same for a program";
+  tallybot stats --json                 the same for a program
+  tallybot recent --follow              the newest calls, and new ones as they come
+  tallybot export --from 2026-11-01     every call since then, as CSV";
 
 const LOG_EXAMPLES: &str = "\
 Examples:
@@ -59,6 +62,10 @@ pub(super) enum BooksCommand {
     /// Record a model call that was made elsewhere
     #[command(after_help = LOG_EXAMPLES)]
     Log(Box<LogArguments>),
+    /// Show the newest records, and new ones as they come
+    Recent(Box<RecentArguments>),
+    /// Write the records as CSV or JSON
+    Export(Box<ExportArguments>),
     /// Start counting from zero (what was recorded stays)
     Reset {
         /// Take the last reset back: what it hid is shown again
@@ -194,7 +201,7 @@ fn metadata(text: &str) -> Result<(String, serde_json::Value), String> {
     Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }
 
-fn period(text: &str) -> Result<Period, String> {
+pub(super) fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).ok_or_else(|| "expected today, 7d, 30d or all".to_owned())
 }
 

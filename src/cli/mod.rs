@@ -4,6 +4,8 @@
 
 mod arguments;
 mod log;
+mod output;
+mod records;
 mod settings;
 
 use std::io::{IsTerminal, Write};
@@ -22,6 +24,7 @@ use crate::templates::{Lang, Templates};
 use crate::usage::Clock;
 
 use arguments::{Arguments, BooksCommand, Command, StatsArguments};
+use output::print;
 use settings::Loaded;
 
 /// Parses the arguments and runs the command they name.
@@ -56,6 +59,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Chat => chat(loaded).await?,
         BooksCommand::Stats(stats) => show_stats(&loaded, &stats)?,
         BooksCommand::Log(arguments) => return log::log(&loaded, *arguments).await,
+        BooksCommand::Recent(recent) => records::recent(&loaded, *recent).await?,
+        BooksCommand::Export(export) => records::export(&loaded, *export)?,
         BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -93,15 +98,23 @@ async fn chat(loaded: Loaded) -> anyhow::Result<()> {
     app.run(Doors { terminal: true }, |notice| tell(&notice)).await
 }
 
-fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()> {
-    let zone = app::zone_of(&loaded.config);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
+/// The system's clock in the owner's zone.
+fn clock_of(loaded: &Loaded) -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new(app::zone_of(&loaded.config)))
+}
+
+fn say_if_no_books(loaded: &Loaded) {
     if !service::has_books(&loaded.data_dir) {
         let folder = loaded.data_dir.display();
         tell(&format_args!(
             "there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`"
         ));
     }
+}
+
+fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()> {
+    let (zone, clock) = (app::zone_of(&loaded.config), clock_of(loaded));
+    say_if_no_books(loaded);
     if arguments.epochs {
         let epochs = service::epochs(&loaded.data_dir, &clock)?;
         return print(&if arguments.json { json(&epochs)? } else { epochs_text(&epochs) });
@@ -179,14 +192,6 @@ fn confirmed(question: &str) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "s" | "si" | "sí" | "sim" | "o" | "oui"))
-}
-
-/// Prints; that nobody reads on is not an error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write the answer"),
-    }
 }
 
 #[cfg(test)]

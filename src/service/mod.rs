@@ -4,6 +4,7 @@ mod acts;
 mod books;
 pub mod items;
 mod log;
+pub mod records;
 mod remote;
 
 pub use books::{Books, Here, Place, There};

@@ -63,7 +63,8 @@ impl Period {
         self.first_day(today).is_none_or(|first| (first..=today).contains(&day))
     }
 
-    fn first_day(self, today: Day) -> Option<Day> {
+    /// The first billing day it covers; `None` for everything.
+    pub fn first_day(self, today: Day) -> Option<Day> {
         match self {
             Period::Today => Some(today),
             Period::Week => Some(today.plus(-6)),

@@ -30,7 +30,7 @@ pub const COLUMNS: [Column; 44] = [
     column("hour", |r| Cell::number(r.timestamp.hour()), "its hour, 0 to 23"),
     column("kind", |r| Cell::text(kind(r)), "usage, or void: takes back the record in `of`"),
     column("id", |r| shown(r.id), "the record's own id"),
-    column("of", |r| taken_back(r), "the id of the record taken back"),
+    column("of", taken_back, "the id of the record taken back"),
     column("provider", |r| Cell::text(&r.provider), "the configured name of the provider"),
     column("api_type", |r| Cell::text(&r.api_type), "the API spoken"),
     column("model", |r| Cell::text(&r.model), "the model that served"),
@@ -50,7 +50,7 @@ pub const COLUMNS: [Column; 44] = [
     column("reasoning_tokens", |r| Cell::number(r.tokens.reasoning), "output that was reasoning"),
     column("system_tokens", |r| maybe(r.system_tokens), "input that was system text, estimated"),
     column("usage_source", |r| Cell::text(r.usage_source.as_str()), "reported, partial, estimated or none"),
-    column("cost_usd", |r| cost(r), "exact dollars; empty when the price is not known"),
+    column("cost_usd", cost, "exact dollars; empty when the price is not known"),
     column("price_id", |r| name(&r.price_id), "the price it was computed with"),
     column("service_tier", |r| name(&r.service_tier), "the tier the provider served"),
     column("latency_ms", |r| maybe(r.latency_ms), "to the end of the answer"),
@@ -58,7 +58,7 @@ pub const COLUMNS: [Column; 44] = [
     column("user", |r| r.user.map_or(Cell::Empty, shown), "whose it was, as an id"),
     column("session", |r| r.session.map_or(Cell::Empty, shown), "its conversation, as an id"),
     column("key", |r| name(&r.key), "the gateway key's name"),
-    column("api_key_suffix", |r| suffix(r), "the last characters of the provider's key"),
+    column("api_key_suffix", suffix, "the last characters of the provider's key"),
     column("feature", |r| name(&r.feature), "the caller's dimension"),
     column("agent", |r| name(&r.agent), "the caller's dimension"),
     column("operation", |r| name(&r.operation), "the caller's dimension"),
@@ -106,14 +106,14 @@ fn kind(record: &UsageRecord<'_>) -> &'static str {
     if matches!(record.kind, Kind::Void { .. }) { "void" } else { "usage" }
 }
 
-fn taken_back<'r>(record: &UsageRecord<'_>) -> Cell<'r> {
+fn taken_back<'r>(record: &'r UsageRecord<'_>) -> Cell<'r> {
     match record.kind {
         Kind::Void { of } => shown(of),
         Kind::Usage => Cell::Empty,
     }
 }
 
-fn cost<'r>(record: &UsageRecord<'_>) -> Cell<'r> {
+fn cost<'r>(record: &'r UsageRecord<'_>) -> Cell<'r> {
     record.cost.map_or(Cell::Empty, |cost| Cell::Decimal(cost.to_string()))
 }
 

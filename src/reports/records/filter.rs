@@ -54,8 +54,10 @@ pub struct RecordFilter {
     pub from: Option<Day>,
     /// The last billing day.
     pub to: Option<Day>,
-    /// The first moment: that of a reset.
+    /// The first moment of an epoch: that of a reset.
     pub since: Option<Timestamp>,
+    /// The first moment behind an epoch: that of the next reset.
+    pub until: Option<Timestamp>,
     /// Names, each with the values that fit.
     pub names: Vec<(Facet, Vec<String>)>,
     /// How calls ended; empty for any.
@@ -71,6 +73,7 @@ impl RecordFilter {
         self.from.is_none_or(|from| day >= from)
             && self.to.is_none_or(|to| day <= to)
             && self.since.is_none_or(|since| record.timestamp >= since)
+            && self.until.is_none_or(|until| record.timestamp < until)
             && (self.statuses.is_empty() || self.statuses.contains(&record.status))
             && (self.users.is_empty() || record.user.is_some_and(|user| self.users.contains(&user)))
             && self.names.iter().all(|(facet, values)| values.iter().any(|value| value == facet.of(record)))

@@ -83,7 +83,7 @@ pub(super) struct TableWriter<W: Write> {
 }
 
 enum Sink<W: Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Jsonl(W),
     Json { out: W, begun: bool },
 }
@@ -97,7 +97,7 @@ impl<W: Write> TableWriter<W> {
                 let mut builder = csv::WriterBuilder::new();
                 let mut writer = builder.quote_style(csv::QuoteStyle::NonNumeric).from_writer(out);
                 writer.write_record(&names).map_err(csv_error)?;
-                Sink::Csv(writer)
+                Sink::Csv(Box::new(writer))
             }
             Format::Jsonl => Sink::Jsonl(out),
             Format::Json => Sink::Json { out, begun: false },
@@ -122,7 +122,7 @@ impl<W: Write> TableWriter<W> {
     /// Writes a row that is JSON already.
     pub(super) fn object(&mut self, object: &[u8]) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Csv(_) => return Err(io::Error::other("an object is no row of CSV")),
+            Sink::Csv(_) => Err(io::Error::other("an object is no row of CSV")),
             Sink::Jsonl(out) => {
                 out.write_all(object)?;
                 out.write_all(b"\n")

@@ -154,6 +154,8 @@ fn a_filter_wants_what_fits_everything_that_is_asked() {
         (false, RecordFilter { to: day("2026-11-20"), ..base() }),
         (true, RecordFilter { since: Some(at(1)), ..base() }),
         (false, RecordFilter { since: Some(at(2)), ..base() }),
+        (true, RecordFilter { until: Some(at(2)), ..base() }),
+        (false, RecordFilter { until: Some(at(1)), ..base() }),
         (true, named(Facet::Model, &["gpt-4o-mini", "gpt-4o"])),
         (false, named(Facet::Model, &["gpt-4o-mini"])),
         (true, named(Facet::Feature, &["search"])),
