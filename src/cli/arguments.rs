@@ -8,6 +8,7 @@ use super::records::{ExportArguments, RecentArguments};
 use crate::reports::View;
 use crate::stats::Period;
 use crate::templates::Lang;
+use crate::usage::Day;
 
 /// A metered AI bot for your chat, with exact books on every token.
 #[derive(Debug, Parser)]
@@ -75,6 +76,35 @@ pub(super) enum BooksCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Check everything that was recorded, and that every total agrees with it
+    #[command(after_help = VERIFY_EXIT)]
+    Verify(VerifyArguments),
+    /// Compress the journal's old files; they are read as before
+    Archive(ArchiveArguments),
+}
+
+const VERIFY_EXIT: &str = "\
+Exit code: 0 everything agrees, 1 errors were found, 2 it could not be checked.
+Nothing is changed without --repair, and no whole line of the journal with it. See docs/verify.md.";
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Put what is damaged into quarantine, and make again what is made from the journal
+    #[arg(long)]
+    pub(super) repair: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ArchiveArguments {
+    /// Files begun before this day, such as 2026-11-01
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub(super) before: Day,
+    /// Say what would be compressed, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +233,10 @@ fn metadata(text: &str) -> Result<(String, serde_json::Value), String> {
 
 pub(super) fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).ok_or_else(|| "expected today, 7d, 30d or all".to_owned())
+}
+
+fn day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| "expected a day such as 2026-11-01".to_owned())
 }
 
 fn view(text: &str) -> Result<View, String> {

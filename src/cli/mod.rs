@@ -5,8 +5,10 @@
 mod arguments;
 mod log;
 mod output;
+mod progress;
 mod records;
 mod settings;
+mod verify;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -62,6 +64,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Recent(recent) => records::recent(&loaded, *recent).await?,
         BooksCommand::Export(export) => records::export(&loaded, *export)?,
         BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
+        BooksCommand::Verify(arguments) => return Ok(verify::verify(&loaded, &arguments)),
+        BooksCommand::Archive(arguments) => verify::archive(&loaded, &arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

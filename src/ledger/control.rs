@@ -14,7 +14,7 @@ use super::replay::for_each_line;
 use crate::stats::Stats;
 use crate::usage::{LINE_VERSION, Opening, Timestamp, seal_line, unseal_line};
 
-const CONTROL_FILE: &str = "control.jsonl";
+pub(super) const CONTROL_FILE: &str = "control.jsonl";
 
 /// Something the owner did, or that happened to the ledger as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

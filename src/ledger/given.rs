@@ -16,7 +16,7 @@ use super::sealed::{Bloom, Fold};
 use crate::usage::{Day, Given, UsageRecord};
 
 /// For how many days of arrival a given id is remembered.
-const DAYS: i32 = 35;
+pub(super) const DAYS: i32 = 35;
 
 /// The given ids of the last days.
 pub(super) struct GivenIds {

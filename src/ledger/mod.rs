@@ -32,6 +32,7 @@ mod tail;
 mod tests;
 mod token_stats;
 mod users;
+mod verify;
 mod waiting;
 
 use std::path::Path;
@@ -56,6 +57,7 @@ pub use replay::{Damage, DamageKind};
 pub use slots::{OpenCall, SLOTS, SlotNumber};
 pub use tail::Tail;
 pub use users::{TopUsers, Users, UsersBy};
+pub use verify::{Check, Checked, Finding, Level, Progress, Repaired, Verification, repair, verify};
 
 use files::DataFolder;
 use journal::{Journal, Syncing};
@@ -75,6 +77,22 @@ pub trait Follower: Send {
     fn restore(&mut self, saved: &serde_json::Value) -> bool;
     /// The admission time before which records no longer matter to it.
     fn horizon(&self) -> Timestamp;
+    /// Holds a saved state against this one, which was fed the same records.
+    fn compare(&self, saved: &serde_json::Value) -> FollowerCheck {
+        let _ = saved;
+        FollowerCheck::default()
+    }
+}
+
+/// What comparing a follower's states found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FollowerCheck {
+    /// Parts (rules) that were compared.
+    pub compared: usize,
+    /// Parts of which the saved state does not hold everything.
+    pub left_out: usize,
+    /// A sentence for each difference.
+    pub differences: Vec<String>,
 }
 
 /// A follower that keeps nothing.

@@ -102,15 +102,23 @@ struct Start {
 
 impl Start {
     fn find(data: &DataFolder, acts: &Acts, now: Timestamp) -> Start {
-        if let Some(snapshot) = snapshot::find(data, acts.lineage, now) {
-            let mut stats = snapshot.stats.restored();
-            if snapshot.act_seq <= acts.seq && stats.set_resets(&acts.resets) {
-                acts.openings_after(snapshot.act_seq).iter().for_each(|opening| stats.apply_opening(opening));
-                return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
-            }
+        if let Some(snapshot) = snapshot::find(data, acts.lineage, now)
+            && let Some(stats) = fold_of(&snapshot, acts)
+        {
+            return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
         }
         Start { stats: acts.stats(), position: None, snapshot: None }
     }
+}
+
+/// The fold of a snapshot, brought to all acts there are; `None` when that cannot be done without the records.
+pub(super) fn fold_of(snapshot: &Snapshot, acts: &Acts) -> Option<Stats> {
+    let mut stats = snapshot.stats.restored();
+    if snapshot.act_seq > acts.seq || !stats.set_resets(&acts.resets) {
+        return None;
+    }
+    acts.openings_after(snapshot.act_seq).iter().for_each(|opening| stats.apply_opening(opening));
+    Some(stats)
 }
 
 impl Loaded {

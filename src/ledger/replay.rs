@@ -83,7 +83,7 @@ impl Sequence {
     }
 
     /// Whether a line of this number is seen for the first time.
-    fn is_new(&mut self, seq: u64) -> bool {
+    pub(super) fn is_new(&mut self, seq: u64) -> bool {
         if seq >= self.next {
             if seq > self.next && self.gaps.len() < MAX_GAPS {
                 self.gaps.push((self.next, seq - 1));
@@ -101,6 +101,11 @@ impl Sequence {
 
     pub(super) fn next(&self) -> u64 {
         self.next.max(1)
+    }
+
+    /// Whether any of these numbers is still missing.
+    pub(super) fn misses(&self, first: u64, last: u64) -> bool {
+        self.gaps.iter().any(|(a, b)| *a <= last && first <= *b)
     }
 }
 

@@ -1,12 +1,13 @@
 //! `open.slots`: the calls in flight. A call is written here before it is made and leaves when its record is in the
 //! journal, so that a crash leaves a trace of every call that may have been billed.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
 use super::LedgerError;
-use super::disk::DiskFile;
+use super::disk::{Access, DiskFile};
 use super::files::DataFolder;
 use crate::usage::names::Name;
 use crate::usage::{RecordId, SubjectId, Timestamp};
@@ -181,15 +182,7 @@ impl Slots {
 
     /// The calls that are open in the file. A slot that was being written when the process died was never called.
     pub(super) fn open_calls(&self) -> Result<Vec<(SlotNumber, OpenCall)>, LedgerError> {
-        let mut open = Vec::new();
-        let mut content = vec![0; SLOTS_AT_ONCE * SLOT_BYTES];
-        for first in (0..SLOTS as u16).step_by(SLOTS_AT_ONCE) {
-            self.file.read_exact_at(&mut content, offset(first)).map_err(self.data.failed("read", SLOT_FILE))?;
-            let (slots, _) = content.as_chunks::<SLOT_BYTES>();
-            let calls = (first..).zip(slots);
-            open.extend(calls.filter_map(|(n, slot)| Some((SlotNumber(n), OpenCall::decode(slot)?))));
-        }
-        Ok(open)
+        read(&*self.file).map_err(self.data.failed("read", SLOT_FILE))
     }
 
     pub(super) fn take(&self, call: &OpenCall) -> Result<SlotNumber, LedgerError> {
@@ -218,6 +211,26 @@ impl Slots {
     pub(super) fn sync(&self) -> Result<(), LedgerError> {
         self.file.sync().map_err(self.data.failed("sync", SLOT_FILE))
     }
+}
+
+/// The open calls of a folder that is only looked at.
+pub(super) fn look(data: &DataFolder) -> Result<Vec<(SlotNumber, OpenCall)>, LedgerError> {
+    match data.open(SLOT_FILE, Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        opened => opened.and_then(|file| read(&*file)).map_err(data.failed("read", SLOT_FILE)),
+    }
+}
+
+fn read(file: &(dyn DiskFile + 'static)) -> io::Result<Vec<(SlotNumber, OpenCall)>> {
+    let mut open = Vec::new();
+    let mut content = vec![0; SLOTS_AT_ONCE * SLOT_BYTES];
+    for first in (0..SLOTS as u16).step_by(SLOTS_AT_ONCE) {
+        file.read_exact_at(&mut content, offset(first))?;
+        let (slots, _) = content.as_chunks::<SLOT_BYTES>();
+        let calls = (first..).zip(slots);
+        open.extend(calls.filter_map(|(n, slot)| Some((SlotNumber(n), OpenCall::decode(slot)?))));
+    }
+    Ok(open)
 }
 
 fn offset(slot: u16) -> u64 {

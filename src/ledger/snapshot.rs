@@ -90,6 +90,17 @@ pub(super) fn positions(data: &DataFolder) -> impl Iterator<Item = FileName> {
     [SNAPSHOT, PREVIOUS].iter().filter_map(file)
 }
 
+/// Whether a text that is no snapshot here is one of a newer version.
+pub(super) fn is_newer(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u64,
+    }
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    unseal_line(text).is_ok()
+        && serde_json::from_slice::<Versioned>(text).is_ok_and(|found| found.v > u64::from(LINE_VERSION))
+}
+
 /// Reads a snapshot's text; `None` when it is damaged or of another version.
 pub(super) fn parse(text: &[u8]) -> Option<Snapshot> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);

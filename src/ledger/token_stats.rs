@@ -10,7 +10,7 @@ use super::files::DataFolder;
 use crate::stats::{ModelTable, ModelTotals, Picture};
 use crate::usage::Timestamp;
 
-const TOKEN_STATS: &str = "token_stats.json";
+pub(super) const TOKEN_STATS: &str = "token_stats.json";
 
 /// One model of one API. Whole numbers of any size, written as such.
 #[derive(Serialize)]
@@ -41,7 +41,7 @@ impl Totals {
 }
 
 /// The file's text for a picture: everything ever folded, whatever was reset.
-fn text_of(picture: &Picture) -> Vec<u8> {
+pub(super) fn text_of(picture: &Picture) -> Vec<u8> {
     let table = ModelTable::of(&picture.all_time());
     let mut apis: BTreeMap<&str, BTreeMap<&str, Totals>> = BTreeMap::new();
     for (api, model, totals) in table.rows() {

@@ -10,7 +10,7 @@ use super::observed::{Learned, Observations, Observed};
 use super::refusal::Refusal;
 use super::rule::{Rule, Subject};
 use super::table::{Booking, ENTRIES_MAX, Table};
-use super::{Window, saved, windows};
+use super::{Compared, Window, saved, windows};
 use crate::usage::{Kind, Now, RecordId, Status, Tick, UsageRecord};
 
 /// A reservation that has given no sign of life for this long is abandoned: its tokens come back.
@@ -259,6 +259,11 @@ impl Gate {
         assert!(self.open.is_empty(), "a gate is restored before its first call");
         self.table.clear();
         saved::restore(&mut self.table, saved, now)
+    }
+
+    /// Holds a saved state against the counts here, which are those of the same records.
+    pub fn compare(&self, saved: &Value, now: Now) -> Compared {
+        saved::compare(&self.table, saved, now)
     }
 
     /// Notes the rate-limit headers of a provider's answer. Providers that are not configured are ignored.

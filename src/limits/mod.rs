@@ -25,6 +25,6 @@ pub use gate::{Estimate, Gate, RESERVATION_MAX_AGE_SECS, Used, reaches_a_provide
 pub use observed::{Learned, Observed, Quota};
 pub use refusal::{NextSafe, Refusal};
 pub use rule::{Caps, Facet, Label, LimitKind, Pick, Rule, Scope, Subject};
-pub use saved::SAVED_ENTRIES_MAX;
+pub use saved::{Compared, SAVED_ENTRIES_MAX};
 pub use table::ENTRIES_MAX;
 pub use windows::{FULLEST_SHOWN, Window};

@@ -1,7 +1,7 @@
 //! The settled counts as a JSON value and back, so that a start need not read days of records.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,6 +97,62 @@ pub(super) fn restore(table: &mut Table, saved: &Value, now: Now) -> bool {
         }
     }
     true
+}
+
+/// What a saved state says of the days that both still remember.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Rules whose counts were compared.
+    pub rules: usize,
+    /// Rules that the saved state does not hold whole: they are new, or have too many entries.
+    pub left_out: usize,
+    /// A sentence for each count that differs.
+    pub differences: Vec<String>,
+}
+
+/// Days whose counts no gate lets go of: today and the day before.
+const DAYS_COMPARED: i32 = 1;
+
+/// Holds a saved state against the counts of a table. Minutes are not compared: they are over, and a replayed call
+/// settles when it ended, not when its record was written.
+pub(super) fn compare(table: &Table, saved: &Value, now: Now) -> Compared {
+    let mut compared = Compared { left_out: table.rules.len(), ..Compared::default() };
+    let Ok(saved) = Saved::deserialize(saved) else { return compared };
+    let own = Saved::deserialize(save(table, std::iter::empty(), now)).expect("it was just written");
+    for compiled in &table.rules {
+        let name = compiled.rule.fingerprint();
+        let (Some(saved), Some(own)) = (saved.rules.get(&name), own.rules.get(&name)) else { continue };
+        if !saved.complete || !own.complete {
+            continue;
+        }
+        compared.rules += 1;
+        let since = DaySpan::at(compiled.rule.day_zone, now.at.unix_micros()).day.plus(-DAYS_COMPARED);
+        let keys: BTreeSet<&String> = saved.entries.keys().chain(own.entries.keys()).collect();
+        for key in keys {
+            let days = |rule: &SavedRule| -> BTreeMap<Day, (i64, i64)> {
+                let days = rule.entries.get(key).into_iter().flat_map(|entry| &entry.days);
+                days.filter(|(day, ..)| *day >= since)
+                    .map(|(day, requests, tokens)| (*day, (*requests, *tokens)))
+                    .collect()
+            };
+            let (saved, own) = (days(saved), days(own));
+            let either: BTreeSet<&Day> = saved.keys().chain(own.keys()).collect();
+            let differing = either.into_iter().filter(|day| saved.get(day) != own.get(day));
+            compared.differences.extend(differing.map(|day| {
+                let [saved, own] = [&saved, &own].map(|days| days.get(day).copied().unwrap_or_default());
+                format!(
+                    "{} on {day}: {} requests and {} tokens, the records give {} and {}",
+                    compiled.rule.scope.label(key),
+                    saved.0,
+                    saved.1,
+                    own.0,
+                    own.1
+                )
+            }));
+        }
+    }
+    compared.left_out -= compared.rules;
+    compared
 }
 
 impl SavedEntry {

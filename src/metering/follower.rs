@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::ledger::Follower;
-use crate::limits::{Gate, Rule};
+use crate::ledger::{Follower, FollowerCheck};
+use crate::limits::{Compared, Gate, Rule};
 use crate::usage::{Clock, Timestamp, UsageRecord};
 
 /// Days of records that limits may still look at: the longest window is a day, in whatever zone.
@@ -46,5 +46,11 @@ impl Follower for GateFollower {
     fn horizon(&self) -> Timestamp {
         let now = self.clock.now().at;
         now.plus_micros(if self.has_rules { -HORIZON_MICROS } else { HORIZON_MICROS })
+    }
+
+    fn compare(&self, saved: &serde_json::Value) -> FollowerCheck {
+        let gate = self.gate.lock().expect("nothing under the gate's lock panics");
+        let Compared { rules, left_out, differences } = gate.compare(saved, self.clock.now());
+        FollowerCheck { compared: rules, left_out, differences }
     }
 }

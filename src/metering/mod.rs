@@ -5,6 +5,7 @@
 //! format and no person's text.
 
 mod call;
+mod checking;
 mod follower;
 #[cfg(test)]
 mod laws;
@@ -28,6 +29,7 @@ use crate::usage::{
 };
 
 pub use call::{Call, Outcome, Receipt, Refused};
+pub use checking::{repair, verify};
 pub use permit::Permit;
 pub use rules::{known_names_of, rules_of, vendors_of};
 

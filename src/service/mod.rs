@@ -2,6 +2,7 @@
 
 mod acts;
 mod books;
+mod checking;
 pub mod items;
 mod log;
 pub mod records;
@@ -23,6 +24,8 @@ use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{self, EpochUse, Facts, StatsReport};
 use crate::stats::Period;
 use crate::usage::{Clock, SubjectId};
+
+pub use checking::{archive, must_be_free, repair, verify};
 
 /// Reads the report of a period in an epoch from a folder, whether or not a tallybot holds it.
 ///

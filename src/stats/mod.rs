@@ -9,6 +9,7 @@
 mod by_model;
 mod cube;
 mod distinct;
+mod drift;
 mod histogram;
 #[cfg(test)]
 mod laws;
@@ -24,6 +25,7 @@ mod users;
 pub use by_model::{ModelTable, ModelTotals};
 pub use cube::{Cube, Key};
 pub use distinct::Distinct;
+pub use drift::Drift;
 pub use histogram::Histogram;
 pub use lines::LineReader;
 pub use names::{Names, Symbol};

@@ -3,8 +3,8 @@
 mod acts; // resets and their undoing, older epochs, opening balances: in the folder and over HTTP
 mod answering; // every way a chat attempt can end, and the record it leaves
 mod docs; // every word about the program, held against the program
-mod faults; // rows C, D, E and J of the table of faults, on real disks and with real signals
 mod export; // the records themselves: exports, the old viewer, `recent`
+mod faults; // rows C, D, E and J of the table of faults, on real disks and with real signals
 mod http_doors; // the REST door of the built program
 mod in_process; // the one path of a chat answer, with a clock to choose
 mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing counts twice
