@@ -304,7 +304,7 @@ fn a_folder_held_by_a_chat_does_not_send_the_shell_to_somebody_elses_door() {
     // The chat's configuration names the address of another service; a chat does not listen.
     let home = Home::new(&at(&format!("127.0.0.1:{}", service.port()), DEMO));
     let chat = home.start(&["chat"]);
-    home.wait_for("tallybot.lock");
+    home.wait_for("control.jsonl");
     let ended = home.run(&["reset", "--yes"], "");
     assert_eq!(ended.code(), Some(1), "{ended:?}");
     assert!(ended.err.contains(&format!("process {}", chat.pid())) && ended.err.contains("/reset_stats"), "{ended:?}");
