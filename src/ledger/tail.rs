@@ -331,6 +331,32 @@ mod tests {
     }
 
     #[test]
+    fn compressed_days_are_looked_through() {
+        let folder = TempDir::new().expect("a temporary folder");
+        let ledger = open(&folder, 0);
+        append(&ledger, 0..50, 1);
+        append(&ledger, 50..53, DAY);
+        drop(ledger);
+        let compress = |secs: i64| {
+            let path = folder.path().join(format!("tokens_{}.jsonl", at(secs).day()));
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            io::Write::write_all(&mut encoder, &std::fs::read(&path).expect("readable")).expect("memory");
+            let archive = path.with_extension("jsonl.gz");
+            std::fs::write(archive, encoder.finish().expect("memory")).expect("writable");
+            std::fs::remove_file(path).expect("removed");
+        };
+        for _ in 0..2 {
+            let mut tail = Folder::new(folder.path()).tail().expect("readable");
+            assert_eq!(numbers(&tail, 5, None, |_| true), [48, 49, 50, 51, 52]);
+            assert_eq!(numbers(&tail, 90, None, |n| n % 20 == 0), [0, 20, 40]);
+            compress(if folder.path().join("tokens_2026-11-22.jsonl").exists() { 1 } else { DAY });
+            tail.advance(|_| panic!("nothing is new")).expect("a file that went is no error");
+        }
+        let tail = Folder::new(folder.path()).tail().expect("readable");
+        assert_eq!(numbers(&tail, 4, None, |_| true), [49, 50, 51, 52], "the newest file too");
+    }
+
+    #[test]
     fn what_comes_later_comes_once_through_a_new_day_and_a_new_part() {
         let folder = TempDir::new().expect("a temporary folder");
         let mut tail = Folder::new(folder.path()).tail().expect("readable");

@@ -12,7 +12,9 @@ use tallybot::usage::{ErrorKind, unseal_line};
 const README: &str = include_str!("../../README.md");
 const FILES: &str = include_str!("../../docs/files.md");
 const HTTP: &str = include_str!("../../docs/http.md");
-const PAGES: [(&str, &str); 3] = [("README.md", README), ("docs/files.md", FILES), ("docs/http.md", HTTP)];
+const EXPORT: &str = include_str!("../../docs/export.md");
+const PAGES: [(&str, &str); 4] =
+    [("README.md", README), ("docs/files.md", FILES), ("docs/http.md", HTTP), ("docs/export.md", EXPORT)];
 
 /// A configuration that asks nothing of the machine: the demo model, any free port.
 const DEMO: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n";
@@ -135,6 +137,20 @@ fn the_readmes_shell_commands_run() {
         assert!(output.status.success(), "`{line}` failed: {said}");
         assert!(!output.stdout.is_empty(), "`{line}` printed nothing");
     }
+}
+
+#[test]
+fn the_page_on_exports_names_every_column_and_its_commands_run() {
+    let home = home();
+    assert!(run(tallybot(home.path()).arg("chat"), "hello\n").status.success());
+    for line in commands(EXPORT).iter().filter(|line| !line.contains("--follow")) {
+        let output = run(tallybot(home.path()).args(line.split_whitespace().skip(1)), "");
+        assert!(output.status.success(), "`{line}` failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let told = EXPORT.split("says what each column means:").nth(1).and_then(|rest| rest.split("\n\n").nth(1));
+    let told: Vec<&str> = told.expect("the list").split('`').skip(1).step_by(2).collect();
+    let columns: Vec<&str> = tallybot::reports::records::COLUMNS.iter().map(|column| column.name).collect();
+    assert_eq!(told, columns);
 }
 
 #[test]

@@ -165,12 +165,14 @@ fn an_export_is_whole_typed_and_safe_to_open() {
     let mut recorded = home.records();
     for record in &mut recorded {
         let record = record.as_object_mut().expect("an object");
-        (record.remove("seq"), record.remove("crc"));
+        record.retain(|field, _| field != "seq" && field != "crc");
     }
     assert_eq!(array, recorded, "the records as they stand in the books");
     done(&home, &["reset", "--yes"]);
     assert_eq!(rows(&done(&home, &["export", "--period", "all"])).len(), 0, "what stats counts now");
     assert_eq!(rows(&done(&home, &["export"])).len(), 4, "what was ever recorded");
+    assert_eq!(rows(&done(&home, &["export", "--epoch", "1", "--period", "today"])).len(), 4, "before the reset");
+    refused(&home, &["export", "--epoch", "2"], "there is no epoch 2");
     refused(&home, &["export", "--columns", "model,tokens"], "there is no column `tokens`; there are timestamp, ");
     refused(&home, &["export", "--from", "yesterday"], "expected a day such as");
     refused(&home, &["export", "--user", "me"], "`telegram:111`");
@@ -190,7 +192,7 @@ fn a_summary_is_the_old_one_and_raymundos_file_has_its_keys() {
         (&4.into(), &1970.into(), &0.into())
     );
     assert_eq!(metrics["inicio"].as_str().map(str::len), Some("2024-01-13T09:00:00".len()));
-    refused(&home, &["export", "--format", "raymundo", "--api", "gemini"], "only --period");
+    refused(&home, &["export", "--format", "raymundo", "--api", "gemini"], "only --period and --epoch");
     refused(&home, &["export", "--format", "raymundo", "--summary"], "a form of its own");
 }
 
