@@ -49,10 +49,7 @@ fn open_plain(data: &DataFolder, name: FileName) -> Result<Option<Arc<dyn DiskFi
 fn mend_end(data: &DataFolder, loaded: &mut Loaded, newest: FileName) -> Result<u64, LedgerError> {
     let Some(file) = open_plain(data, newest)? else { return Ok(0) };
     let length = file.length().map_err(data.failed("read", newest))?;
-    let mut good_end = match loaded.last {
-        Some(last) if last.file == newest => last.offset,
-        _ => 0,
-    };
+    let mut good_end = loaded.newest_end;
     let cut = length > good_end;
     if cut {
         file.set_len(good_end).map_err(data.failed("cut the torn end of", newest))?;
@@ -60,7 +57,7 @@ fn mend_end(data: &DataFolder, loaded: &mut Loaded, newest: FileName) -> Result<
     if loaded.wants_newline {
         file.write_all_at(b"\n", good_end).map_err(data.failed("append to", newest))?;
         good_end += 1;
-        if let Some(last) = &mut loaded.last {
+        if let Some(last) = loaded.last.as_mut().filter(|last| last.file == newest) {
             last.offset = good_end;
         }
     }

@@ -16,10 +16,12 @@ use crate::usage::{Day, Timestamp};
 pub(super) struct Loaded {
     pub(super) stats: Stats,
     pub(super) sequence: Sequence,
-    /// The last valid line.
+    /// The line of the highest number. Behind it there may be lines of lower ones, written again after a failed sync.
     pub(super) last: Option<Position>,
     /// The newest journal file.
     pub(super) newest_file: Option<FileName>,
+    /// Where its last valid line ends.
+    pub(super) newest_end: u64,
     pub(super) damage: Vec<Damage>,
     /// The newest file ends in a valid line without its newline.
     pub(super) wants_newline: bool,
@@ -46,12 +48,14 @@ pub(super) fn load(
         None => true,
     };
     let horizon = follower.horizon();
+    let newest_in_snapshot = start.snapshot.as_ref().and_then(|_| start.stats.picture().newest());
     let looking_for = slots::ids(open_calls);
     let mut loaded = Loaded {
         stats: start.stats,
         sequence: Sequence::starting_after(start.position.map_or(0, |position| position.sealed.seq)),
         last: start.position,
         newest_file: files.last().copied(),
+        newest_end: 0,
         damage: Vec::new(),
         wants_newline: false,
         tail: Vec::new(),
@@ -80,14 +84,15 @@ pub(super) fn load(
                 finished.insert(record.id);
             }
         })?;
+        loaded.newest_end = scan.last.map_or(offset, |last| last.offset);
         loaded.note(scan);
         loaded.tail.push((*file, offset));
     }
     if !follower_is_restored {
         feed_follower(data, &files, follower, horizon)?;
     }
-    if let Some(snapshot) = &start.snapshot {
-        loaded.look_before(data, &files, snapshot, open_calls)?;
+    if let (Some(snapshot), Some(newest)) = (&start.snapshot, newest_in_snapshot) {
+        loaded.look_before(data, &files, snapshot.at, newest, open_calls)?;
     }
     loaded.stats.roll(now);
     Ok(loaded)
@@ -141,23 +146,27 @@ impl Loaded {
     fn note(&mut self, scan: Scan) {
         self.replayed += scan.records;
         self.wants_newline = scan.wants_newline;
-        self.last = scan.last.or(self.last);
+        self.last = scan.highest.filter(|line| line.is_above(self.last)).or(self.last);
         self.damage.extend(scan.damage);
     }
 
-    /// Looks for the records of open calls that were admitted before the snapshot: theirs may stand before it.
+    /// Looks for the records of open calls that are not admitted after all that the snapshot holds: theirs may stand
+    /// before it.
     fn look_before(
         &mut self,
         data: &DataFolder,
         files: &[FileName],
-        snapshot: &Snapshot,
+        snapshot_at: Timestamp,
+        newest_in_snapshot: Timestamp,
         open_calls: &[(SlotNumber, OpenCall)],
     ) -> Result<(), LedgerError> {
         let missing = open_calls.iter().map(|(_, call)| call).filter(|call| !self.finished.contains(&call.id));
-        let older: Vec<&OpenCall> = missing.filter(|call| call.admitted <= snapshot.at).collect();
+        let older: Vec<&OpenCall> = missing.filter(|call| call.admitted <= newest_in_snapshot).collect();
         let Some(first_day) = older.iter().map(|call| call.admitted.day()).min() else { return Ok(()) };
+        // With a clock that went back, a record may be in a file of a day before its own.
+        let went_back = older.iter().any(|call| call.admitted > snapshot_at);
         let wanted: HashSet<RecordId> = older.iter().map(|call| call.id).collect();
-        for file in files.iter().filter(|file| file.day >= first_day) {
+        for file in files.iter().filter(|file| file.day >= first_day || went_back) {
             scan_file(data, *file, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
                 if wanted.contains(&record.id) {
                     self.finished.insert(record.id);
@@ -175,9 +184,10 @@ fn feed_follower(
     follower: &mut dyn Follower,
     horizon: Timestamp,
 ) -> Result<(), LedgerError> {
+    let mut sequence = Sequence::default();
     for file in files.iter().filter(|file| file.day >= horizon.day().plus(-1)) {
         let before = ids_before(data, files, *file)?;
-        scan_file(data, *file, 0, &mut Sequence::default(), &before, |record, _| {
+        scan_file(data, *file, 0, &mut sequence, &before, |record, _| {
             if record.timestamp >= horizon {
                 follower.apply(record);
             }

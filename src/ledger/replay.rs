@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, Read};
 
 use super::archived;
+use super::disk::Access;
 use super::files::{DataFolder, FileName};
 use super::{LedgerError, RecordId};
 use crate::usage::{MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
@@ -45,11 +46,20 @@ pub(super) struct Position {
     pub(super) sealed: Sealed,
 }
 
+impl Position {
+    /// Whether its line has a higher number than another.
+    pub(super) fn is_above(&self, other: Option<Position>) -> bool {
+        other.is_none_or(|other| self.sealed.seq > other.sealed.seq)
+    }
+}
+
 /// What a scan of a file's rest found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// The last valid line.
     pub(super) last: Option<Position>,
+    /// The valid line of the highest number.
+    pub(super) highest: Option<Position>,
     pub(super) damage: Vec<Damage>,
     /// The file ends in a valid line that lacks only its newline.
     pub(super) wants_newline: bool,
@@ -65,7 +75,7 @@ pub(super) struct Sequence {
 }
 
 /// Remembered gaps; more than these are not looked back into.
-const MAX_GAPS: usize = 1024;
+const MAX_GAPS: usize = 32_768;
 
 impl Sequence {
     pub(super) fn starting_after(seq: u64) -> Sequence {
@@ -138,7 +148,9 @@ pub(super) fn scan_through(
     let unreadable = read_lines_through(data, name, opened, offset, |line, read| match read {
         Ok((sealed, record)) => {
             scan.wants_newline = !line.terminated;
-            scan.last = Some(Position { file: name, offset: line.end(), sealed });
+            let position = Position { file: name, offset: line.end(), sealed };
+            scan.last = Some(position);
+            scan.highest = Some(position).filter(|line| line.is_above(scan.highest)).or(scan.highest);
             if sequence.is_new(sealed.seq) && !skip_ids.contains(&record.id) {
                 scan.records += 1;
                 on_record(&record, sealed.seq);
@@ -207,8 +219,17 @@ fn read_lines_through(
         }
         let sealed = unseal_line(content).map_err(|_| Invalid::Damaged);
         let read = sealed.and_then(|sealed| Ok((sealed, read_record(content, line.offset)?)));
+        // A part is left when a write failed and could not be cut off: its last line was never accepted then, and if
+        // only its newline is missing its number belongs to a line of the next part.
+        let read = if line.terminated || !was_left(data, name) { read } else { read.and(Err(Invalid::Damaged)) };
         on_line(&line, read);
     })
+}
+
+/// Whether there is a next part of the same day.
+fn was_left(data: &DataFolder, name: FileName) -> bool {
+    let next = name.next_part();
+    data.open(next, Access::Read).is_ok() || data.open(next.archive(), Access::Read).is_ok()
 }
 
 /// [`for_each_line`] of a journal file in either form. Gives the place from which a damaged compressed file cannot be

@@ -17,7 +17,7 @@ use super::replay::Position;
 use super::{Follower, LedgerError};
 use crate::config::Durability;
 use crate::stats::Stats;
-use crate::usage::{Day, Timestamp, UsageRecord, seal_line, write_record};
+use crate::usage::{Day, Sealed, Timestamp, UsageRecord, seal_line, unseal_line, write_record};
 
 /// Room that the disk must have before it is trusted with lines again.
 const PROBE_BYTES: u64 = 64 << 10;
@@ -201,11 +201,13 @@ impl State {
     fn write(&mut self, line: &mut Vec<u8>, now: Timestamp) -> Result<(), LedgerError> {
         self.arrival = now;
         self.choose_file(now.day())?;
-        self.write_into_chosen(line)
+        let sealed = seal_line(line, 0, self.next_seq);
+        self.write_sealed(line, sealed)?;
+        self.next_seq += 1;
+        Ok(())
     }
 
-    fn write_into_chosen(&mut self, line: &mut Vec<u8>) -> Result<(), LedgerError> {
-        let sealed = seal_line(line, 0, self.next_seq);
+    fn write_sealed(&mut self, line: &[u8], sealed: Sealed) -> Result<(), LedgerError> {
         let open = self.file.as_mut().expect("a file was just chosen");
         if let Err(error) = open.file.append(line) {
             let failed = self.data.failed("append to", open.name);
@@ -216,9 +218,12 @@ impl State {
             return Err(failed(error));
         }
         open.length += line.len() as u64;
-        self.last = Some(Position { file: open.name, offset: open.length, sealed });
+        // A line written again is of a lower number; where the highest one stands is where a snapshot may begin.
+        let position = Position { file: open.name, offset: open.length, sealed };
+        if position.is_above(self.last) || self.last.is_some_and(|last| last.sealed == sealed) {
+            self.last = Some(position);
+        }
         self.unsynced.extend_from_slice(line);
-        self.next_seq += 1;
         Ok(())
     }
 
@@ -259,9 +264,9 @@ impl State {
         self.distrusted |= leaving == Leaving::Distrusted;
     }
 
-    /// Writes the lines again whose sync failed, into the next part of the file: nobody knows what of the old one is on
-    /// the disk. Those of the good sync before go first, since the failure may have been theirs. Replay knows lines of
-    /// an earlier part by their id.
+    /// Writes the lines again whose sync failed, as they are, into the next part of the file: nobody knows what of the
+    /// old one is on the disk. Those of the good sync before go first, since the failure may have been theirs. Replay
+    /// knows a line that it has seen by its number.
     pub(super) fn write_again(&mut self) -> Result<(), LedgerError> {
         let mut lines = std::mem::take(&mut self.just_synced);
         lines.append(&mut self.syncing);
@@ -270,8 +275,10 @@ impl State {
         self.closing.clear();
         let day = self.newest_file.map_or(self.arrival.day(), |newest| newest.day);
         let written = self.choose_file(day).and_then(|()| {
-            let mut bodies = lines.split_inclusive(|byte| *byte == b'\n').map(unsealed);
-            bodies.try_for_each(|mut body| self.write_into_chosen(&mut body))
+            lines.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| {
+                let sealed = unseal_line(&line[..line.len() - 1]).expect("only sealed lines are kept for another try");
+                self.write_sealed(line, sealed)
+            })
         });
         if written.is_err() {
             // All of them are kept for the next try, into one more part.
@@ -303,12 +310,4 @@ impl State {
             self.data.failed("append to", open.name)(error)
         })
     }
-}
-
-/// A sealed line's JSON without its seal and newline.
-fn unsealed(line: &[u8]) -> Vec<u8> {
-    let seal = memchr::memmem::rfind(line, b",\"seq\":").expect("only sealed lines are kept for another try");
-    let mut body = line[..seal].to_vec();
-    body.push(b'}');
-    body
 }
