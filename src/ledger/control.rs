@@ -12,7 +12,7 @@ use super::disk::{Access, DiskFile};
 use super::files::DataFolder;
 use super::replay::for_each_line;
 use crate::stats::Stats;
-use crate::usage::{LINE_VERSION, Opening, Timestamp, seal_line, unseal_line};
+use crate::usage::{LINE_VERSION, Opening, Sealed, Timestamp, seal_line, unseal_line};
 
 pub(super) const CONTROL_FILE: &str = "control.jsonl";
 
@@ -142,10 +142,15 @@ struct Parsed {
 
 fn parse(content: &[u8], path: &Path) -> Result<Parsed, LedgerError> {
     let mut parsed = Parsed { lines: Vec::new(), end: 0 };
-    let mut problem = None;
+    let (mut problem, mut has_hole, mut behind) = (None, false, Vec::new());
     for_each_line(content, 0, |line| {
-        if !line.terminated || problem.is_some() {
+        has_hole |= line.bytes.contains(&0);
+        if !line.terminated {
             return; // an act whose write was cut: it was never confirmed
+        }
+        if problem.is_some() {
+            behind.extend(parse_act(line.bytes).map(|(_, act)| act.at));
+            return;
         }
         let number = parsed.lines.len() as u64 + 1;
         match parse_line(line.bytes, number) {
@@ -157,7 +162,10 @@ fn parse(content: &[u8], path: &Path) -> Result<Parsed, LedgerError> {
         }
     })
     .expect("memory can be read");
-    match problem {
+    // Acts are confirmed write by write. A power cut in the middle of the last write leaves zeros in the places that did
+    // not get to the disk, and behind them nothing but acts of the same write.
+    behind.dedup();
+    match problem.filter(|_| !has_hole || behind.len() > 1) {
         Some((line, problem)) => {
             let problem = format!("{problem}; restore the file from a copy, or move it away to begin new acts");
             Err(LedgerError::NotOurs { path: path.to_owned(), line, problem })
@@ -168,8 +176,7 @@ fn parse(content: &[u8], path: &Path) -> Result<Parsed, LedgerError> {
 
 /// Reads the act of a line, whose number must be the line's: acts are numbered from 1, without a gap.
 fn parse_line(line: &[u8], number: u64) -> Result<ActLine, String> {
-    let sealed = unseal_line(line).map_err(|error| error.to_string())?;
-    let act: ActLine = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let (sealed, act) = parse_act(line)?;
     if act.v != LINE_VERSION {
         return Err("written by a newer tallybot; use that one".into());
     }
@@ -178,6 +185,11 @@ fn parse_line(line: &[u8], number: u64) -> Result<ActLine, String> {
         seq if seq < number => Err(format!("act {seq} is there twice")),
         _ => Ok(act),
     }
+}
+
+fn parse_act(line: &[u8]) -> Result<(Sealed, ActLine), String> {
+    let sealed = unseal_line(line).map_err(|error| error.to_string())?;
+    Ok((sealed, serde_json::from_slice(line).map_err(|error| error.to_string())?))
 }
 
 /// The control file, open for one more act.
