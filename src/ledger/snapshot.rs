@@ -15,6 +15,9 @@ use crate::usage::{LINE_VERSION, Sealed, Timestamp, seal_line, unseal_line};
 pub(super) const SNAPSHOT: &str = "metrics.json";
 pub(super) const PREVIOUS: &str = "metrics.previous.json";
 
+/// A snapshot that a newer version wrote is kept under this name.
+const NEWER: &str = "metrics.newer.json";
+
 /// The fold of everything up to a line of the journal.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Snapshot {
@@ -68,6 +71,10 @@ impl Snapshot {
     pub(super) fn write(&self, data: &DataFolder) -> Result<(), LedgerError> {
         let mut text = serde_json::to_vec(self).expect("plain data can be written");
         seal_line(&mut text, 0, self.line_seq);
+        if is_newer(data) {
+            // It is of use to the newer version only; here it is only kept.
+            data.rename(SNAPSHOT, NEWER).map_err(data.failed("keep the newer", SNAPSHOT))?;
+        }
         // That there is no previous one is no reason not to have a new one.
         let _ = data.keep_as(SNAPSHOT, PREVIOUS);
         data.replace(SNAPSHOT, &text).map_err(data.failed("write", SNAPSHOT))
@@ -78,10 +85,42 @@ impl Snapshot {
 /// one from a day to come, taken by a clock that was wrong: it has let go of days that are still asked for.
 pub(super) fn find(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Option<Snapshot> {
     [SNAPSHOT, PREVIOUS].iter().find_map(|name| {
-        let snapshot = parse(&data.read(name).ok()?)?;
-        let fits = snapshot.lineage == lineage && snapshot.at.day() <= now.day();
-        (fits && is_in_journal(data, snapshot.position()?)).then_some(snapshot)
+        let fitting = fitting(data, &data.read(name).ok()?, lineage, now);
+        if let Err(reason) = &fitting {
+            tracing::warn!("`{name}` is passed over, because {reason}; its numbers are counted again from the journal");
+        }
+        fitting.ok()
     })
+}
+
+/// The snapshot of a text, or why it cannot be used.
+fn fitting(data: &DataFolder, text: &[u8], lineage: Uuid, now: Timestamp) -> Result<Snapshot, &'static str> {
+    let snapshot = parse(text).ok_or("it is damaged, or of another version")?;
+    if snapshot.lineage != lineage {
+        return Err("it belongs to another ledger");
+    }
+    if snapshot.at.day() > now.day() {
+        return Err("it is from a day to come");
+    }
+    match snapshot.position() {
+        Some(position) if is_in_journal(data, position) => Ok(snapshot),
+        _ => Err("the journal does not have the line it ends with: was the journal cut, restored or exchanged?"),
+    }
+}
+
+/// Whether the snapshot in the folder was written by a newer version.
+fn is_newer(data: &DataFolder) -> bool {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u64,
+    }
+    let ours = format!("{{\"v\":{LINE_VERSION},");
+    let is_newer = |text: &[u8]| {
+        !text.starts_with(ours.as_bytes())
+            && unseal_line(text.trim_ascii_end()).is_ok()
+            && serde_json::from_slice::<Version>(text).is_ok_and(|version| version.v > u64::from(LINE_VERSION))
+    };
+    data.read(SNAPSHOT).is_ok_and(|text| is_newer(&text))
 }
 
 /// The journal files that the snapshots of a folder stand in.
