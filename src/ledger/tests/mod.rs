@@ -5,6 +5,7 @@ mod a_crash;
 mod acts;
 mod b_snapshot;
 mod faults;
+mod kill_points;
 mod laws;
 mod sealed_folds;
 

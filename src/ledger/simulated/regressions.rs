@@ -1,0 +1,86 @@
+//! Every mistake that the seeds found, as the fewest steps that showed it.
+
+use super::disk::Request;
+use super::model;
+use super::steps::{Happens, Step};
+
+fn holds(seed: u64, steps: &[(Happens, u64)]) {
+    let steps: Vec<Step> = steps.iter().map(|(happens, chance)| Step { happens: *happens, chance: *chance }).collect();
+    model::run(seed, &steps).unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+fn append(records: u64) -> Happens {
+    Happens::Append { records, given: None }
+}
+
+#[test]
+fn lines_whose_sync_failed_and_that_a_restart_read_survive_a_power_cut() {
+    holds(
+        1,
+        &[
+            (append(3), 11_426_030_083_068_036_068),
+            (Happens::Refuse(Request::Sync, 0), 15_090_054_588_401_425_688),
+            (Happens::Sync, 406_134_896_046_871_403),
+            (Happens::Kill, 15_187_860_788_684_657_031),
+            (append(1), 1),
+        ],
+    );
+}
+
+#[test]
+fn a_file_whose_name_did_not_become_durable_is_not_in_the_way() {
+    let refuse = Happens::Refuse(Request::SyncFolder, 0);
+    holds(26, &[(Happens::Sync, 1), (refuse, 1), (append(3), 1), (Happens::Behave, 1), (append(1), 1)]);
+}
+
+#[test]
+fn a_reset_that_a_restart_read_survives_a_power_cut() {
+    holds(
+        380,
+        &[
+            (Happens::Kill, 1_529_477_002_267_355_538),
+            (append(1), 15_394_260_399_124_011_501),
+            (Happens::Reset, 4_296_168_866_628_307_549),
+            (append(2), 1_114_643_463_663_477_245),
+        ],
+    );
+}
+
+#[test]
+fn lines_of_three_days_written_again_count_once() {
+    let day = Happens::Clock(86_400);
+    for durability in [0, 1] {
+        holds(
+            durability,
+            &[
+                (append(1), 1),
+                (day, 1),
+                (append(1), 1),
+                (day, 1),
+                (append(1), 1),
+                (Happens::Refuse(Request::Sync, 0), 1),
+                (Happens::Sync, 1),
+                (Happens::Sync, 1),
+                (Happens::Kill, 1),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_start_after_a_second_try_that_was_cut_off_gives_no_number_twice() {
+    holds(
+        243,
+        &[
+            (append(2), 1),
+            (Happens::Snapshot, 1),
+            (append(9), 1),
+            (Happens::Refuse(Request::Sync, 0), 1),
+            (Happens::Sync, 1),
+            (Happens::DieAfter(7), 1),
+            (Happens::Sync, 1),
+            (Happens::Close, 1),
+            (append(2), 1),
+        ],
+    );
+}
