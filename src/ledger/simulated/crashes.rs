@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::disk::{Sabotage, SimDisk};
 use super::model::{self, Counts};
 use super::steps::{self, Step};
 
@@ -81,4 +82,19 @@ fn a3_whatever_a_power_cut_leaves_nothing_acknowledged_is_lost_and_nothing_count
          {} records acknowledged: 0 lost, 0 duplicated, drift 0",
         counts.steps, counts.requests, counts.power_cuts, counts.kills, counts.interrupted, counts.acknowledged
     );
+}
+
+#[test]
+fn a_ledger_that_leaves_something_out_is_caught_within_a_thousand_seeds() {
+    use Sabotage::{LinesTwice, NoCut, NoFolderSync, NoSync, SyncErrorsIgnored};
+    for sabotage in [NoSync, NoFolderSync, NoCut, SyncErrorsIgnored, LinesTwice] {
+        let caught = |seed: &u64| {
+            let disk = SimDisk::new(*seed).sabotaged(sabotage);
+            catch_unwind(AssertUnwindSafe(|| model::run_on(disk, *seed, &steps::of_seed(*seed))))
+                .is_ok_and(|run| run.is_err())
+        };
+        let first = (0..1000).find(caught);
+        println!("{sabotage:?}: caught by seed {first:?}");
+        assert!(first.is_some(), "{sabotage:?} was not seen");
+    }
 }

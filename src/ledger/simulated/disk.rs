@@ -24,6 +24,21 @@ pub(super) enum Request {
     Read,
 }
 
+/// What a disk leaves out on purpose, as a ledger would that forgot it: the checks must see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sabotage {
+    /// Acknowledges what was never synced.
+    NoSync,
+    /// Begins files without syncing their folder.
+    NoFolderSync,
+    /// Leaves torn ends as they are.
+    NoCut,
+    /// Goes on after a failed sync as if nothing had been.
+    SyncErrorsIgnored,
+    /// Writes each line twice.
+    LinesTwice,
+}
+
 /// A disk; clones are the same one.
 #[derive(Clone)]
 pub(super) struct SimDisk(Arc<Mutex<World>>);
@@ -45,6 +60,7 @@ struct World {
     /// Processes are numbered: those that died do nothing any more.
     alive: u64,
     requests: u64,
+    sabotage: Option<Sabotage>,
 }
 
 #[derive(Default)]
@@ -149,7 +165,13 @@ impl SimDisk {
             life: None,
             alive: 0,
             requests: 0,
+            sabotage: None,
         })))
+    }
+
+    pub(super) fn sabotaged(self, sabotage: Sabotage) -> SimDisk {
+        self.world().sabotage = Some(sabotage);
+        self
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -382,6 +404,9 @@ impl Disk for View {
                 return Err(error);
             }
         };
+        if guard.sabotage == Some(Sabotage::NoFolderSync) {
+            return Ok(());
+        }
         let World { durable_names, name_changes, .. } = &mut *guard;
         for change in name_changes.extract_if(.., |change| change.is_in(folder)) {
             change.apply(durable_names);
@@ -441,11 +466,18 @@ impl DiskFile for SimFile {
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.disk.world().sabotage == Some(Sabotage::LinesTwice) {
+            self.write(bytes, None)?;
+        }
         self.write(bytes, None)
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut world = self.begin(Request::SetLength)?;
+        let is_cut = (length as usize) < world.files[self.file].seen.len();
+        if is_cut && world.sabotage == Some(Sabotage::NoCut) {
+            return Ok(());
+        }
         let content = &mut world.files[self.file];
         content.seen.resize(length as usize, 0);
         content.changes.push(Change::SetLength(length));
@@ -468,10 +500,16 @@ impl DiskFile for SimFile {
                     let content = &mut files[self.file];
                     let changes = std::mem::take(&mut content.changes);
                     changes.iter().for_each(|change| change.survive(chance, &mut content.durable));
+                    if world.sabotage == Some(Sabotage::SyncErrorsIgnored) {
+                        return Ok(());
+                    }
                 }
                 return Err(error);
             }
         };
+        if guard.sabotage == Some(Sabotage::NoSync) {
+            return Ok(());
+        }
         let content = &mut guard.files[self.file];
         for change in std::mem::take(&mut content.changes) {
             change.apply(&mut content.durable);
