@@ -1,6 +1,6 @@
 //! One writer to a folder: two locks held for life, with a note of who holds them.
 //!
-//! The file `tallybot.lock` says who the holder is and how to reach it. The folder itself is locked as well: a lock file
+//! The file `tallybot.lock` says who the holder is and how to reach it. The control file is locked as well: a lock file
 //! can be deleted by a person while it is held, and whoever then made a new one would write beside the holder.
 
 use std::fs::{File, TryLockError};
@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
+use super::control::CONTROL_FILE;
 use super::disk::private;
 use crate::usage::Timestamp;
 
@@ -38,8 +39,6 @@ pub struct Holder {
 pub(super) struct FolderLock {
     held: Mutex<Held>,
     path: PathBuf,
-    /// The folder, locked; `None` on a file system that locks files only.
-    _folder: Option<File>,
 }
 
 /// The lock file, and what it says.
@@ -47,6 +46,8 @@ pub(super) struct FolderLock {
 struct Held {
     file: File,
     holder: Holder,
+    /// The control file, locked, which nobody deletes and keeps the books; `None` while there is none.
+    control: Option<File>,
 }
 
 impl FolderLock {
@@ -62,17 +63,25 @@ impl FolderLock {
         if !is_at(&file, &path).map_err(LedgerError::io("check", &path))? {
             return Err(in_use("a process that just started".into()));
         }
-        let folder_file = File::open(folder).map_err(LedgerError::io("open", folder))?;
-        let folder_lock = match folder_file.try_lock() {
-            Ok(()) => Some(folder_file),
+        let control = match lock_control(folder) {
             Err(TryLockError::WouldBlock) => {
                 return Err(in_use(format!("another process, whose `{LOCK_FILE}` somebody deleted")));
             }
+            // None is there yet, or the file system has no locks: then the first one must do.
             Err(TryLockError::Error(_)) => None,
+            Ok(control) => Some(control),
         };
         write_holder(&file, holder).map_err(LedgerError::io("write", &path))?;
-        let held = Mutex::new(Held { file, holder: holder.clone() });
-        Ok(FolderLock { held, path, _folder: folder_lock })
+        let held = Mutex::new(Held { file, holder: holder.clone(), control });
+        Ok(FolderLock { held, path })
+    }
+
+    /// Locks the control file that was just made.
+    pub(super) fn hold_control(&self) {
+        let mut held = self.held();
+        if held.control.is_none() {
+            held.control = self.path.parent().and_then(|folder| lock_control(folder).ok());
+        }
     }
 
     /// Notes where the holder listens, once it does.
@@ -91,7 +100,7 @@ impl FolderLock {
         }
         let file = private().write(true).create(true).truncate(false).open(&self.path);
         let file = file.map_err(LedgerError::io("make anew", &self.path))?;
-        // Whoever is just trying the new file finds the folder locked and goes; then it is ours at the next look.
+        // Whoever is just trying the new file finds the control file locked and goes; then it is ours at the next look.
         if locked_soon(&file) {
             write_holder(&file, &held.holder).map_err(LedgerError::io("write", &self.path))?;
             held.file = file;
@@ -102,6 +111,12 @@ impl FolderLock {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().expect("nobody panics while holding it")
     }
+}
+
+fn lock_control(folder: &Path) -> Result<File, TryLockError> {
+    let file = File::open(folder.join(CONTROL_FILE)).map_err(TryLockError::Error)?;
+    file.try_lock()?;
+    Ok(file)
 }
 
 /// Whether a file is still the one of that name.

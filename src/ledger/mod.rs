@@ -165,7 +165,11 @@ impl Ledger {
         data.make()?;
         let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
         let lock = FolderLock::take(folder, &holder)?;
-        Ledger::open_locked(data, Some(lock), Syncing::InThread, options, lineage, now)
+        let opened = Ledger::open_locked(data, Some(lock), Syncing::InThread, options, lineage, now)?;
+        if let Some(lock) = &opened.0.inner.lock {
+            lock.hold_control();
+        }
+        Ok(opened)
     }
 
     /// Opens a folder on any disk, which nobody else uses.
@@ -196,7 +200,7 @@ impl Ledger {
         self.inner.lock.as_ref().map_or(Ok(()), |lock| lock.announce(listen))
     }
 
-    /// Makes the lock file anew if somebody deleted it; the folder itself stays locked all the while. Gives whether it
+    /// Makes the lock file anew if somebody deleted it; the books stay locked all the while. Gives whether it
     /// was gone.
     ///
     /// # Errors

@@ -299,7 +299,7 @@ impl Metering {
         match self.inner.ledger.keep_lock() {
             Ok(false) => {}
             Ok(true) => {
-                tracing::warn!("somebody deleted the lock file; it is there again, and the folder stayed locked")
+                tracing::warn!("somebody deleted the lock file; it is there again, and the books stayed locked")
             }
             Err(error) => tracing::warn!(error = %error, "other commands will not find this process"),
         }

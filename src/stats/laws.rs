@@ -186,3 +186,55 @@ fn an_opening_counts_in_every_mean_and_in_no_percentile() {
     assert_eq!((total.latency.count(), total.messages, total.errors.len()), (1, 0, 1));
     assert_eq!(stats.picture().all_time().users(), 0);
 }
+
+/// Numbers at the ends of what they may be.
+fn boundary() -> impl Strategy<Value = UsageRecord<'static>> {
+    let end = || prop::sample::select(vec![0, 1, (1 << 53) + 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX]);
+    let money = prop::sample::select(vec![0, 1, 10i128.pow(30), -1]);
+    (record(), (end(), end(), end(), end()), money).prop_map(
+        |(mut record, (prompt, completion, millis, count), pico)| {
+            (record.tokens.prompt, record.tokens.completion) = (prompt, completion);
+            record.tokens = record.tokens.made_consistent();
+            (record.latency_ms, record.first_token_ms, record.count) = (Some(millis), Some(millis), count);
+            record.cost = Some(Money::from_pico_usd(pico));
+            record
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn e1_numbers_at_the_ends_of_their_range_never_wrap_and_never_panic(
+        records in prop::collection::vec(boundary(), 1..12), cut in 0usize..12
+    ) {
+        let whole = fold(&[], &records);
+        let mut parts = fold(&[], &records[cut.min(records.len())..]);
+        parts.merge(&fold(&[], &records[..cut.min(records.len())]));
+        let sign = |record: &UsageRecord<'_>| if matches!(record.kind, Kind::Void { .. }) { -1 } else { 1 };
+        let prompt: i128 = records.iter().map(|record| sign(record) * i128::from(record.tokens.prompt)).sum();
+        for stats in [&whole, &parts] {
+            let total = stats.picture().all_time().total(|_| true);
+            prop_assert_eq!(total.prompt, prompt, "tokens are exact");
+            if records.iter().all(|record| sign(record) > 0) {
+                prop_assert!(total.records >= 0 && total.cost >= Money::from_pico_usd(-12));
+            }
+        }
+        let text = serde_json::to_string(&whole.picture().saved()).expect("plain data");
+        let back: super::Saved = serde_json::from_str(&text).expect("what we write we read");
+        prop_assert_eq!(seen(&back.restored()), seen(&whole));
+    }
+
+    #[test]
+    fn d8_the_days_of_a_period_sum_to_the_period(
+        records in prop::collection::vec(record(), 0..30), resets in resets(), ago in 0i32..10
+    ) {
+        let today = Timestamp::new(BASE_MICROS, 0).day().plus(-ago);
+        let stats = fold(&resets, &records);
+        let picture = stats.picture();
+        for (period, days) in [(Period::Week, 7), (Period::Month, 30)] {
+            let mut sum = super::Sums::default();
+            (0..days).for_each(|day| sum.merge(&picture.select(Period::Today, today.plus(-day)).total(|_| true)));
+            prop_assert_eq!(sum, picture.select(period, today).total(|_| true), "{:?}", period);
+        }
+    }
+}

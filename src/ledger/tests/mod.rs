@@ -4,6 +4,7 @@
 mod a_crash;
 mod acts;
 mod b_snapshot;
+mod d_time;
 mod faults;
 mod kill_points;
 mod laws;

@@ -95,3 +95,15 @@ fn back_dated_records_cannot_push_today_out() {
     assert!(gate.reserve(id(2), &CLOUD, tokens(1, 1), noon()).is_err());
     assert_eq!(standing(&gate, LimitKind::RequestsPerDay, noon()), (2, 0)); // a time in the future is now
 }
+
+#[test]
+fn e1_tokens_at_the_end_of_64_bits_neither_wrap_nor_panic() {
+    let mut gate = one_a_day(Tz::UTC);
+    for number in 100..104 {
+        let mut record = record(number, noon().at, u64::MAX, u64::MAX);
+        record.tokens.completion = u64::MAX;
+        gate.apply(&record, noon());
+    }
+    assert!(standing(&gate, LimitKind::TokensPerDay, noon()).0 >= i64::MAX as u64, "it stays at the end");
+    assert!(gate.reserve(id(1), &CLOUD, tokens(u64::MAX, u64::MAX), noon()).is_err());
+}
