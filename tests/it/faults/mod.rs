@@ -6,6 +6,7 @@ mod disk;
 mod fixture;
 mod life;
 mod real;
+mod table;
 mod time;
 
 use std::collections::HashSet;
