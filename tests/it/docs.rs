@@ -13,8 +13,14 @@ const README: &str = include_str!("../../README.md");
 const FILES: &str = include_str!("../../docs/files.md");
 const HTTP: &str = include_str!("../../docs/http.md");
 const EXPORT: &str = include_str!("../../docs/export.md");
-const PAGES: [(&str, &str); 4] =
-    [("README.md", README), ("docs/files.md", FILES), ("docs/http.md", HTTP), ("docs/export.md", EXPORT)];
+const VERIFY: &str = include_str!("../../docs/verify.md");
+const PAGES: [(&str, &str); 5] = [
+    ("README.md", README),
+    ("docs/files.md", FILES),
+    ("docs/http.md", HTTP),
+    ("docs/export.md", EXPORT),
+    ("docs/verify.md", VERIFY),
+];
 
 /// A configuration that asks nothing of the machine: the demo model, any free port.
 const DEMO: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n";

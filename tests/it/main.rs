@@ -18,3 +18,4 @@ mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own
 mod shell; // what the first page promises to whoever types
 mod test_app; // the built binary as others run it
+mod verify; // the books checked, repaired and compressed by the built program

@@ -30,7 +30,19 @@ fn help_names_every_command_and_mistakes_name_what_would_have_been_right() {
     let home = Home::new(DEMO);
     let help = home.run(&["--help"], "");
     assert_eq!((help.code(), help.err.as_str()), (Some(0), ""));
-    for word in ["serve", "chat", "stats", "log", "reset", "check-config", "--config", "--data-dir", "Examples:"] {
+    for word in [
+        "serve",
+        "chat",
+        "stats",
+        "log",
+        "reset",
+        "verify",
+        "archive",
+        "check-config",
+        "--config",
+        "--data-dir",
+        "Examples:",
+    ] {
         assert!(help.out.contains(word), "{word}: {}", help.out);
     }
     for (arguments, expected) in [

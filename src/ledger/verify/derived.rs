@@ -83,13 +83,14 @@ impl Waiting {
         let place = Where::file(self.name);
         let looked_at = format!("as of {}, line number {}", self.snapshot.at, self.position.sealed.seq);
         findings.looked_at(self.check, looked_at);
-        let Some(own) = recovery::fold_of(&self.snapshot, acts) else {
+        let Some(mut own) = recovery::fold_of(&self.snapshot, acts) else {
             let what = "it does not fit the owner's resets; a start reads the journal instead";
             findings.add(Level::Warning, self.check, place, what, MADE_AGAIN);
             return;
         };
         let mut fold = fold.clone();
         fold.roll(self.snapshot.at);
+        own.roll(self.snapshot.at); // openings that came after it are of old days
         let drift = Drift::between(&fold.picture(), &own.picture());
         for what in &drift.named {
             findings.add(Level::Error, self.check, place.clone(), what.clone(), MADE_AGAIN);
@@ -117,6 +118,11 @@ impl Waiting {
         for what in found.differences {
             findings.add(Level::Error, Check::Limits, place(), what, MADE_AGAIN);
         }
+    }
+
+    /// Whether nothing came after it.
+    pub(super) fn is_the_end(&self, last_seq: u64, acts: &Acts) -> bool {
+        self.reached && self.position.sealed.seq == last_seq && self.snapshot.act_seq == acts.seq
     }
 
     /// Says that its position was not found.
@@ -158,8 +164,9 @@ impl TokenStatsText {
         data.read_if_there(TOKEN_STATS).map(TokenStatsText).map_err(data.failed("read", TOKEN_STATS))
     }
 
-    /// Compares it with the whole fold.
-    pub(super) fn check(&self, picture: &Picture, held: bool, findings: &mut Findings) {
+    /// Compares it with the whole fold. It is written every second, so what was appended in the last one may be missing
+    /// from it, unless the ledger came to its end (`ended`).
+    pub(super) fn check(&self, picture: &Picture, held: bool, ended: bool, findings: &mut Findings) {
         if self.0.is_empty() {
             return;
         }
@@ -205,9 +212,14 @@ impl TokenStatsText {
             let advice = "the next start writes it anew";
             findings.add(Level::Warning, Check::TokenStats, place(), what, advice);
         }
-        let level = if held { Level::Warning } else { Level::Error };
+        let level = match (held, ended) {
+            (true, _) => Level::Info,
+            (false, false) => Level::Warning,
+            (false, true) => Level::Error,
+        };
+        let advice = if held { "" } else { MADE_AGAIN };
         for what in wrong {
-            findings.add(level, Check::TokenStats, place(), what, MADE_AGAIN);
+            findings.add(level, Check::TokenStats, place(), what, advice);
         }
     }
 }

@@ -317,9 +317,9 @@ impl Journal<'_> {
 
     /// Compares what is made from the whole of the journal.
     pub(super) fn check_derived(&self, token_stats: &TokenStatsText, findings: &mut Findings) {
-        if self.acts.is_some() {
-            token_stats.check(&self.stats.picture(), self.held, findings);
-        }
+        let Some(acts) = self.acts else { return };
+        let ended = self.waiting.first().is_some_and(|newest| newest.is_the_end(self.numbers.last, acts));
+        token_stats.check(&self.stats.picture(), self.held, ended, findings);
     }
 
     /// Records, bytes of text, and the drift of the newest snapshot.

@@ -11,6 +11,8 @@ mod journal;
 mod numbers;
 mod repair;
 mod repeats;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::path::Path;
