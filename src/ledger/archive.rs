@@ -14,7 +14,8 @@ use super::files::{DataFolder, FileName};
 use super::lock::FolderLock;
 use super::quarantine::Kept;
 use super::replay::{Damage, DamageKind, Sequence, scan_file};
-use super::{Holder, LedgerError, archived, snapshot};
+use super::sealed::{self, FoldState};
+use super::{Acts, Holder, LedgerError, archived, control, snapshot};
 use crate::usage::{Day, Timestamp};
 
 /// Bytes handled at once.
@@ -48,7 +49,7 @@ pub fn archive(
     let data = DataFolder::real(folder);
     let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
     let _lock = if dry_run { None } else { Some(FolderLock::take(folder, &holder)?) };
-    let files = data.journal_files()?;
+    let (files, acts) = (data.journal_files()?, control::read_acts(&data)?);
     let in_use: Vec<FileName> = snapshot::positions(&data).chain(files.last().copied()).collect();
     for name in files.into_iter().filter(|name| name.day < before) {
         if archived::is_compressed(&data, name) {
@@ -56,7 +57,7 @@ pub fn archive(
         }
         let bytes = data.open(name, Access::Read).and_then(|file| file.length()).map_err(data.failed("read", name))?;
         let mut result = Archived { file: name.to_string(), bytes, compressed_bytes: None, left: None };
-        result.left = reason_to_leave(&data, name, &in_use)?;
+        result.left = reason_to_leave(&data, acts.as_ref(), name, &in_use)?;
         if result.left.is_none() && !dry_run {
             result.compressed_bytes = Some(compress(&data, name)?);
         }
@@ -65,7 +66,12 @@ pub fn archive(
     Ok(())
 }
 
-fn reason_to_leave(data: &DataFolder, name: FileName, in_use: &[FileName]) -> Result<Option<String>, LedgerError> {
+fn reason_to_leave(
+    data: &DataFolder,
+    acts: Option<&Acts>,
+    name: FileName,
+    in_use: &[FileName],
+) -> Result<Option<String>, LedgerError> {
     if in_use.contains(&name) {
         return Ok(Some("it is the newest file, or a snapshot stands in it".to_owned()));
     }
@@ -79,6 +85,10 @@ fn reason_to_leave(data: &DataFolder, name: FileName, in_use: &[FileName]) -> Re
                 damage.offset
             )));
         }
+    }
+    // A fold is believed to be of a compressed file from then on.
+    if let Some(FoldState::DoesNotMatch(problem)) = acts.map(|acts| sealed::check(data, acts, name)).transpose()? {
+        return Ok(Some(format!("its sealed fold does not fit ({problem}); run `tallybot verify --repair` first")));
     }
     Ok(None)
 }

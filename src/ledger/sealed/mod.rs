@@ -39,7 +39,6 @@ pub(super) enum FoldState {
 ///
 /// # Errors
 /// When the journal file cannot be read.
-#[allow(dead_code, reason = "`verify` is about to use it")]
 pub(super) fn check(data: &DataFolder, acts: &Acts, file: FileName) -> Result<FoldState, LedgerError> {
     let fold = match load_for(data, acts, file) {
         Ok(fold) => fold,
@@ -70,6 +69,19 @@ pub(super) fn load_for(data: &DataFolder, acts: &Acts, file: FileName) -> Result
 pub(super) fn rebuild(data: &DataFolder, acts: &Acts, file: FileName) -> Result<(), LedgerError> {
     let before = before(data, file)?;
     build_after(data, acts, file, before.as_ref().map(Fold::directory), &AtomicBool::new(false))
+}
+
+/// Takes all folds away: they are made again.
+///
+/// # Errors
+/// When the folder cannot be read or one cannot be removed.
+pub(super) fn remove_all(data: &DataFolder) -> Result<(), LedgerError> {
+    let names = data.names_in(file::FOLDER).map_err(data.failed("list", file::FOLDER))?;
+    for name in names.iter().filter(|name| name.ends_with(".fold")) {
+        let path = format!("{}/{name}", file::FOLDER);
+        data.remove(&path).map_err(data.failed("remove", &path))?;
+    }
+    Ok(())
 }
 
 /// [`rebuild`] behind a known fold.

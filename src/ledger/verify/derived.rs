@@ -6,8 +6,9 @@ use std::io;
 use serde::Deserialize;
 
 use super::finding::{Check, Findings, Level, Where, count};
-use crate::ledger::files::DataFolder;
+use crate::ledger::files::{DataFolder, FileName};
 use crate::ledger::replay::Position;
+use crate::ledger::sealed::{self, FoldState};
 use crate::ledger::snapshot::{self, PREVIOUS, SNAPSHOT, Snapshot};
 use crate::ledger::token_stats::{self, TOKEN_STATS};
 use crate::ledger::{Acts, Follower, LedgerError, recovery};
@@ -78,7 +79,7 @@ pub(super) fn snapshots(
 
 impl Waiting {
     /// Compares it with the fold of the records up to its position.
-    pub(super) fn compare(&mut self, fold: &Stats, acts: &Acts, findings: &mut Findings) {
+    pub(super) fn compare(&mut self, mut fold: Stats, acts: &Acts, findings: &mut Findings) {
         self.reached = true;
         let place = Where::file(self.name);
         let looked_at = format!("as of {}, line number {}", self.snapshot.at, self.position.sealed.seq);
@@ -88,7 +89,6 @@ impl Waiting {
             findings.add(Level::Warning, self.check, place, what, MADE_AGAIN);
             return;
         };
-        let mut fold = fold.clone();
         fold.roll(self.snapshot.at);
         own.roll(self.snapshot.at); // openings that came after it are of old days
         let drift = Drift::between(&fold.picture(), &own.picture());
@@ -142,6 +142,58 @@ impl Waiting {
         let advice =
             "restore the newer journal file if you have it; else `tallybot verify --repair` counts what is there";
         findings.add(Level::Error, self.check, Where::file(self.name), what, advice);
+    }
+}
+
+/// The folds of closed files.
+#[derive(Default)]
+pub(super) struct Folds {
+    there: usize,
+    closed: usize,
+}
+
+impl Folds {
+    /// Compares the fold of a closed file, if it has one, with the file and with the fold of its records.
+    pub(super) fn check(
+        &mut self,
+        data: &DataFolder,
+        acts: &Acts,
+        file: FileName,
+        of_records: &Stats,
+        findings: &mut Findings,
+    ) -> Result<(), LedgerError> {
+        self.closed += 1;
+        let state = sealed::check(data, acts, file)?;
+        let problem = match (state, sealed::load_for(data, acts, file)) {
+            (FoldState::Missing, _) => return Ok(()),
+            (FoldState::DoesNotMatch(problem), _) => Some(problem),
+            (FoldState::Matches, Err(_)) => return Ok(()), // made anew just now by the tallybot that runs
+            (FoldState::Matches, Ok(fold)) => {
+                let own = fold.stats().map(|mut own| own.set_resets(&acts.resets).then_some(own));
+                match own {
+                    Ok(Some(own)) => {
+                        for what in Drift::between(&of_records.picture(), &own.picture()).named {
+                            findings.add(Level::Error, Check::Folds, Where::file(fold.name()), what, MADE_AGAIN);
+                        }
+                        None
+                    }
+                    Ok(None) => Some("it does not fit the owner's resets".to_owned()),
+                    Err(error) => Some(error.to_string()),
+                }
+            }
+        };
+        self.there += 1;
+        if let Some(problem) = problem {
+            let what = format!("the fold of `{file}` is passed over: {problem}");
+            findings.add(Level::Warning, Check::Folds, Where::file("derived"), what, MADE_AGAIN);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&self, findings: &mut Findings) {
+        if self.there > 0 {
+            findings.looked_at(Check::Folds, format!("of {} of {}", self.there, count(self.closed, "closed file")));
+        }
     }
 }
 

@@ -48,13 +48,15 @@ pub enum Check {
     PreviousSnapshot,
     /// The counts of the limits.
     Limits,
+    /// The sealed folds of closed files.
+    Folds,
     /// `token_stats.json`.
     TokenStats,
 }
 
 impl Check {
     /// Every check, in the order in which they are shown.
-    pub const ALL: [Check; 12] = [
+    pub const ALL: [Check; 13] = [
         Check::Lines,
         Check::Numbers,
         Check::Days,
@@ -66,6 +68,7 @@ impl Check {
         Check::Snapshot,
         Check::PreviousSnapshot,
         Check::Limits,
+        Check::Folds,
         Check::TokenStats,
     ];
 
@@ -83,6 +86,7 @@ impl Check {
             Check::Snapshot => "snapshot",
             Check::PreviousSnapshot => "previous snapshot",
             Check::Limits => "limits",
+            Check::Folds => "sealed folds",
             Check::TokenStats => "token_stats.json",
         }
     }

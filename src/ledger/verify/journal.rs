@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Progress;
 use super::acts::OpenCalls;
-use super::derived::{TokenStatsText, Waiting};
+use super::derived::{Folds, TokenStatsText, Waiting};
 use super::exact;
 use super::finding::{Check, Findings, Level, Where, count};
 use super::numbers::Numbers;
@@ -36,7 +36,11 @@ pub(super) struct Journal<'a> {
     files: &'a [FileName],
     held: bool,
     acts: Option<&'a Acts>,
+    /// The acts and the files before this one.
     stats: Stats,
+    /// This file.
+    file_stats: Stats,
+    folds: Folds,
     waiting: Vec<Waiting>,
     open_calls: OpenCalls,
     text_bytes: u64,
@@ -81,6 +85,8 @@ impl<'a> Journal<'a> {
             held,
             acts,
             stats,
+            file_stats: Stats::default(),
+            folds: Folds::default(),
             waiting,
             open_calls,
             text_bytes,
@@ -110,6 +116,7 @@ impl<'a> Journal<'a> {
         let mut walk = Walk::new(self.data, self.files);
         for name in self.files {
             let (before, mut of_file) = (self.bytes, OfFile::default());
+            self.file_stats = Stats::new(self.acts.map_or_else(Vec::new, |acts| acts.resets.clone()));
             let unreadable = walk.file(*name, |at, read| {
                 self.on_line(*name, at, read, &mut of_file, follower.as_deref_mut(), findings);
                 if at.number.is_multiple_of(LINES_PER_PROGRESS) {
@@ -117,11 +124,17 @@ impl<'a> Journal<'a> {
                 }
             })?;
             self.end_file(*name, of_file, unreadable, findings)?;
+            let is_closed = self.files.last() != Some(name) && unreadable.is_none();
+            if let Some(acts) = self.acts.filter(|_| is_closed) {
+                self.folds.check(self.data, acts, *name, &self.file_stats, findings)?;
+            }
+            self.stats.merge(&self.file_stats);
             // No further than the snapshots to come were rolled: they are compared as they were.
             let at = self.waiting.iter().filter(|waiting| !waiting.reached).map(|waiting| waiting.snapshot.at).min();
             self.stats.roll(at.unwrap_or(now));
         }
         self.sequence = walk.sequence;
+        self.folds.finish(findings);
         findings.looked_at(Check::Lines, count(self.lines, "line"));
         self.numbers.finish(&self.sequence, findings);
         self.waiting.iter().for_each(|waiting| waiting.check_reached(self.numbers.last, findings));
@@ -189,7 +202,7 @@ impl<'a> Journal<'a> {
             return;
         }
         self.records += 1;
-        self.stats.apply(record);
+        self.file_stats.apply(record);
         if let (Some(follower), Some(newest)) = (follower, self.waiting.first())
             && !newest.reached
             && record.timestamp >= follower.horizon()
@@ -238,7 +251,9 @@ impl<'a> Journal<'a> {
         for waiting in self.waiting.iter_mut().filter(|waiting| !waiting.reached) {
             let position = waiting.position;
             if position.file == name && position.offset == end && position.sealed == line.sealed {
-                waiting.compare(&self.stats, acts, findings);
+                let mut fold = self.stats.clone();
+                fold.merge(&self.file_stats);
+                waiting.compare(fold, acts, findings);
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::ledger::lock::FolderLock;
 use crate::ledger::replay::for_each_line_of;
 use crate::ledger::snapshot::{self, PREVIOUS, SNAPSHOT};
 use crate::ledger::token_stats::TOKEN_STATS;
-use crate::ledger::{Damage, Holder, Ledger, LedgerError, Options, archived, control};
+use crate::ledger::{Damage, Holder, Ledger, LedgerError, Options, archived, control, sealed};
 use crate::usage::Timestamp;
 use serde::Serialize;
 
@@ -63,11 +63,13 @@ pub fn repair(folder: &Path, options: Options, now: Timestamp) -> Result<Repaire
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(data.failed("remove", TOKEN_STATS)(error)),
         _ => {}
     }
-    // Without snapshots a start reads everything, puts all damage into quarantine and makes the rest again.
+    sealed::remove_all(&data)?;
+    // Without snapshots and folds a start reads everything, puts all damage into quarantine and makes the rest again.
     let (ledger, opened) = Ledger::open_locked(data, Some(lock), Syncing::InThread, options, lineage, now)?;
     repaired.records = opened.replayed;
     repaired.quarantined = (opened.damage.len(), opened.damage.iter().map(bytes).sum());
     repaired.open_calls = opened.interrupted.len();
+    ledger.inner.journal.seal()?;
     ledger.close(now)?;
     Ok(repaired)
 }

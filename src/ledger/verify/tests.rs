@@ -57,6 +57,8 @@ fn written() -> TempDir {
             ledger.snapshot(now).expect("written");
         }
     }
+    ledger.sync().expect("synced");
+    ledger.inner.journal.seal().expect("sealed");
     ledger.close(at(2 * DAY + 20)).expect("closed");
     folder
 }
@@ -212,6 +214,7 @@ fn a_flipped_bit_is_named_with_its_place() {
         (Level::Error, Check::Snapshot),
         (Level::Error, Check::TokenStats),
         (Level::Warning, Check::Numbers),
+        (Level::Warning, Check::Folds),
     ];
     let verification = expect(folder.path(), &expected);
     let finding = &verification.findings[0];
@@ -349,6 +352,29 @@ fn numbers_changed_in_a_snapshot_are_drift_and_named() {
         mend(folder.path());
         expect(folder.path(), &[]);
     }
+}
+
+#[test]
+fn a_fold_that_does_not_fit_is_named_and_made_again() {
+    let folder = written();
+    let fold = first_fold(folder.path());
+    let whole = fs::read(&fold).expect("sealed");
+    for place in [0, whole.len() / 2, whole.len() - 1] {
+        edit(&fold, |content| content[place] ^= 1);
+        let verification = expect(folder.path(), &[(Level::Warning, Check::Folds)]);
+        assert!(verification.wants_repair());
+        mend(folder.path());
+        expect(folder.path(), &[]);
+    }
+    fs::remove_dir_all(folder.path().join("derived")).expect("deletable");
+    expect(folder.path(), &[]);
+}
+
+fn first_fold(folder: &Path) -> PathBuf {
+    let entries = fs::read_dir(folder.join("derived")).expect("sealed");
+    let mut names: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    names.sort();
+    names.remove(0)
 }
 
 #[test]
