@@ -3,18 +3,20 @@
 //! Erasing a person is deleting that row: the hashes that stay in the journal then name nobody.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
+use super::disk::private;
 use super::files::DataFolder;
 use crate::usage::SubjectId;
 
 const PEOPLE_FILE: &str = "people.json";
 const KEY_FILE: &str = "subject.key";
+/// Locked while the key is made.
+const KEY_LOCK: &str = "subject.key.lock";
 
 /// Rows kept at most; beyond, new people stay hashes.
 const MAX_PEOPLE: usize = 100_000;
@@ -112,8 +114,11 @@ impl People {
 
 /// Makes the key, unless another process that begins the same folder does so just now.
 fn make_key(data: &DataFolder, random: [u8; 32]) -> Result<[u8; 32], LedgerError> {
-    let folder = File::open(data.path()).map_err(LedgerError::io("open", data.path()))?;
-    folder.lock().map_err(LedgerError::io("lock", data.path()))?;
+    // A lock of its own: whoever holds the ledger keeps the folder's for life.
+    let path = data.path_of(KEY_LOCK);
+    let lock = private().write(true).create(true).truncate(false).open(&path);
+    let lock = lock.map_err(LedgerError::io("open", &path))?;
+    lock.lock().map_err(LedgerError::io("lock", &path))?;
     if let Some(key) = People::key_of(data.path())? {
         return Ok(key);
     }
