@@ -25,23 +25,24 @@ const KILL_RATE: u32 = 800_000;
 /// The same for the slowest hundredth of acknowledgements.
 const P99_RATIOS: [(&str, &str); 2] = [("power, 64 threads", SQLITE), ("power, 64 tasks", SQLITE_TASKS)];
 
-/// Prints the table and its ratios.
+/// Prints the table and its ratios, as Markdown.
 pub fn print(table: &Table) {
-    println!("{:<34} {:>34} {:>32} {:>32}", "median (least to most)", "records/s", "p50 us", "p99 us");
+    println!("| median (least–most) | records/s | p50 µs | p99 µs |\n|--|--:|--:|--:|");
     for (name, samples) in table.iter().filter(|(_, samples)| !samples.is_empty()) {
         let of = |of: fn(&Sample) -> f64, places| short(&spread(samples, of), places);
-        println!("{name:<34} {:>34} {:>32} {:>32}", of(|s| s.rate, 0), of(|s| s.p50_us, 1), of(|s| s.p99_us, 1));
+        println!("| {name} | {} | {} | {} |", of(|s| s.rate, 0), of(|s| s.p50_us, 1), of(|s| s.p99_us, 1));
     }
+    println!("\n| | beside | × | asked |\n|--|--|--:|--:|");
     for (left, right, least) in RATIOS {
-        print_ratio(table, (left, right), |left, right| left.rate / right.rate, "of the rate of", least);
+        print_ratio(table, (left, right), |left, right| left.rate / right.rate, "rate", least);
     }
     for (left, right) in P99_RATIOS {
-        print_ratio(table, (left, right), |left, right| right.p99_us / left.p99_us, "times as quick at p99 as", 1.0);
+        print_ratio(table, (left, right), |left, right| right.p99_us / left.p99_us, "1 / p99", 1.0);
     }
     let kill = table.iter().filter(|(name, samples)| name.starts_with("kill") && !samples.is_empty());
     let rates = kill.map(|(name, samples)| (name, spread(samples, |sample| sample.rate)));
     if let Some((name, best)) = rates.max_by(|(_, left), (_, right)| left.median.total_cmp(&right.median)) {
-        println!("{} records/s, asked {KILL_RATE}: the best of kill mode, {name}", short(&best, 0));
+        println!("\nThe best of kill mode, {name}: {} records/s; asked {KILL_RATE}.", short(&best, 0));
     }
 }
 
@@ -56,7 +57,7 @@ fn print_ratio(
     let named = |wanted: &str| table.iter().find(|(name, _)| name == wanted).map_or(&[][..], |(_, samples)| samples);
     let ratios: Vec<f64> = named(left).iter().zip(named(right)).map(|(left, right)| ratio(left, right)).collect();
     if !ratios.is_empty() {
-        println!("{:>26}, asked {asked:<5}: {left}, {what} {right}", short(&Spread::of(&ratios), 2));
+        println!("| {what}: {left} | {right} | {} | {asked} |", short(&Spread::of(&ratios), 2));
     }
 }
 
@@ -65,5 +66,5 @@ fn spread(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> Spread {
 }
 
 fn short(spread: &Spread, places: usize) -> String {
-    format!("{:.places$} ({:.places$}-{:.places$})", spread.median, spread.min, spread.max)
+    format!("{:.places$} ({:.places$}–{:.places$})", spread.median, spread.min, spread.max)
 }
