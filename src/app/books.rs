@@ -15,9 +15,16 @@ use crate::service::{Books, Logged, Place};
 /// # Errors
 /// As [`Books::open`], and when the configured prices do not fit.
 pub async fn open_books(config: &Config, folder: &Path) -> anyhow::Result<Books> {
+    Books::open(place(config, folder)?).await
+}
+
+/// The books of a folder, not yet opened, with everything that writing in them needs.
+///
+/// # Errors
+/// When the configured prices do not fit.
+pub fn place<'a>(config: &'a Config, folder: &'a Path) -> anyhow::Result<Place<'a>> {
     let zone = zone_of(config);
-    let (prices, clock) = (prices_of(config)?, Arc::new(SystemClock::new(zone)));
-    Books::open(Place { config, folder, zone, prices, clock, random }).await
+    Ok(Place { config, folder, zone, prices: prices_of(config)?, clock: Arc::new(SystemClock::new(zone)), random })
 }
 
 /// Records one model call in the books of `folder`, and returns when the record is durable. Where a tallybot is running

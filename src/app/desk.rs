@@ -18,10 +18,11 @@ use crate::metering::{self, Metering};
 use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{Facts, NoSuchEpoch, StatsReport, View};
+use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
 use crate::stats::Period;
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, ErrorKind, Timestamp};
+use crate::usage::{Clock, ErrorKind, Opening, Timestamp};
 
 /// How long a list of models or a readiness check waits for one provider.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -167,6 +168,22 @@ impl Books for Desk {
 pub struct RestDesk(pub Arc<Desk>);
 
 impl RestDesk {
+    /// The verdicts as REST tells them; when all are errors, that nothing was taken.
+    fn verdicts(
+        &self,
+        noted: Vec<Result<metering::Noted, LedgerError>>,
+    ) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {
+        if let Some(Err(error)) = noted.iter().find(|_| noted.iter().all(Result::is_err)) {
+            return Err(self.unavailable(error));
+        }
+        let verdict = |noted| match noted {
+            Ok(metering::Noted::Accepted) => Ok(Noted::Accepted),
+            Ok(metering::Noted::Duplicate) => Ok(Noted::Duplicate),
+            Err(_) => Err(ItemError::Unavailable),
+        };
+        Ok(noted.into_iter().map(verdict).collect())
+    }
+
     /// The answer when the books take nothing, with what the system says of the disk.
     fn unavailable(&self, error: &LedgerError) -> ApiError {
         tracing::error!(error = %error, "the ledger refused");
@@ -209,16 +226,13 @@ impl Api for RestDesk {
         // In a task of its own: a client that hangs up does not leave half of its items behind.
         let metering = self.0.metering.clone();
         let task = self.0.tasks.spawn(async move { metering.note(records).await });
-        let noted = task.await.map_err(|error| ApiError::Internal(error.into()))?;
-        if let Some(Err(error)) = noted.iter().find(|_| noted.iter().all(Result::is_err)) {
-            return Err(self.unavailable(error));
-        }
-        let verdict = |noted| match noted {
-            Ok(metering::Noted::Accepted) => Ok(Noted::Accepted),
-            Ok(metering::Noted::Duplicate) => Ok(Noted::Duplicate),
-            Err(_) => Err(ItemError::Unavailable),
-        };
-        Ok(noted.into_iter().map(verdict).collect())
+        self.verdicts(task.await.map_err(|error| ApiError::Internal(error.into()))?)
+    }
+
+    async fn import(&self, lines: Vec<ImportLine>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {
+        let metering = self.0.metering.clone();
+        let task = self.0.tasks.spawn(async move { take_over(&metering, lines).await });
+        self.verdicts(task.await.map_err(|error| ApiError::Internal(error.into()))?)
     }
 
     async fn ready(&self) -> Readiness {
@@ -234,6 +248,33 @@ impl Api for RestDesk {
     async fn health(&self) -> Health {
         Health { alive: true }
     }
+}
+
+/// Takes over the records and the openings of some lines, each with its own verdict, in the order of the lines.
+async fn take_over(metering: &Metering, lines: Vec<ImportLine>) -> Vec<Result<metering::Noted, LedgerError>> {
+    let (mut records, mut openings, mut is_opening) = (Vec::new(), Vec::new(), Vec::with_capacity(lines.len()));
+    for line in lines {
+        is_opening.push(matches!(line, ImportLine::Opening(_)));
+        match line {
+            ImportLine::Record(record) => records.push(*record),
+            ImportLine::Opening(opening) => openings.push(*opening),
+        }
+    }
+    let written = if openings.is_empty() { Ok(()) } else { add_openings(metering.clone(), openings).await };
+    let mut of_records = metering.take_over(records).await.into_iter();
+    let of_opening = || match &written {
+        Ok(()) => Ok(metering::Noted::Accepted),
+        Err(error) => Err(LedgerError::NotWritable { reason: error.to_string() }),
+    };
+    let verdict =
+        |is_opening| if is_opening { of_opening() } else { of_records.next().unwrap_or(Err(LedgerError::Closed)) };
+    is_opening.into_iter().map(verdict).collect()
+}
+
+/// Waits for the disk on a thread of its own.
+async fn add_openings(metering: Metering, openings: Vec<Opening>) -> Result<(), LedgerError> {
+    let written = tokio::task::spawn_blocking(move || metering.add_openings(&openings)).await;
+    written.map_err(|_| LedgerError::Closed)?
 }
 
 /// As a terminal wants it that shows the answer of `curl`.

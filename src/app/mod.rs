@@ -16,7 +16,7 @@ use anyhow::{Context, anyhow};
 use chrono_tz::Tz;
 use tokio_util::task::TaskTracker;
 
-pub use books::{log_tokens, open_books};
+pub use books::{log_tokens, open_books, place};
 pub use clock::SystemClock;
 pub use desk::{Desk, RestDesk};
 pub use run::Doors;

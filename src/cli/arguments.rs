@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::records::{ExportArguments, RecentArguments};
 use crate::reports::View;
+use crate::service::import::Format;
 use crate::stats::Period;
 use crate::templates::Lang;
 use crate::usage::Day;
@@ -67,6 +68,9 @@ pub(super) enum BooksCommand {
     Recent(Box<RecentArguments>),
     /// Write the records as CSV or JSON
     Export(Box<ExportArguments>),
+    /// Take over calls and totals that other programs, or another tallybot, recorded
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArguments),
     /// Start counting from zero (what was recorded stays)
     Reset {
         /// Take the last reset back: what it hid is shown again
@@ -127,6 +131,44 @@ pub(super) struct StatsArguments {
     /// As JSON, in the shape of GET /stats
     #[arg(long)]
     pub(super) json: bool,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  tallybot import logs/tokens                  a log of calls and its totals
+  tallybot import metrics.json report.json     totals, and a session's report
+  tallybot import /mnt/other-machine/data      the books of another tallybot
+Importing again adds only what is new. Exit code 1 says that something could not be taken; it is told on stderr.";
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// Files, or folders with files of a known form in them
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Whose calls these are, to tell them from another program's [default: by the form of the file]
+    #[arg(long, value_name = "NAME", value_parser = source_name)]
+    pub(super) source: Option<String>,
+    /// token-log, token-stats, session-report, metrics or tallybot [default: by what is in the file]
+    #[arg(long, value_parser = format)]
+    pub(super) format: Option<Format>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// What was done, with every line that could not be read, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let known = Format::ALL.into_iter().find(|format| format.as_str() == text);
+    known.ok_or_else(|| "expected token-log, token-stats, session-report, metrics or tallybot".to_owned())
+}
+
+/// One word: a second one is a session's, or other books'.
+fn source_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
+    let fits = (1..=64).contains(&text.len()) && text.chars().all(fits);
+    fits.then(|| text.to_owned()).ok_or_else(|| "expected 1 to 64 letters, digits, `.`, `_`, `-` or `:`".to_owned())
 }
 
 /// What a usage item has, by requirement 0's names where it has them.
@@ -256,7 +298,7 @@ mod tests {
     fn the_arguments_are_consistent_and_the_examples_parse() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-        let examples = [EXAMPLES, LOG_EXAMPLES].into_iter().flat_map(str::lines);
+        let examples = [EXAMPLES, LOG_EXAMPLES, IMPORT_EXAMPLES].into_iter().flat_map(str::lines);
         let examples = examples.filter(|line| line.starts_with("  ") || line.contains("| "));
         for line in examples.filter_map(|line| line.split("tallybot").nth(1)) {
             let line = line.replace("'429 Quota excedida'", "429");

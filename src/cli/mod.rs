@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "commands talk to whoever typed them")]
 
 mod arguments;
+mod import;
 mod log;
 mod output;
 mod progress;
@@ -66,6 +67,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
         BooksCommand::Verify(arguments) => return Ok(verify::verify(&loaded, &arguments)),
         BooksCommand::Archive(arguments) => verify::archive(&loaded, &arguments)?,
+        BooksCommand::Import(arguments) => return import::import(&loaded, arguments).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::query::StatsQuery;
 use crate::reports::NoSuchEpoch;
+use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
 use crate::templates::Lang;
 
@@ -29,6 +30,14 @@ pub trait Api: Send + Sync + 'static {
     fn note(
         &self,
         items: Vec<UsageItem>,
+    ) -> impl Future<Output = Result<Vec<Result<Noted, ItemError>>, ApiError>> + Send;
+
+    /// Takes over complete records and opening balances. One verdict per line, in order.
+    ///
+    /// `Err` means that nothing was taken, so that the whole body may be sent again.
+    fn import(
+        &self,
+        lines: Vec<ImportLine>,
     ) -> impl Future<Output = Result<Vec<Result<Noted, ItemError>>, ApiError>> + Send;
 
     /// Whether calls can be taken now, part by part.

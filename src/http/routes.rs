@@ -24,7 +24,8 @@ use super::body::{BodyCut, RequestBody, read_body};
 use super::guard::{Guard, RequestHead, Role};
 use super::query::{self, Mistake, StatsQuery};
 use super::server::{Handler, Response};
-use crate::service::items::{self, BodyError, BodyForm, UsageItem};
+use crate::service::import::parse_lines;
+use crate::service::items::{self, BodyError, BodyForm};
 use crate::usage::Clock;
 
 /// The largest body of `POST /v1/usage`.
@@ -66,6 +67,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/stats", methods: READING, need: Role::Read },
     Route { path: "/metrics/reset", methods: POSTING, need: Role::Admin },
     Route { path: "/v1/usage", methods: POSTING, need: Role::Admin },
+    Route { path: "/v1/import", methods: POSTING, need: Role::Admin },
     Route { path: "/health", methods: READING, need: Role::Public },
     Route { path: "/ready", methods: READING, need: Role::Read },
 ];
@@ -101,6 +103,7 @@ impl Rest {
             .route("/stats", get(stats::<A>))
             .route("/metrics/reset", post(reset::<A>))
             .route("/v1/usage", post(note::<A>))
+            .route("/v1/import", post(import::<A>))
             .route("/health", get(health::<A>))
             .route("/ready", get(ready::<A>))
             .with_state(Arc::new(Shared { api, body_kib: Semaphore::new(MAX_BODIES_KIB) }));
@@ -241,19 +244,19 @@ async fn ready<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Re
 
 async fn note<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
     answer(async {
-        let (parts, body) = request.into_parts();
-        query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
-        let form = content_type(&parts.headers).and_then(BodyForm::of_content_type).unwrap_or(BodyForm::Json);
-        let room = room_for(&shared.body_kib, &body.size_hint()).await?;
-        let body = read_body(body, MAX_USAGE_BODY_BYTES).await?;
-        let (indices, items, rejected) = sorted(&body, form)?;
-        drop((body, room));
-        let verdicts = if items.is_empty() { Vec::new() } else { shared.api.note(items).await? };
-        if verdicts.len() != indices.len() {
-            let cause = format!("the books gave {} verdicts on {} items", verdicts.len(), indices.len());
-            return Err(Problem::internal(cause));
-        }
-        Ok(note_answer(&indices, verdicts, rejected))
+        let form = content_type(request.headers()).and_then(BodyForm::of_content_type).unwrap_or(BodyForm::Json);
+        let sorted = sorted(&shared.body_kib, request, |body| items::parse(body, form)).await?;
+        let verdicts = if sorted.good.is_empty() { Vec::new() } else { shared.api.note(sorted.good).await? };
+        note_answer(&sorted.indices, verdicts, sorted.rejected)
+    })
+    .await
+}
+
+async fn import<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
+    answer(async {
+        let sorted = sorted(&shared.body_kib, request, |body| parse_lines(body)).await?;
+        let verdicts = if sorted.good.is_empty() { Vec::new() } else { shared.api.import(sorted.good).await? };
+        note_answer(&sorted.indices, verdicts, sorted.rejected)
     })
     .await
 }
@@ -278,26 +281,46 @@ struct Rejected {
     error: String,
 }
 
-type Sorted = (Vec<usize>, Vec<UsageItem>, Vec<Rejected>);
+/// A body divided into what can be taken, with its places, and what is wrong.
+struct Sorted<T> {
+    indices: Vec<usize>,
+    good: Vec<T>,
+    rejected: Vec<Rejected>,
+}
 
-/// Divides a body into the items to take, with their places, and those that are wrong.
-fn sorted(body: &Bytes, form: BodyForm) -> Result<Sorted, Problem> {
-    let (mut indices, mut items, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, parsed) in items::parse(body, form)?.into_iter().enumerate() {
+/// Reads a body, when there is room for it, and divides it.
+async fn sorted<T, E: std::fmt::Display>(
+    body_kib: &Semaphore,
+    request: Request,
+    parse: impl FnOnce(&Bytes) -> Result<Vec<Result<T, E>>, BodyError>,
+) -> Result<Sorted<T>, Problem> {
+    let (parts, body) = request.into_parts();
+    query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
+    let _room = room_for(body_kib, &body.size_hint()).await?;
+    let body = read_body(body, MAX_USAGE_BODY_BYTES).await?;
+    let mut sorted = Sorted { indices: Vec::new(), good: Vec::new(), rejected: Vec::new() };
+    for (index, parsed) in parse(&body)?.into_iter().enumerate() {
         match parsed {
-            Ok(item) => {
-                indices.push(index);
-                items.push(item);
+            Ok(good) => {
+                sorted.indices.push(index);
+                sorted.good.push(good);
             }
-            Err(error) => rejected.push(Rejected { index, error: error.to_string() }),
+            Err(error) => sorted.rejected.push(Rejected { index, error: error.to_string() }),
         }
     }
-    Ok((indices, items, rejected))
+    Ok(sorted)
 }
 
 /// 200 when something was taken or nothing was wrong; 503 when only the books were in the way of the best item; else
 /// 400.
-fn note_answer(indices: &[usize], verdicts: Vec<Result<Noted, ItemError>>, mut rejected: Vec<Rejected>) -> Response {
+fn note_answer(
+    indices: &[usize],
+    verdicts: Vec<Result<Noted, ItemError>>,
+    mut rejected: Vec<Rejected>,
+) -> Result<Response, Problem> {
+    if verdicts.len() != indices.len() {
+        return Err(Problem::internal(format!("{} verdicts on {} items", verdicts.len(), indices.len())));
+    }
     #[derive(Serialize)]
     struct Answer {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -330,7 +353,7 @@ fn note_answer(indices: &[usize], verdicts: Vec<Result<Noted, ItemError>>, mut r
         (status, Some(Problem::new(status, "all_rejected", "no item could be taken; `rejected` says why")))
     };
     let error = problem.as_ref().map(Problem::to_value);
-    json(status, &Answer { error, accepted, duplicates, rejected })
+    Ok(json(status, &Answer { error, accepted, duplicates, rejected }))
 }
 
 /// Turns a handler's problem into its answer.

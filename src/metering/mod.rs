@@ -10,6 +10,7 @@ mod follower;
 #[cfg(test)]
 mod laws;
 mod permit;
+mod pricing;
 mod refusals;
 mod rules;
 
@@ -23,7 +24,7 @@ use crate::ledger::{
 };
 use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
 use crate::stats::Picture;
-use crate::usage::prices::{PriceBook, PriceQuery};
+use crate::usage::prices::PriceBook;
 use crate::usage::{
     Clock, ErrorKind, Failure, Now, Opening, OutputCap, RecordId, Status, Timestamp, UsageRecord, UsageSource,
 };
@@ -31,6 +32,7 @@ use crate::usage::{
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use checking::{repair, verify};
 pub use permit::Permit;
+pub use pricing::Pricing;
 pub use rules::{known_names_of, rules_of, vendors_of};
 
 use follower::GateFollower;
@@ -123,8 +125,7 @@ struct Inner {
     ledger: Ledger,
     gate: Arc<Mutex<Gate>>,
     refusals: Mutex<Refusals>,
-    prices: PriceBook,
-    vendors: HashMap<String, String>,
+    pricing: Pricing,
     clock: Arc<dyn Clock>,
     random: fn() -> [u8; 16],
 }
@@ -144,8 +145,7 @@ impl Metering {
             ledger,
             gate,
             refusals: Mutex::default(),
-            prices: setup.prices,
-            vendors: setup.vendors,
+            pricing: Pricing { prices: setup.prices, vendors: setup.vendors },
             clock: setup.clock,
             random: setup.random,
         };
@@ -191,17 +191,23 @@ impl Metering {
         }
     }
 
-    /// Takes the records of calls made elsewhere, each with its own verdict, and waits until they are durable.
+    /// Takes the records of calls made elsewhere, each with its own verdict, and waits until they are durable. What has
+    /// no cost gets one by the price book.
     ///
     /// Where the disk does not confirm them in time each is an error, although it may be counted: only a given id makes
     /// it safe to send such a record again. Not to be dropped half-way: run it in a task of its own.
-    pub async fn note(&self, records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
+    pub async fn note(&self, mut records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
+        records.iter_mut().for_each(|record| self.price(record));
+        self.take_over(records).await
+    }
+
+    /// [`Metering::note`] for records that are complete: they are kept as they are, a cost that is not known included.
+    pub async fn take_over(&self, records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
         let (mut noted, mut last) = (Vec::with_capacity(records.len()), None);
-        for (n, mut record) in records.into_iter().enumerate() {
+        for (n, record) in records.into_iter().enumerate() {
             if n % NOTES_AT_ONCE == NOTES_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
-            self.price(&mut record);
             noted.push(match self.inner.ledger.append(&record, self.inner.clock.now().at) {
                 Ok(appended) => {
                     last = Some(appended);
@@ -368,29 +374,8 @@ impl Metering {
     }
 
     /// Gives a record its cost, unless its source gave one.
-    pub fn price(&self, record: &mut UsageRecord<'static>) {
-        if record.cost.is_some() {
-            record.price_id.get_or_insert("given".into());
-            return;
-        }
-        let says_nothing = record.tokens.total() == 0 && record.usage_source == UsageSource::None;
-        if says_nothing && record.status == Status::Ok && !record.local {
-            return; // it answered, so it used something, and nobody knows how much
-        }
-        let priced = self.inner.prices.price(&PriceQuery {
-            vendor: self.inner.vendors.get(record.provider.as_str()).map(String::as_str),
-            model: &record.model,
-            service_tier: record.service_tier.as_deref(),
-            at: record.timestamp,
-            local: record.local,
-            tokens: &record.tokens,
-        });
-        if let Some(priced) = priced {
-            record.cost = Some(priced.cost);
-            record.price_id = Some(priced.price_id);
-        } else if says_nothing {
-            record.cost = Some(crate::usage::Money::ZERO);
-        }
+    pub fn price(&self, record: &mut UsageRecord<'_>) {
+        self.inner.pricing.price(record);
     }
 
     /// The record of a call that a crash left open: what was sent may have been billed.

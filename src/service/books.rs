@@ -110,10 +110,7 @@ impl Books {
 
 impl Here {
     fn open(place: &Place<'_>) -> Result<Here, LedgerError> {
-        let (mut key, halves) = ([0; 32], [(place.random)(), (place.random)()]);
-        key[..16].copy_from_slice(&halves[0]);
-        key[16..].copy_from_slice(&halves[1]);
-        let people = People::open(place.folder, key)?;
+        let people = open_people(place.folder, place.random)?;
         let config = place.config;
         let setup = Setup {
             durability: Durability::Power,
@@ -135,4 +132,12 @@ impl There {
     pub(super) fn failed(&self) -> String {
         format!("process {} holds the folder; cannot write through http://{}", self.pid, self.address)
     }
+}
+
+/// Opens who is who in a folder, with a new key if it has none.
+pub(super) fn open_people(folder: &Path, random: fn() -> [u8; 16]) -> Result<People, LedgerError> {
+    let (mut key, halves) = ([0; 32], [random(), random()]);
+    key[..16].copy_from_slice(&halves[0]);
+    key[16..].copy_from_slice(&halves[1]);
+    People::open(folder, key)
 }

@@ -3,6 +3,7 @@
 mod acts;
 mod books;
 mod checking;
+pub mod import;
 pub mod items;
 mod log;
 pub mod records;

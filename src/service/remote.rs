@@ -83,6 +83,11 @@ pub(super) async fn note(address: &str, token: Option<&SecretString>, item: &Usa
     post(address, token, "/v1/usage", body.into()).await
 }
 
+/// `POST /v1/import` at an address: lines of records and opening balances.
+pub(super) async fn import(address: &str, token: Option<&SecretString>, lines: Bytes) -> anyhow::Result<NoteAnswer> {
+    post(address, token, "/v1/import", lines).await
+}
+
 /// Posts JSON, or lines of it, and reads the answer.
 async fn post<T: DeserializeOwned>(
     address: &str,

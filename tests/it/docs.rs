@@ -13,14 +13,19 @@ const README: &str = include_str!("../../README.md");
 const FILES: &str = include_str!("../../docs/files.md");
 const HTTP: &str = include_str!("../../docs/http.md");
 const EXPORT: &str = include_str!("../../docs/export.md");
+const IMPORT: &str = include_str!("../../docs/import.md");
 const VERIFY: &str = include_str!("../../docs/verify.md");
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("README.md", README),
     ("docs/files.md", FILES),
     ("docs/http.md", HTTP),
     ("docs/export.md", EXPORT),
+    ("docs/import.md", IMPORT),
     ("docs/verify.md", VERIFY),
 ];
+
+/// Another tracker's log, for the command that takes it over.
+const LOG: &str = include_str!("fixtures/requirement-0/tokens_2025-02-05.jsonl");
 
 /// A configuration that asks nothing of the machine: the demo model, any free port.
 const DEMO: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n";
@@ -56,6 +61,8 @@ fn home() -> tempfile::TempDir {
     fs::write(home.path().join("tallybot.toml"), DEMO).expect("written");
     let example = "tallybot.example.toml";
     fs::copy(root().join(example), home.path().join(example)).expect("the example is there");
+    fs::create_dir_all(home.path().join("logs/tokens")).expect("a new folder");
+    fs::write(home.path().join("logs/tokens/tokens_2025-02-05.jsonl"), LOG).expect("written");
     home
 }
 

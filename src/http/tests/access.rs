@@ -19,6 +19,8 @@ async fn each_route_asks_for_its_role() {
         ("POST /metrics/reset", "admin", 200),
         ("POST /v1/usage", "reader", 401),
         ("POST /v1/usage", "admin", 400),
+        ("POST /v1/import", "reader", 401),
+        ("POST /v1/import", "admin", 400),
         ("GET /nowhere", "", 404),
         ("DELETE /stats", "", 405),
     ] {

@@ -106,7 +106,14 @@ async fn unknown_routes_are_told_which_there_are() {
         assert_eq!((answer.status, answer.code().as_str()), (404, "unknown_route"), "{target}");
         assert_eq!(
             answer.json()["error"]["allowed"],
-            serde_json::json!(["GET /stats", "POST /metrics/reset", "POST /v1/usage", "GET /health", "GET /ready"])
+            serde_json::json!([
+                "GET /stats",
+                "POST /metrics/reset",
+                "POST /v1/usage",
+                "POST /v1/import",
+                "GET /health",
+                "GET /ready"
+            ])
         );
     }
 }
@@ -232,7 +239,7 @@ async fn what_fails_inside_stays_inside() {
 async fn a_body_must_say_that_it_is_json() {
     let server = Server::start(Mood::Good).await;
     for content_type in ["", "\nContent-Type: text/plain", "\nContent-Type: application/x-www-form-urlencoded"] {
-        for path in ["/v1/usage", "/metrics/reset"] {
+        for path in ["/v1/usage", "/v1/import", "/metrics/reset"] {
             let answer = server.ask(&format!("POST {path}{content_type}"), b"{}").await;
             assert_eq!((answer.status, answer.code().as_str()), (415, "wrong_content_type"), "{path} {content_type}");
         }

@@ -56,19 +56,24 @@ impl Literal {
 }
 
 /// A whole number: `150`, `150.0`, `1.5e2`.
-pub(super) fn whole(literal: &str) -> Option<u64> {
+pub(in crate::service) fn whole(literal: &str) -> Option<u64> {
     let (value, rest) = Literal::read(literal)?.shifted(0)?;
     rest.bytes().all(|byte| byte == b'0').then(|| u64::try_from(value).ok())?
 }
 
 /// A number of which only the whole part counts: `2450.7` is 2450.
-pub(super) fn whole_part(literal: &str) -> Option<u64> {
+pub(in crate::service) fn whole_part(literal: &str) -> Option<u64> {
     u64::try_from(Literal::read(literal)?.shifted(0)?.0).ok()
+}
+
+/// A number × 1000, of which only the whole part counts: `2.45` is 2450.
+pub(in crate::service) fn thousandths(literal: &str) -> Option<u64> {
+    u64::try_from(Literal::read(literal)?.shifted(3)?.0).ok()
 }
 
 /// Dollars from a JSON number: exact to a pico-dollar; what is finer (the noise of a caller's float) is rounded half
 /// up.
-pub(super) fn dollars(literal: &str) -> Option<Money> {
+pub(in crate::service) fn dollars(literal: &str) -> Option<Money> {
     let (pico, rest) = Literal::read(literal)?.shifted(12)?;
     let up = rest.bytes().next().is_some_and(|digit| digit >= b'5');
     i128::try_from(pico).ok().map(|pico| Money::from_pico_usd(pico + i128::from(up)))
@@ -103,6 +108,7 @@ mod tests {
         assert_eq!(whole_part("2450.7"), Some(2450));
         assert_eq!(whole_part("0.9"), Some(0));
         assert_eq!(whole_part("1e-400"), Some(0));
+        assert_eq!([thousandths("2.45"), thousandths("0.0009"), thousandths("-1")], [Some(2450), Some(0), None]);
     }
 
     #[test]

@@ -120,17 +120,28 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
     }
 }
 
+/// What a field that is none of an item's is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// Something went wrong where the item was written for us.
+    Mistake,
+    /// Somebody else's.
+    PassedOver,
+}
+
 /// The fields of an item by name, and the mistakes found so far. `null` is the same as absent.
 pub(super) struct Fields<'a> {
     values: HashMap<&'static str, &'a str>,
+    pub(super) unknown: Unknown,
     pub(super) mistakes: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(pairs: Vec<(String, &'a RawValue)>) -> Fields<'a> {
-        let mut fields = Fields { values: HashMap::with_capacity(pairs.len()), mistakes: Vec::new() };
+    pub(super) fn new(pairs: Vec<(String, &'a RawValue)>, unknown: Unknown) -> Fields<'a> {
+        let mut fields = Fields { values: HashMap::with_capacity(pairs.len()), unknown, mistakes: Vec::new() };
         for (name, value) in pairs {
             match field_of(&name) {
+                None if unknown == Unknown::PassedOver => {}
                 None => fields.mistakes.push(format!(
                     "{} is not a field of a usage item; expected the documented names, and own data inside `metadata`",
                     showable(&name)

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::UsageItem;
-use super::fields::{Fields, ItemMistakes, Pairs, kind_of};
+use super::fields::{Fields, ItemMistakes, Pairs, Unknown, kind_of};
 use crate::usage::names::{MAX_NAME_BYTES, Name, UNKNOWN};
 use crate::usage::{ErrorKind, Failure, Given, KeySuffix, Status, TokenCounts, UsageSource};
 
@@ -18,6 +18,18 @@ const CHANNELS: [&str; 2] = ["api", "shell"];
 /// # Errors
 /// What is wrong with it, without repeating any of its values.
 pub fn read(text: &str) -> Result<UsageItem, ItemMistakes> {
+    read_with(text, Unknown::Mistake)
+}
+
+/// Reads one item that was not written for us: fields of other names are passed over.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_foreign(text: &str) -> Result<UsageItem, ItemMistakes> {
+    read_with(text, Unknown::PassedOver)
+}
+
+fn read_with(text: &str, unknown: Unknown) -> Result<UsageItem, ItemMistakes> {
     let Ok(raw) = serde_json::from_str::<&RawValue>(text) else {
         return Err(ItemMistakes::of(
             "the item is not JSON; expected an object, for example `{\"model\":\"llama3.2\",\"prompt_tokens\":150}`",
@@ -30,7 +42,7 @@ pub fn read(text: &str) -> Result<UsageItem, ItemMistakes> {
         )));
     }
     let Pairs(pairs) = serde_json::from_str(raw.get()).map_err(|_| ItemMistakes::of("the item is not JSON"))?;
-    let mut fields = Fields::new(pairs);
+    let mut fields = Fields::new(pairs, unknown);
     let item = item(&mut fields);
     fields.finish().map(|()| item)
 }
@@ -154,7 +166,7 @@ fn given(fields: &mut Fields<'_>) -> Option<Given<'static>> {
             let name = source.map_or(Name::from(DEFAULT_SOURCE), Name::from);
             Some(Given { name, id: Name::from(id) })
         }
-        (Some(_), None) if fields.mistakes.is_empty() => {
+        (Some(_), None) if fields.mistakes.is_empty() && fields.unknown == Unknown::Mistake => {
             fields.mistakes.push("`source` is there without `id`; expected both, or only `id`".to_owned());
             None
         }

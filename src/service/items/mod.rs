@@ -6,7 +6,7 @@
 
 mod body;
 mod build;
-mod decimal;
+pub(super) mod decimal;
 mod fields;
 mod item;
 mod record;
@@ -16,7 +16,7 @@ mod write;
 
 pub use body::{BodyError, BodyForm, MAX_ITEM_BYTES, MAX_ITEMS, parse};
 pub use fields::{ItemMistakes, MAX_COST_USD, MAX_TOKENS};
-pub use item::read as read_item;
+pub use item::{read as read_item, read_foreign};
 pub use record::admitted_at;
 
 use std::fmt;

@@ -1,0 +1,350 @@
+//! What opening balances a total makes: so much that, with the calls of its source, the total comes out.
+//!
+//! Pure. For each source and model, the openings together are what the total has more than the calls; importing the
+//! calls later takes them back, importing again changes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono_tz::Tz;
+
+use super::found::{Sums, Total};
+use crate::service::items::admitted_at;
+use crate::usage::names::Name;
+use crate::usage::{Opening, Timestamp, UsageRecord};
+
+/// Calls by source, API and model.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    by_model: HashMap<String, HashMap<(String, String), Sums>>,
+}
+
+impl Calls {
+    pub(super) fn add(&mut self, source: &str, record: &UsageRecord<'_>) {
+        self.add_sums(source, (&record.api_type, &record.model), Sums::of_record(record));
+    }
+
+    pub(super) fn add_sums(&mut self, source: &str, (api_type, model): (&str, &str), sums: Sums) {
+        let models = self.by_model.entry(source.to_owned()).or_default();
+        let of_model = models.entry((api_type.to_owned(), model.to_owned())).or_default();
+        *of_model = of_model.plus(sums);
+    }
+
+    /// The calls that are contained in a total.
+    fn within(&self, key: &Key) -> Sums {
+        let Some(models) = self.by_model.get(&key.source) else { return Sums::default() };
+        if key.source.contains(' ') {
+            // A run's total is that of all its calls.
+            return models.values().fold(Sums::default(), |sum, one| sum.plus(*one));
+        }
+        models.get(&(key.api_type.clone(), key.model.clone())).copied().unwrap_or_default()
+    }
+}
+
+/// What a total is of. A total that is exact stands at its own time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Key {
+    source: String,
+    api_type: String,
+    provider: String,
+    model: String,
+    request_type: String,
+    exactly_at: Option<i64>,
+}
+
+/// The books as they are before the import, and what the import brings.
+pub(super) struct Standing<'a> {
+    /// The openings that are there.
+    pub(super) openings: &'a [Opening],
+    /// The calls that are there.
+    pub(super) calls: &'a Calls,
+    /// The calls that come.
+    pub(super) arriving: &'a Calls,
+}
+
+/// Opening balances to write.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Balance {
+    /// To be written before the calls come: their part of a total.
+    pub(super) take_back: Vec<Opening>,
+    /// What a total has beyond the calls.
+    pub(super) add: Vec<Opening>,
+    /// Totals below what the same source told before; they change nothing.
+    pub(super) fallen: Vec<String>,
+}
+
+/// Balances totals against the books.
+pub(super) fn balance(totals: &[Total], standing: &Standing<'_>, now: Timestamp, zone: Tz) -> Balance {
+    let told = told(totals, now, zone);
+    let mut there: BTreeMap<Key, Vec<&Opening>> = BTreeMap::new();
+    for opening in standing.openings {
+        let exact = Key { exactly_at: Some(opening.at.unix_micros()), ..key_of_opening(opening) };
+        let key = if told.contains_key(&exact) { exact } else { key_of_opening(opening) };
+        there.entry(key).or_default().push(opening);
+    }
+    let mut balance = Balance::default();
+    let keys: std::collections::BTreeSet<&Key> = told.keys().chain(there.keys()).collect();
+    for key in keys {
+        let openings = there.get(key).map_or(&[][..], Vec::as_slice);
+        weigh(key, told.get(key), openings, standing, &mut balance, now);
+    }
+    balance
+}
+
+/// The totals by what they are of, with their time. Of one that is told twice the larger; exact ones are parts.
+fn told(totals: &[Total], now: Timestamp, zone: Tz) -> BTreeMap<Key, (Total, Timestamp)> {
+    let mut told: BTreeMap<Key, (Total, Timestamp)> = BTreeMap::new();
+    for total in totals {
+        let at = total.at.map_or(now, |at| admitted_at(at, zone)).min(now);
+        let key = Key {
+            source: total.source.clone(),
+            api_type: total.api_type.clone(),
+            provider: total.provider.clone(),
+            model: total.model.clone(),
+            request_type: total.request_type.clone(),
+            exactly_at: total.exact.then(|| at.unix_micros()),
+        };
+        match told.get_mut(&key) {
+            None => drop(told.insert(key, (total.clone(), at))),
+            Some((known, _)) if total.exact => known.sums = known.sums.plus(total.sums),
+            Some((known, latest)) => {
+                known.sums = known.sums.with(total.sums, i128::max);
+                *latest = at.max(*latest);
+            }
+        }
+    }
+    told
+}
+
+fn key_of_opening(opening: &Opening) -> Key {
+    Key {
+        source: opening.source.to_string(),
+        api_type: opening.api_type.to_string(),
+        provider: opening.provider.to_string(),
+        model: opening.model.to_string(),
+        request_type: opening.request_type.to_string(),
+        exactly_at: None,
+    }
+}
+
+fn sums_of(opening: &Opening) -> Sums {
+    let Opening { ok, failed, prompt, completion, cost_usd, .. } = *opening;
+    Sums { ok, failed, prompt, completion, cost: cost_usd }
+}
+
+/// Brings the openings of one key to what they should be.
+fn weigh(
+    key: &Key,
+    told: Option<&(Total, Timestamp)>,
+    openings: &[&Opening],
+    standing: &Standing<'_>,
+    balance: &mut Balance,
+    now: Timestamp,
+) {
+    let there = openings.iter().fold(Sums::default(), |sum, opening| sum.plus(sums_of(opening)));
+    let total = told.map_or(Sums::default(), |(total, _)| total.sums);
+    let mut difference = if key.exactly_at.is_some() {
+        total.minus(there)
+    } else {
+        let (calls, arriving) = (standing.calls.within(key), standing.arriving.within(key));
+        // What the source said before, where openings are left of it.
+        let before = there.with(calls, |opening, calls| if opening > 0 { opening + calls } else { 0 });
+        if told.is_some() && !before.minus(total).with(Sums::default(), i128::max).counts_nothing() {
+            balance.fallen.push(format!("{} of {}/{}", key.source, key.api_type, key.model));
+        }
+        let total = total.with(before, i128::max);
+        total.with(calls.plus(arriving), |total, calls| (total - calls).max(0)).minus(there)
+    };
+    if told.is_none_or(|(total, _)| total.sums.cost.is_none()) && there.cost.is_none() {
+        difference.cost = None; // calls have prices; a total whose source says none has none
+    }
+    let less = difference.with(Sums::default(), i128::min);
+    let more = difference.with(Sums::default(), i128::max);
+    if !less.is_zero() {
+        take_back(less, openings, &mut balance.take_back);
+    }
+    if !more.is_zero() {
+        let like = openings.last().copied();
+        balance.add.push(addition(key, told, like, more, mean_of_addition(told, openings, more), now));
+    }
+}
+
+/// Takes back from the newest openings first, at their own time, so that each day loses what it was given.
+fn take_back(less: Sums, openings: &[&Opening], out: &mut Vec<Opening>) {
+    let mut by_time: BTreeMap<Timestamp, (Sums, &Opening)> = BTreeMap::new();
+    for opening in openings {
+        let (sums, _) = by_time.entry(opening.at).or_insert((Sums::default(), opening));
+        *sums = sums.plus(sums_of(opening));
+    }
+    let mut owed = less;
+    for (there, like) in by_time.into_values().rev() {
+        let taken = owed.with(there, |owed, there| owed.max(-there.max(0)));
+        if taken.is_zero() {
+            continue;
+        }
+        owed = owed.minus(taken);
+        let Sums { ok, failed, prompt, completion, cost } = taken;
+        out.push(Opening { ok, failed, prompt, completion, cost_usd: cost, ..like.clone() });
+    }
+}
+
+fn addition(
+    key: &Key,
+    told: Option<&(Total, Timestamp)>,
+    like: Option<&Opening>,
+    more: Sums,
+    mean_latency_ms: Option<u64>,
+    now: Timestamp,
+) -> Opening {
+    let at = told.map(|(_, at)| *at).or(like.map(|opening| opening.at)).unwrap_or(now);
+    let mut opening = Opening::new(&key.source, at, &key.provider, &key.model);
+    opening.api_type = Name::clean(&key.api_type);
+    opening.request_type = Name::clean(&key.request_type);
+    opening.local = told.map_or_else(|| like.is_some_and(|opening| opening.local), |(total, _)| total.local);
+    (opening.ok, opening.failed) = (more.ok, more.failed);
+    (opening.prompt, opening.completion) = (more.prompt, more.completion);
+    (opening.cost_usd, opening.mean_latency_ms) = (more.cost, mean_latency_ms);
+    opening
+}
+
+/// The mean that makes the mean of all openings together that of the total.
+fn mean_of_addition(told: Option<&(Total, Timestamp)>, openings: &[&Opening], more: Sums) -> Option<u64> {
+    let mean = i128::from(told?.0.mean_latency_ms?);
+    let timed =
+        |opening: &&Opening| opening.mean_latency_ms.map(|mean| (i128::from(mean), i128::from(opening.requests())));
+    let (there, requests) = openings
+        .iter()
+        .filter_map(timed)
+        .fold((0, 0), |(sum, n), (mean, requests)| (sum + mean * requests, n + requests));
+    let added = i128::from(more.ok) + i128::from(more.failed);
+    if added <= 0 {
+        return None;
+    }
+    u64::try_from(((mean * (requests + added) - there) / added).max(0)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::names::UNKNOWN;
+
+    const SOURCE: &str = "token-log";
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-11-22T12:00:00.000000+00:00").expect("a time")
+    }
+
+    fn sums(ok: i64, prompt: i64) -> Sums {
+        Sums { ok, prompt, ..Sums::default() }
+    }
+
+    fn total(source: &str, sums: Sums) -> Total {
+        Total {
+            source: source.to_owned(),
+            at: None,
+            api_type: "gemini".to_owned(),
+            provider: "gemini".to_owned(),
+            model: if source.contains(' ') { UNKNOWN } else { "flash" }.to_owned(),
+            request_type: "other".to_owned(),
+            local: false,
+            sums,
+            mean_latency_ms: None,
+            exact: false,
+        }
+    }
+
+    /// Books that imports are told to, one after the other.
+    #[derive(Default)]
+    struct Books {
+        openings: Vec<Opening>,
+        calls: Calls,
+    }
+
+    impl Books {
+        fn import(&mut self, totals: &[Total], calls: &[(&str, &str, Sums)]) -> Vec<String> {
+            let mut arriving = Calls::default();
+            for (source, model, sums) in calls {
+                arriving.add_sums(source, ("gemini", model), *sums);
+            }
+            let standing = Standing { openings: &self.openings, calls: &self.calls, arriving: &arriving };
+            let balance = balance(totals, &standing, now(), Tz::UTC);
+            self.openings.extend(balance.take_back);
+            self.openings.extend(balance.add);
+            for (source, model, sums) in calls {
+                self.calls.add_sums(source, ("gemini", model), *sums);
+            }
+            balance.fallen
+        }
+
+        fn opening(&self) -> Sums {
+            self.openings.iter().fold(Sums::default(), |sum, opening| sum.plus(sums_of(opening)))
+        }
+    }
+
+    #[test]
+    fn a_total_beside_its_calls_adds_the_difference_and_calls_take_it_back() {
+        let mut books = Books::default();
+        books.import(&[total(SOURCE, sums(10, 1000))], &[(SOURCE, "flash", sums(4, 400))]);
+        assert_eq!(books.opening(), sums(6, 600));
+        books.import(&[total(SOURCE, sums(10, 1000))], &[]);
+        assert_eq!((books.opening(), books.openings.len()), (sums(6, 600), 1), "again adds nothing");
+        books.import(&[], &[(SOURCE, "flash", sums(1, 100)), (SOURCE, "another", sums(9, 9))]);
+        assert_eq!(books.opening(), sums(5, 500), "a call that comes later was in the total");
+        books.import(&[total(SOURCE, sums(12, 1300))], &[]);
+        assert_eq!(books.opening(), sums(7, 800), "the total grew");
+        books.import(&[total(SOURCE, sums(12, 1300))], &[(SOURCE, "flash", sums(8, 900))]);
+        assert_eq!(books.opening(), sums(0, 0), "never below zero");
+        assert!(books.openings.iter().all(|opening| opening.cost_usd.is_none()));
+    }
+
+    #[test]
+    fn a_total_that_falls_is_somebody_elses_and_takes_nothing_away() {
+        let mut books = Books::default();
+        assert_eq!(books.import(&[total(SOURCE, sums(10, 1000))], &[]), [""; 0]);
+        assert_eq!(books.import(&[total(SOURCE, sums(5, 500))], &[]), ["token-log of gemini/flash"]);
+        assert_eq!(books.opening(), sums(10, 1000));
+        let exact = |sums| Total { exact: true, ..total("token-log 0199b0c2", sums) };
+        books.import(&[exact(sums(7, 70)), exact(sums(-2, -20))], &[]);
+        assert_eq!(books.opening(), sums(15, 1050));
+        books.import(&[exact(sums(7, 70)), exact(sums(-2, -20)), exact(sums(-5, -50))], &[]);
+        assert_eq!(books.opening(), sums(10, 1000), "other books' openings are believed when they fall");
+    }
+
+    #[test]
+    fn a_runs_total_contains_all_its_calls_whatever_their_model() {
+        let run = "session-report 2025-10-14T15:30:45";
+        let cost = |sums: Sums, pico| Sums { cost: Some(crate::usage::Money::from_pico_usd(pico)), ..sums };
+        let mut books = Books::default();
+        books.import(&[total(run, cost(sums(7, 22_000), 124))], &[(run, "gpt-5-nano", cost(sums(1, 5000), 32))]);
+        assert_eq!(books.opening(), cost(sums(6, 17_000), 92));
+        books.import(&[total("session-report 2025-10-15T09:00:00", cost(sums(1, 1), 1))], &[]);
+        assert_eq!(books.opening(), cost(sums(7, 17_001), 93), "another session stands beside it");
+    }
+
+    #[test]
+    fn what_is_taken_back_is_taken_from_the_days_that_had_it() {
+        let mut books = Books::default();
+        let on = |day: &str, sums| Total { at: super::super::found::wall(Some(day)), ..total(SOURCE, sums) };
+        books.import(&[on("2026-01-01T10:00:00", sums(5, 50))], &[]);
+        books.import(&[on("2026-01-03T10:00:00", sums(8, 80))], &[]);
+        books.import(&[], &[(SOURCE, "flash", sums(4, 40))]);
+        let on = |day: &str| -> i64 {
+            let of = books.openings.iter().filter(|opening| opening.at.day().to_string() == day);
+            of.map(|opening| opening.ok).sum()
+        };
+        assert_eq!((on("2026-01-01"), on("2026-01-03")), (4, 0));
+    }
+
+    #[test]
+    fn the_mean_of_all_openings_stays_that_of_the_total() {
+        let mut books = Books::default();
+        let at_mean = |requests, mean| Total { mean_latency_ms: Some(mean), ..total(SOURCE, sums(requests, 0)) };
+        books.import(&[at_mean(100, 2000)], &[]);
+        books.import(&[at_mean(200, 2500)], &[]);
+        let latency: i64 = books
+            .openings
+            .iter()
+            .map(|o| o.requests() * i64::try_from(o.mean_latency_ms.expect("timed")).expect("small"))
+            .sum();
+        assert_eq!(latency, 200 * 2500);
+    }
+}

@@ -1,0 +1,328 @@
+//! Which files there are to import, and what each of them is.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use flate2::bufread::MultiGzDecoder;
+
+use super::found::{Found, Sums, Total};
+use super::{own_lines, raymundo, session_report, token_log, token_stats};
+use crate::ledger::{Acts, Folder};
+use crate::service::items::ItemTime;
+use crate::usage::{Opening, unseal_line};
+
+/// The largest document that is read; logs may be of any size.
+const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How much of a file is looked at to tell what it is.
+const HEAD_BYTES: u64 = 64 * 1024;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Requirement 0's log of calls.
+    TokenLog,
+    /// Requirement 0's totals.
+    TokenStats,
+    /// Requirement 3's report of a session.
+    SessionReport,
+    /// Requirement 4's metrics.
+    Metrics,
+    /// A tallybot's journal.
+    Tallybot,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 5] =
+        [Format::TokenLog, Format::TokenStats, Format::SessionReport, Format::Metrics, Format::Tallybot];
+
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::TokenLog => "token-log",
+            Format::TokenStats => "token-stats",
+            Format::SessionReport => "session-report",
+            Format::Metrics => "metrics",
+            Format::Tallybot => "tallybot",
+        }
+    }
+
+    /// Whose its calls are, unless somebody names them otherwise. A log and the totals of it are of one source.
+    pub(super) fn usual_source(self) -> &'static str {
+        match self {
+            Format::TokenLog | Format::TokenStats => token_log::SOURCE,
+            Format::SessionReport => session_report::SOURCE,
+            Format::Metrics => raymundo::SOURCE,
+            Format::Tallybot => "tallybot",
+        }
+    }
+}
+
+/// A file to import.
+#[derive(Clone, Debug)]
+pub(super) struct ImportFile {
+    pub(super) path: PathBuf,
+    pub(super) format: Format,
+    pub(super) bytes: u64,
+    /// Whose its calls are: a name, or the lineage of other books.
+    pub(super) source: String,
+}
+
+/// Everything that was found at some paths.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    pub(super) files: Vec<ImportFile>,
+    /// Opening balances of other books.
+    pub(super) totals: Vec<Total>,
+}
+
+impl Files {
+    /// Looks at paths: files, and folders with files of a known form in them.
+    ///
+    /// # Errors
+    /// When one cannot be read, or nothing that is known is there.
+    pub(super) fn find(
+        paths: &[PathBuf],
+        forced: Option<Format>,
+        source: Option<&str>,
+        ours: Option<&Acts>,
+    ) -> anyhow::Result<Files> {
+        let mut found = Files::default();
+        for path in paths {
+            if path.is_dir() {
+                found.folder(path, forced, source, ours)?;
+            } else {
+                let Some(format) = forced.map_or_else(|| guess(path), |format| Ok(Some(format)))? else {
+                    bail!("cannot tell what `{}` is; say it with --format", path.display());
+                };
+                found.file(path, format, source)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn folder(
+        &mut self,
+        path: &Path,
+        forced: Option<Format>,
+        source: Option<&str>,
+        ours: Option<&Acts>,
+    ) -> anyhow::Result<()> {
+        let read = fs::read_dir(path).with_context(|| format!("cannot read the folder `{}`", path.display()))?;
+        let mut names: Vec<PathBuf> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        names.retain(|path| path.is_file());
+        names.sort();
+        let acts = Folder::new(path).acts().with_context(|| format!("cannot import `{}`", path.display()))?;
+        let before = self.files.len();
+        for name in names {
+            let format = match Form::of(&name) {
+                Form::Other => None,
+                Form::Control => None,
+                Form::Document if acts.is_some() => None, // made of the lines
+                _ => guess(&name)?,
+            };
+            match format {
+                Some(format) if forced.is_none_or(|forced| forced == format) => self.file(&name, format, source)?,
+                _ => {}
+            }
+        }
+        if let Some(acts) = acts.filter(|acts| ours.is_none_or(|ours| ours.lineage != acts.lineage)) {
+            let lineage = acts.lineage.to_string();
+            self.totals.extend(acts.openings.iter().map(|opening| total_of(opening, &lineage)));
+        }
+        if self.files.len() == before && self.totals.is_empty() {
+            bail!("nothing to import in `{}`; expected for example `tokens_2025-02-05.jsonl`", path.display());
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, format: Format, source: Option<&str>) -> anyhow::Result<()> {
+        let metadata = fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let books = Folder::new(parent);
+        if format == Format::TokenStats && books.has_books() {
+            bail!("`{}` is made of the lines beside it; import the folder instead", path.display());
+        }
+        let lineage = || books.acts().ok().flatten().map(|acts| acts.lineage.to_string());
+        let source = match format {
+            Format::Tallybot => lineage().unwrap_or_else(|| format.usual_source().to_owned()),
+            _ => source.unwrap_or(format.usual_source()).to_owned(),
+        };
+        self.files.push(ImportFile { path: path.to_owned(), format, bytes: metadata.len(), source });
+        Ok(())
+    }
+}
+
+impl ImportFile {
+    /// Reads the file; `on_bytes` is told how many bytes more of it were read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn read(&self, on_bytes: impl FnMut(u64), mut on: impl FnMut(Found)) -> anyhow::Result<()> {
+        let reading = || format!("cannot read `{}`", self.path.display());
+        let file = File::open(&self.path).with_context(reading)?;
+        let file = Counted { file, on_bytes };
+        match self.format {
+            Format::Tallybot if Form::of(&self.path) == Form::CompressedLines => {
+                let mut last = 0;
+                let lines = BufReader::new(MultiGzDecoder::new(BufReader::new(file)));
+                let read = own_lines::read(lines, &self.source, |found| {
+                    last += 1;
+                    on(found);
+                });
+                if read.is_err() {
+                    let reason = "the compressed file cannot be read further".to_owned();
+                    on(Found::Bad { line: last + 1, reason });
+                }
+                Ok(())
+            }
+            Format::TokenLog => token_log::read(blocks(file), &self.source, on).with_context(reading),
+            Format::Tallybot => own_lines::read(blocks(file), &self.source, on).with_context(reading),
+            Format::TokenStats | Format::SessionReport | Format::Metrics => {
+                let mut content = Vec::new();
+                file.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut content).with_context(reading)?;
+                if content.len() as u64 > MAX_DOCUMENT_BYTES {
+                    let reason = format!("the file is larger than {MAX_DOCUMENT_BYTES} bytes");
+                    on(Found::Bad { line: 1, reason });
+                    return Ok(());
+                }
+                match self.format {
+                    Format::TokenStats => token_stats::read(&content, &self.source, on),
+                    Format::SessionReport => session_report::read(&content, &self.source, on),
+                    _ => raymundo::read(&content, &self.source, on),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A file whose reading is followed.
+struct Counted<F> {
+    file: File,
+    on_bytes: F,
+}
+
+impl<F: FnMut(u64)> Read for Counted<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        (self.on_bytes)(read as u64);
+        Ok(read)
+    }
+}
+
+fn blocks<R: Read>(file: R) -> BufReader<R> {
+    BufReader::with_capacity(1 << 16, file)
+}
+
+/// What the name of a file says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Lines,
+    CompressedLines,
+    Document,
+    Control,
+    Other,
+}
+
+impl Form {
+    fn of(path: &Path) -> Form {
+        match path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase() {
+            name if name == "control.jsonl" => Form::Control,
+            name if name.ends_with(".jsonl") => Form::Lines,
+            name if name.ends_with(".jsonl.gz") => Form::CompressedLines,
+            name if name.ends_with(".json") => Form::Document,
+            _ => Form::Other,
+        }
+    }
+}
+
+/// What a file is, by its first bytes; `None` when it is nothing that is known.
+fn guess(path: &Path) -> anyhow::Result<Option<Format>> {
+    let reading = || format!("cannot read `{}`", path.display());
+    let file = File::open(path).with_context(reading)?;
+    let mut head = Vec::new();
+    let form = Form::of(path);
+    if form == Form::CompressedLines {
+        // What is damaged is told when it is read.
+        let _cut = MultiGzDecoder::new(BufReader::new(file)).take(HEAD_BYTES).read_to_end(&mut head);
+        return Ok(guess_by(&head, true).filter(|format| *format == Format::Tallybot));
+    }
+    file.take(HEAD_BYTES).read_to_end(&mut head).with_context(reading)?;
+    Ok(guess_by(&head, form == Form::Lines))
+}
+
+fn guess_by(head: &[u8], lines: bool) -> Option<Format> {
+    let has = |text: &str| memchr::memmem::find(head, text.as_bytes()).is_some();
+    let is_sealed = |line: &[u8]| unseal_line(line.trim_ascii()).is_ok();
+    if head.split(|byte| *byte == b'\n').any(is_sealed) {
+        return lines.then_some(Format::Tallybot); // else a snapshot, which is made of lines
+    }
+    if lines {
+        return Some(Format::TokenLog);
+    }
+    if has("\"calls_detail\"") || (has("\"session_start\"") && has("\"total_calls\"")) {
+        return Some(Format::SessionReport);
+    }
+    if has("\"requests_por_tipo\"") || has("\"total_tokens_ollama\"") || has("\"total_tokens_gpt4o\"") {
+        return Some(Format::Metrics);
+    }
+    if has("\"total_prompt_tokens\"") && has("\"total_requests\"") {
+        return Some(Format::TokenStats);
+    }
+    let one_per_line = head.trim_ascii_start().starts_with(b"{") && has("\"prompt_tokens\"") && has("\"timestamp\"");
+    one_per_line.then_some(Format::TokenLog)
+}
+
+/// An opening balance of other books: theirs beside ours, whatever both call its source.
+fn total_of(opening: &Opening, lineage: &str) -> Total {
+    let Opening { ok, failed, prompt, completion, cost_usd, .. } = *opening;
+    Total {
+        source: super::found::of_run(&opening.source.replace(' ', "_"), lineage),
+        at: Some(ItemTime::Instant(opening.at)),
+        api_type: opening.api_type.to_string(),
+        provider: opening.provider.to_string(),
+        model: opening.model.to_string(),
+        request_type: opening.request_type.to_string(),
+        local: opening.local,
+        sums: Sums { ok, failed, prompt, completion, cost: cost_usd },
+        mean_latency_ms: opening.mean_latency_ms,
+        exact: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_what_is_in_them() {
+        for (text, lines, expected) in [
+            (
+                include_str!("../../../tests/it/fixtures/requirement-0/token_stats.json"),
+                false,
+                Some(Format::TokenStats),
+            ),
+            (
+                include_str!("../../../tests/it/fixtures/requirement-0/tokens_2025-02-05.jsonl"),
+                true,
+                Some(Format::TokenLog),
+            ),
+            (
+                include_str!("../../../tests/it/fixtures/requirement-0/tokens_2025-02-05.jsonl"),
+                false,
+                Some(Format::TokenLog),
+            ),
+            (include_str!("../../../tests/it/fixtures/requirement-3/report.json"), false, Some(Format::SessionReport)),
+            (include_str!("../../../tests/it/fixtures/requirement-4/metrics.json"), false, Some(Format::Metrics)),
+            (include_str!("../../../metrics.json.example"), false, None),
+            ("{\"name\":\"a package\"}", false, None),
+            ("", false, None),
+        ] {
+            assert_eq!(guess_by(text.as_bytes(), lines), expected, "{}", &text[..text.len().min(60)]);
+        }
+    }
+}

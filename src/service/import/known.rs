@@ -1,0 +1,90 @@
+//! What of an import is in the books already: read once from their files, whoever holds them.
+
+use std::collections::HashSet;
+
+use sha2::{Digest, Sha256};
+
+use super::balance::Calls;
+use crate::ledger::{Folder, LedgerError};
+use crate::usage::{Given, Opening, RecordId, UsageRecord};
+
+/// What is in the books.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Which calls.
+    pub(super) ids: Ids,
+    /// The calls by source and model.
+    pub(super) calls: Calls,
+    /// Every opening balance.
+    pub(super) openings: Vec<Opening>,
+}
+
+/// Which calls are there, or were met. Some 40 bytes of memory for each.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ids {
+    given: HashSet<u128>,
+    records: HashSet<RecordId>,
+}
+
+/// What to look for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// Calls of these sources, and of those whose name begins with one of these and a space.
+    pub(super) sources: HashSet<String>,
+    /// Whether the ids of all records matter: other books are imported.
+    pub(super) records: bool,
+}
+
+impl Wanted {
+    fn has(&self, source: &str) -> bool {
+        self.sources.contains(source.split(' ').next().unwrap_or_default())
+    }
+}
+
+impl Known {
+    /// Reads the books of a folder.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn read(folder: &Folder, wanted: &Wanted) -> Result<Known, LedgerError> {
+        let mut known = Known::default();
+        folder.for_each_record(|record| {
+            if let Some(given) = record.source.as_ref().filter(|given| wanted.has(&given.name)) {
+                known.ids.given.insert(digest(given));
+                known.calls.add(&given.name, record);
+            }
+            if wanted.records {
+                known.ids.records.insert(record.id);
+            }
+        })?;
+        known.openings = folder.acts()?.map(|acts| acts.openings.to_vec()).unwrap_or_default();
+        Ok(known)
+    }
+}
+
+impl Ids {
+    /// Whether a call of this given id is new; from now on it is not.
+    pub(super) fn is_new(&mut self, given: &Given<'_>) -> bool {
+        self.given.insert(digest(given))
+    }
+
+    /// Whether a record of other books is new: neither it, nor the call that it tells of, is there. From now on it is
+    /// not.
+    pub(super) fn is_new_record(&mut self, record: &UsageRecord<'_>, wanted: &Wanted) -> bool {
+        let told = record.source.as_ref().filter(|given| wanted.has(&given.name));
+        let new = !self.records.contains(&record.id) && !told.is_some_and(|given| self.given.contains(&digest(given)));
+        if new {
+            self.records.insert(record.id);
+            self.given.extend(told.map(digest));
+        }
+        new
+    }
+}
+
+fn digest(given: &Given<'_>) -> u128 {
+    let mut hasher = Sha256::new();
+    hasher.update((given.name.len() as u64).to_le_bytes());
+    hasher.update(given.name.as_bytes());
+    hasher.update(given.id.as_bytes());
+    u128::from_le_bytes(hasher.finalize()[..16].try_into().expect("a SHA-256 digest has 32 bytes"))
+}

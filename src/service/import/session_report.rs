@@ -1,0 +1,136 @@
+//! Requirement 3's report of a session: its calls with what each cost, and the session's totals.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::document::Document;
+use super::found::{ContentIds, Found, Sums, Total, identified, of_run, wall};
+use crate::service::items::{UsageItem, read_foreign};
+use crate::usage::names::{Name, UNKNOWN};
+
+/// Whose calls these are, unless somebody names them otherwise. Each session is a source of its own.
+pub(super) const SOURCE: &str = "session-report";
+
+/// The tracker that writes these reports follows this API alone, and does not say so.
+const API: &str = "openai";
+
+#[derive(Deserialize)]
+struct Report<'a> {
+    #[serde(default)]
+    session_start: Option<String>,
+    #[serde(borrow, default)]
+    total_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    total_input_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    total_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    total_cost: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    calls_detail: Vec<&'a RawValue>,
+}
+
+/// Reads the document.
+pub(super) fn read(content: &[u8], source: &str, mut on: impl FnMut(Found)) {
+    let (mut document, report) = match Document::open::<Report<'_>>(content, "a session's report") {
+        Ok(opened) => opened,
+        Err(bad) => return on(bad),
+    };
+    let source = of_run(source, report.session_start.as_deref().unwrap_or(UNKNOWN));
+    let mut ids = ContentIds::default();
+    for detail in &report.calls_detail {
+        on(match call(detail) {
+            // In one form, however the file is indented.
+            Ok((item, content)) => Found::Item(Box::new(identified(item, &source, content.as_bytes(), &mut ids))),
+            Err(reason) => Found::Bad { line: document.line(detail), reason },
+        });
+    }
+    let Some(calls) = report.total_calls else { return };
+    let sums = Sums {
+        ok: document.count("total_calls", Some(calls)),
+        failed: 0,
+        prompt: document.count("total_input_tokens", report.total_input_tokens),
+        completion: document.count("total_output_tokens", report.total_output_tokens),
+        cost: document.dollars("total_cost", report.total_cost),
+    };
+    on(match document.finish(document.line(calls)) {
+        Err(bad) => bad,
+        Ok(()) => Found::Total(Box::new(Total {
+            source,
+            at: wall(report.session_start.as_deref()),
+            api_type: API.to_owned(),
+            provider: API.to_owned(),
+            model: UNKNOWN.to_owned(),
+            request_type: "other".to_owned(),
+            local: false,
+            sums,
+            mean_latency_ms: None,
+            exact: false,
+        })),
+    });
+}
+
+fn call(detail: &RawValue) -> Result<(UsageItem, String), String> {
+    let mut item = read_foreign(detail.get()).map_err(|mistakes| mistakes.to_string())?;
+    if item.at.is_none() {
+        return Err("`timestamp` is missing; expected when the call was, for example `2025-10-14T15:30:46`".to_owned());
+    }
+    if item.api_type == UNKNOWN {
+        item.api_type = Name::from(API);
+    }
+    let value: Value = serde_json::from_str(detail.get()).map_err(|_| "the call is not JSON".to_owned())?;
+    Ok((item, value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = include_str!("../../../tests/it/fixtures/requirement-3/report.json");
+
+    fn found(text: &str) -> Vec<Found> {
+        let mut found = Vec::new();
+        read(text.as_bytes(), SOURCE, |one| found.push(one));
+        found
+    }
+
+    #[test]
+    fn the_documents_report_is_one_call_and_the_sessions_totals() {
+        let found = found(REPORT);
+        let [Found::Item(call), Found::Total(total)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((call.tokens.prompt, call.tokens.completion), (5000, 3000));
+        assert_eq!((call.api_type.as_str(), call.model.as_str()), ("openai", "gpt-5-nano"));
+        assert_eq!((call.agent.as_deref(), call.operation.as_deref()), (Some("need_analysis"), Some("analyze_needs")));
+        assert_eq!(call.cost.map(|cost| cost.to_string()).as_deref(), Some("0.032"));
+        let given = call.given.as_ref().expect("every call is identified");
+        assert_eq!(
+            (given.name.as_str(), total.source.as_str()),
+            (total.source.as_str(), "session-report 2025-10-14T15:30:45")
+        );
+        assert_eq!((total.sums.ok, total.sums.prompt, total.sums.completion), (7, 22000, 10000));
+        assert_eq!(total.sums.cost.map(|cost| cost.to_string()).as_deref(), Some("0.124"));
+    }
+
+    #[test]
+    fn a_call_is_the_same_however_the_report_is_indented() {
+        let value: Value = serde_json::from_str(REPORT).expect("JSON");
+        assert_eq!(found(&value.to_string()), found(REPORT));
+    }
+
+    #[test]
+    fn a_wrong_call_or_total_is_told_by_its_line() {
+        let found = found(
+            "{\"session_start\":\"2025-10-14T15:30:45\",\n\"calls_detail\":[\n{\"timestamp\":\"2025-10-14T15:30:46\",\n\
+             \"input_tokens\":-1,\"output_tokens\":1},\n7,{\"model\":\"m\"}],\n\"total_calls\":1,\"total_cost\":-1}",
+        );
+        let lines: Vec<u64> = found
+            .iter()
+            .map(|one| match one {
+                Found::Bad { line, .. } => *line,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(lines, [3, 5, 5, 6]);
+    }
+}
