@@ -71,7 +71,7 @@ impl Snapshot {
     pub(super) fn write(&self, data: &DataFolder) -> Result<(), LedgerError> {
         let mut text = serde_json::to_vec(self).expect("plain data can be written");
         seal_line(&mut text, 0, self.line_seq);
-        if is_newer(data) {
+        if data.read(SNAPSHOT).is_ok_and(|text| is_newer(&text)) {
             // It is of use to the newer version only; here it is only kept.
             data.rename(SNAPSHOT, NEWER).map_err(data.failed("keep the newer", SNAPSHOT))?;
         }
@@ -108,21 +108,6 @@ fn fitting(data: &DataFolder, text: &[u8], lineage: Uuid, now: Timestamp) -> Res
     }
 }
 
-/// Whether the snapshot in the folder was written by a newer version.
-fn is_newer(data: &DataFolder) -> bool {
-    #[derive(Deserialize)]
-    struct Version {
-        v: u64,
-    }
-    let ours = format!("{{\"v\":{LINE_VERSION},");
-    let is_newer = |text: &[u8]| {
-        !text.starts_with(ours.as_bytes())
-            && unseal_line(text.trim_ascii_end()).is_ok()
-            && serde_json::from_slice::<Version>(text).is_ok_and(|version| version.v > u64::from(LINE_VERSION))
-    };
-    data.read(SNAPSHOT).is_ok_and(|text| is_newer(&text))
-}
-
 /// The journal files that the snapshots of a folder stand in.
 pub(super) fn positions(data: &DataFolder) -> impl Iterator<Item = FileName> {
     let file = |name: &&str| Some(parse(&data.read(name).ok()?)?.position()?.file);
@@ -135,8 +120,10 @@ pub(super) fn is_newer(text: &[u8]) -> bool {
     struct Versioned {
         v: u64,
     }
+    let ours = format!("{{\"v\":{LINE_VERSION},");
     let text = text.strip_suffix(b"\n").unwrap_or(text);
-    unseal_line(text).is_ok()
+    !text.starts_with(ours.as_bytes())
+        && unseal_line(text).is_ok()
         && serde_json::from_slice::<Versioned>(text).is_ok_and(|found| found.v > u64::from(LINE_VERSION))
 }
 

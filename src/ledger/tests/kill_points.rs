@@ -94,7 +94,8 @@ fn a2_b5_kill_before_and_after_every_append_sync_rename_roll_and_truncate() {
 
 #[test]
 fn a11_after_a_crash_during_recovery_the_next_start_finds_the_same() {
-    let harm: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Harm = fn(&mut Vec<u8>);
+    let harm: [(&str, Harm); 4] = [
         ("a torn line", |_| {}),
         ("zeros at the end", |content| content.resize(content.len() + 700, 0)),
         ("a hole", |content| content[500..1012].fill(0)),

@@ -28,8 +28,11 @@ pub(super) struct Waiting {
     pub(super) drift: Option<Drift>,
 }
 
+/// A snapshot as it is read: which one, the name of its file, its text.
+type SnapshotText = (Check, &'static str, Vec<u8>);
+
 /// Reads the snapshots that are there, newest first.
-pub(super) fn snapshot_texts(data: &DataFolder) -> Result<Vec<(Check, &'static str, Vec<u8>)>, LedgerError> {
+pub(super) fn snapshot_texts(data: &DataFolder) -> Result<Vec<SnapshotText>, LedgerError> {
     let mut texts = Vec::new();
     for (check, name) in [(Check::Snapshot, SNAPSHOT), (Check::PreviousSnapshot, PREVIOUS)] {
         match data.read(name) {
@@ -42,7 +45,7 @@ pub(super) fn snapshot_texts(data: &DataFolder) -> Result<Vec<(Check, &'static s
 
 /// The snapshots to be compared, newest first; says which cannot be.
 pub(super) fn snapshots(
-    texts: Vec<(Check, &'static str, Vec<u8>)>,
+    texts: Vec<SnapshotText>,
     acts: Option<&Acts>,
     now: Timestamp,
     findings: &mut Findings,

@@ -64,7 +64,7 @@ impl Repeats {
             return;
         }
         let count = self.blocks.len() as u64;
-        let block = &mut self.blocks[((places & 0xffff_ffff) * count >> 32) as usize];
+        let block = &mut self.blocks[(((places & 0xffff_ffff) * count) >> 32) as usize];
         let bits = FixedState::with_seed(2).hash_one(key);
         let mut was_there = true;
         for probe in 0..PROBES {

@@ -150,6 +150,7 @@ fn c2_a_disk_that_loses_what_it_had_taken_loses_nothing_that_was_confirmed() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long others waited is what is measured")]
 fn c3_while_a_sync_stalls_others_are_answered_and_nothing_is_confirmed_early() {
     let mut confirmed = Confirmed::default();
     let home = home_with_a_journal(&mut confirmed);
