@@ -87,7 +87,7 @@ impl Drop for AtEnd<'_> {
 
 /// Waits until something is so.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let patient = (0..400).any(|_| {
+    let patient = (0..1_200).any(|_| {
         let so = is_so();
         if !so {
             std::thread::sleep(std::time::Duration::from_millis(25));
