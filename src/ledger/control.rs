@@ -187,6 +187,24 @@ fn parse_line(line: &[u8], number: u64) -> Result<ActLine, String> {
     }
 }
 
+/// Reads acts of anybody's making; what is read and written back is read as the same.
+#[cfg(test)]
+pub(super) fn fuzzed(content: &[u8]) {
+    let Ok(parsed) = parse(content, Path::new(CONTROL_FILE)) else { return };
+    let mut written = Vec::new();
+    for (number, act) in &parsed.lines {
+        let start = written.len();
+        serde_json::to_writer(&mut written, act).expect("plain data can be written");
+        seal_line(&mut written, start, *number);
+    }
+    let again = parse(&written, Path::new(CONTROL_FILE)).map_err(|error| error.to_string()).expect("what was written");
+    assert_eq!(again.lines.len(), parsed.lines.len());
+    for ((_, again), (_, act)) in again.lines.iter().zip(&parsed.lines) {
+        assert_eq!((again.at, &again.act), (act.at, &act.act));
+    }
+    let _ = Acts::fold(parsed.lines);
+}
+
 fn parse_act(line: &[u8]) -> Result<(Sealed, ActLine), String> {
     let sealed = unseal_line(line).map_err(|error| error.to_string())?;
     Ok((sealed, serde_json::from_slice(line).map_err(|error| error.to_string())?))

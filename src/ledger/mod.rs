@@ -12,6 +12,8 @@ mod disk;
 mod error;
 mod files;
 mod folder;
+#[cfg(test)]
+mod fuzz;
 mod given;
 mod journal;
 mod live;

@@ -244,6 +244,18 @@ pub(super) fn ids(calls: &[(SlotNumber, OpenCall)]) -> std::collections::HashSet
 
 #[cfg(test)]
 impl OpenCall {
+    /// Reads a slot of anybody's making, with and without a right checksum.
+    pub(super) fn fuzzed(mut slot: [u8; SLOT_BYTES]) {
+        for _ in 0..2 {
+            if let Some(call) = OpenCall::decode(&slot) {
+                assert_eq!(OpenCall::decode(&call.encode()), Some(call), "what was written is read as the same");
+            }
+            slot[0] = USED;
+            let crc = crc32c::crc32c(&slot[..CRC_AT]);
+            slot[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        }
+    }
+
     /// A first attempt at a chat, as a terminal asks for it.
     pub(super) fn sample(id: RecordId, admitted: Timestamp) -> OpenCall {
         OpenCall {

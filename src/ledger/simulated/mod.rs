@@ -3,7 +3,7 @@
 //! [`killing`] does the same to a process on the real disk. [`disk`] is the disk, [`steps`] what is done to the ledger, [`model`] does it and remembers what was acknowledged,
 //! [`history`] compares, [`crashes`] runs many seeds and shortens the steps of one that fails.
 
-mod chance;
+pub(super) mod chance;
 mod crashes;
 mod disk;
 pub(super) mod history;
