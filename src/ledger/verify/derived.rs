@@ -28,8 +28,12 @@ pub(super) struct Waiting {
     pub(super) drift: Option<Drift>,
 }
 
-/// A snapshot as it is read: which one, the name of its file, its text.
-type SnapshotText = (Check, &'static str, Vec<u8>);
+/// A snapshot's file as it was before the walk.
+pub(super) struct SnapshotText {
+    check: Check,
+    name: &'static str,
+    text: Vec<u8>,
+}
 
 /// Reads the snapshots that are there, newest first.
 pub(super) fn snapshot_texts(data: &DataFolder) -> Result<Vec<SnapshotText>, LedgerError> {
@@ -37,7 +41,7 @@ pub(super) fn snapshot_texts(data: &DataFolder) -> Result<Vec<SnapshotText>, Led
     for (check, name) in [(Check::Snapshot, SNAPSHOT), (Check::PreviousSnapshot, PREVIOUS)] {
         match data.read(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            read => texts.push((check, name, read.map_err(data.failed("read", name))?)),
+            read => texts.push(SnapshotText { check, name, text: read.map_err(data.failed("read", name))? }),
         }
     }
     Ok(texts)
@@ -51,7 +55,7 @@ pub(super) fn snapshots(
     findings: &mut Findings,
 ) -> Vec<Waiting> {
     let mut waiting = Vec::new();
-    for (check, name, text) in texts {
+    for SnapshotText { check, name, text } in texts {
         findings.looked_at(check, "cannot be compared");
         let place = Where::file(name);
         let Some(snapshot) = snapshot::parse(&text) else {
