@@ -248,7 +248,9 @@ impl OpenCall {
     pub(super) fn fuzzed(mut slot: [u8; SLOT_BYTES]) {
         for _ in 0..2 {
             if let Some(call) = OpenCall::decode(&slot) {
-                assert_eq!(OpenCall::decode(&call.encode()), Some(call), "what was written is read as the same");
+                // Names longer than their room are cut when they are written.
+                let cut = OpenCall::decode(&call.encode()).expect("what was written is a call");
+                assert_eq!(OpenCall::decode(&cut.encode()), Some(cut), "what was written is read as the same");
             }
             slot[0] = USED;
             let crc = crc32c::crc32c(&slot[..CRC_AT]);
