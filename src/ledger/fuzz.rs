@@ -56,7 +56,10 @@ pub(crate) fn snapshot(data: &[u8]) {
     }
 }
 
-const TARGETS: [(&str, fn(&[u8])); 4] = [("line", line), ("control", control), ("slot", slot), ("snapshot", snapshot)];
+/// A target: takes any bytes and must not panic; what it can read is written and read again as the same.
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 4] = [("line", line), ("control", control), ("slot", slot), ("snapshot", snapshot)];
 /// Mutations of each file of the corpus.
 const MUTATIONS: u64 = 400;
 

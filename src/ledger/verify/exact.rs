@@ -1,6 +1,6 @@
 //! The second walk, for the few ids that need an exact look.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::finding::{Check, Findings, Level, Where};
 use super::repeats::Repeats;
@@ -30,7 +30,8 @@ pub(super) fn check(
         let what = "too many ids may be there twice to look at each; those named are not all";
         findings.add(Level::Warning, Check::Ids, Where::default(), what, "");
     }
-    let mut look = Look { suspects: repeats.suspects(), seen: HashMap::new(), voids, uncounted };
+    let written_again = BTreeMap::new();
+    let mut look = Look { suspects: repeats.suspects(), seen: HashMap::new(), voids, uncounted, written_again };
     if !look.suspects.is_empty() || !look.voids.is_empty() || !look.uncounted.is_empty() {
         for_each_counted(data, files, |line, place| look.at(line, place, findings))?;
     }
@@ -59,6 +60,8 @@ struct Look {
     seen: HashMap<u128, Place>,
     voids: HashMap<RecordId, Place>,
     uncounted: HashMap<RecordId, Place>,
+    /// Lines that a file begun after a failed sync has once more: how many, and the first.
+    written_again: BTreeMap<FileName, (u64, Place)>,
 }
 
 impl Look {
@@ -82,6 +85,14 @@ impl Look {
             self.voids.remove(&record.id);
         }
         if let Some(copy) = self.uncounted.remove(&record.id) {
+            if copy.file.part > 1 {
+                let (count, first) = self.written_again.entry(copy.file).or_insert((0, copy));
+                *count += 1;
+                if copy.offset < first.offset {
+                    *first = copy;
+                }
+                return;
+            }
             let what = format!("the same record as {place}: it counts once");
             let place = Where::at(copy.file, copy.line, copy.offset);
             findings.add(Level::Warning, Check::Numbers, place, what, "");
@@ -93,6 +104,11 @@ impl Look {
     }
 
     fn finish(self, findings: &mut Findings) {
+        for (file, (count, first)) in self.written_again {
+            let what =
+                format!("{count} line(s) of the file before, written again after a failed sync: each counts once");
+            findings.add(Level::Info, Check::Numbers, Where::at(file, first.line, first.offset), what, "");
+        }
         for (of, place) in self.voids {
             let what = format!("takes back record {of}, which is not there: it is subtracted from nothing");
             findings.add(Level::Error, Check::Voids, Where::at(place.file, place.line, place.offset), what, "");

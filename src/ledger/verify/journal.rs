@@ -164,7 +164,7 @@ impl<'a> Journal<'a> {
         match read {
             Ok(line) => {
                 (of_file.good_end, of_file.lines) = (at.end(), of_file.lines + 1);
-                self.on_record(&line, place, of_file.lines == 1, follower, findings);
+                self.on_record(&line, place, follower, findings);
                 self.on_position(name, at.end(), &line, findings);
             }
             Err(invalid) => {
@@ -185,14 +185,13 @@ impl<'a> Journal<'a> {
         &mut self,
         line: &Line<'_>,
         place: Place,
-        is_first_of_file: bool,
         follower: Option<&mut (dyn Follower + 'static)>,
         findings: &mut Findings,
     ) {
         let record = &line.record;
         self.lines += 1;
         if line.is_new {
-            self.numbers.note(line.sealed.seq, place, is_first_of_file, findings);
+            self.numbers.note(line.sealed.seq, place, findings);
         } else if self.uncounted.len() < MAX_LOOKED_AT {
             self.uncounted.insert(record.id, place);
         } else {

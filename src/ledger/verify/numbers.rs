@@ -13,8 +13,6 @@ enum Cause {
     Unknown,
     /// Bytes that are no line stand before it.
     Damage,
-    /// A sync had failed, and the lines were written again with other numbers.
-    WrittenAgain,
 }
 
 struct Gap {
@@ -46,7 +44,7 @@ impl Numbers {
     }
 
     /// A whole line whose number was not there before.
-    pub(super) fn note(&mut self, seq: u64, place: Place, is_first_of_file: bool, findings: &mut Findings) {
+    pub(super) fn note(&mut self, seq: u64, place: Place, findings: &mut Findings) {
         if seq < self.next && !self.turned_back {
             let what = format!(
                 "number {seq} comes after number {}: files or lines stand in another order than they were written",
@@ -58,12 +56,7 @@ impl Numbers {
         // One finding for each place where the order breaks, not for each line behind it.
         self.turned_back = seq < self.next;
         if seq > self.next && self.gaps.len() < MAX_GAPS {
-            let written_again = is_first_of_file && place.file.part > 1;
-            let cause = match (self.damaged, written_again) {
-                (true, _) => Cause::Damage,
-                (false, true) => Cause::WrittenAgain,
-                (false, false) => Cause::Unknown,
-            };
+            let cause = if self.damaged { Cause::Damage } else { Cause::Unknown };
             self.gaps.push(Gap { first: self.next, last: seq - 1, before: place, cause });
         }
         self.damaged = false;
@@ -93,11 +86,6 @@ impl Numbers {
                 Cause::Damage => {
                     (Level::Warning, format!("{numbers} missing before it: they went with the damaged bytes there"), "")
                 }
-                Cause::WrittenAgain => (
-                    Level::Info,
-                    format!("{numbers} missing before it: a sync had failed, and the lines were written again here"),
-                    "",
-                ),
             };
             findings.add(level, Check::Numbers, place, what, advice);
         }
