@@ -84,6 +84,7 @@ impl Journal {
         now: Timestamp,
     ) -> Result<(Journal, Opened, std::collections::HashSet<RecordId>), LedgerError> {
         let control = Control::open(&data, lineage, now)?;
+        quarantine::take_away_empty(&data)?;
         let mut follower = options.follower;
         let mut loaded = recovery::load(&data, control.acts(), &mut *follower, open_calls, now)?;
         let length = quarantine::mend(&data, &mut loaded)?;

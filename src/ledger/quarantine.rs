@@ -28,6 +28,19 @@ struct Quarantined {
     content: String,
 }
 
+/// Takes away the newest files that hold nothing. The process that began such a file may have died before its name was
+/// durable, and after a failed sync nobody knows whether another would make it so; it is begun anew.
+pub(super) fn take_away_empty(data: &DataFolder) -> Result<(), LedgerError> {
+    for name in data.journal_files()?.into_iter().rev() {
+        let Some(file) = open_plain(data, name)? else { return Ok(()) };
+        if file.length().map_err(data.failed("read", name))? > 0 {
+            return Ok(());
+        }
+        data.remove(name).map_err(data.failed("remove the empty", name))?;
+    }
+    Ok(())
+}
+
 /// Puts new damage into quarantine and makes the newest file end in a whole line. Returns the newest file's length.
 pub(super) fn mend(data: &DataFolder, loaded: &mut Loaded) -> Result<u64, LedgerError> {
     keep_all(data, &loaded.damage)?;
