@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,6 +164,9 @@ pub(super) fn export(loaded: &Loaded, arguments: ExportArguments) -> anyhow::Res
     let clock = clock_of(loaded);
     say_if_no_books(loaded);
     let ExportArguments { format, summary, output, force, filters, .. } = arguments;
+    if let Some(file) = &output {
+        refuse_among_the_books(file, &loaded.data_dir)?;
+    }
     let target = Target { file: output, existing: if force { Existing::Replace } else { Existing::Keep } };
     let format = match format {
         ExportFormat::Csv => Format::Csv,
@@ -182,6 +185,16 @@ pub(super) fn export(loaded: &Loaded, arguments: ExportArguments) -> anyhow::Res
     let damaged = target.write(|out| export_records(loaded, &filter, RecordWriter::new(out, format, columns)?))?;
     if let Some(damaged) = damaged.filter(|damaged| *damaged > 0) {
         eprintln!("{damaged} damaged piece(s) of the journal are no records and were left out");
+    }
+    Ok(())
+}
+
+/// An error if a file would stand in the data folder, where it could take the place of the journal itself.
+fn refuse_among_the_books(file: &Path, data_dir: &Path) -> anyhow::Result<()> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(parent), Ok(books)) = (parent.canonicalize(), data_dir.canonicalize()) else { return Ok(()) };
+    if parent.starts_with(books) {
+        bail!("`{}` lies in the data folder, among the books; choose another folder", file.display());
     }
     Ok(())
 }

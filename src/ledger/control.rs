@@ -118,9 +118,29 @@ impl Acts {
     }
 }
 
-/// Whether a folder has a control file, as every ledger has from its first moment.
+/// Whether a folder has a control file, as every ledger has from its first moment, or what only stands beside one.
 pub(super) fn is_there(data: &DataFolder) -> bool {
-    data.open(CONTROL_FILE, Access::Read).is_ok()
+    data.open(CONTROL_FILE, Access::Read).is_ok() || refuse_orphans(data).is_err()
+}
+
+/// An error if a folder without acts holds files by the names of ours: a ledger whose acts were lost, which would be
+/// another one without them, or what another program recorded, which is not ours to write over.
+fn refuse_orphans(data: &DataFolder) -> Result<(), LedgerError> {
+    let made = ["metrics.json", "metrics.previous.json", "token_stats.json"];
+    let journal = match data.journal_files() {
+        Err(LedgerError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        files => files?.first().map(ToString::to_string),
+    };
+    let found =
+        journal.or_else(|| made.iter().find(|name| data.open(name, Access::Read).is_ok()).map(ToString::to_string));
+    let Some(found) = found else { return Ok(()) };
+    let problem = format!(
+        "missing or without an act, though `{found}` stands beside it. If these are books of tallybot, restore \
+         `{CONTROL_FILE}` from a copy: it holds the resets and the imported totals. If another program recorded them, \
+         choose an empty folder and take them over with `tallybot import {}`",
+        data.path().display()
+    );
+    Err(LedgerError::NotOurs { path: data.path_of(CONTROL_FILE), line: 1, problem })
 }
 
 /// Reads the acts of a folder; `None` when there are none.
@@ -130,7 +150,11 @@ pub(super) fn is_there(data: &DataFolder) -> bool {
 /// unlike usage none is ever passed over.
 pub(super) fn read_acts(data: &DataFolder) -> Result<Option<Acts>, LedgerError> {
     let content = data.read_if_there(CONTROL_FILE).map_err(data.failed("read", CONTROL_FILE))?;
-    Ok(Acts::fold(parse(&content, &data.path_of(CONTROL_FILE))?.lines))
+    let acts = Acts::fold(parse(&content, &data.path_of(CONTROL_FILE))?.lines);
+    if acts.is_none() {
+        refuse_orphans(data)?;
+    }
+    Ok(acts)
 }
 
 struct Parsed {
@@ -225,6 +249,9 @@ impl Control {
     pub(super) fn open(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Result<Control, LedgerError> {
         let content = data.read_if_there(CONTROL_FILE).map_err(data.failed("read", CONTROL_FILE))?;
         let parsed = parse(&content, &data.path_of(CONTROL_FILE))?;
+        if parsed.lines.is_empty() {
+            refuse_orphans(data)?;
+        }
         let file = data.open_or_create(CONTROL_FILE).map_err(data.failed("open", CONTROL_FILE))?;
         if parsed.end < content.len() as u64 {
             file.set_len(parsed.end).and_then(|()| file.sync()).map_err(data.failed("cut", CONTROL_FILE))?;

@@ -381,11 +381,14 @@ impl Ledger {
     /// Syncs everything, writes `token_stats.json` and the snapshot and ends the background thread.
     ///
     /// # Errors
-    /// When the last sync or the snapshot failed.
+    /// When the last sync failed. That the snapshot cannot be written costs time at the next start, and is only logged.
     pub fn close(&self, now: Timestamp) -> Result<(), LedgerError> {
         let closed = self.inner.journal.close();
         self.write_token_stats();
         closed?;
-        self.snapshot(now)
+        if let Err(error) = self.snapshot(now) {
+            tracing::warn!(error = %error, "the snapshot could not be written; the next start reads the journal instead");
+        }
+        Ok(())
     }
 }

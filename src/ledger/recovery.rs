@@ -69,7 +69,10 @@ pub(super) fn load(
     let tail = files.iter().filter(|file| start.position.is_none_or(|position| **file >= position.file));
     for file in tail {
         let is_whole = start.position.is_none_or(|position| position.file != *file);
-        let may_be_sealed = is_whole && file.day < wanted_since && Some(file) != files.last();
+        // Lines that a part has once more count there only if they were lost before: where a file before it had to be
+        // read, its fold says nothing of that.
+        let stands_alone = file.part == 1 || loaded.tail.is_empty();
+        let may_be_sealed = is_whole && stands_alone && file.day < wanted_since && Some(file) != files.last();
         if may_be_sealed && loaded.take_sealed(data, acts, *file) {
             continue;
         }
@@ -87,6 +90,7 @@ pub(super) fn load(
         loaded.newest_end = scan.last.map_or(offset, |last| last.offset);
         loaded.note(scan);
         loaded.tail.push((*file, offset));
+        loaded.stats.roll(now);
     }
     if !follower_is_restored {
         feed_follower(data, &files, follower, horizon)?;
@@ -138,7 +142,7 @@ impl Loaded {
         }
         self.stats.merge(&stats);
         self.sequence = end.sequence;
-        self.last = end.last.or(self.last);
+        self.last = end.last.filter(|line| line.is_above(self.last)).or(self.last);
         self.replayed += end.records;
         true
     }

@@ -67,7 +67,8 @@ pub(super) fn step<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> 
         retry(&mut state);
         state = wake(shared, state);
     }
-    if state.written > state.synced && state.trouble.is_none() {
+    // That the disk takes no more is no reason to leave what it took unsynced.
+    if state.written > state.synced && !state.suspect {
         state = sync(shared, state);
     }
     state

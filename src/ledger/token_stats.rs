@@ -192,6 +192,7 @@ mod tests {
                 serde_json::from_slice(&std::fs::read(&path).expect("written")).expect("JSON");
             stats["gemini"]["gemini-2.5-flash"]["total_tokens"].as_u64()
         };
+        drop(open());
         std::fs::create_dir(&path).expect("something in its place");
         let ledger = open();
         append(&ledger, 1, 1);

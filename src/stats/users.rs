@@ -81,11 +81,11 @@ impl UserSums {
 
     /// Adds other sums.
     pub fn merge(&mut self, other: &UserSums) {
-        self.records += other.records;
-        self.ok += other.ok;
-        self.failed += other.failed;
-        self.prompt += other.prompt;
-        self.completion += other.completion;
+        self.records = self.records.saturating_add(other.records);
+        self.ok = self.ok.saturating_add(other.ok);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.prompt = self.prompt.saturating_add(other.prompt);
+        self.completion = self.completion.saturating_add(other.completion);
         self.cost += other.cost;
         self.last_at = self.last_at.max(other.last_at);
     }

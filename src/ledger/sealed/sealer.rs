@@ -114,7 +114,7 @@ impl Work {
         let (data, acts, newest) = {
             let state = self.journal.state();
             // What is not synced yet may have to be written again, elsewhere.
-            let is_settled = state.closing.is_empty() && !state.suspect;
+            let is_settled = state.closing.is_empty() && state.syncing.is_empty() && !state.suspect;
             (state.data.clone(), state.control.acts().clone(), state.newest_file.filter(|_| is_settled))
         };
         if !std::mem::replace(&mut round.is_clean, true) {
@@ -149,7 +149,9 @@ impl Work {
     /// The fold of a file: the one that is there if it fits, else a new one.
     fn seal(&self, data: &DataFolder, acts: &Acts, file: FileName, before: Option<&Fold>) -> Result<Fold, LedgerError> {
         let before = before.map(Fold::directory);
-        if let Ok(fold) = fitting(data, acts, file, before) {
+        if let Ok(fold) = fitting(data, acts, file, before)
+            && fold.check_sections().is_ok()
+        {
             return Ok(fold);
         }
         build_after(data, acts, file, before, &self.stop)?;

@@ -84,3 +84,24 @@ fn a_start_after_a_second_try_that_was_cut_off_gives_no_number_twice() {
         ],
     );
 }
+
+#[test]
+fn lines_after_a_restart_do_not_stand_in_a_file_whose_name_is_lost() {
+    holds(
+        8383,
+        &[
+            (append(2), 6_098_501_414_706_387_998),
+            (Happens::DieAfter(11), 3_996_529_901_355_282_446),
+            (append(2), 610_459_987_199_415_561),
+            (Happens::Append { records: 2, given: Some(4) }, 18_355_891_064_370_804_797),
+            (append(1), 12_019_993_838_275_959_981),
+            (append(1), 16_587_951_983_019_020_990),
+            (Happens::Sync, 11_498_654_084_532_882_803),
+            (Happens::Clock(86_400), 15_299_883_032_774_336_845),
+            (Happens::Refuse(Request::SyncFolder, 0), 6_792_594_401_080_674_750),
+            (Happens::Queue, 7_825_585_072_806_686_411),
+            (Happens::Queue, 8_664_305_680_870_433_702),
+            (Happens::Snapshot, 15_778_199_741_598_376_396),
+        ],
+    );
+}

@@ -165,3 +165,36 @@ fn c7_a_journal_that_somebody_removes_moves_empties_or_writes_to_is_noticed_befo
         assert_eq!(kept, 3, "{n}: what was acknowledged after it is there, and the lines synced last before it");
     }
 }
+
+#[test]
+fn what_another_program_recorded_is_refused_and_left_as_it_is() {
+    for name in ["tokens_2025-02-05.jsonl", "token_stats.json", "metrics.json"] {
+        let folder = TempDir::new().expect("a temporary folder");
+        let path = folder.path().join(name);
+        fs::write(&path, "{\"not\":\"ours\"}").expect("writable");
+        let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) };
+        let refused = Ledger::open(folder.path(), options, Uuid::nil(), at(0)).map(|_| ()).expect_err("not ours");
+        assert!(refused.to_string().contains("tallybot import"), "{refused}");
+        assert!(Folder::new(folder.path()).read(&mut (), at(0)).is_err(), "{name} is not passed over as no books");
+        assert_eq!(fs::read(&path).expect("readable"), b"{\"not\":\"ours\"}");
+    }
+}
+
+#[test]
+fn books_whose_acts_are_gone_are_not_begun_anew() {
+    for lost in [None, Some(vec![0; 512])] {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+        ledger.append(&plain(1, at(1)), at(1)).expect("appended");
+        ledger.close(at(2)).expect("closed");
+        drop(ledger);
+        let control = folder.path().join("control.jsonl");
+        match lost {
+            None => fs::remove_file(&control).expect("removed"),
+            Some(zeros) => fs::write(&control, zeros).expect("writable"),
+        }
+        let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) };
+        let refused = Ledger::open(folder.path(), options, Uuid::from_u128(9), at(3)).map(|_| ()).expect_err("lost");
+        assert!(refused.to_string().contains("restore `control.jsonl`"), "{refused}");
+    }
+}
