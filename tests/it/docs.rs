@@ -301,7 +301,13 @@ fn a_sceptic_can_check_a_line_by_hand() {
     let record = blocks(FILES, "json").swap_remove(0);
     let damaged = record.replacen("\"prompt_tokens\":2", "\"prompt_tokens\":3", 1);
     fs::write(&lines, format!("{record}\n{damaged}\n")).expect("written");
-    // Where there is no Python the reader cannot do it either.
-    let Ok(output) = Command::new("python3").arg(&script).arg(&lines).output() else { return };
+    let output = match Command::new("python3").arg(&script).arg(&lines).output() {
+        Ok(output) => output,
+        Err(error) => {
+            // Past the harness, which hides what a test that passes has printed.
+            let said = writeln!(std::io::stderr(), "NOT CHECKED: the script of docs/files.md: no python3: {error}");
+            return drop(said);
+        }
+    };
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1 ok\n2 DAMAGED\n");
 }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::running::{Ended, Home};
@@ -299,8 +300,7 @@ fn recent_follows_a_running_tallybot_until_ctrl_c_or_a_closed_pipe() {
         assert_eq!(serving.post("/v1/usage", "", &body).status(), 200);
         assert_eq!(following.next(), tokens);
     }
-    let interrupted = Command::new("/bin/kill").args(["-INT", &following.child.id().to_string()]).status();
-    assert!(interrupted.expect("a program to send signals").success());
+    kill_process(Pid::from_child(&following.child), Signal::INT).expect("our own child");
     assert_eq!(following.end().signal(), Some(2), "as Ctrl-C ends any program");
     let mut abandoned = Following::start(&home);
     assert_eq!(abandoned.next(), 9);
