@@ -1,18 +1,19 @@
 //! Bytes of anybody's making against every reader of the folder: none panics, and what is read and written back is read
-//! as the same. Plain functions, so that any fuzzer can call them; the corpus of `tests/corpus` and mutations of it run
-//! with the other tests.
+//! as the same. The corpus of `tests/corpus` and mutations of it run with the other tests, in the crate, for the readers are
+//! private; a fuzzer that learns from coverage would need a door to [`TARGETS`].
 
 use std::fs;
 use std::path::Path;
 
 use super::control;
 use super::replay::for_each_line;
+use super::sealed;
 use super::slots::OpenCall;
 use super::snapshot;
 use crate::usage::{UsageRecord, seal_line, unseal_line, write_record};
 
 /// A journal file: lines, each perhaps a record.
-pub(crate) fn line(data: &[u8]) {
+fn line(data: &[u8]) {
     let read = for_each_line(data, 0, |line| {
         let _ = unseal_line(line.bytes);
         let Ok(record) = serde_json::from_slice::<UsageRecord<'_>>(line.bytes) else { return };
@@ -27,12 +28,12 @@ pub(crate) fn line(data: &[u8]) {
 }
 
 /// A control file.
-pub(crate) fn control(data: &[u8]) {
+fn control(data: &[u8]) {
     control::fuzzed(data);
 }
 
 /// A slot.
-pub(crate) fn slot(data: &[u8]) {
+fn slot(data: &[u8]) {
     let mut slot = [0; 256];
     let length = data.len().min(slot.len());
     slot[..length].copy_from_slice(&data[..length]);
@@ -40,7 +41,7 @@ pub(crate) fn slot(data: &[u8]) {
 }
 
 /// A snapshot.
-pub(crate) fn snapshot(data: &[u8]) {
+fn snapshot(data: &[u8]) {
     // Sealed anew, so that what is behind the checksum is reached.
     let body = memchr::memmem::rfind(data, b",\"seq\":").map_or(data, |at| &data[..at]);
     let mut sealed = [body, b"}"].concat();
@@ -56,10 +57,17 @@ pub(crate) fn snapshot(data: &[u8]) {
     }
 }
 
+/// A sealed fold.
+fn fold(data: &[u8]) {
+    let _whole = sealed::fuzzed(data);
+}
+
 /// A target: takes any bytes and must not panic; what it can read is written and read again as the same.
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 4] = [("line", line), ("control", control), ("slot", slot), ("snapshot", snapshot)];
+const TARGETS: [(&str, Target); 5] =
+    [("line", line), ("control", control), ("slot", slot), ("snapshot", snapshot), ("fold", fold)];
+
 /// Mutations of each file of the corpus.
 const MUTATIONS: u64 = 400;
 

@@ -195,7 +195,6 @@ pub(super) enum Invalid {
 
 /// Reads a file's lines from `offset`, each as a record or not. Gives the place from which a damaged compressed file
 /// cannot be read further.
-#[allow(dead_code, reason = "`verify` is about to use it")]
 pub(super) fn read_lines(
     data: &DataFolder,
     name: FileName,

@@ -19,6 +19,8 @@ use super::recovery::ids_before;
 use super::{Acts, LedgerError, archived};
 
 pub(super) use bloom::Bloom;
+#[cfg(test)]
+pub(super) use file::fuzzed;
 pub(super) use file::{Directory, Fold};
 pub(super) use sealer::Sealer;
 
@@ -65,7 +67,7 @@ pub(super) fn load_for(data: &DataFolder, acts: &Acts, file: FileName) -> Result
 ///
 /// # Errors
 /// When the file cannot be read or the fold cannot be written.
-#[allow(dead_code, reason = "`verify` is about to use it")]
+#[cfg(test)]
 pub(super) fn rebuild(data: &DataFolder, acts: &Acts, file: FileName) -> Result<(), LedgerError> {
     let before = before(data, file)?;
     build_after(data, acts, file, before.as_ref().map(Fold::directory), &AtomicBool::new(false))

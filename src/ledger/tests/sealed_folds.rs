@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::ledger::sealed::{FoldState, check, load_for, rebuild};
+use crate::ledger::sealed::{FoldState, check, fuzzed, load_for, rebuild};
 use crate::stats::{UserSums, Who, counted_model};
 use crate::usage::{Day, SubjectId};
 
@@ -163,6 +163,18 @@ fn three_days(folder: &Path) -> Ledger {
     ledger.sync().expect("synced");
     ledger.seal().expect("sealed");
     ledger
+}
+
+/// The fold that bytes of anybody's making are mutated from: `TALLYBOT_WRITE_CORPUS=1` writes it in today's form.
+#[test]
+fn the_fold_of_the_corpus_is_whole() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/fold/three_days.fold");
+    if std::env::var_os("TALLYBOT_WRITE_CORPUS").is_some() {
+        let folder = quick_folder();
+        drop(three_days(folder.path()));
+        fs::copy(&fold_files(folder.path())[0], &kept).expect("writable");
+    }
+    assert!(fuzzed(&fs::read(&kept).expect("the corpus has a fold")), "TALLYBOT_WRITE_CORPUS=1 makes it anew");
 }
 
 #[test]
