@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::Signal;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
@@ -70,6 +71,7 @@ impl App {
     pub async fn run(self, doors: Doors, say: impl Fn(&str)) -> anyhow::Result<()> {
         let stop = CancelToken::default();
         descriptors::raise();
+        outlive_file_size_limits();
         // Before anybody is told that it runs: until then a signal ends the process where it stands.
         let signals = on_signals(stop.clone(), doors);
         let listener = match self.listen {
@@ -245,6 +247,14 @@ fn on_signals(stop: CancelToken, doors: Doors) -> impl Future<Output = ()> {
             _ = interrupt.recv(), if !doors.terminal => stop.cancel(CancelReason::Shutdown),
             _ = stop.cancelled() => {}
         }
+    }
+}
+
+/// A write beyond a limit on file sizes (`ulimit -f`) fails like one on a full disk, and does not end the process.
+fn outlive_file_size_limits() {
+    // A handler stays when what would tell of its signals is dropped.
+    if let Err(error) = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())) {
+        tracing::warn!(error = %error, "a limit on file sizes would end tallybot");
     }
 }
 

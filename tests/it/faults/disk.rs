@@ -1,8 +1,9 @@
-//! Rows C1 to C5, C7 to C9: what a real disk does, and what people do to the files of a running service.
+//! Rows A3 and A7 on real files, C1 to C5, C7 to C9: what a real disk does, and what people do to the files of a running service.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,79 @@ fn home_with_a_journal(confirmed: &mut Confirmed) -> Home {
     confirmed.must(&service);
     assert_eq!(service.stop().code(), Some(0));
     home
+}
+
+/// What is on a real disk at a moment under load, while the process stands still: all that a power cut would leave of it.
+#[test]
+fn a3_a_real_disk_copied_at_any_moment_holds_everything_that_was_confirmed() {
+    let home = Home::new(DEMO);
+    let image = home.path("image");
+    fs::File::create(&image).and_then(|file| file.set_len(24 << 20)).expect("a sparse file");
+    if checked("a3", tool("mkfs.ext4", &["-q", "-F", text(&image)])).is_none() {
+        return;
+    }
+    let Some(_mount) = checked("a3", Mount::image(&home.data(), &image)) else { return };
+    let (service, done, confirmed) = (home.serve(), AtomicBool::new(false), Mutex::new(Confirmed::default()));
+    std::thread::scope(|scope| {
+        let _at_end = AtEnd(&done);
+        scope.spawn(|| {
+            for n in 0.. {
+                let id = format!("p{n}");
+                let answer = post_item(&service, &json!({ "id": id, "model": "m", "prompt_tokens": 1 }));
+                assert_eq!(answer.status(), 200, "{answer:?}");
+                confirmed.lock().expect("not poisoned").ids.insert(id);
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        for moment in 1..=4 {
+            let count = || confirmed.lock().expect("not poisoned").ids.len();
+            eventually("some are confirmed", || count() >= moment * 25);
+            service.signal("STOP");
+            let ids = confirmed.lock().expect("not poisoned").ids.clone();
+            let copy = Home::new(DEMO);
+            let copied = tool("cp", &[text(&image), text(&copy.path("image"))]);
+            service.signal("CONT");
+            copied.expect("copied");
+            let _mount = Mount::image(&copy.data(), &copy.path("image")).expect("as the first");
+            let restarted = copy.serve();
+            assert_eq!(restarted.stop().code(), Some(0));
+            // The one that was asked for when it stood still may be there.
+            let asked = ids.len() as u64 + 1;
+            Confirmed { ids, asked }.check(&copy);
+        }
+    });
+}
+
+/// `EFBIG` behind a short write, and the signal that comes with it, after nothing, some bytes or half of a line.
+#[test]
+fn a7_a_write_that_comes_short_leaves_no_half_line_and_what_was_confirmed_stays() {
+    let (home, mut confirmed) = (Home::new(DEMO), Confirmed::default());
+    let service = home.serve();
+    let pid = service.pid().to_string();
+    let limited = |bytes: &str| tool("prlimit", &["--pid", &pid, &format!("--fsize={bytes}:")]);
+    for room in [0, 1, 7, 100, 200] {
+        confirmed.must(&service);
+        let journal = journals(&home).pop().expect("a file");
+        let before = fs::read(&journal).expect("readable");
+        if checked("a7", limited(&(before.len() + room).to_string())).is_none() {
+            return;
+        }
+        let refused = confirmed.post(&service);
+        assert_eq!((refused.status(), refused.code().as_str()), (503, "unavailable"), "{room} bytes: {refused:?}");
+        assert_eq!(service.ask("GET /ready", "").status(), 503, "{room} bytes");
+        limited("unlimited").expect("as before");
+        eventually("ready again", || service.ask("GET /ready", "").status() == 200);
+        let after = fs::read(&journal).expect("readable");
+        assert!(after.starts_with(&before), "{room} bytes: nothing that was there is touched");
+    }
+    confirmed.must(&service);
+    service.signal("KILL");
+    drop(service.wait());
+    assert_eq!(confirmed.check(&home), confirmed.ids.len() as u64, "no half record and no ghost of a refused one");
+    assert_eq!(home.records().len(), confirmed.ids.len(), "every line is whole");
+    assert!(!home.written().iter().any(|(path, _)| text(path).ends_with(".quarantine")), "and nothing was put aside");
 }
 
 fn traced(home: &Home, row: &str, files: &[&Path], inject: &str) -> Option<Running> {

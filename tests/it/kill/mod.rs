@@ -2,7 +2,7 @@
 //!
 //! Each round kills a process ([`child`]: the same desk, door, assistant and HTTP server as `app` joins) and lets the
 //! built binary start on what is left. The provider lives in the parent, which therefore knows what reached it.
-//! For 200 rounds: `TALLYBOT_KILL_ROUNDS=200 cargo test --test it kill::a1 -- --nocapture`
+//! For 500 rounds: `TALLYBOT_KILL_ROUNDS=500 cargo test --locked --test it kill::a1 -- --nocapture`
 //! A failure prints its seed; `TALLYBOT_KILL_SEED` sets it.
 
 mod child;
