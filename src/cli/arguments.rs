@@ -277,7 +277,8 @@ pub(super) fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).ok_or_else(|| "expected today, 7d, 30d or all".to_owned())
 }
 
-fn day(text: &str) -> Result<Day, String> {
+/// A day, as clap reads arguments.
+pub(super) fn day(text: &str) -> Result<Day, String> {
     Day::parse(text).ok_or_else(|| "expected a day such as 2026-11-01".to_owned())
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
-use super::arguments::period;
+use super::arguments::{day, period};
 use super::output::{self, Existing, write_file, write_out};
 use super::settings::Loaded;
 use super::{clock_of, say_if_no_books};
@@ -123,10 +123,6 @@ pub(super) struct RecentArguments {
     json: bool,
     #[command(flatten)]
     filters: FilterArguments,
-}
-
-fn day(text: &str) -> Result<Day, String> {
-    Day::parse(text).ok_or_else(|| "expected a day such as 2026-11-22".to_owned())
 }
 
 fn status(text: &str) -> Result<Status, String> {

@@ -14,6 +14,8 @@ use super::{print, progress};
 use crate::app::{self, SystemClock};
 use crate::ledger::{Archived, Checked, Finding, Level, Repaired, Verification};
 use crate::service;
+use crate::templates::Lang;
+use crate::templates::numbers::{self, Place};
 use crate::usage::Clock;
 
 /// Nothing could be checked.
@@ -225,23 +227,5 @@ fn counted(number: u64, one: &str) -> String {
 
 /// `1,234,567`.
 fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(super::grouped(number), text);
-        }
-    }
+    numbers::number(Lang::En, number.into(), Place::Text)
 }
