@@ -178,7 +178,9 @@ impl Serialize for KeySuffix {
 
 impl<'de> Deserialize<'de> for KeySuffix {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(KeySuffix(String::deserialize(deserializer)?))
+        // Lines come from outside too: whoever wrote a whole key there, no more of it than four characters goes on.
+        let tail = |text: &str| (!text.contains(char::is_control)).then(|| KeySuffix::of_text(text)).flatten();
+        super::text::parsed(deserializer, "the last characters of a key, such as `abcd`", tail)
     }
 }
 
@@ -202,5 +204,8 @@ mod tests {
         assert_eq!(KeySuffix::of_key("secret"), None);
         assert_eq!(KeySuffix::of_text("abc123").as_ref().map(KeySuffix::as_str), Some("c123"));
         assert_eq!(KeySuffix::of_text(""), None);
+        let read = |json: &str| serde_json::from_str::<KeySuffix>(json).ok().map(|suffix| suffix.0);
+        assert_eq!(read("\"sk-0123456789abcdefWXYZ\"").as_deref(), Some("WXYZ"), "a whole key in a line is cut, too");
+        assert_eq!([read("\"ab\\u001bcd\""), read("\"\""), read("7")], [None, None, None]);
     }
 }

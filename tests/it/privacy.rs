@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::json;
+use tallybot::usage::{Given, KeySuffix, RecordId, Timestamp, UsageRecord, seal_line, write_record};
 
 use crate::providers::{Hit, Reply, ScriptedProvider, openai};
 use crate::running::{Answer, Ended, Home, Running, is_journal, walk};
@@ -384,6 +385,43 @@ fn assert_closed_to_others(home: &Home) {
         assert!(names.contains(name), "{name}: {names:?}");
     }
     assert!(names.iter().any(|name| name.ends_with(".quarantine")), "the torn line is kept aside: {names:?}");
+}
+
+/// A record as another tallybot writes it, and in it a whole key where its end belongs.
+fn line_with_a_whole_key(random: u8) -> String {
+    let at = Timestamp::parse("2026-02-05T06:01:47.127728-06:00").expect("a time");
+    let mut record = UsageRecord::new(RecordId::new(at, [random; 10]), at, "openai".into(), "gpt-4o".into());
+    record.api_key_suffix = KeySuffix::of_text("abcd");
+    record.source = Some(Given { name: "elsewhere".into(), id: format!("r-{random}").into() });
+    let mut line = Vec::new();
+    write_record(&record, &mut line);
+    let line = String::from_utf8(line).expect("JSON");
+    assert!(line.contains("\"abcd\""), "{line}");
+    line.replace("\"abcd\"", "\"sk-canarywholekey-0123456789-MNOP\"")
+}
+
+#[test]
+fn no_door_for_the_records_of_others_lets_a_whole_key_in() {
+    let home = Home::new("[http]\nlisten = \"127.0.0.1:0\"\n").with_env("TALLYBOT_ADMIN_TOKEN", ADMIN);
+    let mut traces = Traces::default();
+    let service = home.serve();
+    let answer = service.post("/v1/import", ADMIN, &line_with_a_whole_key(1));
+    assert_eq!(answer.json()["accepted"], 1, "{}", answer.text());
+    traces.add("http POST /v1/import", answer.bytes);
+    traces.ended("serve", &service.stop());
+    let mut sealed = line_with_a_whole_key(2).into_bytes();
+    seal_line(&mut sealed, 0, 1);
+    let theirs = home.input("tokens_2026-02-05.jsonl", &String::from_utf8(sealed).expect("JSON"));
+    let ended = home.run(&["import", "--json", theirs.to_str().expect("text")], "");
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    traces.ended("import", &ended);
+    for arguments in [&["stats", "--json"][..], &["recent", "--json"], &["export"]] {
+        traces.ended(arguments[0], &home.run(arguments, ""));
+    }
+    traces.files_of(&home);
+    assert_eq!(traces.leaks(), BTreeSet::new());
+    let records = home.records();
+    assert_eq!(records.iter().map(|record| &record["api_key_suffix"]).collect::<Vec<_>>(), ["MNOP", "MNOP"]);
 }
 
 #[test]

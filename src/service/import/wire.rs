@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::service::items::{BodyError, MAX_COST_USD, MAX_ITEMS, MAX_TOKENS};
+use crate::service::items::{BodyError, MAX_COST_USD, MAX_ITEMS, MAX_MILLIS, MAX_TOKENS};
 use crate::usage::names::Name;
 use crate::usage::{MAX_LINE_BYTES, MAX_METADATA_BYTES, Money, Opening, UsageRecord};
 
@@ -70,6 +70,11 @@ pub(super) fn check(record: &UsageRecord<'_>) -> Result<(), String> {
     if record.cost.is_some_and(|cost| cost < Money::ZERO || cost > most) {
         return Err(format!("`cost_usd` cannot be; expected dollars from 0 to {MAX_COST_USD}"));
     }
+    if [record.latency_ms, record.first_token_ms].into_iter().flatten().any(|millis| millis > MAX_MILLIS) {
+        return Err(format!(
+            "`latency_ms` or `first_token_ms` cannot be; expected milliseconds from 0 to {MAX_MILLIS}"
+        ));
+    }
     if names_of(record).into_iter().flatten().any(|name| !name.is_empty() && Name::clean(name) != **name) {
         return Err("a name is too long or has control characters; expected those that tallybot writes".to_owned());
     }
@@ -85,7 +90,7 @@ pub(super) fn check(record: &UsageRecord<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn names_of<'r>(record: &'r UsageRecord<'_>) -> [Option<&'r Name<'r>>; 17] {
+fn names_of<'r>(record: &'r UsageRecord<'_>) -> [Option<&'r Name<'r>>; 16] {
     let given = record.source.as_ref();
     [
         Some(&record.api_type),
@@ -104,7 +109,6 @@ fn names_of<'r>(record: &'r UsageRecord<'_>) -> [Option<&'r Name<'r>>; 17] {
         record.prompt_print.as_ref(),
         given.map(|given| &given.name),
         given.map(|given| &given.id),
-        None,
     ]
 }
 
@@ -135,6 +139,8 @@ mod tests {
             line(|record| record.tokens.cached = 1),
             line(|record| record.tokens.prompt = u64::MAX),
             line(|record| record.cost = Some(Money::from_pico_usd(-1))),
+            line(|record| record.latency_ms = Some(MAX_MILLIS + 1)),
+            line(|record| record.first_token_ms = Some(u64::MAX)),
             line(|record| record.model = "m".repeat(200).into()),
             line(|record| record.feature = Some("f\u{1b}[31m".into())),
             "{\"opening\":{\"source\":\"s\"}}".to_owned(),

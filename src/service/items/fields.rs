@@ -22,7 +22,7 @@ pub const MAX_TOKENS: u64 = 1_000_000_000_000;
 pub const MAX_COST_USD: u64 = 1_000_000_000;
 
 /// The longest wait one item may tell of, in milliseconds: a year.
-const MAX_MILLIS: u64 = 31_536_000_000;
+pub const MAX_MILLIS: u64 = 31_536_000_000;
 
 /// The longest identity of a person or conversation, in bytes.
 const MAX_IDENTITY_BYTES: usize = 256;
