@@ -202,13 +202,16 @@ impl Metering {
     }
 
     /// [`Metering::note`] for records that are complete: they are kept as they are, a cost that is not known included.
+    /// Only a time that is to come is now: what counting begins anew with must not hide what follows.
     pub async fn take_over(&self, records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
         let (mut noted, mut last) = (Vec::with_capacity(records.len()), None);
-        for (n, record) in records.into_iter().enumerate() {
+        for (n, mut record) in records.into_iter().enumerate() {
             if n % NOTES_AT_ONCE == NOTES_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
-            noted.push(match self.inner.ledger.append(&record, self.inner.clock.now().at) {
+            let now = self.inner.clock.now().at;
+            record.timestamp = not_to_come(record.timestamp, now);
+            noted.push(match self.inner.ledger.append(&record, now) {
                 Ok(appended) => {
                     last = Some(appended);
                     Ok(Noted::Accepted)
@@ -263,12 +266,15 @@ impl Metering {
         self.inner.ledger.undo_reset(self.inner.clock.now().at)
     }
 
-    /// Takes over totals that were counted elsewhere, as they are; they count in no limit.
+    /// Takes over totals that were counted elsewhere, as they are, but for a time that is to come, which is now; they
+    /// count in no limit.
     ///
     /// # Errors
     /// As [`Ledger::add_openings`].
     pub fn add_openings(&self, openings: &[Opening]) -> Result<(), LedgerError> {
-        self.inner.ledger.add_openings(openings, self.inner.clock.now().at)
+        let now = self.inner.clock.now().at;
+        let counted = |opening: &Opening| Opening { at: not_to_come(opening.at, now), ..opening.clone() };
+        self.inner.ledger.add_openings(&openings.iter().map(counted).collect::<Vec<_>>(), now)
     }
 
     /// Notes for other commands where this process listens for HTTP.
@@ -421,6 +427,11 @@ impl Metering {
 
 fn user_text(call: &Call) -> Option<String> {
     call.user.map(|user| user.to_string())
+}
+
+/// A time from outside: one that is to come is now, on the same clock.
+fn not_to_come(at: Timestamp, now: Timestamp) -> Timestamp {
+    at.min(now.with_offset(at.offset_secs()))
 }
 
 fn ten(random: fn() -> [u8; 16]) -> [u8; 10] {

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::running::{Ended, Home};
 
+use tallybot::usage::{Given, Opening, RecordId, Timestamp, UsageRecord, seal_line, write_record};
+
 const DEMO: &str = "timezone = \"America/Mexico_City\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\n\
                     kind = \"demo\"\n";
 
@@ -259,6 +261,50 @@ fn a_running_tallybot_takes_it_all_and_shows_it_at_once() {
     assert_eq!(serving.post("/v1/import", "wrong", "{}").status(), 401);
     assert_eq!(serving.stop().code(), Some(0));
     assert_eq!(sums(&stats(&home)), expected);
+}
+
+/// A record of one input token as another tallybot writes it, changed.
+fn their_line(random: u8, change: impl FnOnce(&mut UsageRecord<'static>)) -> String {
+    let at = Timestamp::parse("2026-02-05T06:01:47.127728-06:00").expect("a time");
+    let mut record = UsageRecord::new(RecordId::new(at, [random; 10]), at, "ollama".into(), "llama3.2".into());
+    record.tokens.prompt = 1;
+    record.source = Some(Given { name: "elsewhere".into(), id: format!("r-{random}").into() });
+    change(&mut record);
+    let mut line = Vec::new();
+    write_record(&record, &mut line);
+    String::from_utf8(line).expect("JSON") + "\n"
+}
+
+/// The same as a line of its journal.
+fn sealed(line: &str, seq: u64) -> String {
+    let mut line = line.trim_end().as_bytes().to_vec();
+    seal_line(&mut line, 0, seq);
+    String::from_utf8(line).expect("JSON")
+}
+
+#[test]
+fn what_is_told_of_times_to_come_hides_nothing_that_is_counted_after_a_reset() {
+    let token = "an-admin-token-of-more-than-32-characters";
+    let home = Home::new(DEMO).with_env("TALLYBOT_ADMIN_TOKEN", token);
+    let to_come = Timestamp::parse("2099-12-31T23:00:00.000000-05:00").expect("a time");
+    let mut opening = Opening::new("elsewhere", to_come, "ollama", "llama3.2");
+    opening.ok = 3;
+    let opening = serde_json::json!({ "opening": opening }).to_string();
+    let file = home.input("tokens_2099-12-31.jsonl", &sealed(&their_line(2, |record| record.timestamp = to_come), 1));
+    assert_eq!(counts(&import(&home, &[&file]).1), [1, 1, 0, 0]);
+    let serving = home.serve();
+    let lines = their_line(1, |record| record.timestamp = to_come) + &opening;
+    assert_eq!(serving.post("/v1/import", token, &lines).json()["accepted"], 2);
+    let record = &home.records()[0];
+    let time = record["timestamp"].as_str().expect("a text");
+    assert!(!time.starts_with("2099") && time.ends_with("-05:00"), "{time}");
+    assert_eq!(sums(&serving.ask("GET /stats", "").json())[2], 5);
+    assert_eq!(serving.post("/metrics/reset", token, "").status(), 200);
+    let since = serving.ask("GET /stats", "").json()["counting_since"].as_str().expect("a text").to_owned();
+    assert!(!since.starts_with("2099"), "{since}");
+    assert_eq!(serving.post("/v1/usage", token, r#"{"model":"m","prompt_tokens":7}"#).status(), 200);
+    assert_eq!(sums(&serving.ask("GET /stats", "").json()), [7, 0, 1, 0]);
+    assert_eq!(serving.stop().code(), Some(0));
 }
 
 #[test]
