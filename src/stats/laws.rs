@@ -187,6 +187,28 @@ fn an_opening_counts_in_every_mean_and_in_no_percentile() {
     assert_eq!(stats.picture().all_time().users(), 0);
 }
 
+#[test]
+fn e1_openings_at_the_ends_of_their_range_neither_wrap_nor_panic() {
+    let at = Timestamp::new(BASE_MICROS, 0);
+    for end in [i64::MAX, i64::MIN] {
+        let mut opening = Opening::new("elsewhere", at, "p", "m");
+        (opening.ok, opening.failed, opening.prompt, opening.completion) = (end, end, end, end);
+        (opening.mean_latency_ms, opening.cost_usd) = (Some(u64::MAX), Some(Money::from_pico_usd(i128::MAX)));
+        let mut stats = fold(&[], &[]);
+        (0..3).for_each(|_| stats.apply_opening(&opening));
+        let unpriced = Opening { cost_usd: None, ..opening };
+        (0..3).for_each(|_| stats.apply_opening(&unpriced));
+        let total = stats.picture().all_time().total(|_| true);
+        assert_eq!((total.records, total.openings.requests), (end, end), "they stay at the end");
+        assert_eq!(total.prompt, 6 * i128::from(end), "tokens are exact");
+        assert_eq!(total.mean_latency_ms().is_some(), end > 0);
+        let mut twice = stats;
+        let other = fold(&[], &[]);
+        twice.merge(&other);
+        assert_eq!(twice.picture().all_time().total(|_| true), total);
+    }
+}
+
 /// Numbers at the ends of what they may be.
 fn boundary() -> impl Strategy<Value = UsageRecord<'static>> {
     let end = || prop::sample::select(vec![0, 1, (1 << 53) + 1, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX]);

@@ -25,9 +25,9 @@ pub struct Openings {
 
 impl AddAssign for Openings {
     fn add_assign(&mut self, other: Openings) {
-        self.requests += other.requests;
-        self.tokens += other.tokens;
-        self.timed += other.timed;
+        self.requests = self.requests.saturating_add(other.requests);
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.timed = self.timed.saturating_add(other.timed);
     }
 }
 
@@ -73,21 +73,21 @@ impl Sums {
         self.openings.tokens += prompt + completion;
         match opening.cost_usd {
             Some(cost) => self.cost += cost,
-            None if prompt + completion != 0 => self.unpriced += of_requests,
+            None if prompt + completion != 0 => self.unpriced = self.unpriced.saturating_add(of_requests),
             None => {}
         }
     }
 
     fn add_opening_requests(&mut self, status: Status, count: i64, opening: &Opening) {
-        self.records += count;
-        self.openings.requests += count;
+        self.records = self.records.saturating_add(count);
+        self.openings.requests = self.openings.requests.saturating_add(count);
         if status.is_failed() {
             self.add_error(ErrorKind::Other, count);
         }
         self.last_at = self.last_at.max(Some(opening.at));
         if let Some(millis) = opening.mean_latency_ms {
-            self.latency_sum_ms += i128::from(millis) * i128::from(count);
-            self.openings.timed += count;
+            self.latency_sum_ms = self.latency_sum_ms.saturating_add(i128::from(millis) * i128::from(count));
+            self.openings.timed = self.openings.timed.saturating_add(count);
         }
     }
 }

@@ -134,7 +134,7 @@ impl Sums {
     /// The mean of the known latencies, in whole milliseconds, rounded half up.
     pub fn mean_latency_ms(&self) -> Option<u64> {
         let count = i128::from(self.latency.count()) + i128::from(self.openings.timed);
-        (count > 0).then(|| u64::try_from((self.latency_sum_ms + count / 2) / count).unwrap_or_default())
+        (count > 0).then(|| u64::try_from(self.latency_sum_ms.saturating_add(count / 2) / count).unwrap_or_default())
     }
 }
 

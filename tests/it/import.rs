@@ -308,6 +308,28 @@ fn what_is_told_of_times_to_come_hides_nothing_that_is_counted_after_a_reset() {
 }
 
 #[test]
+fn what_can_be_read_only_once_is_refused_and_not_taken_for_empty() {
+    let home = Home::new(DEMO);
+    for arguments in [&["import", "/dev/stdin"][..], &["import", "--format", "token-log", "/dev/stdin"]] {
+        let ended = home.run(arguments, LOG);
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{arguments:?}: {ended:?}");
+        assert!(ended.err.contains("`/dev/stdin`") && ended.err.contains("write it to a file first"), "{ended:?}");
+    }
+    assert!(!home.data().exists(), "nothing was begun");
+}
+
+#[test]
+fn what_cannot_be_looked_at_in_a_folder_is_told() {
+    let home = Home::new(DEMO);
+    home.input("tokens_2025-02-05.jsonl", LOG);
+    let folder = home.path("inputs");
+    std::os::unix::fs::symlink("nowhere", folder.join("tokens_2025-02-06.jsonl")).expect("a link");
+    let (ended, summary) = import(&home, &[&folder]);
+    assert_eq!((ended.code(), counts(&summary)), (Some(1), [4, 4, 0, 1]), "{ended:?}");
+    assert!(ended.err.contains("a file in it cannot be looked at"), "{ended:?}");
+}
+
+#[test]
 fn what_is_nothing_to_import_is_said_before_anything_is_made() {
     let home = Home::new(DEMO);
     let other = home.input("package.json", "{\"name\":\"something else\"}");

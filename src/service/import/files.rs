@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use flate2::bufread::MultiGzDecoder;
 
 use super::found::{Found, Sums, Total};
+use super::wire::check_opening;
 use super::{own_lines, raymundo, session_report, token_log, token_stats};
 use crate::ledger::{Acts, Folder};
 use crate::service::items::ItemTime;
@@ -77,6 +78,8 @@ pub(super) struct Files {
     pub(super) files: Vec<ImportFile>,
     /// Opening balances of other books.
     pub(super) totals: Vec<Total>,
+    /// What could not be taken, by file or folder, and why.
+    pub(super) bad: Vec<(PathBuf, String)>,
 }
 
 impl Files {
@@ -95,6 +98,7 @@ impl Files {
             if path.is_dir() {
                 found.folder(path, forced, source, ours)?;
             } else {
+                refuse_stream(path)?;
                 let Some(format) = forced.map_or_else(|| guess(path), |format| Ok(Some(format)))? else {
                     bail!("cannot tell what `{}` is; say it with --format", path.display());
                 };
@@ -112,8 +116,14 @@ impl Files {
         ours: Option<&Acts>,
     ) -> anyhow::Result<()> {
         let read = fs::read_dir(path).with_context(|| format!("cannot read the folder `{}`", path.display()))?;
-        let mut names: Vec<PathBuf> = read.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        names.retain(|path| path.is_file());
+        let mut names = Vec::new();
+        for entry in read {
+            match entry.map(|entry| entry.path()).and_then(|name| Ok((fs::metadata(&name)?.is_file(), name))) {
+                Ok((true, name)) => names.push(name),
+                Ok((false, _)) => {}
+                Err(error) => self.bad.push((path.to_owned(), format!("a file in it cannot be looked at: {error}"))),
+            }
+        }
         names.sort();
         let acts = Folder::new(path).acts().with_context(|| format!("cannot import `{}`", path.display()))?;
         let before = self.files.len();
@@ -131,9 +141,14 @@ impl Files {
         }
         if let Some(acts) = acts.filter(|acts| ours.is_none_or(|ours| ours.lineage != acts.lineage)) {
             let lineage = acts.lineage.to_string();
-            self.totals.extend(acts.openings.iter().map(|opening| total_of(opening, &lineage)));
+            for opening in acts.openings.iter() {
+                match total_of(opening, &lineage) {
+                    Ok(total) => self.totals.push(total),
+                    Err(reason) => self.bad.push((path.join("control.jsonl"), reason)),
+                }
+            }
         }
-        if self.files.len() == before && self.totals.is_empty() {
+        if self.files.len() == before && self.totals.is_empty() && self.bad.is_empty() {
             bail!("nothing to import in `{}`; expected for example `tokens_2025-02-05.jsonl`", path.display());
         }
         Ok(())
@@ -240,6 +255,22 @@ impl Form {
     }
 }
 
+/// A file is read several times: what is read once and gone would be taken for empty.
+///
+/// # Errors
+/// When it is a pipe, a terminal or a device.
+fn refuse_stream(path: &Path) -> anyhow::Result<()> {
+    let metadata = fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    if !metadata.is_file() {
+        bail!(
+            "`{}` is not a file but a pipe or a device, and what is imported is read twice; write it to a file first, for \
+             example `zcat calls.jsonl.gz > calls.jsonl`, and import that",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// What a file is, by its first bytes; `None` when it is nothing that is known.
 fn guess(path: &Path) -> anyhow::Result<Option<Format>> {
     let reading = || format!("cannot read `{}`", path.display());
@@ -278,9 +309,13 @@ fn guess_by(head: &[u8], lines: bool) -> Option<Format> {
 }
 
 /// An opening balance of other books: theirs beside ours, whatever both call its source.
-fn total_of(opening: &Opening, lineage: &str) -> Total {
+///
+/// # Errors
+/// What of it cannot be.
+fn total_of(opening: &Opening, lineage: &str) -> Result<Total, String> {
+    check_opening(opening)?;
     let Opening { ok, failed, prompt, completion, cost_usd, .. } = *opening;
-    Total {
+    Ok(Total {
         source: super::found::of_run(&opening.source.replace(' ', "_"), lineage),
         at: Some(ItemTime::Instant(opening.at)),
         api_type: opening.api_type.to_string(),
@@ -291,7 +326,7 @@ fn total_of(opening: &Opening, lineage: &str) -> Total {
         sums: Sums { ok, failed, prompt, completion, cost: cost_usd },
         mean_latency_ms: opening.mean_latency_ms,
         exact: true,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -324,5 +359,14 @@ mod tests {
         ] {
             assert_eq!(guess_by(text.as_bytes(), lines), expected, "{}", &text[..text.len().min(60)]);
         }
+    }
+    #[test]
+    fn e1_an_opening_of_other_books_beyond_what_can_be_is_no_total() {
+        let at = crate::usage::Timestamp::parse("2026-02-05T06:01:47.127728-06:00").expect("a time");
+        let mut opening = Opening::new("s", at, "p", "m");
+        opening.ok = 3;
+        assert_eq!(total_of(&opening, "theirs").map(|total| total.sums.ok), Ok(3));
+        opening.ok = i64::MAX;
+        assert!(total_of(&opening, "theirs").is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! One import: read everything and compare it with the books, then write what is new.
 //!
-//! Everything is read twice, so that memory does not grow with what comes: first to count, then to write. What a total
-//! loses to its calls is taken back before these are written: broken off in between, the same import done again ends
-//! where it would have ended.
+//! Everything is read twice, so that no call is kept in memory, only the digest of its id: first to count, then to write.
+//! What is read once and gone, such as a pipe, is refused. What a total loses to its calls is taken back before these are
+//! written: broken off in between, the same import done again ends where it would have ended.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,6 +88,9 @@ struct Count {
 fn count(found: &Files, mut seen: Ids, wanted: &Wanted, progress: &mut Progress) -> anyhow::Result<(Summary, Count)> {
     let mut summary = Summary { files: found.files.len() as u64, ..Summary::default() };
     let mut count = Count { totals: found.totals.clone(), ..Count::default() };
+    for (path, reason) in &found.bad {
+        summary.add_bad(path, 0, reason.clone());
+    }
     for file in &found.files {
         let on_bytes = |bytes| progress.add(bytes);
         file.read(on_bytes, |found| match found {

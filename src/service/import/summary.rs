@@ -39,7 +39,7 @@ pub struct Summary {
 pub struct BadLine {
     /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 where it is not about a line.
     pub line: u64,
     /// What is wrong with it; none of its values.
     pub reason: String,
@@ -82,6 +82,9 @@ impl Summary {
 
 impl std::fmt::Display for BadLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.reason)
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.reason),
+            line => write!(f, "{}:{line}: {}", self.file, self.reason),
+        }
     }
 }

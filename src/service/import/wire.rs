@@ -46,14 +46,37 @@ fn parse_line(line: &str) -> Result<ImportLine, String> {
     }
     if line.starts_with("{\"opening\":") {
         let read: Result<OpeningLine, _> = serde_json::from_str(line);
-        return read
-            .map(|line| ImportLine::Opening(Box::new(line.opening)))
-            .map_err(|_| "not an opening balance; expected one as tallybot writes it".to_owned());
+        let opening =
+            read.map_err(|_| "not an opening balance; expected one as tallybot writes it".to_owned())?.opening;
+        check_opening(&opening)?;
+        return Ok(ImportLine::Opening(Box::new(opening)));
     }
     let record: UsageRecord<'_> =
         serde_json::from_str(line).map_err(|_| "not a record; expected one as tallybot writes it".to_owned())?;
     check(&record)?;
     Ok(ImportLine::Record(Box::new(record.into_owned())))
+}
+
+/// Whether an opening balance that others wrote stays within what a record may have, in both directions.
+///
+/// # Errors
+/// What does not.
+pub(super) fn check_opening(opening: &Opening) -> Result<(), String> {
+    let Opening { ok, failed, prompt, completion, .. } = *opening;
+    if [ok, failed, prompt, completion].iter().any(|count| count.unsigned_abs() > MAX_TOKENS) {
+        return Err(format!("a count of the opening balance cannot be; expected at most {MAX_TOKENS}"));
+    }
+    if opening.cost_usd.is_some_and(|cost| cost.pico_usd().unsigned_abs() > most_cost().pico_usd().unsigned_abs()) {
+        return Err(format!("`cost_usd` of the opening balance cannot be; expected at most {MAX_COST_USD} dollars"));
+    }
+    if opening.mean_latency_ms.is_some_and(|millis| millis > MAX_MILLIS) {
+        return Err(format!("`mean_latency_ms` cannot be; expected milliseconds from 0 to {MAX_MILLIS}"));
+    }
+    Ok(())
+}
+
+fn most_cost() -> Money {
+    Money::from_pico_usd(i128::from(MAX_COST_USD) * 1_000_000_000_000)
 }
 
 /// Whether a record that others wrote keeps every bound that those written here keep.
@@ -66,8 +89,7 @@ pub(super) fn check(record: &UsageRecord<'_>) -> Result<(), String> {
     if !tokens.is_consistent() || counts.iter().any(|count| *count > MAX_TOKENS) || record.count > MAX_TOKENS {
         return Err(format!("the counts cannot be; expected slices within their totals, and at most {MAX_TOKENS}"));
     }
-    let most = Money::from_pico_usd(i128::from(MAX_COST_USD) * 1_000_000_000_000);
-    if record.cost.is_some_and(|cost| cost < Money::ZERO || cost > most) {
+    if record.cost.is_some_and(|cost| cost < Money::ZERO || cost > most_cost()) {
         return Err(format!("`cost_usd` cannot be; expected dollars from 0 to {MAX_COST_USD}"));
     }
     if [record.latency_ms, record.first_token_ms].into_iter().flatten().any(|millis| millis > MAX_MILLIS) {
@@ -151,5 +173,22 @@ mod tests {
         }
         assert_eq!(parse_lines(b" \n"), Err(BodyError::Empty));
         assert_eq!(parse_lines(&b"{}\n".repeat(MAX_ITEMS + 1)), Err(BodyError::TooMany));
+    }
+    #[test]
+    fn e1_an_opening_beyond_what_can_be_is_refused() {
+        let at = Timestamp::parse("2026-02-05T06:01:47.127728-06:00").expect("a time");
+        let parsed = |change: &dyn Fn(&mut Opening)| {
+            let mut opening = Opening::new("s", at, "p", "m");
+            change(&mut opening);
+            parse_line(&serde_json::json!({ "opening": opening }).to_string())
+        };
+        let most = i64::try_from(MAX_TOKENS).expect("it fits");
+        assert!(parsed(&|opening| (opening.ok, opening.prompt) = (most, -most)).is_ok());
+        assert!(parsed(&|opening| opening.ok = most + 1).is_err());
+        assert!(parsed(&|opening| opening.failed = i64::MIN).is_err());
+        assert!(parsed(&|opening| opening.prompt = -most - 1).is_err());
+        assert!(parsed(&|opening| opening.completion = i64::MAX).is_err());
+        assert!(parsed(&|opening| opening.cost_usd = Some(Money::from_pico_usd(i128::MIN))).is_err());
+        assert!(parsed(&|opening| opening.mean_latency_ms = Some(u64::MAX)).is_err());
     }
 }
