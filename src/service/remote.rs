@@ -17,7 +17,8 @@ use crate::usage::Timestamp;
 
 /// Longer than a tallybot waits for its disk.
 const PATIENCE: Duration = Duration::from_secs(20);
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Room for a verdict on each of the most items that a body may have.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Deserialize)]
 pub(super) struct ResetAnswer {
@@ -30,6 +31,18 @@ pub(super) struct ResetAnswer {
 #[derive(Deserialize)]
 struct ErrorAnswer {
     error: ErrorText,
+    #[serde(default)]
+    rejected: Vec<Rejected>,
+}
+
+impl ErrorAnswer {
+    /// What it says, with the first reason where it has many.
+    fn message(self) -> String {
+        match self.rejected.into_iter().next() {
+            Some(first) => format!("{}; the first: {}", self.error.message, first.error),
+            None => self.error.message,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -108,13 +121,54 @@ async fn post<T: DeserializeOwned>(
         let answer = client.request(request).await.context("no answer")?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?.to_bytes();
         anyhow::Ok((status, body))
     });
     let (status, body) = answered.await.context("no answer in time")??;
     if !status.is_success() {
-        let message = serde_json::from_slice::<ErrorAnswer>(&body).map(|answer| answer.error.message);
-        return Err(Refused { status, message: message.unwrap_or_default() }.into());
+        // Whatever becomes of its text, that it refused is known.
+        let answer = body.ok().and_then(|body| serde_json::from_slice::<ErrorAnswer>(&body.to_bytes()).ok());
+        return Err(Refused { status, message: answer.map(ErrorAnswer::message).unwrap_or_default() }.into());
     }
+    let body = body.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?.to_bytes();
     serde_json::from_slice(&body).context("the answer is not what a tallybot sends")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What a tallybot that answers so is understood to say.
+    async fn answered(status: &str, body: String) -> anyhow::Result<NoteAnswer> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it listens").to_string();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("somebody asks");
+            let _request = stream.read(&mut [0; 4096]).await.expect("a request");
+            // Whoever asked may have heard enough.
+            let _all = stream.write_all((head + &body).as_bytes()).await;
+        });
+        let answer = import(&address, None, Bytes::from_static(b"{}\n")).await;
+        serving.await.expect("it does not panic");
+        answer
+    }
+
+    #[tokio::test]
+    async fn the_reason_is_heard_however_many_lines_are_rejected() {
+        let error = "the counts cannot be; expected slices within their totals ".repeat(4);
+        let rejected: Vec<_> = (0..10_000).map(|index| serde_json::json!({"index": index, "error": error})).collect();
+        let some = serde_json::json!({"accepted": 1, "duplicates": 0, "rejected": rejected}).to_string();
+        assert!(some.len() > 2 * 1024 * 1024);
+        let answer = answered("200 OK", some).await.expect("an answer");
+        assert_eq!((answer.accepted, answer.rejected.len(), &answer.rejected[0].error), (1, 10_000, &error));
+        let all = serde_json::json!({"error": {"message": "no item could be taken"}, "rejected": rejected});
+        let told = answered("400 Bad Request", all.to_string()).await.expect_err("it refused").to_string();
+        assert!(told.contains("400") && told.contains("no item could be taken; the first: the counts"), "{told}");
+        let endless = "x".repeat(MAX_ANSWER_BYTES + 1);
+        let told = answered("503 Service Unavailable", endless).await.expect_err("it refused").to_string();
+        assert!(told.contains("503"), "{told}");
+    }
 }
