@@ -53,6 +53,10 @@ fn parse_line(line: &str) -> Result<ImportLine, String> {
     }
     let record: UsageRecord<'_> =
         serde_json::from_str(line).map_err(|_| "not a record; expected one as tallybot writes it".to_owned())?;
+    if record.source.is_none() {
+        let example = r#"`"source":{"name":"other-machine","id":"r-1"}`"#;
+        return Err(format!("the record has no `source`, and sent again it would count again; expected {example}"));
+    }
     check(&record)?;
     Ok(ImportLine::Record(Box::new(record.into_owned())))
 }
@@ -137,11 +141,12 @@ fn names_of<'r>(record: &'r UsageRecord<'_>) -> [Option<&'r Name<'r>>; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::{RecordId, Timestamp};
+    use crate::usage::{Given, RecordId, Timestamp};
 
     fn line(change: impl FnOnce(&mut UsageRecord<'static>)) -> String {
         let at = Timestamp::parse("2026-02-05T06:01:47.127728-06:00").expect("a time");
         let mut record = UsageRecord::new(RecordId::new(at, [7; 10]), at, "ollama".into(), "llama3.2".into());
+        record.source = Some(Given { name: "elsewhere".into(), id: "r-1".into() });
         change(&mut record);
         written(&record)
     }
@@ -157,6 +162,8 @@ mod tests {
         let good = line(|record| record.cost = Some(Money::from_pico_usd(5)));
         let Ok(ImportLine::Record(record)) = parse_line(&good) else { panic!("{good}") };
         assert_eq!(written(&record), good);
+        let nameless = parse_line(&line(|record| record.source = None)).expect_err("it would count twice");
+        assert!(nameless.contains("no `source`") && nameless.contains("expected `\"source\":{"), "{nameless}");
         for bad in [
             line(|record| record.tokens.cached = 1),
             line(|record| record.tokens.prompt = u64::MAX),
