@@ -198,6 +198,19 @@ fn another_tallybots_books_come_over_as_they_are() {
 }
 
 #[test]
+fn equal_ids_of_two_tallybots_are_two_calls() {
+    let (there, home) = (Home::new(DEMO), Home::new(DEMO));
+    for (of, tokens) in [(&there, "10"), (&home, "7")] {
+        let ended = of.run(&["log", "--prompt-tokens", tokens, "--id", "r-1"], "");
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        assert_eq!(of.records()[0]["source"], serde_json::json!({"name": "api", "id": "r-1"}));
+    }
+    assert_eq!(counts(&import(&home, &[&there.data()]).1), [1, 1, 0, 0]);
+    assert_eq!(counts(&import(&home, &[&there.data()]).1), [1, 0, 1, 0]);
+    assert_eq!(sums(&stats(&home)), [17, 0, 2, 0]);
+}
+
+#[test]
 fn damaged_lines_are_told_by_number_and_hinder_no_other() {
     let home = Home::new(DEMO);
     let mut text = LOG.as_bytes().to_vec();

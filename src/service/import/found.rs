@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use sha2::{Digest, Sha256};
 
-use crate::service::items::{ItemTime, UsageItem};
+use crate::service::items::{DEFAULT_SOURCE, ItemTime, UsageItem};
 use crate::usage::names::{MAX_NAME_BYTES, Name};
 use crate::usage::{Given, Money, Timestamp, UsageRecord};
 
@@ -156,7 +156,7 @@ impl ContentIds {
 /// its content.
 pub(super) fn identified(mut item: UsageItem, source: &str, content: &[u8], ids: &mut ContentIds) -> UsageItem {
     let own = item.given.take().map(|given| match given.name.as_str() {
-        "api" => given.id.to_string(),
+        DEFAULT_SOURCE => given.id.to_string(),
         other => format!("{other}/{}", given.id),
     });
     let id = own.filter(|id| id.len() <= MAX_NAME_BYTES).unwrap_or_else(|| ids.next(content));

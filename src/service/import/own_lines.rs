@@ -5,6 +5,7 @@ use std::io::{self, BufRead};
 use super::found::Found;
 use super::lines::{self, Line};
 use super::wire::check;
+use crate::service::items::DEFAULT_SOURCE;
 use crate::usage::names::Name;
 use crate::usage::{Given, UsageRecord, unseal_line};
 
@@ -32,9 +33,14 @@ fn record(content: &[u8], books: &str) -> Result<UsageRecord<'static>, String> {
         .map_err(|_| "not a record of a version this tallybot reads; a newer one may".to_owned())?;
     check(&record)?;
     let mut record = record.into_owned();
-    if record.source.is_none() {
-        record.source = Some(Given { name: Name::clean(books), id: Name::from(record.id.to_string()) });
-    }
+    record.source = Some(match record.source {
+        None => Given { name: Name::clean(books), id: Name::from(record.id.to_string()) },
+        // What programs that name no source call their calls there says nothing of what others call theirs here.
+        Some(given) if given.name == *DEFAULT_SOURCE => {
+            Given { name: Name::clean(&format!("{books} {DEFAULT_SOURCE}")), ..given }
+        }
+        Some(given) => given,
+    });
     Ok(record)
 }
 
@@ -47,23 +53,33 @@ mod tests {
     fn sealed_lines_are_records_and_a_changed_one_is_none() {
         let at = Timestamp::parse("2026-02-05T06:01:47.127728-06:00").expect("a time");
         let mut file = Vec::new();
-        for n in 0..3u8 {
+        for n in 0..4u8 {
             let start = file.len();
             let mut record = UsageRecord::new(RecordId::new(at, [n; 10]), at, "ollama".into(), "llama3.2".into());
             record.tokens.prompt = 70 + u64::from(n);
-            record.source = (n == 2).then(|| Given { name: "api".into(), id: "r-1".into() });
+            record.source = match n {
+                0 | 1 => None,
+                2 => Some(Given { name: "api".into(), id: "r-1".into() }),
+                _ => Some(Given { name: "crm".into(), id: "r-1".into() }),
+            };
             write_record(&record, &mut file);
             seal_line(&mut file, start, u64::from(n) + 1);
         }
         let text = String::from_utf8(file).expect("JSON").replacen("\"prompt_tokens\":71", "\"prompt_tokens\":79", 1);
         let mut found = Vec::new();
         read(text.as_bytes(), "these-books", |one| found.push(one)).expect("memory can be read");
-        let [Found::Record(first), Found::Bad { line: 2, reason }, Found::Record(third)] = &found[..] else {
+        let [Found::Record(first), Found::Bad { line: 2, reason }, Found::Record(third), Found::Record(fourth)] =
+            &found[..]
+        else {
             panic!("{found:?}")
         };
         assert_eq!(reason, "the checksum does not match");
         let given = first.source.as_ref().expect("it is marked");
         assert_eq!((given.name.as_str(), given.id.as_str()), ("these-books", &*first.id.to_string()));
-        assert_eq!(third.source.as_ref().map(|given| given.name.as_str()), Some("api"), "what it had is kept");
+        let source = |record: &UsageRecord<'_>| {
+            record.source.as_ref().map(|given| (given.name.to_string(), given.id.to_string()))
+        };
+        assert_eq!(source(third), Some(("these-books api".to_owned(), "r-1".to_owned())), "its `api` is not ours");
+        assert_eq!(source(fourth), Some(("crm".to_owned(), "r-1".to_owned())), "what it was given is kept");
     }
 }

@@ -8,7 +8,7 @@ use crate::usage::names::{MAX_NAME_BYTES, Name, UNKNOWN};
 use crate::usage::{ErrorKind, Failure, Given, KeySuffix, Status, TokenCounts, UsageSource};
 
 /// The numbering that ids belong to when no `source` is named.
-const DEFAULT_SOURCE: &str = "api";
+pub const DEFAULT_SOURCE: &str = "api";
 
 /// The channels a caller may name.
 const CHANNELS: [&str; 2] = ["api", "shell"];

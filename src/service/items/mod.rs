@@ -16,6 +16,7 @@ mod write;
 
 pub use body::{BodyError, BodyForm, MAX_ITEM_BYTES, MAX_ITEMS, parse};
 pub use fields::{ItemMistakes, MAX_COST_USD, MAX_MILLIS, MAX_TOKENS};
+pub use item::DEFAULT_SOURCE;
 pub use item::{read as read_item, read_foreign};
 pub use record::admitted_at;
 
