@@ -148,7 +148,7 @@ pub(super) struct ImportArguments {
     /// Whose calls these are, to tell them from another program's [default: by the form of the file]
     #[arg(long, value_name = "NAME", value_parser = source_name)]
     pub(super) source: Option<String>,
-    /// token-log, token-stats, session-report, metrics or tallybot [default: by what is in the file]
+    /// token-log, token-stats, session-report, raymundo or tallybot [default: by what is in the file]
     #[arg(long, value_parser = format)]
     pub(super) format: Option<Format>,
     /// Only say what would be done
@@ -161,7 +161,7 @@ pub(super) struct ImportArguments {
 
 fn format(text: &str) -> Result<Format, String> {
     let known = Format::ALL.into_iter().find(|format| format.as_str() == text);
-    known.ok_or_else(|| "expected token-log, token-stats, session-report, metrics or tallybot".to_owned())
+    known.ok_or_else(|| "expected token-log, token-stats, session-report, raymundo or tallybot".to_owned())
 }
 
 /// One word: a second one is a session's, or other books'.

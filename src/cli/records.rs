@@ -28,6 +28,9 @@ use crate::usage::{Clock, Day, Status, UsageRecord, write_record};
 /// How often `--follow` looks for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// The most records that `recent` shows: it holds them in memory.
+const MAX_RECENT: usize = 100_000;
+
 /// Which records.
 #[derive(Debug, Args)]
 pub(super) struct FilterArguments {
@@ -112,8 +115,8 @@ enum ExportFormat {
 
 #[derive(Debug, Args)]
 pub(super) struct RecentArguments {
-    /// How many
-    #[arg(short = 'n', long = "count", value_name = "COUNT", default_value_t = 20)]
+    /// How many, at most 100000
+    #[arg(short = 'n', long = "count", value_name = "COUNT", default_value_t = 20, value_parser = count)]
     count: usize,
     /// Go on with new ones as they come, until Ctrl-C
     #[arg(long, short)]
@@ -123,6 +126,11 @@ pub(super) struct RecentArguments {
     json: bool,
     #[command(flatten)]
     filters: FilterArguments,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=MAX_RECENT).contains(count));
+    count.ok_or_else(|| format!("expected a whole number from 1 to {MAX_RECENT}, for example 20; `export` gives all"))
 }
 
 fn status(text: &str) -> Result<Status, String> {

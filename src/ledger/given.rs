@@ -119,7 +119,7 @@ fn given_in(line: &[u8]) -> Option<u128> {
 }
 
 /// What an id is known by: 128 bits of a SHA-256.
-pub(super) fn digest_of(given: &Given<'_>) -> u128 {
+pub fn digest_of(given: &Given<'_>) -> u128 {
     let mut hasher = Sha256::new();
     hasher.update((given.name.len() as u64).to_le_bytes());
     hasher.update(given.name.as_bytes());

@@ -52,6 +52,7 @@ pub use archive::{Archived, archive};
 pub use control::{Act, Acts};
 pub use error::LedgerError;
 pub use folder::{Folder, Reading};
+pub use given::digest_of;
 pub use journal::{Appended, Health};
 pub use lock::{Holder, holder_of};
 pub use people::People;

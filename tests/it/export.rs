@@ -236,6 +236,11 @@ fn looking_at_nothing_makes_nothing_and_nobody_reading_on_is_no_error() {
 fn recent_shows_the_newest_last_on_eighty_columns() {
     let home = with_example(DEMO);
     let table = done(&home, &["recent", "-n", "2"]);
+    for count in ["0", "100001", "18446744073709551615", "many"] {
+        let ended = home.run(&["recent", "-n", count], "");
+        assert_eq!(ended.code(), Some(2), "{ended:?}");
+        assert!(ended.err.contains("expected a whole number from 1 to 100000"), "{ended:?}");
+    }
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
     assert!(lines[0].starts_with("time ") && lines[1].contains("error") && lines[2].contains("lite"), "{table}");

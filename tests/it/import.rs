@@ -154,6 +154,8 @@ fn requirement_4s_metrics_become_opening_balances() {
     assert_eq!(sums(&stats(&home))[2], 250);
     import(&home, &[&home.input("metrics.json", &METRICS.replace("2024-01-13", "2024-02-13"))]);
     assert_eq!(sums(&stats(&home))[2], 497);
+    let named = home.run(&["import", "--format", "raymundo", metrics.to_str().expect("text")], "");
+    assert_eq!(named.code(), Some(0), "by the name that `export` has for it: {named:?}");
 }
 
 /// A home in which calls were recorded and totals taken over.

@@ -46,7 +46,7 @@ impl Format {
             Format::TokenLog => "token-log",
             Format::TokenStats => "token-stats",
             Format::SessionReport => "session-report",
-            Format::Metrics => "metrics",
+            Format::Metrics => "raymundo",
             Format::Tallybot => "tallybot",
         }
     }

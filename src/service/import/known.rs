@@ -2,10 +2,8 @@
 
 use std::collections::HashSet;
 
-use sha2::{Digest, Sha256};
-
 use super::balance::Calls;
-use crate::ledger::{Folder, LedgerError};
+use crate::ledger::{Folder, LedgerError, digest_of};
 use crate::usage::{Given, Opening, RecordId, UsageRecord};
 
 /// What is in the books.
@@ -50,7 +48,7 @@ impl Known {
         let mut known = Known::default();
         folder.for_each_record(|record| {
             if let Some(given) = record.source.as_ref().filter(|given| wanted.has(&given.name)) {
-                known.ids.given.insert(digest(given));
+                known.ids.given.insert(digest_of(given));
                 known.calls.add(&given.name, record);
             }
             if wanted.records {
@@ -65,26 +63,19 @@ impl Known {
 impl Ids {
     /// Whether a call of this given id is new; from now on it is not.
     pub(super) fn is_new(&mut self, given: &Given<'_>) -> bool {
-        self.given.insert(digest(given))
+        self.given.insert(digest_of(given))
     }
 
     /// Whether a record of other books is new: neither it, nor the call that it tells of, is there. From now on it is
     /// not.
     pub(super) fn is_new_record(&mut self, record: &UsageRecord<'_>, wanted: &Wanted) -> bool {
         let told = record.source.as_ref().filter(|given| wanted.has(&given.name));
-        let new = !self.records.contains(&record.id) && !told.is_some_and(|given| self.given.contains(&digest(given)));
+        let new =
+            !self.records.contains(&record.id) && !told.is_some_and(|given| self.given.contains(&digest_of(given)));
         if new {
             self.records.insert(record.id);
-            self.given.extend(told.map(digest));
+            self.given.extend(told.map(digest_of));
         }
         new
     }
-}
-
-fn digest(given: &Given<'_>) -> u128 {
-    let mut hasher = Sha256::new();
-    hasher.update((given.name.len() as u64).to_le_bytes());
-    hasher.update(given.name.as_bytes());
-    hasher.update(given.id.as_bytes());
-    u128::from_le_bytes(hasher.finalize()[..16].try_into().expect("a SHA-256 digest has 32 bytes"))
 }

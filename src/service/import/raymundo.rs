@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::document::Document;
 use super::found::{Found, Sums, Total, of_run, wall};
+use crate::reports::raymundo::{OTHER_TYPES, TYPES};
 use crate::usage::names::{Name, UNKNOWN};
 
 /// Whose totals these are, unless somebody names them otherwise. Each start is a source of its own.
@@ -125,14 +126,11 @@ fn by_type(document: &mut Document<'_>, metrics: &Metrics<'_>) -> Vec<(String, S
 
 /// The type in our words.
 fn type_of(name: &str) -> String {
-    let known = match name {
-        "presentacion" => "presentation",
-        "documento" => "document",
-        "hoja_calculo" => "spreadsheet",
-        "correccion" => "correction",
-        other => return Name::clean(other).to_string(),
-    };
-    known.to_owned()
+    if name == OTHER_TYPES {
+        return "other".to_owned();
+    }
+    let known = TYPES.iter().find(|(_, its)| *its == name);
+    known.map_or_else(|| Name::clean(name).to_string(), |(ours, _)| (*ours).to_owned())
 }
 
 #[cfg(test)]
@@ -168,6 +166,14 @@ mod tests {
         assert_eq!(timed.map(|total| total.sums.ok + total.sums.failed).sum::<i64>(), 247);
         let local: Vec<_> = totals.iter().filter(|total| total.local).map(|total| total.sums.completion).collect();
         assert_eq!(local, [45_230]);
+    }
+
+    #[test]
+    fn every_type_it_knows_comes_back_as_ours() {
+        for (ours, its) in TYPES {
+            assert_eq!(type_of(its), ours);
+        }
+        assert_eq!([type_of("otros"), type_of("its_own")], ["other", "its_own"]);
     }
 
     #[test]
