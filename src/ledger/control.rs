@@ -118,9 +118,9 @@ impl Acts {
     }
 }
 
-/// Whether a folder has a control file, as every ledger has from its first moment, or what only stands beside one.
+/// Whether a folder has a control file, as every ledger has from its first moment.
 pub(super) fn is_there(data: &DataFolder) -> bool {
-    data.open(CONTROL_FILE, Access::Read).is_ok() || refuse_orphans(data).is_err()
+    data.open(CONTROL_FILE, Access::Read).is_ok()
 }
 
 /// An error if a folder without acts holds files by the names of ours: a ledger whose acts were lost, which would be

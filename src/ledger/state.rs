@@ -22,6 +22,9 @@ use crate::usage::{Day, Sealed, Timestamp, UsageRecord, seal_line, unseal_line, 
 /// Room that the disk must have before it is trusted with lines again.
 const PROBE_BYTES: u64 = 64 << 10;
 
+/// Bytes of lines that were synced last which are kept, to be written again with those whose sync fails.
+const KEPT_SYNCED: usize = 256 << 10;
+
 /// Everything the mutex guards.
 pub(super) struct State {
     pub(super) data: DataFolder,
@@ -264,8 +267,23 @@ impl State {
         self.distrusted |= leaving == Leaving::Distrusted;
     }
 
+    /// Keeps the lines whose sync ended well for a while: a disk may tell some syncs late what it lost.
+    pub(super) fn note_synced(&mut self) {
+        if self.syncing.len() >= KEPT_SYNCED {
+            std::mem::swap(&mut self.syncing, &mut self.just_synced);
+        } else {
+            self.just_synced.append(&mut self.syncing);
+        }
+        self.syncing.clear();
+        if self.just_synced.len() > 2 * KEPT_SYNCED {
+            let from = self.just_synced.len() - KEPT_SYNCED;
+            let line = memchr::memchr(b'\n', &self.just_synced[from..]).map_or(from, |at| from + at + 1);
+            self.just_synced.drain(..line);
+        }
+    }
+
     /// Writes the lines again whose sync failed, as they are, into the next part of the file: nobody knows what of the
-    /// old one is on the disk. Those of the good sync before go first, since the failure may have been theirs. Replay
+    /// old one is on the disk. Those of the good syncs before go first, since the failure may have been theirs. Replay
     /// knows a line that it has seen by its number.
     pub(super) fn write_again(&mut self) -> Result<(), LedgerError> {
         let mut lines = std::mem::take(&mut self.just_synced);

@@ -116,9 +116,7 @@ fn sync<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<
     let result = if std::mem::take(&mut state.fail_next_sync) { Err(io::Error::other("a test")) } else { result };
     match result {
         Ok(()) => {
-            let State { syncing, just_synced, .. } = &mut *state;
-            std::mem::swap(syncing, just_synced);
-            syncing.clear();
+            state.note_synced();
             state.synced = covered;
         }
         Err(error) => {

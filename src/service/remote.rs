@@ -145,15 +145,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens").to_string();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-        let serving = tokio::spawn(async move {
+        let serving = async move {
             let (mut stream, _) = listener.accept().await.expect("somebody asks");
             let _request = stream.read(&mut [0; 4096]).await.expect("a request");
             // Whoever asked may have heard enough.
             let _all = stream.write_all((head + &body).as_bytes()).await;
-        });
-        let answer = import(&address, None, Bytes::from_static(b"{}\n")).await;
-        serving.await.expect("it does not panic");
-        answer
+        };
+        futures_util::join!(import(&address, None, Bytes::from_static(b"{}\n")), serving).0
     }
 
     #[tokio::test]

@@ -184,7 +184,7 @@ fn what_another_program_recorded_is_refused_and_left_as_it_is() {
 fn books_whose_acts_are_gone_are_not_begun_anew() {
     for lost in [None, Some(vec![0; 512])] {
         let folder = TempDir::new().expect("a temporary folder");
-        let (ledger, _) = open(folder.path(), Durability::Kill, at(0));
+        let (ledger, _) = open(folder.path());
         ledger.append(&plain(1, at(1)), at(1)).expect("appended");
         ledger.close(at(2)).expect("closed");
         drop(ledger);

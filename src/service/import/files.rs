@@ -125,7 +125,9 @@ impl Files {
             }
         }
         names.sort();
-        let acts = Folder::new(path).acts().with_context(|| format!("cannot import `{}`", path.display()))?;
+        let books = Folder::new(path);
+        let acts = if books.has_books() { books.acts() } else { Ok(None) };
+        let acts = acts.with_context(|| format!("cannot import `{}`", path.display()))?;
         let before = self.files.len();
         for name in names {
             let format = match Form::of(&name) {

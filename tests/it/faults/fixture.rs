@@ -121,9 +121,10 @@ fn write_fixture(data: &Path) {
     ledger.append(&plain(41, DAY), at(DAY)).expect("appended");
     ledger.open_call(&open_call()).expect("a free slot");
     ledger.sync().expect("synced");
+    ledger.seal().expect("sealed");
     drop(ledger);
     people.save().expect("written");
-    for passing in ["tallybot.lock", "metrics.previous.json"] {
+    for passing in ["tallybot.lock", "subject.key.lock", "metrics.previous.json"] {
         drop(fs::remove_file(data.join(passing)));
     }
 }
@@ -153,10 +154,14 @@ fn open_call() -> OpenCall {
 /// A home whose books are a copy of the kept folder.
 fn home_of_the_kept() -> Home {
     let home = Home::new(DEMO);
-    fs::create_dir(home.data()).expect("a new folder");
-    for entry in fs::read_dir(kept()).expect("the kept folder is there") {
-        let entry = entry.expect("an entry");
-        fs::copy(entry.path(), home.data().join(entry.file_name())).expect("copied");
+    for folder in ["", "derived"] {
+        fs::create_dir(home.data().join(folder)).expect("a new folder");
+        for entry in fs::read_dir(kept().join(folder)).expect("the kept folder is there") {
+            let entry = entry.expect("an entry");
+            if entry.path().is_file() {
+                fs::copy(entry.path(), home.data().join(folder).join(entry.file_name())).expect("copied");
+            }
+        }
     }
     home
 }
