@@ -44,7 +44,7 @@ pub(super) struct State {
     /// Sealed lines written since the last sync began, and those that the running sync covers.
     pub(super) unsynced: Vec<u8>,
     pub(super) syncing: Vec<u8>,
-    /// Those of the last good sync: a disk may report with one sync what it lost of the one before.
+    /// Those of the last good syncs: a disk may report with one sync what it lost of those before.
     pub(super) just_synced: Vec<u8>,
     /// Files that were closed with lines not yet synced.
     pub(super) closing: Vec<Arc<dyn DiskFile>>,
@@ -271,10 +271,10 @@ impl State {
     pub(super) fn note_synced(&mut self) {
         if self.syncing.len() >= KEPT_SYNCED {
             std::mem::swap(&mut self.syncing, &mut self.just_synced);
-        } else {
-            self.just_synced.append(&mut self.syncing);
+            self.syncing.clear();
+            return;
         }
-        self.syncing.clear();
+        self.just_synced.append(&mut self.syncing);
         if self.just_synced.len() > 2 * KEPT_SYNCED {
             let from = self.just_synced.len() - KEPT_SYNCED;
             let line = memchr::memchr(b'\n', &self.just_synced[from..]).map_or(from, |at| from + at + 1);
