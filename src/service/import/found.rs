@@ -26,7 +26,7 @@ pub enum Found {
 }
 
 /// A total as its source tells it: of all calls of that source to a model, or of all its calls where the name of the
-/// source has a second word (see [`of_run`]).
+/// source has a second word (see `of_run`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Total {
     /// Whose total it is.
