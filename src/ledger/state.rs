@@ -299,7 +299,11 @@ impl State {
             })
         });
         if written.is_err() {
-            // All of them are kept for the next try, into one more part.
+            // All of them are kept for the next try, into one more part. One that took nothing is not left behind: a
+            // full disk would soon be full of them.
+            if let Some(empty) = self.file.as_ref().filter(|open| open.length == 0) {
+                let _there = self.data.remove(empty.name);
+            }
             self.leave_file(Leaving::Distrusted);
             self.closing.clear();
             self.unsynced = lines;

@@ -1,8 +1,17 @@
 //! Every mistake that the seeds found, as the fewest steps that showed it.
 
-use super::disk::Request;
+use std::path::Path;
+
+use uuid::Uuid;
+
+use super::disk::{Request, SimDisk};
 use super::model;
 use super::steps::{Happens, Step};
+use crate::ledger::files::DataFolder;
+use crate::ledger::journal::Syncing;
+use crate::ledger::{Durability, KnownNames, Ledger, Options};
+use crate::usage::arbitrary::BASE_MICROS;
+use crate::usage::{RecordId, Timestamp, UsageRecord};
 
 fn holds(seed: u64, steps: &[(Happens, u64)]) {
     let steps: Vec<Step> = steps.iter().map(|(happens, chance)| Step { happens: *happens, chance: *chance }).collect();
@@ -104,4 +113,24 @@ fn lines_after_a_restart_do_not_stand_in_a_file_whose_name_is_lost() {
             (Happens::Snapshot, 15_778_199_741_598_376_396),
         ],
     );
+}
+
+#[test]
+fn a_disk_that_stays_full_after_a_failed_sync_is_not_filled_with_files() {
+    let (disk, at) = (SimDisk::new(1), Timestamp::new(BASE_MICROS, 0));
+    let data = DataFolder::on(disk.process(), Path::new("data"));
+    data.make().expect("a folder");
+    let options = Options { durability: Durability::Power, known: KnownNames::none(), follower: Box::new(()) };
+    let (ledger, _) =
+        Ledger::open_locked(data.clone(), None, Syncing::ByHand, options, Uuid::from_u128(1), at).expect("it opens");
+    let record = UsageRecord::new(RecordId::new(at, [1; 10]), at, "ollama".into(), "llama3.2".into());
+    let appended = ledger.append(&record, at).expect("appended");
+    disk.refuse(Request::Sync, 0);
+    disk.limit_room(0);
+    (0..50).for_each(|_| ledger.inner.journal.step_for_test());
+    assert_eq!(data.journal_files().expect("listed").len(), 1, "no file of each try stays");
+    disk.behave();
+    (0..2).for_each(|_| ledger.inner.journal.step_for_test());
+    assert!(ledger.inner.journal.done() >= appended, "the disk takes it at last");
+    assert_eq!(data.journal_files().expect("listed").len(), 2);
 }
