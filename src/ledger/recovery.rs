@@ -48,7 +48,7 @@ pub(super) fn load(
         None => true,
     };
     let horizon = follower.horizon();
-    let newest_in_snapshot = start.snapshot.as_ref().and_then(|_| start.stats.picture().newest());
+    let newest_in_snapshot = start.snapshot.as_ref().and_then(|_| start.stats.current().newest());
     let looking_for = slots::ids(open_calls);
     let mut loaded = Loaded {
         stats: start.stats,

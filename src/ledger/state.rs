@@ -175,7 +175,7 @@ impl State {
             self.stats.apply_to(row, record);
             self.follow(record);
         } else {
-            let others = self.admission.others(record, &self.stats.picture());
+            let others = self.admission.others(record, self.stats.current());
             let changed = (!others.is_empty()).then(|| UsageRecord { other: others, ..record.clone() });
             if let Some(changed) = &changed {
                 line.clear();
@@ -184,7 +184,7 @@ impl State {
             let record = changed.as_ref().unwrap_or(record);
             self.write(&mut line, now)?;
             self.stats.apply(record);
-            self.admission.note_rows(&self.stats.picture(), record.timestamp.day());
+            self.admission.note_rows(self.stats.current(), record.timestamp.day());
             self.follow(record);
         }
         self.written += 1;
@@ -195,7 +195,7 @@ impl State {
     fn follow(&mut self, record: &UsageRecord<'_>) {
         self.follower.apply(record);
         if let Some(open) = &self.file {
-            self.users.apply(open.name.day, record, &self.stats.picture());
+            self.users.apply(open.name.day, record, self.stats.current());
         }
         self.since_snapshot += 1;
     }

@@ -303,6 +303,11 @@ impl Stats {
         Arc::clone(&self.picture)
     }
 
+    /// What is folded so far, for who only looks: it is not kept, so a record that follows copies nothing.
+    pub fn current(&self) -> &Picture {
+        &self.picture
+    }
+
     /// Folds one record in: the only way any number changes.
     pub fn apply(&mut self, record: &UsageRecord<'_>) {
         let key = key_of(record, &mut Arc::make_mut(&mut self.picture).names);

@@ -69,7 +69,7 @@ pub(super) fn build(
         next_seq: sequence.next(),
         gaps: sequence.gaps().to_vec(),
         resets: start.acts.resets.clone(),
-        newest: pass.stats.picture().newest(),
+        newest: pass.stats.current().newest(),
         spans: Vec::new(),
         sections: Sections::default(),
     };
@@ -122,7 +122,7 @@ impl Pass {
 
     fn take(&mut self, record: &UsageRecord<'_>) -> io::Result<()> {
         self.stats.apply(record);
-        let epoch = self.stats.picture().epoch_of(record.timestamp);
+        let epoch = self.stats.current().epoch_of(record.timestamp);
         let span = self.spans.of(&Span { epoch, day: record.timestamp.day() }, |span| *span);
         let model = self.models.of(counted_model(record), |name: &str| name.into());
         let who = record.user.map_or(Who::Absent, Who::User);
@@ -146,7 +146,7 @@ impl Pass {
         data.remove_if_there(&temporary)?;
         let mut out = Writer::new(data.create_new(&temporary, Access::Append)?);
         let sections = &mut directory.sections;
-        self.stats.picture().for_each_line(|line| {
+        self.stats.current().for_each_line(|line| {
             out.write(line)?;
             out.write(b"\n")
         })?;
