@@ -20,7 +20,7 @@ use measure::upstream::Upstream;
 use measure::{Spread, write_books};
 use tallybot::app::{Desk, RestDesk, SystemClock, random};
 use tallybot::conversation::driver::{Assistant, DeltaSink, Outgoing};
-use tallybot::conversation::{Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Person, Role, Turn};
+use tallybot::conversation::{Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Origin, Person, Role, Turn};
 use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role as Right};
 use tallybot::ledger::{Durability, KnownNames, People};
 use tallybot::metering::{Metering, Setup};
@@ -197,7 +197,7 @@ fn job(chat: &ChatKey, person: u64) -> Job {
     Job {
         id: JobId(person),
         chat: chat.clone(),
-        person: Person { id: person.to_string(), admin: false },
+        person: Person::new(person.to_string(), false),
         session: person.to_string(),
         choice: ModelChoice {
             provider: "cloud".to_owned(),
@@ -206,7 +206,9 @@ fn job(chat: &ChatKey, person: u64) -> Job {
             demo: false,
         },
         turns: vec![Turn { role: Role::User, text: "How are you today?".to_owned().into() }],
+        photos: Vec::new(),
         lang: Lang::En,
+        origin: Origin::default(),
     }
 }
 

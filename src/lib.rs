@@ -28,6 +28,7 @@
 //! - [`templates`]: every sentence a person reads, a folder per language, checked before anybody sees it.
 //! - [`stats`]: the answers: records in, numbers out, in any order and partition.
 //! - [`config`]: what the owner configured, as plain data, with every mistake reported in one run.
+//! - [`settings`]: what was set while the program ran, and its fold.
 //! - [`ledger`]: the memory: the files, and what a crash leaves of them.
 //! - [`models`]: the providers: one pure file for each API, one transport for all.
 //! - [`limits`]: the gate: what may be called now, and if not, when.
@@ -48,6 +49,8 @@ pub mod templates;
 pub mod stats;
 
 pub mod config;
+
+pub mod settings;
 
 pub mod ledger;
 

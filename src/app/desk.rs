@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
-use crate::conversation::driver::{Books, StatsRequest};
-use crate::conversation::{ModelList, Person, SilentProvider, choice_of};
+use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
+use crate::conversation::{ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
 use crate::http::{
     Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetBody, ResetQuery, StatsBody,
     StatsFormat, StatsQuery,
@@ -138,6 +138,12 @@ impl Books for Desk {
         })?;
         Ok(undone.map(|undone| undone.counting_since))
     }
+
+    async fn manage(&self, _request: ManageRequest) -> Message {
+        Message::AdminOnly
+    }
+
+    async fn keep_lang(&self, _chat: ChatKey, _lang: Lang) {}
 
     async fn models(&self) -> ModelList {
         let lists = join_all(self.providers.iter().map(async |provider| {

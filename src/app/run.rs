@@ -127,7 +127,7 @@ impl App {
         let (to_channel, outgoing) = mpsc::channel::<Outgoing>(CHANNEL_ROOM);
         let driver = Driver::new(self.conversation(), self.parts(), Arc::clone(&self.clock), to_channel);
         // Whoever sits at the terminal of the machine is its admin.
-        let person = Person { id: "owner".to_owned(), admin: true };
+        let person = Person::new("owner", true);
         let chat = ChatKey { channel: "terminal", id: "terminal".to_owned() };
         let terminal = Terminal { chat, person, events, outgoing };
         let look = if std::env::var_os("NO_COLOR").is_some() { Look::Plain } else { Look::Dim };

@@ -58,7 +58,7 @@ impl Dialogue {
     }
 
     fn person(&self) -> Person {
-        Person { id: "111".into(), admin: self.admin }
+        Person::new("111", self.admin)
     }
 
     fn step(&mut self, event: Event) -> String {
@@ -69,7 +69,7 @@ impl Dialogue {
 
     fn says_in(&mut self, id: &str, text: &str) -> String {
         let person = self.person();
-        self.step(Event::Message { chat: chat(id), person, text: text.into() })
+        self.step(Event::said(chat(id), person, text))
     }
 
     fn says(&mut self, text: &str) -> String {
@@ -106,6 +106,9 @@ fn shown(effect: &Effect) -> String {
         }
         Effect::End { job, footer, note, .. } => format!("end #{} {} {}", job.0, key(footer), key(note)),
         Effect::Cancel { job } => format!("cancel #{}", job.0),
+        Effect::Acknowledge { message, .. } => format!("toast {}", key(message)),
+        Effect::Manage { request, .. } => format!("manage {request:?}"),
+        Effect::KeepLang { lang, .. } => format!("keep {lang}"),
         Effect::ShowStats { period, view, lang, .. } => format!("stats {} {} {lang}", period.as_str(), view.as_str()),
         Effect::ListModels { wanted, .. } => format!("models {}", wanted.as_deref().unwrap_or("-")),
         Effect::ResetStats { person, .. } => format!("reset by {}", person.id),
@@ -129,7 +132,7 @@ fn the_session_identity_changes_with_a_new_conversation_only() {
     let mut d = Dialogue::new();
     let identity = |d: &mut Dialogue, text: &str, job: u64| {
         d.secs += 1;
-        let event = Event::Message { chat: chat("1"), person: d.person(), text: text.into() };
+        let event = Event::said(chat("1"), d.person(), text);
         let effects = d.conversation.step(event, at(d.secs));
         let [Effect::Ask { job: asked }] = &effects[..] else { panic!("{effects:?}") };
         let session = asked.session.clone();
@@ -217,9 +220,9 @@ fn a_reset_is_for_admins_and_confirmed_within_a_minute() {
     d.check(&[("/reset_stats confirm", "reset by 111"), ("/reset_stats", "say reset_confirm")]);
     d.secs += 60;
     d.check(&[("/reset_stats confirm", "say reset_confirm")]);
-    let done = d.step(Event::StatsReset { chat: chat("1"), result: Ok(at(0).at) });
+    let done = d.step(Event::StatsReset { chat: chat("1"), result: Ok(at(0).at), replace: None });
     assert_eq!(done, "say reset_done");
-    let failed = d.step(Event::StatsReset { chat: chat("1"), result: Err(ErrorKind::Other) });
+    let failed = d.step(Event::StatsReset { chat: chat("1"), result: Err(ErrorKind::Other), replace: None });
     assert_eq!(failed, "say error/other");
     d.admin = false;
     d.check(&[("/reset_stats", "say reset_denied"), ("/raymundo stats reiniciar", "say reset_denied")]);
@@ -247,8 +250,8 @@ fn an_admin_takes_a_reset_back_if_there_is_one() {
 fn only_who_asked_for_a_reset_confirms_it() {
     let mut d = Dialogue::new();
     d.says("/reset_stats");
-    let other = Person { id: "222".into(), admin: true };
-    let event = Event::Message { chat: chat("1"), person: other, text: "/reset_stats confirm".into() };
+    let other = Person::new("222", true);
+    let event = Event::said(chat("1"), other, "/reset_stats confirm");
     assert_eq!(d.step(event), "say reset_confirm");
 }
 
@@ -304,8 +307,8 @@ fn every_simple_command_in_every_language() {
 fn help_shows_what_this_person_may_do_here() {
     let names = |place: Place, admin: bool| {
         let mut conversation = Conversation::new(Settings { place, ..settings() });
-        let person = Person { id: "1".into(), admin };
-        let effects = conversation.step(Event::Message { chat: chat("1"), person, text: "/help".into() }, at(1));
+        let person = Person::new("1", admin);
+        let effects = conversation.step(Event::said(chat("1"), person, "/help"), at(1));
         let [Effect::Say { message: Message::Help { commands, .. }, .. }] = &effects[..] else { panic!("{effects:?}") };
         commands.iter().map(|line| line.name).collect::<Vec<_>>().join(" ")
     };
@@ -367,7 +370,7 @@ fn nothing_said_is_in_any_debug_output() {
     let mut d = Dialogue::new();
     let mut seen = String::new();
     for text in ["MARKED question", "/MARKED", "/model MARKED", "/lang MARKED"] {
-        let event = Event::Message { chat: chat("1"), person: d.person(), text: text.into() };
+        let event = Event::said(chat("1"), d.person(), text);
         seen += &format!("{event:?}");
         seen += &format!("{:?}", d.conversation.step(event, at(1)));
     }
@@ -406,14 +409,14 @@ mod any_order {
     }
 
     fn event(happening: &Happening, running: &mut HashMap<String, JobId>) -> Option<Event> {
-        let person = Person { id: "1".into(), admin: true };
+        let person = Person::new("1", true);
         let answered = |chat: ChatKey, job, ok: bool| {
             let result = if ok { Ok(()) } else { Err(Problem::Cancelled) };
             let outcome = Box::new(AnswerOutcome { text: "answer".into(), receipt: None, result });
             Event::Answered { chat, job, outcome }
         };
         Some(match happening {
-            Happening::Says(id, text) => Event::Message { chat: chat(&id.to_string()), person, text: (*text).into() },
+            Happening::Says(id, text) => Event::said(chat(&id.to_string()), person, *text),
             Happening::Interrupts(id) => Event::Interrupt { chat: chat(&id.to_string()), person },
             Happening::Ends(id, ok) => answered(chat(&id.to_string()), running.remove(&id.to_string())?, *ok),
             Happening::Ghost(id) => answered(chat(&id.to_string()), JobId(u64::MAX), true),

@@ -4,12 +4,14 @@
 //! that the terminal, Telegram and WhatsApp hold the same conversation.
 
 mod answering;
+mod buttons;
 mod cancel;
 mod commands;
 pub mod driver;
 mod history;
 mod message;
 mod model_choice;
+mod origin;
 mod people;
 mod rendering;
 mod reply;
@@ -18,15 +20,17 @@ mod step;
 mod words;
 
 pub use answering::{Answering, choice_of};
+pub use buttons::{Button, Key, Keyboard, Press};
 pub use cancel::{CancelReason, CancelToken};
 pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Place, Switch, Who, parse};
 pub use history::{Bounds, History, Role, Turn};
 pub use message::{AnswerOutcome, HelpLine, LimitView, Message, ModelLine, Problem, ReceiptView};
 pub use model_choice::{ModelChoice, ModelList, SilentProvider};
-pub use people::{ChatKey, Person, PrivateText};
+pub use origin::{MessageRef, Origin, Ticket};
+pub use people::{ChatKey, Group, Person, Photo, PrivateText};
 pub use rendering::TemplateRenderer;
-pub use session::{Job, JobId};
-pub use step::{Conversation, Effect, Event, Settings};
+pub use session::{Job, JobId, Question};
+pub use step::{Conversation, Effect, Event, Request, Settings};
 
 #[cfg(test)]
 mod dialogues;

@@ -1,15 +1,23 @@
 //! What the bot does when a person speaks: questions, commands, interrupts. Pure.
 
+use super::buttons::{self, Press};
 use super::commands::{self, Command, Input, Place, Switch, Who};
 use super::message::{HelpLine, Message};
-use super::people::{ChatKey, Person, PrivateText};
-use super::session::{Job, JobId, PendingReset, Running, Session};
-use super::step::{Effect, Settings};
+use super::origin::Origin;
+use super::people::{ChatKey, Person, Photo, PrivateText};
+use super::session::{Job, JobId, PendingReset, Question, Running, Session};
+use super::step::{Effect, Request, Settings};
+use super::words;
+use crate::reports::View;
+use crate::stats::Period;
 use crate::templates::Lang;
 use crate::usage::Now;
 
 /// How long a reset waits for its code word.
 pub(super) const RESET_VALID_SECS: u64 = 60;
+
+/// Questions that wait in one chat at most, while another is being answered.
+pub(super) const MAX_WAITING: usize = 3;
 
 /// One person's turn in one chat.
 pub(super) struct Reply<'a> {
@@ -18,6 +26,7 @@ pub(super) struct Reply<'a> {
     pub(super) last_job: &'a mut u64,
     pub(super) chat: &'a ChatKey,
     pub(super) person: &'a Person,
+    pub(super) origin: Origin,
     pub(super) now: Now,
 }
 
@@ -28,7 +37,7 @@ impl Reply<'_> {
         self.say(message)
     }
 
-    pub(super) fn input(self, input: Input) -> Vec<Effect> {
+    pub(super) fn input(self, input: Input, photos: Vec<Photo>) -> Vec<Effect> {
         self.session.leaving = false;
         match input {
             Input::Nothing => Vec::new(),
@@ -38,8 +47,40 @@ impl Reply<'_> {
             Input::Misused { word, command } => {
                 self.say(Message::UnknownCommand { word, suggestion: None, misused: Some(command) })
             }
-            Input::Text(question) => self.ask(question),
+            Input::Text(text) => {
+                let about_photos = text.trim().is_empty() && !photos.is_empty();
+                let text = if about_photos { words::what_is_seen(self.session.lang).into() } else { text };
+                let (person, origin) = (self.person.clone(), self.origin.clone());
+                self.ask(Question { person, text, photos, origin })
+            }
             Input::Command(command) => self.command(command),
+        }
+    }
+
+    /// A question that waits is changed; one that is or was answered last is asked again as it stands now.
+    pub(super) fn edited(self, text: PrivateText) -> Vec<Effect> {
+        let message = &self.origin.message;
+        if let Some(waiting) = self.session.waiting.iter_mut().find(|waiting| waiting.origin.message == *message) {
+            waiting.text = text;
+            return Vec::new();
+        }
+        if message.is_none() || self.session.last_message != *message {
+            return Vec::new(); // long answered, or never a question
+        }
+        let question = Question { person: self.person.clone(), text, photos: Vec::new(), origin: self.origin.clone() };
+        match &mut self.session.running {
+            Some(running) => {
+                (running.cancelled, running.forget) = (true, true);
+                let job = running.job;
+                self.session.waiting.push_front(question);
+                vec![Effect::Cancel { job }]
+            }
+            None => {
+                if let Some(last) = self.session.last_question.take() {
+                    self.session.history.take_back(&last);
+                }
+                self.ask(question)
+            }
         }
     }
 
@@ -65,9 +106,8 @@ impl Reply<'_> {
     fn command(self, command: Command) -> Vec<Effect> {
         let (chat, person) = (self.chat.clone(), self.person.clone());
         match command {
-            Command::Stats { period, view } => {
-                vec![Effect::ShowStats { chat, person, lang: self.session.lang, period, view }]
-            }
+            Command::Stats { view, .. } if !person.may_see(view) => self.say(Message::AdminOnly),
+            Command::Stats { period, view } => self.stats(period, view),
             Command::ResetStats { confirmed } => self.reset(confirmed),
             Command::UndoReset => self.undo_reset(),
             Command::Usage(switch) => self.usage(switch),
@@ -86,34 +126,125 @@ impl Reply<'_> {
             }
             Command::Start => self.welcome(),
             Command::Quit => self.leave(),
+            Command::Claim(code) => self.manage(Request::Claim(code)),
+            Command::Allow(_) | Command::Deny(_) | Command::Health if !person.admin => self.say(Message::AdminOnly),
+            Command::Allow(who) => self.manage(Request::Allow(who)),
+            Command::Deny(who) => self.manage(Request::Deny(who)),
+            Command::Health => self.manage(Request::Health),
         }
     }
 
-    fn ask(self, question: PrivateText) -> Vec<Effect> {
+    fn manage(self, request: Request) -> Vec<Effect> {
+        let (chat, person) = (self.chat.clone(), self.person.clone());
+        vec![Effect::Manage { chat, person, lang: self.session.lang, request }]
+    }
+
+    fn stats(self, period: Period, view: View) -> Vec<Effect> {
+        let keyboard = match self.settings.place {
+            Place::Chat => buttons::below_stats(self.person, period, view),
+            Place::Console => Vec::new(),
+        };
+        let (chat, person, lang) = (self.chat.clone(), self.person.clone(), self.session.lang);
+        let replace = self.origin.press.as_ref().and(self.origin.message.clone());
+        vec![Effect::ShowStats { chat, person, lang, period, view, keyboard, replace }]
+    }
+
+    /// Asks the model, now or when the answer under way has ended.
+    pub(super) fn ask(self, question: Question) -> Vec<Effect> {
         if self.session.running.is_some() {
-            return self.say(Message::Busy);
+            return self.wait_in_line(question);
         }
         let bounds = &self.settings.bounds;
-        let Some(turns) = self.session.history.prompt(self.settings.system.as_ref(), &question, bounds) else {
+        let Question { person, text, photos, origin } = question;
+        let Some(turns) = self.session.history.prompt(self.settings.system.as_ref(), &text, bounds) else {
             let system_tokens = self.settings.system.as_ref().map_or(0, |text| (bounds.estimate)(text));
             let max_tokens = bounds.tokens.saturating_sub(system_tokens);
-            let tokens = (bounds.estimate)(&question);
+            let tokens = (bounds.estimate)(&text);
             return self.say(Message::TooLong { tokens, max_tokens });
         };
         *self.last_job += 1;
         let id = JobId(*self.last_job);
-        self.session.last_question = Some(question.clone());
-        self.session.running = Some(Running { job: id, question, cancelled: false, forget: false });
+        self.session.last_question = photos.is_empty().then(|| text.clone());
+        self.session.last_message = origin.message.clone();
+        let asker = person.id.clone();
+        self.session.running = Some(Running { job: id, question: text, asker, cancelled: false, forget: false });
         let job = Job {
             id,
             chat: self.chat.clone(),
-            person: self.person.clone(),
+            person,
             session: self.session.identity.clone(),
             choice: self.session.choice.clone(),
             turns,
+            photos,
             lang: self.session.lang,
+            origin,
         };
         vec![Effect::Ask { job }]
+    }
+
+    /// In a messenger a few questions wait; whoever asks more is told once.
+    fn wait_in_line(self, question: Question) -> Vec<Effect> {
+        if self.settings.place == Place::Console {
+            return self.say(Message::Busy);
+        }
+        let waiting = self.session.waiting.len();
+        if waiting < MAX_WAITING {
+            self.session.waiting.push_back(question);
+            return self.say(Message::Queued { position: waiting as u64 + 1 });
+        }
+        match std::mem::replace(&mut self.session.told_full, true) {
+            true => Vec::new(),
+            false => self.say(Message::QueueFull { waiting: waiting as u64 }),
+        }
+    }
+
+    /// Every press is judged anew: the screen may be old, and whoever presses need not be who asked for it.
+    pub(super) fn pressed(mut self, press: Press) -> Vec<Effect> {
+        let seen = self.acknowledge(None);
+        let effects = match press {
+            Press::Stats { asker, .. } if asker != self.person.id && !self.person.admin => {
+                return vec![self.acknowledge(Some(Message::PressForeign))];
+            }
+            Press::Stats { view, .. } if !self.person.may_see(view) => {
+                return vec![self.acknowledge(Some(Message::AdminOnly))];
+            }
+            Press::Stats { period, view, .. } => self.stats(period, view),
+            Press::Stop(job) => return self.stop(job),
+            Press::AskReset | Press::ConfirmReset if !self.person.admin => {
+                return vec![self.acknowledge(Some(Message::AdminOnly))];
+            }
+            Press::AskReset => self.ask_reset(),
+            Press::ConfirmReset if !self.is_reset_asked() => {
+                return vec![self.acknowledge(Some(Message::PressOld))];
+            }
+            Press::ConfirmReset => {
+                let replace = self.origin.message.clone();
+                vec![Effect::ResetStats { chat: self.chat.clone(), person: self.person.clone(), replace }]
+            }
+            Press::CancelReset => {
+                self.session.pending_reset = None;
+                self.stats(Period::All, View::Overview)
+            }
+            Press::Unknown => return vec![self.acknowledge(Some(Message::PressOld))],
+        };
+        std::iter::once(seen).chain(effects).collect()
+    }
+
+    fn acknowledge(&self, message: Option<Message>) -> Effect {
+        Effect::Acknowledge { chat: self.chat.clone(), lang: self.session.lang, message }
+    }
+
+    fn stop(self, job: JobId) -> Vec<Effect> {
+        match &mut self.session.running {
+            Some(running) if running.job == job && running.asker != self.person.id && !self.person.admin => {
+                vec![self.acknowledge(Some(Message::PressForeign))]
+            }
+            Some(running) if running.job == job => {
+                running.cancelled = true;
+                vec![self.acknowledge(Some(Message::Stopped)), Effect::Cancel { job }]
+            }
+            _ => vec![self.acknowledge(Some(Message::PressOld))],
+        }
     }
 
     fn retry(self) -> Vec<Effect> {
@@ -123,7 +254,8 @@ impl Reply<'_> {
         match self.session.last_question.clone() {
             Some(question) => {
                 self.session.history.take_back(&question);
-                self.ask(question)
+                let (person, origin) = (self.person.clone(), self.origin.clone());
+                self.ask(Question { person, text: question, photos: Vec::new(), origin })
             }
             None => self.say(Message::RetryNothing),
         }
@@ -134,6 +266,7 @@ impl Reply<'_> {
         match &mut self.session.running {
             Some(running) => {
                 running.cancelled = true;
+                self.session.waiting.clear();
                 vec![Effect::Cancel { job: running.job }]
             }
             None => self.say(Message::NothingToCancel),
@@ -146,22 +279,38 @@ impl Reply<'_> {
         cancel.into_iter().chain(self.say(Message::NewConversation)).collect()
     }
 
-    fn reset(self, confirmed: bool) -> Vec<Effect> {
+    fn reset(mut self, confirmed: bool) -> Vec<Effect> {
         if !self.person.admin {
             let id = self.person.id.clone();
             return self.say(Message::ResetDenied { id });
         }
-        let asked_for = self.session.pending_reset.take().is_some_and(|pending| {
+        let asked_for = self.is_reset_asked();
+        if confirmed && asked_for {
+            return vec![Effect::ResetStats { chat: self.chat.clone(), person: self.person.clone(), replace: None }];
+        }
+        self.ask_reset()
+    }
+
+    /// Whether this person was asked a moment ago whether to count from zero; asked once, answered once.
+    fn is_reset_asked(&mut self) -> bool {
+        self.session.pending_reset.take().is_some_and(|pending| {
             let age_ms = self.now.tick.millis_since(pending.asked);
             pending.person == self.person.id && age_ms <= RESET_VALID_SECS * 1000
-        });
-        if confirmed && asked_for {
-            return vec![Effect::ResetStats { chat: self.chat.clone(), person: self.person.clone() }];
-        }
+        })
+    }
+
+    fn ask_reset(self) -> Vec<Effect> {
         self.session.pending_reset = Some(PendingReset { person: self.person.id.clone(), asked: self.now.tick });
-        let code = commands::confirm_word(self.session.lang);
+        let (chat, lang) = (self.chat.clone(), self.session.lang);
+        let code = commands::confirm_word(lang);
         let command = format!("/reset_stats {code}");
-        self.say(Message::ResetConfirm { command, code, valid_seconds: RESET_VALID_SECS })
+        let message = Message::ResetConfirm { command, code, valid_seconds: RESET_VALID_SECS };
+        let keyboard = match self.settings.place {
+            Place::Chat => buttons::below_reset(),
+            Place::Console => Vec::new(),
+        };
+        let replace = self.origin.press.as_ref().and(self.origin.message.clone());
+        vec![Effect::Say { chat, lang, message, keyboard, replace }]
     }
 
     /// Not asked twice: it only shows more.
@@ -186,7 +335,8 @@ impl Reply<'_> {
     fn lang(self, wanted: Option<PrivateText>) -> Vec<Effect> {
         if let Some(lang) = wanted.as_ref().and_then(|word| Lang::parse(word)) {
             self.session.lang = lang;
-            return self.say(Message::LangSwitched { lang });
+            let keep = Effect::KeepLang { chat: self.chat.clone(), lang };
+            return std::iter::once(keep).chain(self.say(Message::LangSwitched { lang })).collect();
         }
         let lang = self.session.lang;
         self.say(Message::LangUnknown { wanted, lang, languages: Lang::ALL })
@@ -201,6 +351,6 @@ impl Reply<'_> {
     }
 
     fn say(self, message: Message) -> Vec<Effect> {
-        vec![Effect::Say { chat: self.chat.clone(), lang: self.session.lang, message }]
+        vec![Effect::say(self.chat.clone(), self.session.lang, message)]
     }
 }

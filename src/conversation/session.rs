@@ -1,11 +1,12 @@
 //! What the bot remembers of one chat, in memory only, and the bounded set of these.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::history::{History, Turn};
 use super::message::ReceiptView;
 use super::model_choice::ModelChoice;
-use super::people::{ChatKey, Person, PrivateText};
+use super::origin::{MessageRef, Origin};
+use super::people::{ChatKey, Person, Photo, PrivateText};
 use crate::templates::Lang;
 use crate::usage::{Now, Tick};
 
@@ -28,8 +29,25 @@ pub struct Job {
     pub choice: ModelChoice,
     /// The turns, the question last.
     pub turns: Vec<Turn>,
+    /// The photos that the question is about.
+    pub photos: Vec<Photo>,
     /// The language of the chat.
     pub lang: Lang,
+    /// Where it was asked.
+    pub origin: Origin,
+}
+
+/// What a person asks the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Who asks.
+    pub person: Person,
+    /// The words.
+    pub text: PrivateText,
+    /// What they are about.
+    pub photos: Vec<Photo>,
+    /// Where it was asked.
+    pub origin: Origin,
 }
 
 /// The state of one chat.
@@ -43,7 +61,14 @@ pub(super) struct Session {
     pub(super) footer: bool,
     pub(super) lang: Lang,
     pub(super) running: Option<Running>,
+    /// Questions that came while an answer was being written.
+    pub(super) waiting: VecDeque<Question>,
+    /// Somebody was told that no more can wait, and nothing ended since.
+    pub(super) told_full: bool,
+    /// The question asked last, for `/retry`; not one about photos, which are not kept.
     pub(super) last_question: Option<PrivateText>,
+    /// The message of the question asked last, which may be edited.
+    pub(super) last_message: Option<MessageRef>,
     pub(super) last_receipt: Option<ReceiptView>,
     pub(super) pending_reset: Option<PendingReset>,
     /// An interrupt came and no message since: the next one leaves.
@@ -56,6 +81,8 @@ pub(super) struct Session {
 pub(super) struct Running {
     pub(super) job: JobId,
     pub(super) question: PrivateText,
+    /// The id of who asked.
+    pub(super) asker: String,
     pub(super) cancelled: bool,
     /// A new conversation began meanwhile: the answer is not to be remembered.
     pub(super) forget: bool,
@@ -78,7 +105,10 @@ impl Session {
             footer,
             lang,
             running: None,
+            waiting: VecDeque::new(),
+            told_full: false,
             last_question: None,
+            last_message: None,
             last_receipt: None,
             pending_reset: None,
             leaving: false,
@@ -90,6 +120,7 @@ impl Session {
     pub(super) fn start_afresh(&mut self, chat: &ChatKey, now: Now) {
         self.identity = session_identity(chat, now);
         self.history.clear();
+        self.waiting.clear();
         self.last_question = None;
         self.last_receipt = None;
         if let Some(running) = &mut self.running {

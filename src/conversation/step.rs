@@ -1,10 +1,12 @@
 //! The conversation as a pure function: `step(event) -> effects`. Reads no clock, does no I/O, calls no model.
 
+use super::buttons::{Keyboard, Press};
 use super::commands::{BotNames, Input, Place, parse};
 use super::history::Bounds;
 use super::message::{AnswerOutcome, Message, ModelLine, Problem};
 use super::model_choice::{ModelChoice, ModelList};
-use super::people::{ChatKey, Person, PrivateText};
+use super::origin::{MessageRef, Origin};
+use super::people::{ChatKey, Person, Photo, PrivateText};
 use super::reply::Reply;
 use super::session::{Job, JobId, Session, Sessions};
 use crate::reports::View;
@@ -25,14 +27,40 @@ pub enum Event {
         /// Who.
         person: Person,
     },
-    /// A person wrote.
+    /// A person wrote, or sent photos.
     Message {
         /// Where.
         chat: ChatKey,
         /// Who.
         person: Person,
-        /// What.
+        /// What they wrote, or wrote below the photos.
         text: PrivateText,
+        /// What they sent with it.
+        photos: Vec<Photo>,
+        /// The message.
+        origin: Origin,
+    },
+    /// A person changed what they wrote before.
+    Edited {
+        /// Where.
+        chat: ChatKey,
+        /// Who.
+        person: Person,
+        /// What stands there now.
+        text: PrivateText,
+        /// The message that was changed.
+        origin: Origin,
+    },
+    /// A person pressed a button.
+    Pressed {
+        /// Where.
+        chat: ChatKey,
+        /// Who.
+        person: Person,
+        /// What it means.
+        press: Press,
+        /// The message that the button is below, and the press itself.
+        origin: Origin,
     },
     /// A person pressed Ctrl-C.
     Interrupt {
@@ -72,6 +100,8 @@ pub enum Event {
         chat: ChatKey,
         /// Counting since, or why not.
         result: Result<Timestamp, ErrorKind>,
+        /// The message that asked for it, to be replaced.
+        replace: Option<MessageRef>,
     },
     /// A reset was taken back, or there was none, or it could not be.
     ResetUndone {
@@ -83,11 +113,28 @@ pub enum Event {
 }
 
 impl Event {
+    /// A person wrote, in a channel that keeps no account of it.
+    pub fn said(chat: ChatKey, person: Person, text: impl Into<PrivateText>) -> Event {
+        Event::Message { chat, person, text: text.into(), photos: Vec::new(), origin: Origin::default() }
+    }
+
+    /// Where it came from; nowhere, for what the bot itself brought about.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Event::Message { origin, .. } | Event::Edited { origin, .. } | Event::Pressed { origin, .. } => {
+                origin.clone()
+            }
+            _ => Origin::default(),
+        }
+    }
+
     /// The chat it happened in.
     pub fn chat(&self) -> &ChatKey {
         match self {
             Event::Opened { chat, .. }
             | Event::Message { chat, .. }
+            | Event::Edited { chat, .. }
+            | Event::Pressed { chat, .. }
             | Event::Interrupt { chat, .. }
             | Event::Closed { chat, .. }
             | Event::Answered { chat, .. }
@@ -109,6 +156,19 @@ pub enum Effect {
         lang: Lang,
         /// What.
         message: Message,
+        /// The buttons below it.
+        keyboard: Keyboard,
+        /// The message that it takes the place of.
+        replace: Option<MessageRef>,
+    },
+    /// Tell who pressed a button, and nobody else, that it was seen.
+    Acknowledge {
+        /// Where.
+        chat: ChatKey,
+        /// In which language.
+        lang: Lang,
+        /// What they are told; `None` when what they see is enough.
+        message: Option<Message>,
     },
     /// Call a model, and tell the outcome with [`Event::Answered`].
     Ask {
@@ -145,6 +205,28 @@ pub enum Effect {
         period: Period,
         /// Which part.
         view: View,
+        /// The buttons below them.
+        keyboard: Keyboard,
+        /// The message that they take the place of.
+        replace: Option<MessageRef>,
+    },
+    /// Do what changes or shows more than the conversation, and say what came of it.
+    Manage {
+        /// Where.
+        chat: ChatKey,
+        /// Who asks, and may.
+        person: Person,
+        /// In which language.
+        lang: Lang,
+        /// What.
+        request: Request,
+    },
+    /// Remember the language of a chat.
+    KeepLang {
+        /// Which chat.
+        chat: ChatKey,
+        /// The language.
+        lang: Lang,
     },
     /// Find the models, and tell them with [`Event::Models`].
     ListModels {
@@ -159,6 +241,8 @@ pub enum Effect {
         chat: ChatKey,
         /// The admin who confirmed it.
         person: Person,
+        /// To be handed back.
+        replace: Option<MessageRef>,
     },
     /// Take the last reset back, as an admin asks, and tell with [`Event::ResetUndone`].
     UndoReset {
@@ -167,6 +251,26 @@ pub enum Effect {
     },
     /// End the conversation: the person leaves.
     Leave,
+}
+
+/// What a command asks of the rest of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Let somebody speak (a person's or a group's id), or make a link that does; only admins get here.
+    Allow(Option<PrivateText>),
+    /// Let somebody speak no more, or list who may; only admins get here.
+    Deny(Option<PrivateText>),
+    /// Become the first admin, with the code that was shown at the start.
+    Claim(Option<PrivateText>),
+    /// Disk, ledger, providers, the last error; only admins get here.
+    Health,
+}
+
+impl Effect {
+    /// Say something new, without buttons.
+    pub(super) fn say(chat: ChatKey, lang: Lang, message: Message) -> Effect {
+        Effect::Say { chat, lang, message, keyboard: Vec::new(), replace: None }
+    }
 }
 
 /// What every session starts from.
@@ -206,24 +310,40 @@ impl Conversation {
     /// Takes in what happened and says what to do. The only way anything changes here.
     pub fn step(&mut self, event: Event, now: Now) -> Vec<Effect> {
         match event {
-            Event::Opened { chat, person } => self.reply(&chat, &person, now, |reply| reply.welcome()),
-            Event::Message { chat, person, text } => {
-                let input = parse(&text, &self.settings.names, self.settings.place);
+            Event::Opened { chat, person } => {
+                self.reply(&chat, &person, Origin::default(), now, |reply| reply.welcome())
+            }
+            Event::Message { chat, person, text, photos, origin } => {
+                let input = match photos.is_empty() {
+                    true => parse(&text, &self.settings.names, self.settings.place, person.group.is_none()),
+                    false => Input::Text(text),
+                };
                 if input == Input::Nothing {
                     return Vec::new();
                 }
-                self.reply(&chat, &person, now, |reply| reply.input(input))
+                self.reply(&chat, &person, origin, now, |reply| reply.input(input, photos))
             }
-            Event::Interrupt { chat, person } => self.reply(&chat, &person, now, |reply| reply.interrupt()),
-            Event::Closed { chat, person } => self.reply(&chat, &person, now, |reply| reply.leave()),
-            Event::Answered { chat, job, outcome } => vec![self.answered(chat, job, *outcome)],
+            Event::Edited { chat, person, text, origin } => {
+                let input = parse(&text, &self.settings.names, self.settings.place, person.group.is_none());
+                let Input::Text(text) = input else { return Vec::new() };
+                self.reply(&chat, &person, origin, now, |reply| reply.edited(text))
+            }
+            Event::Pressed { chat, person, press, origin } => {
+                self.reply(&chat, &person, origin, now, |reply| reply.pressed(press))
+            }
+            Event::Interrupt { chat, person } => {
+                self.reply(&chat, &person, Origin::default(), now, |reply| reply.interrupt())
+            }
+            Event::Closed { chat, person } => self.reply(&chat, &person, Origin::default(), now, |reply| reply.leave()),
+            Event::Answered { chat, job, outcome } => self.answered(chat, job, *outcome, now),
             Event::Models { chat, wanted, list } => vec![self.models(chat, wanted, list)],
-            Event::StatsReset { chat, result } => {
+            Event::StatsReset { chat, result, replace } => {
                 let message = match result {
                     Ok(counting_since) => Message::ResetDone { counting_since },
                     Err(kind) => Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None },
                 };
-                vec![self.say(chat, message)]
+                let lang = self.lang_of(&chat);
+                vec![Effect::Say { chat, lang, message, keyboard: Vec::new(), replace }]
             }
             Event::ResetUndone { chat, result } => {
                 let message = match result {
@@ -240,23 +360,40 @@ impl Conversation {
         &mut self,
         chat: &ChatKey,
         person: &Person,
+        origin: Origin,
         now: Now,
         answer: impl FnOnce(Reply<'_>) -> Vec<Effect>,
     ) -> Vec<Effect> {
         let Conversation { settings, sessions, last_job } = self;
-        let make = || Session::new(chat, settings.choice.clone(), settings.footer, settings.lang, now);
+        let lang = person.lang.unwrap_or(settings.lang);
+        let make = || Session::new(chat, settings.choice.clone(), settings.footer, lang, now);
         match sessions.open(chat, make) {
             Some(session) => {
                 session.last_seen = now.tick;
-                answer(Reply { settings, session, last_job, chat, person, now })
+                answer(Reply { settings, session, last_job, chat, person, origin, now })
             }
-            None => vec![Effect::Say { chat: chat.clone(), lang: settings.lang, message: Message::Busy }],
+            None => vec![Effect::say(chat.clone(), lang, Message::Busy)],
         }
+    }
+
+    /// Ends an answer, and begins the one that waits for it.
+    fn answered(&mut self, chat: ChatKey, job: JobId, outcome: AnswerOutcome, now: Now) -> Vec<Effect> {
+        let mut effects = vec![self.end(chat.clone(), job, outcome)];
+        let next = self.sessions.get_mut(&chat).filter(|session| session.running.is_none()).and_then(|session| {
+            session.told_full = false;
+            session.waiting.pop_front()
+        });
+        if let Some(question) = next {
+            let person = question.person.clone();
+            let origin = question.origin.clone();
+            effects.extend(self.reply(&chat, &person, origin, now, |reply| reply.ask(question)));
+        }
+        effects
     }
 
     /// Ends an answer. What came of an unfinished one is remembered, because the person has seen it and may refer to
     /// it; an answer of which nothing came leaves no trace but the question for `/retry`.
-    fn answered(&mut self, chat: ChatKey, job: JobId, outcome: AnswerOutcome) -> Effect {
+    fn end(&mut self, chat: ChatKey, job: JobId, outcome: AnswerOutcome) -> Effect {
         let AnswerOutcome { text, receipt, result } = outcome;
         let session = self.sessions.get_mut(&chat);
         let lang = session.as_ref().map_or(self.settings.lang, |session| session.lang);
@@ -318,7 +455,7 @@ impl Conversation {
 
     fn say(&mut self, chat: ChatKey, message: Message) -> Effect {
         let lang = self.lang_of(&chat);
-        Effect::Say { chat, lang, message }
+        Effect::say(chat, lang, message)
     }
 
     /// The language a chat is answered in.

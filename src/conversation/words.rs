@@ -3,6 +3,7 @@
 use super::commands::Switch;
 use crate::reports::View;
 use crate::stats::Period;
+use crate::templates::Lang;
 
 /// The period a folded word stands for: `hoy`, `aujourd'hui`, `7d`, `month`, …
 pub(super) fn period(folded: &str) -> Option<Period> {
@@ -24,6 +25,8 @@ pub(super) fn view(folded: &str) -> Option<View> {
         "models" | "model" | "modelos" | "modelo" | "modeles" | "modele" => View::Models,
         "types" | "type" | "tipos" | "tipo" => View::Types,
         "limits" | "limit" | "limites" | "limite" => View::Limits,
+        "users" | "user" | "people" | "usuarios" | "usuario" | "personas" | "pessoas" | "utilisateurs"
+        | "utilisateur" => View::Users,
         _ => return None,
     })
 }
@@ -34,6 +37,16 @@ pub(super) fn switch(folded: &str) -> Option<Switch> {
         "on" | "yes" | "si" | "sim" | "oui" | "encendido" | "ligado" | "active" => Some(Switch::On),
         "off" | "no" | "nao" | "non" | "apagado" | "desligado" | "desactive" => Some(Switch::Off),
         _ => None,
+    }
+}
+
+/// What is asked about photos that come without a word.
+pub(super) fn what_is_seen(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "What do you see here?",
+        Lang::Es => "¿Qué se ve aquí?",
+        Lang::Pt => "O que aparece aqui?",
+        Lang::Fr => "Que voit-on ici ?",
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::MutexGuard;
 use super::journal::Journal;
 use super::state::State;
 use super::{Act, LedgerError};
+use crate::settings::Setting;
 use crate::usage::{Opening, Timestamp};
 
 /// Opening balances that are written with one call and one sync.
@@ -43,6 +44,11 @@ impl Journal {
 
     pub(super) fn add_openings(&self, openings: &[Opening], now: Timestamp) -> Result<(), LedgerError> {
         openings.chunks(OPENINGS_AT_ONCE).try_for_each(|openings| self.open_state()?.add_openings(openings, now))
+    }
+
+    pub(super) fn set(&self, settings: &[Setting], now: Timestamp) -> Result<(), LedgerError> {
+        let acts = settings.iter().map(|setting| Act::Setting { setting: setting.clone() });
+        self.open_state()?.control.write(acts, now)
     }
 
     fn open_state(&self) -> Result<MutexGuard<'_, State>, LedgerError> {

@@ -11,6 +11,7 @@ use super::LedgerError;
 use super::disk::{Access, DiskFile};
 use super::files::DataFolder;
 use super::replay::for_each_line;
+use crate::settings::{Setting, Settings};
 use crate::stats::Stats;
 use crate::usage::{LINE_VERSION, Opening, Sealed, Timestamp, seal_line, unseal_line};
 
@@ -40,6 +41,12 @@ pub enum Act {
         /// The total.
         opening: Box<Opening>,
     },
+    /// Something was set.
+    Setting {
+        /// What.
+        #[serde(flatten)]
+        setting: Setting,
+    },
     /// Something a newer version does; kept, and without meaning here.
     #[serde(other)]
     Unknown,
@@ -64,6 +71,8 @@ pub struct Acts {
     pub resets: Vec<Timestamp>,
     /// The totals taken over from elsewhere, in the order of their acts.
     pub openings: Arc<Vec<Opening>>,
+    /// What was set while the program ran.
+    pub settings: Arc<Settings>,
     /// The number of the act that brought each of them.
     opening_seqs: Vec<u64>,
     /// The number of the last act.
@@ -72,7 +81,8 @@ pub struct Acts {
 
 impl Acts {
     fn begun(lineage: Uuid, at: Timestamp) -> Acts {
-        Acts { lineage, begun: at, resets: Vec::new(), openings: Arc::default(), opening_seqs: Vec::new(), seq: 0 }
+        let (openings, settings) = Default::default();
+        Acts { lineage, begun: at, resets: Vec::new(), openings, settings, opening_seqs: Vec::new(), seq: 0 }
     }
 
     fn fold(lines: Vec<(u64, ActLine)>) -> Option<Acts> {
@@ -95,6 +105,7 @@ impl Acts {
                 Arc::make_mut(&mut self.openings).push(*opening);
                 self.opening_seqs.push(seq);
             }
+            Act::Setting { setting } => Arc::make_mut(&mut self.settings).apply(&setting),
             Act::Lineage { .. } | Act::Unknown => {}
         }
         self.seq = seq;

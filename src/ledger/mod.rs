@@ -42,6 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use uuid::Uuid;
 
+use crate::settings::Setting;
 use crate::stats::Picture;
 use crate::usage::{Opening, RecordId, Timestamp, UsageRecord};
 
@@ -351,6 +352,14 @@ impl Ledger {
     /// are there.
     pub fn add_openings(&self, openings: &[Opening], now: Timestamp) -> Result<(), LedgerError> {
         self.inner.journal.add_openings(openings, now)
+    }
+
+    /// Sets something, durably: [`Acts::settings`] is the fold of all that was set.
+    ///
+    /// # Errors
+    /// When the acts cannot be written durably; then nothing is set.
+    pub fn set(&self, settings: &[Setting], now: Timestamp) -> Result<(), LedgerError> {
+        self.inner.journal.set(settings, now)
     }
 
     /// Whether the disk takes what is written, and how long the queue is.

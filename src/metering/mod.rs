@@ -23,6 +23,7 @@ use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
 };
 use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
+use crate::settings::Setting;
 use crate::stats::Picture;
 use crate::usage::prices::PriceBook;
 use crate::usage::{
@@ -248,6 +249,14 @@ impl Metering {
     /// The owner's acts.
     pub fn acts(&self) -> Acts {
         self.inner.ledger.acts()
+    }
+
+    /// Sets something, durably. Waits for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written; then it is not set.
+    pub fn set(&self, settings: &[Setting]) -> Result<(), LedgerError> {
+        self.inner.ledger.set(settings, self.inner.clock.now().at)
     }
 
     /// Begins counting anew. Returns since when.

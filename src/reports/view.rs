@@ -15,11 +15,13 @@ pub enum View {
     Types,
     /// One block per limit.
     Limits,
+    /// One line per person, those who used most first; for admins.
+    Users,
 }
 
 impl View {
     /// Every view.
-    pub const ALL: [View; 4] = [View::Overview, View::Models, View::Types, View::Limits];
+    pub const ALL: [View; 5] = [View::Overview, View::Models, View::Types, View::Limits, View::Users];
 
     /// The name programs use, which is also the template's.
     pub fn as_str(self) -> &'static str {
@@ -28,6 +30,7 @@ impl View {
             View::Models => "models",
             View::Types => "types",
             View::Limits => "limits",
+            View::Users => "users",
         }
     }
 }

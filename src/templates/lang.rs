@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::fold;
 
@@ -63,6 +64,15 @@ impl fmt::Display for Lang {
     /// The two-letter code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Lang {
+    /// From its two-letter code.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lang, D::Error> {
+        let code = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let lang = Lang::ALL.into_iter().find(|lang| lang.code() == code);
+        lang.ok_or_else(|| D::Error::custom("expected a language such as `es`"))
     }
 }
 

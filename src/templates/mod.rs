@@ -10,6 +10,7 @@ mod lang;
 pub mod messages;
 pub mod numbers;
 mod source;
+mod surface;
 mod vocabulary;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use filters::LINE_WIDTH;
 pub use fold::fold;
 pub use lang::Lang;
 use source::{Source, WORDS_FILE};
+pub use surface::Surface;
 pub use vocabulary::CommandHelp;
 use vocabulary::Vocabulary;
 

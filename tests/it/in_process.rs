@@ -11,7 +11,7 @@ use std::time::Duration;
 use tallybot::app::{SystemClock, random};
 use tallybot::conversation::driver::{Assistant, DeltaSink, Outgoing};
 use tallybot::conversation::{
-    AnswerOutcome, Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Person, Role, Turn,
+    AnswerOutcome, Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Origin, Person, Role, Turn,
 };
 use tallybot::ledger::{Durability, KnownNames, People};
 use tallybot::limits::Rule;
@@ -102,7 +102,7 @@ pub fn job(kind: Kind, session: &str, text: &str) -> Job {
     Job {
         id: JobId(1),
         chat: ChatKey { channel: "terminal", id: "terminal".to_owned() },
-        person: Person { id: "owner".to_owned(), admin: true },
+        person: Person::new("owner", true),
         session: session.to_owned(),
         choice: ModelChoice {
             provider: provider.to_owned(),
@@ -111,7 +111,9 @@ pub fn job(kind: Kind, session: &str, text: &str) -> Job {
             demo: false,
         },
         turns: vec![Turn { role: Role::User, text: text.to_owned().into() }],
+        photos: Vec::new(),
         lang: Lang::En,
+        origin: Origin::default(),
     }
 }
 

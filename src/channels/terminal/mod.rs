@@ -121,7 +121,7 @@ impl Terminal {
                     Line::Text(text) if text.trim().is_empty() => reader.ask(),
                     Line::Text(text) => {
                         let (chat, person) = (self.chat.clone(), self.person.clone());
-                        self.tell(Event::Message { chat, person, text: text.into() }).await;
+                        self.tell(Event::said(chat, person, text)).await;
                     }
                     Line::Interrupt => self.interrupted(),
                     Line::End if manner == Manner::Piped => return Ok(()),

@@ -44,7 +44,9 @@ impl<W: Write> Screen<W> {
                 }
                 Ok(())
             }
-            Outgoing::Ready { .. } | Outgoing::Leave => Ok(()),
+            Outgoing::Acknowledge { .. } | Outgoing::AnswerStart { .. } | Outgoing::Ready { .. } | Outgoing::Leave => {
+                Ok(())
+            }
         }
     }
 

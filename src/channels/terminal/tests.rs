@@ -8,12 +8,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::conversation::driver::{Assistant, Books, DeltaSink, Driver, Grace, Parts, Renderer, StatsRequest};
-use crate::conversation::{
-    AnswerOutcome, BotNames, Bounds, CancelToken, Conversation, Job, Message, ModelChoice, ModelList, Place,
-    ReceiptView, Settings,
+use crate::conversation::driver::{
+    Assistant, Books, DeltaSink, Driver, Grace, ManageRequest, Parts, Renderer, StatsRequest,
 };
-use crate::templates::Lang;
+use crate::conversation::{
+    AnswerOutcome, BotNames, Bounds, CancelToken, Conversation, Job, Key, Message, ModelChoice, ModelList, Origin,
+    Place, ReceiptView, Settings,
+};
+use crate::templates::{Lang, Surface};
 use crate::usage::{Clock, ErrorKind, Now, Tick, Timestamp};
 
 struct Echo;
@@ -52,6 +54,10 @@ impl Books for Echo {
     async fn undo_reset(&self) -> Result<Option<Timestamp>, ErrorKind> {
         Ok(None)
     }
+    async fn manage(&self, _: ManageRequest) -> Message {
+        Message::AdminOnly
+    }
+    async fn keep_lang(&self, _: ChatKey, _: Lang) {}
     async fn models(&self) -> ModelList {
         ModelList::default()
     }
@@ -60,6 +66,12 @@ impl Books for Echo {
 impl Renderer for Echo {
     fn render(&self, _: Lang, message: &Message) -> String {
         format!("<{}>", message.template())
+    }
+    fn label(&self, _: Lang, key: &Key) -> String {
+        key.name.to_owned()
+    }
+    fn surface(&self) -> Surface {
+        Surface::Plain
     }
 }
 
@@ -133,7 +145,7 @@ async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(driver.run(intake, CancelToken::new()));
     let chat = ChatKey { channel: "terminal", id: "1".into() };
-    let terminal = Terminal { chat, person: Person { id: "1".into(), admin: true }, events, outgoing };
+    let terminal = Terminal { chat, person: Person::new("1", true), events, outgoing };
     let mut at: VecDeque<String> = interrupt_at.iter().map(|text| (*text).to_owned()).collect();
     let watched = paper.clone();
     let interrupt = async || {
@@ -220,10 +232,18 @@ async fn a_driver_that_ends_takes_the_terminal_with_it_even_at_the_prompt() {
     let chat = ChatKey { channel: "terminal", id: "1".into() };
     let (events, _intake) = mpsc::channel(8);
     let (send, outgoing) = mpsc::channel(8);
-    let terminal = Terminal { chat: chat.clone(), person: Person { id: "1".into(), admin: true }, events, outgoing };
+    let terminal = Terminal { chat: chat.clone(), person: Person::new("1", true), events, outgoing };
     let driver = async {
         send.send(Outgoing::Ready { chat: chat.clone() }).await.expect("the terminal runs");
-        send.send(Outgoing::Text { chat, text: "a notice".into() }).await.expect("the terminal runs");
+        send.send(Outgoing::Text {
+            chat,
+            text: "a notice".into(),
+            keyboard: Vec::new(),
+            replace: None,
+            origin: Origin::default(),
+        })
+        .await
+        .expect("the terminal runs");
         drop(send);
     };
     let ended = terminal.run(Manner::Interactive, Silent, paper.clone(), Look::Plain, async || false);

@@ -43,6 +43,14 @@ pub enum Command {
     Start,
     /// Leave the terminal.
     Quit,
+    /// Let a person or a group speak, or make a link that lets somebody.
+    Allow(Option<PrivateText>),
+    /// Let a person or a group speak no more, or list who may.
+    Deny(Option<PrivateText>),
+    /// Become the first admin.
+    Claim(Option<PrivateText>),
+    /// How the bot itself is.
+    Health,
 }
 
 /// On or off.

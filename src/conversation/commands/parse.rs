@@ -52,15 +52,16 @@ pub enum Input {
 
 /// Reads what a person typed, where `place` is.
 ///
-/// A text that starts with `//`, or with a slash and a space, or with a path such as `/etc/hosts`, is text.
-pub fn parse(text: &str, names: &BotNames, place: Place) -> Input {
+/// A text that starts with `//`, or with a slash and a space, or with a path such as `/etc/hosts`, is text. `alone`: in
+/// a chat of one's own, where a few words are commands without their slash, if nothing else is said.
+pub fn parse(text: &str, names: &BotNames, place: Place, alone: bool) -> Input {
     let text = text.trim();
     if text.is_empty() {
         return Input::Nothing;
     }
     let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let Some(command) = first.strip_prefix('/').filter(|word| !word.contains('/')) else {
-        return Input::Text(text.into());
+        return bare_words(text, place).filter(|_| alone).unwrap_or_else(|| Input::Text(text.into()));
     };
     if command.is_empty() {
         return if rest.is_empty() { unknown(first, Some("/help".into())) } else { Input::Text(text.into()) };
@@ -88,6 +89,16 @@ fn spoken_to(words: &[&str], place: Place) -> Input {
         Some(spec) => read(spec, rest, first),
         None => unknown(first, closest(&word, place)),
     }
+}
+
+/// `stats`, `estadísticas hoy`, `ayuda`.
+fn bare_words(text: &str, place: Place) -> Option<Input> {
+    const MAX_BARE_WORDS: usize = 3;
+    let words: Vec<&str> = text.split_whitespace().take(MAX_BARE_WORDS + 1).collect();
+    let (first, rest) = words.split_first().filter(|_| place == Place::Chat && words.len() <= MAX_BARE_WORDS)?;
+    let spec = lookup(&fold(first), place).filter(|spec| spec.bare)?;
+    // Help takes any words; a sentence that begins with it is none.
+    (rest.is_empty() || spec.name != "help").then(|| (spec.read)(rest)).flatten().map(Input::Command)
 }
 
 fn read(spec: &CommandSpec, words: &[&str], typed: &str) -> Input {
@@ -137,7 +148,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Input {
-        parse(text, &names(), Place::Console)
+        parse(text, &names(), Place::Console, true)
     }
 
     fn stats(period: Period, view: View) -> Input {
@@ -246,7 +257,10 @@ mod tests {
         for (text, name) in [("/stats yesterday", "stats"), ("/uso quizás", "usage"), ("/cost please", "cost")] {
             assert_eq!(read(text), Input::Misused { word: text.into(), command: name });
         }
-        assert!(matches!(parse("/quit", &names(), Place::Chat), Input::Unknown { .. }), "nobody leaves a messenger");
+        assert!(
+            matches!(parse("/quit", &names(), Place::Chat, true), Input::Unknown { .. }),
+            "nobody leaves a messenger"
+        );
     }
 
     proptest! {

@@ -36,18 +36,21 @@ pub struct CommandSpec {
     pub place: Option<Place>,
     /// Shown in the help text.
     pub listed: bool,
+    /// Understood without its slash, in a chat of one's own.
+    pub bare: bool,
     /// Reads what follows; `None` when these are not its arguments.
     pub(super) read: fn(&[&str]) -> Option<Command>,
 }
 
 const ROW: CommandSpec =
-    CommandSpec { name: "", aliases: &[], who: Who::Everyone, place: None, listed: true, read: |_| None };
+    CommandSpec { name: "", aliases: &[], who: Who::Everyone, place: None, listed: true, bare: false, read: |_| None };
 
 /// Every command, in the order help shows them.
 pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "stats",
         aliases: &["stat", "status", "estadisticas", "estadistica", "estado", "estatisticas", "statistiques", "etat"],
+        bare: true,
         read: read_stats,
         ..ROW
     },
@@ -95,13 +98,50 @@ pub const COMMANDS: &[CommandSpec] = &[
         read: |words| at_most_one(words).map(Command::Lang),
         ..ROW
     },
-    CommandSpec { name: "help", aliases: &["?", "ayuda", "ajuda", "aide"], read: |_| Some(Command::Help), ..ROW },
+    CommandSpec {
+        name: "help",
+        aliases: &["?", "ayuda", "ajuda", "aide"],
+        bare: true,
+        read: |_| Some(Command::Help),
+        ..ROW
+    },
     CommandSpec { name: "id", aliases: &["whoami"], read: |words| bare(words, Command::Id), ..ROW },
     CommandSpec {
         name: "start",
         aliases: &["inicio", "comenzar", "comecar", "demarrer"],
         listed: false,
         read: |_| Some(Command::Start), // a deep link's payload may follow
+        ..ROW
+    },
+    CommandSpec {
+        name: "allow",
+        aliases: &["permitir", "autoriser"],
+        who: Who::Admin,
+        place: Some(Place::Chat),
+        read: |words| at_most_one(words).map(Command::Allow),
+        ..ROW
+    },
+    CommandSpec {
+        name: "deny",
+        aliases: &["denegar", "negar", "refuser"],
+        who: Who::Admin,
+        place: Some(Place::Chat),
+        read: |words| at_most_one(words).map(Command::Deny),
+        ..ROW
+    },
+    CommandSpec {
+        name: "health",
+        aliases: &["salud", "saude", "sante"],
+        who: Who::Admin,
+        read: |words| bare(words, Command::Health),
+        ..ROW
+    },
+    CommandSpec {
+        name: "claim",
+        aliases: &[],
+        place: Some(Place::Chat),
+        listed: false,
+        read: |words| at_most_one(words).map(Command::Claim),
         ..ROW
     },
     CommandSpec {

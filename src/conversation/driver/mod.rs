@@ -15,10 +15,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 pub use outbox::{DeltaSink, Outgoing};
-pub use seams::{Assistant, Books, Renderer, StatsRequest};
+pub use seams::{Assistant, Books, Door, ManageRequest, Renderer, Role, StatsRequest};
 
+use super::buttons::{Button, Key, Keyboard};
 use super::cancel::{CancelReason, CancelToken};
 use super::message::{AnswerOutcome, Message};
+use super::origin::{MessageRef, Origin};
 use super::people::{ChatKey, PrivateText};
 use super::session::{Job, JobId};
 use super::step::{Conversation, Effect, Event};
@@ -86,6 +88,8 @@ pub struct Driver<A, B, R> {
 enum Done {
     Event(Event),
     Text(String),
+    Stats { text: String, keyboard: Keyboard, replace: Option<MessageRef> },
+    Nothing,
 }
 
 /// Whose task it is, known even when it panicked.
@@ -93,11 +97,13 @@ struct Owner {
     chat: ChatKey,
     lang: Lang,
     job: Option<JobId>,
+    origin: Origin,
 }
 
 struct Running {
     cancel: CancelToken,
     sink: DeltaSink,
+    origin: Origin,
 }
 
 impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
@@ -168,10 +174,15 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
     }
 
     fn take(&mut self, event: Event) {
+        let origin = event.origin();
+        self.take_from(event, &origin);
+    }
+
+    fn take_from(&mut self, event: Event, origin: &Origin) {
         let chat = event.chat().clone();
         let now = self.clock.now();
         for effect in self.conversation.step(event, now) {
-            self.perform(effect);
+            self.perform(effect, origin);
         }
         self.settled(chat);
     }
@@ -183,8 +194,15 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         };
         let owner = self.owners.remove(&id).expect("every task is noted when it is spawned");
         match done {
-            Some(Done::Event(event)) => self.take(event),
-            Some(Done::Text(text)) => self.say_text(owner.chat, text),
+            Some(Done::Event(event)) => self.take_from(event, &owner.origin),
+            Some(Done::Text(text)) => self.say_text(owner, text),
+            Some(Done::Stats { text, keyboard, replace }) => {
+                let (chat, origin) = (owner.chat, owner.origin);
+                let keyboard = self.labelled(owner.lang, keyboard);
+                self.outbox.push(Outgoing::Text { chat: chat.clone(), text: text.into(), keyboard, replace, origin });
+                self.settled(chat);
+            }
+            Some(Done::Nothing) => self.settled(owner.chat),
             None => self.broken(owner),
         }
     }
@@ -198,19 +216,26 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         match owner.job {
             Some(job) => {
                 let outcome = Box::new(AnswerOutcome::failed(kind));
-                self.take(Event::Answered { chat: owner.chat, job, outcome });
+                self.take_from(Event::Answered { chat: owner.chat, job, outcome }, &owner.origin);
             }
             None => {
                 let message = Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None };
                 let text = self.parts.renderer.render(owner.lang, &message);
-                self.say_text(owner.chat, text);
+                self.say_text(owner, text);
             }
         }
     }
 
-    fn say_text(&mut self, chat: ChatKey, text: String) {
-        self.outbox.push(Outgoing::Text { chat: chat.clone(), text: text.into() });
+    fn say_text(&mut self, owner: Owner, text: String) {
+        let Owner { chat, origin, .. } = owner;
+        let text = text.into();
+        self.outbox.push(Outgoing::Text { chat: chat.clone(), text, keyboard: Vec::new(), replace: None, origin });
         self.settled(chat);
+    }
+
+    fn labelled(&self, lang: Lang, keyboard: Keyboard) -> Keyboard<Button> {
+        let label = |key: Key| Button { label: self.parts.renderer.label(lang, &key), press: key.press };
+        keyboard.into_iter().map(|row| row.into_iter().map(label).collect()).collect()
     }
 
     /// Tells the chat when nothing is under way in it any more.
@@ -220,11 +245,16 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         }
     }
 
-    fn perform(&mut self, effect: Effect) {
+    fn perform(&mut self, effect: Effect, origin: &Origin) {
         match effect {
-            Effect::Say { chat, lang, message } => {
-                let text = self.parts.renderer.render(lang, &message);
-                self.outbox.push(Outgoing::Text { chat, text: text.into() });
+            Effect::Say { chat, lang, message, keyboard, replace } => {
+                let text = self.parts.renderer.render(lang, &message).into();
+                let keyboard = self.labelled(lang, keyboard);
+                self.outbox.push(Outgoing::Text { chat, text, keyboard, replace, origin: origin.clone() });
+            }
+            Effect::Acknowledge { chat, lang, message } => {
+                let text = message.map(|message| self.parts.renderer.render(lang, &message).into());
+                self.outbox.push(Outgoing::Acknowledge { chat, text, origin: origin.clone() });
             }
             Effect::Ask { job } => self.ask(job),
             Effect::Cancel { job } => {
@@ -233,26 +263,42 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                 }
             }
             Effect::End { chat, lang, job, footer, note } => self.end(chat, lang, job, footer, note),
-            Effect::ShowStats { chat, person, lang, period, view } => {
-                let books = Arc::clone(&self.parts.books);
-                let request = StatsRequest { chat: chat.clone(), person, period, view, lang };
-                self.spawn(chat, lang, None, async move { Done::Text(books.stats_text(request).await) });
+            Effect::ShowStats { chat, person, lang, period, view, keyboard, replace } => {
+                let (parts, chat_of) = (self.parts.clone(), chat.clone());
+                let request = StatsRequest { chat, person, period, view, lang, surface: parts.renderer.surface() };
+                self.spawn(chat_of, lang, origin, async move {
+                    Done::Stats { text: parts.books.stats_text(request).await, keyboard, replace }
+                });
+            }
+            Effect::Manage { chat, person, lang, request } => {
+                let (parts, chat_of) = (self.parts.clone(), chat.clone());
+                let request = ManageRequest { chat, person, request };
+                self.spawn(chat_of, lang, origin, async move {
+                    Done::Text(parts.renderer.render(lang, &parts.books.manage(request).await))
+                });
+            }
+            Effect::KeepLang { chat, lang } => {
+                let (books, chat_of) = (Arc::clone(&self.parts.books), chat.clone());
+                self.spawn(chat_of, lang, origin, async move {
+                    books.keep_lang(chat, lang).await;
+                    Done::Nothing
+                });
             }
             Effect::ListModels { chat, wanted } => {
                 let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
-                self.spawn(chat.clone(), lang, None, async move {
+                self.spawn(chat.clone(), lang, origin, async move {
                     Done::Event(Event::Models { chat, wanted, list: books.models().await })
                 });
             }
-            Effect::ResetStats { chat, person } => {
+            Effect::ResetStats { chat, person, replace } => {
                 let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
-                self.spawn(chat.clone(), lang, None, async move {
-                    Done::Event(Event::StatsReset { chat, result: books.reset(person).await })
+                self.spawn(chat.clone(), lang, origin, async move {
+                    Done::Event(Event::StatsReset { chat, result: books.reset(person).await, replace })
                 });
             }
             Effect::UndoReset { chat } => {
                 let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
-                self.spawn(chat.clone(), lang, None, async move {
+                self.spawn(chat.clone(), lang, origin, async move {
                     Done::Event(Event::ResetUndone { chat, result: books.undo_reset().await })
                 });
             }
@@ -261,36 +307,38 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
     }
 
     fn ask(&mut self, job: Job) {
-        let (id, chat, lang) = (job.id, job.chat.clone(), job.lang);
+        let (id, chat, lang, origin) = (job.id, job.chat.clone(), job.lang, job.origin.clone());
         let cancel = CancelToken::new();
         let sink = self.outbox.sink(chat.clone(), id);
-        self.jobs.insert(id, Running { cancel: cancel.clone(), sink: sink.clone() });
+        self.jobs.insert(id, Running { cancel: cancel.clone(), sink: sink.clone(), origin: origin.clone() });
+        self.outbox.push(Outgoing::AnswerStart { chat: chat.clone(), job: id, origin: origin.clone() });
         let parts = self.parts.clone();
-        self.spawn(chat.clone(), lang, Some(id), async move {
+        self.spawn_owned(Owner { chat: chat.clone(), lang, job: Some(id), origin }, async move {
             let outcome = generate(parts, job, sink, cancel).await;
             Done::Event(Event::Answered { chat, job: id, outcome: Box::new(outcome) })
         });
     }
 
     fn end(&mut self, chat: ChatKey, lang: Lang, job: JobId, footer: Option<Message>, note: Option<Message>) {
-        let rest = self.jobs.remove(&job).map(|running| running.sink.take_rest()).unwrap_or_default();
+        let (rest, origin) = match self.jobs.remove(&job) {
+            Some(running) => (running.sink.take_rest(), running.origin),
+            None => Default::default(),
+        };
         if !rest.is_empty() {
             self.outbox.push(Outgoing::Delta { chat: chat.clone(), job, text: rest.into() });
         }
         let render = |message: Message| PrivateText::from(self.parts.renderer.render(lang, &message));
         let (footer, note) = (footer.map(render), note.map(render));
-        self.outbox.push(Outgoing::AnswerEnd { chat, job, footer, note });
+        self.outbox.push(Outgoing::AnswerEnd { chat, job, footer, note, origin });
     }
 
-    fn spawn(
-        &mut self,
-        chat: ChatKey,
-        lang: Lang,
-        job: Option<JobId>,
-        task: impl Future<Output = Done> + Send + 'static,
-    ) {
+    fn spawn(&mut self, chat: ChatKey, lang: Lang, from: &Origin, task: impl Future<Output = Done> + Send + 'static) {
+        self.spawn_owned(Owner { chat, lang, job: None, origin: from.clone() }, task);
+    }
+
+    fn spawn_owned(&mut self, owner: Owner, task: impl Future<Output = Done> + Send + 'static) {
         let handle = self.tasks.spawn(task);
-        self.owners.insert(handle.id(), Owner { chat, lang, job });
+        self.owners.insert(handle.id(), owner);
     }
 }
 
@@ -314,6 +362,7 @@ async fn generate<A: Assistant, B, R>(
         sleep(parts.grace.cancel).await;
         reason
     };
+    job.origin.asking();
     tokio::select! {
         biased;
         outcome = parts.assistant.ask(job, sink, cancel.clone()) => outcome,

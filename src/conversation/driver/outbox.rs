@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::conversation::buttons::{Button, Keyboard};
+use crate::conversation::origin::{MessageRef, Origin};
 use crate::conversation::people::{ChatKey, PrivateText};
 use crate::conversation::session::JobId;
 
@@ -17,6 +19,30 @@ pub enum Outgoing {
         chat: ChatKey,
         /// What.
         text: PrivateText,
+        /// The buttons below it.
+        keyboard: Keyboard<Button>,
+        /// The message that it takes the place of.
+        replace: Option<MessageRef>,
+        /// What it answers.
+        origin: Origin,
+    },
+    /// A press of a button was seen.
+    Acknowledge {
+        /// Where.
+        chat: ChatKey,
+        /// What to tell who pressed, and nobody else.
+        text: Option<PrivateText>,
+        /// The press.
+        origin: Origin,
+    },
+    /// An answer is about to be written.
+    AnswerStart {
+        /// Where.
+        chat: ChatKey,
+        /// Which answer.
+        job: JobId,
+        /// What it answers.
+        origin: Origin,
     },
     /// The next piece of an answer.
     Delta {
@@ -37,6 +63,8 @@ pub enum Outgoing {
         footer: Option<PrivateText>,
         /// What went wrong.
         note: Option<PrivateText>,
+        /// What it answers.
+        origin: Origin,
     },
     /// Nothing is under way in this chat: all that was asked is answered. May come more than once.
     Ready {

@@ -3,14 +3,16 @@
 use std::future::Future;
 
 use super::outbox::DeltaSink;
+use crate::conversation::buttons::Key;
 use crate::conversation::cancel::CancelToken;
 use crate::conversation::message::{AnswerOutcome, Message};
 use crate::conversation::model_choice::ModelList;
-use crate::conversation::people::{ChatKey, Person};
+use crate::conversation::people::{ChatKey, Group, Person};
 use crate::conversation::session::Job;
+use crate::conversation::step::Request;
 use crate::reports::View;
 use crate::stats::Period;
-use crate::templates::Lang;
+use crate::templates::{Lang, Surface};
 use crate::usage::{ErrorKind, Timestamp};
 
 /// Calls models, and records each call.
@@ -35,6 +37,19 @@ pub struct StatsRequest {
     pub view: View,
     /// In which language.
     pub lang: Lang,
+    /// In what form.
+    pub surface: Surface,
+}
+
+/// What a person asks of the program beyond the conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManageRequest {
+    /// Where.
+    pub chat: ChatKey,
+    /// Who; the conversation has seen that they may.
+    pub person: Person,
+    /// What.
+    pub request: Request,
 }
 
 /// Shows and resets the books, and knows the models.
@@ -54,12 +69,49 @@ pub trait Books: Send + Sync + 'static {
     /// As [`Books::reset`].
     fn undo_reset(&self) -> impl Future<Output = Result<Option<Timestamp>, ErrorKind>> + Send;
 
+    /// Does what is asked and says what came of it.
+    fn manage(&self, request: ManageRequest) -> impl Future<Output = Message> + Send;
+
+    /// Remembers the language of a chat. That it cannot be written is logged.
+    fn keep_lang(&self, chat: ChatKey, lang: Lang) -> impl Future<Output = ()> + Send;
+
     /// The models of all providers. Waits for none of them for long.
     fn models(&self) -> impl Future<Output = ModelList> + Send;
+}
+
+/// Knows who may speak in a chat.
+pub trait Door: Send + Sync + 'static {
+    /// What a person may do, by their identity in a channel; `None` for a stranger.
+    fn role_of(&self, channel: &'static str, identity: &str) -> Option<Role>;
+
+    /// The group of an identity in a channel; `None` when the bot is not to speak there.
+    fn group(&self, channel: &'static str, identity: &str) -> Option<Group>;
+
+    /// The language that was chosen in a chat.
+    fn lang_of(&self, chat: &ChatKey) -> Option<Lang>;
+
+    /// Lets in who shows a code: the one that makes the first admin, or one that an admin gave away. Gives what to tell
+    /// them.
+    fn redeem(&self, channel: &'static str, identity: &str, code: &str) -> impl Future<Output = Message> + Send;
+}
+
+/// What a person may do in a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Speak.
+    User,
+    /// Also see and change everything.
+    Admin,
 }
 
 /// Turns messages into text.
 pub trait Renderer: Send + Sync + 'static {
     /// The message in a language. Its template was tried at start, so this cannot fail.
     fn render(&self, lang: Lang, message: &Message) -> String;
+
+    /// What stands on a button.
+    fn label(&self, lang: Lang, key: &Key) -> String;
+
+    /// The form of the texts.
+    fn surface(&self) -> Surface;
 }

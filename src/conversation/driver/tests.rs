@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::conversation::{BotNames, Bounds, ModelChoice, ModelList, Person, Place, Problem, Settings};
+use crate::conversation::{BotNames, Bounds, ModelChoice, ModelList, Person, Place, Problem, Request, Settings};
+use crate::templates::Surface;
 use crate::usage::{Now, Tick, Timestamp};
 
 struct Still;
@@ -76,6 +77,11 @@ impl Books for Screen {
     async fn undo_reset(&self) -> Result<Option<Timestamp>, ErrorKind> {
         Ok(None)
     }
+    async fn manage(&self, request: ManageRequest) -> Message {
+        assert_eq!(request.request, Request::Health);
+        Message::Stopped
+    }
+    async fn keep_lang(&self, _: ChatKey, _: Lang) {}
     async fn models(&self) -> ModelList {
         panic!("no list today")
     }
@@ -86,6 +92,12 @@ struct Keys;
 impl Renderer for Keys {
     fn render(&self, _: Lang, message: &Message) -> String {
         format!("<{}>", message.template())
+    }
+    fn label(&self, _: Lang, key: &Key) -> String {
+        key.name.to_owned()
+    }
+    fn surface(&self) -> Surface {
+        Surface::Plain
     }
 }
 
@@ -134,8 +146,8 @@ fn chat(id: &str) -> ChatKey {
 
 impl Bench {
     async fn says(&self, id: &str, text: &str) {
-        let person = Person { id: "1".into(), admin: true };
-        let event = Event::Message { chat: chat(id), person, text: text.into() };
+        let person = Person::new("1", true);
+        let event = Event::said(chat(id), person, text);
         self.events.send(event).await.expect("the driver runs");
     }
 
@@ -147,6 +159,8 @@ impl Bench {
                 Outgoing::Text { text, .. } | Outgoing::Delta { text, .. } => shown += &text,
                 Outgoing::AnswerEnd { note, .. } => shown += &format!("[end{}]", note.as_deref().unwrap_or("")),
                 Outgoing::Ready { .. } => return shown,
+                Outgoing::Acknowledge { text, .. } => shown += &format!("[seen {}]", text.as_deref().unwrap_or("")),
+                Outgoing::AnswerStart { .. } => {}
                 Outgoing::Leave => shown += "[leave]",
             }
         }

@@ -2,26 +2,42 @@
 
 use std::sync::Arc;
 
+use super::buttons::Key;
 use super::driver::Renderer;
 use super::message::Message;
-use crate::templates::{Lang, Templates};
+use crate::templates::{Lang, Surface, Templates};
 
 /// Renders messages with the texts that were loaded at start. Times show in the zone their offset says.
 #[derive(Clone, Debug)]
 pub struct TemplateRenderer {
     templates: Arc<Templates>,
+    surface: Surface,
 }
 
 impl TemplateRenderer {
-    /// A renderer over loaded texts.
+    /// A renderer over loaded texts, of plain text.
     pub fn new(templates: Arc<Templates>) -> TemplateRenderer {
-        TemplateRenderer { templates }
+        TemplateRenderer { templates, surface: Surface::Plain }
+    }
+
+    /// The same, in the form of another surface.
+    pub fn on(self, surface: Surface) -> TemplateRenderer {
+        TemplateRenderer { surface, ..self }
     }
 }
 
 impl Renderer for TemplateRenderer {
     fn render(&self, lang: Lang, message: &Message) -> String {
         self.templates.render(lang, &message.template(), message)
+    }
+
+    fn label(&self, lang: Lang, key: &Key) -> String {
+        let label = self.templates.period_name(lang, key.name);
+        if key.chosen { format!("• {label}") } else { label }
+    }
+
+    fn surface(&self) -> Surface {
+        self.surface
     }
 }
 

@@ -235,7 +235,7 @@ fn the_words_that_are_shown_are_understood() {
 fn what_a_text_tells_people_to_type_can_be_typed() {
     let renderer = TemplateRenderer::new(templates());
     let names = BotNames { name: "Raymundo".into(), handles: Vec::new() };
-    let is_known = |typed: &str| match parse(typed, &names, Place::Console) {
+    let is_known = |typed: &str| match parse(typed, &names, Place::Console, true) {
         Input::Command(_) => true,
         Input::Misused { .. } => false,
         Input::Unknown { .. } => ["/stast", "/frobnicate"].contains(&typed),
@@ -245,7 +245,7 @@ fn what_a_text_tells_people_to_type_can_be_typed() {
         for message in all_messages(lang) {
             let text = renderer.render(lang, &message);
             if let Message::ResetConfirm { command, .. } = &message {
-                let read = parse(command, &names, Place::Chat);
+                let read = parse(command, &names, Place::Chat, true);
                 assert_eq!(read, Input::Command(Command::ResetStats { confirmed: true }), "{command}");
                 assert!(text.lines().any(|line| line == command), "on a line of its own, to be copied:\n{text}");
             }

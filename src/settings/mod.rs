@@ -1,0 +1,111 @@
+//! What the owner, an admin or a person set while the program ran: each a setting, kept as an act, and their fold. The
+//! configuration gives the start.
+//!
+//! Pure: no I/O and no clock. Identities are subject ids, which name nobody.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::templates::Lang;
+use crate::usage::SubjectId;
+
+/// Chats whose language is remembered at most; beyond, a chat's language lasts until the restart.
+pub const MAX_LANGUAGES: usize = 100_000;
+
+/// Something that was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "setting", rename_all = "snake_case")]
+pub enum Setting {
+    /// What a person, or everybody in a group, may do in chats.
+    Access {
+        /// Of the person or the group, in their channel.
+        subject: SubjectId,
+        /// What they may do from now on.
+        access: Access,
+    },
+    /// The language of a chat.
+    Language {
+        /// Of the chat, in its channel.
+        chat: SubjectId,
+        /// The language.
+        language: Lang,
+    },
+    /// Something a newer version sets; kept, and without meaning here.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What somebody may do in chats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Nothing, as if never heard of.
+    None,
+    /// Speak.
+    User,
+    /// Also see and change everything.
+    Admin,
+}
+
+/// All that was set, folded: the last word counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    access: BTreeMap<SubjectId, Access>,
+    languages: BTreeMap<SubjectId, Lang>,
+}
+
+impl Settings {
+    /// Folds the next setting in.
+    pub fn apply(&mut self, setting: &Setting) {
+        match setting {
+            Setting::Access { subject, access: Access::None } => drop(self.access.remove(subject)),
+            Setting::Access { subject, access } => drop(self.access.insert(*subject, *access)),
+            Setting::Language { chat, language } => {
+                if self.languages.len() < MAX_LANGUAGES || self.languages.contains_key(chat) {
+                    self.languages.insert(*chat, *language);
+                }
+            }
+            Setting::Unknown => {}
+        }
+    }
+
+    /// What somebody may do, as far as it was set.
+    pub fn access_of(&self, subject: &SubjectId) -> Access {
+        self.access.get(subject).copied().unwrap_or(Access::None)
+    }
+
+    /// Everybody who was let in, in the order of their ids.
+    pub fn admitted(&self) -> impl Iterator<Item = (&SubjectId, Access)> {
+        self.access.iter().map(|(subject, access)| (subject, *access))
+    }
+
+    /// The language that was chosen in a chat.
+    pub fn language_of(&self, chat: &SubjectId) -> Option<Lang> {
+        self.languages.get(chat).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_counts_and_what_is_not_known_is_passed_over() {
+        let (ana, chat) = (SubjectId::of(b"key", "telegram", "111"), SubjectId::of(b"key", "telegram", "-5"));
+        let mut settings = Settings::default();
+        let lines = [
+            format!(r#"{{"setting":"access","subject":"{ana}","access":"admin"}}"#),
+            format!(r#"{{"setting":"language","chat":"{chat}","language":"fr"}}"#),
+            r#"{"setting":"colour","of":"the sky"}"#.to_owned(),
+        ];
+        for line in &lines {
+            let setting: Setting = serde_json::from_str(line).expect("a setting");
+            settings.apply(&setting);
+        }
+        assert_eq!((settings.access_of(&ana), settings.access_of(&chat)), (Access::Admin, Access::None));
+        assert_eq!(settings.language_of(&chat), Some(Lang::Fr));
+        settings.apply(&Setting::Access { subject: ana, access: Access::None });
+        assert_eq!((settings.access_of(&ana), settings.admitted().count()), (Access::None, 0));
+    }
+}
