@@ -11,7 +11,7 @@ use super::stats::{
 };
 use super::view::View;
 use crate::stats::Period;
-use crate::templates::{Lang, Templates};
+use crate::templates::{Lang, Surface, Templates};
 use crate::usage::{Money, Timestamp};
 
 /// Models named on the overview.
@@ -137,9 +137,14 @@ struct ModelLine<'a> {
 }
 
 impl StatsReport {
-    /// The screen as plain text in `lang`: for a terminal, `?format=text` and, between tags, any chat.
+    /// The screen as plain text in `lang`: for a terminal and `?format=text`.
     pub fn text(&self, templates: &Templates, lang: Lang, view: View) -> String {
-        templates.render(lang, "stats", StatsScreen::of(self, view))
+        self.text_for(templates, Surface::Plain, lang, view)
+    }
+
+    /// The screen in `lang` in the form of a surface.
+    pub fn text_for(&self, templates: &Templates, surface: Surface, lang: Lang, view: View) -> String {
+        templates.render_for(surface, lang, "stats", StatsScreen::of(self, view))
     }
 }
 

@@ -9,7 +9,7 @@
 //! | `latency` | milliseconds | `1.8 s` |
 //! | `date`, `time`, `when(now)` | a timestamp | `3 Nov 2026`, `14:32`, the time alone if it is the day of `now` |
 //! | `plural(one, several)`, `counted(one, several)` | a whole number | `requests`, `247 requests` |
-//! | `facts(separator=" · ", first="")` | a list | `first` and the entries, on lines of at most 72; what is empty or missing is left out |
+//! | `facts(separator=" · ", first="")` | a list | `first` and the entries, in a terminal on lines of at most 72; what is empty or missing is left out |
 //! | `cell(width, approximate=false)` | a number or text | padded on the left, grouped with U+00A0 |
 //! | `pad(width)`, `clip(width)` | a text | padded on the right; cut in its middle with `…` |
 //! | `bar(width)` | `{used, max}` | `▓▓▓░` |
@@ -25,19 +25,20 @@ use chrono::{DateTime, Datelike, FixedOffset};
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
+use super::markup::width;
 use super::numbers::{self, Place, Precision};
 use super::vocabulary::{CommandHelp, Vocabulary, word};
-use super::{Lang, clean};
+use super::{Lang, Surface, clean};
 
 /// The longest line of running text, in characters.
 pub const LINE_WIDTH: usize = 72;
 
-/// Adds every filter of `lang` to an environment.
+/// Adds every filter of `lang` to an environment, but for those that depend on the surface.
 pub(super) fn add_all(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabulary>) {
     add_numbers(env, lang);
     add_times(env, lang, vocabulary);
     add_words(env, lang, vocabulary);
-    add_layout(env, lang);
+    add_columns(env, lang);
 }
 
 fn add_numbers(env: &mut Environment<'static>, lang: Lang) {
@@ -136,8 +137,12 @@ fn named_count(item: &Value) -> Result<(String, u64), Error> {
     Ok((name, count))
 }
 
-fn add_layout(env: &mut Environment<'static>, lang: Lang) {
-    env.add_filter("facts", facts);
+/// Adds the filters that lay text out as a surface needs it.
+pub(super) fn add_layout(env: &mut Environment<'static>, surface: Surface) {
+    env.add_filter("facts", move |list: Value, options: Kwargs| facts(surface.line_width(), &list, &options));
+}
+
+fn add_columns(env: &mut Environment<'static>, lang: Lang) {
     env.add_filter("cell", move |value: Value, width: usize, options: Kwargs| {
         let approximate = options.get::<Option<bool>>("approximate")?.unwrap_or(false);
         options.assert_all_used()?;
@@ -151,36 +156,31 @@ fn add_layout(env: &mut Environment<'static>, lang: Lang) {
     });
 }
 
-/// Joins a list into lines of at most [`LINE_WIDTH`] characters; a line that goes on is indented by two spaces.
-fn facts(list: Value, options: Kwargs) -> Result<Value, Error> {
+/// Joins a list into lines of at most so many characters; a line that goes on is indented by two spaces.
+fn facts(line_width: usize, list: &Value, options: &Kwargs) -> Result<String, Error> {
     let separator = options.get::<Option<String>>("separator")?.unwrap_or_else(|| " · ".to_owned());
-    let first = options.get::<Option<String>>("first")?.unwrap_or_default();
+    let mut text = options.get::<Option<String>>("first")?.unwrap_or_default();
     options.assert_all_used()?;
-    let mut text = clean(&first);
-    let mut width = text.chars().count();
+    let mut line = width(&text);
     let mut is_start = true;
     for item in list.try_iter()? {
-        if item.is_none() || item.is_undefined() {
-            continue;
-        }
-        let item = clean(&item.to_string());
-        let item_width = item.chars().count();
+        let item = if item.is_none() || item.is_undefined() { String::new() } else { item.to_string() };
         if item.is_empty() {
             continue;
         }
         let gap = if is_start { "" } else { separator.as_str() };
-        if !is_start && width + gap.chars().count() + item_width > LINE_WIDTH {
+        if !is_start && line + width(gap) + width(&item) > line_width {
             text.push_str(separator.trim_end());
             text.push_str("\n  ");
-            width = 2 + item_width;
+            line = 2 + width(&item);
         } else {
             text.push_str(gap);
-            width += gap.chars().count() + item_width;
+            line += width(gap) + width(&item);
         }
         text.push_str(&item);
         is_start = false;
     }
-    Ok(Value::from_safe_string(text))
+    Ok(text)
 }
 
 /// A cell of a column. A number too long for it loses its grouping before it breaks the column.

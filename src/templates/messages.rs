@@ -235,7 +235,7 @@ pub(super) fn samples(name: &str) -> Vec<serde_json::Value> {
 
 /// The views of a screen: a template each.
 fn views() -> impl Iterator<Item = &'static str> {
-    super::source::FILES.iter().filter_map(|file| file.strip_prefix("stats/")?.strip_suffix(".j2"))
+    super::source::names().filter_map(|name| name.strip_prefix("stats/"))
 }
 
 /// The context with every field of the message that it leaves out set to absent.

@@ -7,17 +7,19 @@
 mod filters;
 mod fold;
 mod lang;
+mod markup;
 pub mod messages;
 pub mod numbers;
 mod source;
 mod surface;
 mod vocabulary;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
 use serde::Serialize;
 
@@ -76,7 +78,8 @@ pub struct Templates {
 #[derive(Debug)]
 struct Speaker {
     lang: Lang,
-    env: Environment<'static>,
+    /// In the order of [`Surface::ALL`].
+    envs: [Environment<'static>; 3],
     vocabulary: Arc<Vocabulary>,
 }
 
@@ -99,14 +102,21 @@ impl Templates {
         Ok(templates)
     }
 
-    /// Renders the message `name` in `lang`, without a newline at its end.
+    /// Renders the message `name` in `lang` as plain text, without a newline at its end.
     ///
     /// [`messages::MESSAGES`] lists the names and what each takes; what is left out of `context` counts as absent.
     /// A message that cannot be rendered (a wrong name, a wrong type) is logged and shown as its name in brackets.
     pub fn render(&self, lang: Lang, name: &str, context: impl Serialize) -> String {
-        self.try_render(lang, name, context).unwrap_or_else(|error| {
-            tracing::error!(template = name, %lang, line = error.line(), kind = ?error.kind(), "a text cannot be rendered");
-            format!("[{name}]")
+        self.render_for(Surface::Plain, lang, name, context)
+    }
+
+    /// Renders the message `name` in `lang` in the form of a surface: for [`Surface::Telegram`] this is valid HTML.
+    ///
+    /// All else is as in [`render`](Self::render).
+    pub fn render_for(&self, surface: Surface, lang: Lang, name: &str, context: impl Serialize) -> String {
+        self.try_render(surface, lang, name, context).unwrap_or_else(|error| {
+            tracing::error!(template = name, %lang, %surface, line = error.line(), kind = ?error.kind(), "a text cannot be rendered");
+            markup::written(surface, format!("[{name}]"))
         })
     }
 
@@ -129,43 +139,82 @@ impl Templates {
         self.speakers.iter().find(|speaker| speaker.lang == lang).expect("every language is loaded")
     }
 
-    fn try_render(&self, lang: Lang, name: &str, context: impl Serialize) -> Result<String, minijinja::Error> {
-        let template = self.speaker(lang).env.get_template(name)?;
-        let context = messages::with_absent_fields(name, Value::from(Serde(context)));
-        let mut text = template.render(context)?;
+    fn try_render(
+        &self,
+        surface: Surface,
+        lang: Lang,
+        name: &str,
+        context: impl Serialize,
+    ) -> Result<String, minijinja::Error> {
+        let template = self.speaker(lang).envs[surface as usize].get_template(name)?;
+        let context = messages::with_absent_fields(name, cleaned(Value::from(Serde(context))));
+        let mut text = markup::written(surface, template.render(context)?);
         text.truncate(text.trim_end_matches('\n').len());
         Ok(text)
     }
 
-    /// Renders every template of every language with each of its samples.
+    /// Renders every template of every language with each of its samples, on each surface.
     fn check(&self, sources: &[Source]) -> Result<(), TemplateError> {
-        for source in sources.iter().filter(|source| source.file != WORDS_FILE) {
-            for sample in messages::samples(source.name()) {
-                self.try_render(source.lang, source.name(), sample).map_err(|error| broken(sources, source, &error))?;
+        for surface in Surface::ALL {
+            for source in shown_on(surface, sources) {
+                for sample in messages::samples(source.name()) {
+                    self.try_render(surface, source.lang, source.name(), sample)
+                        .map_err(|error| broken(sources, source, surface, &error))?;
+                }
             }
         }
         Ok(())
     }
 }
 
+/// The templates of every language in the form that a surface shows.
+fn shown_on(surface: Surface, sources: &[Source]) -> impl Iterator<Item = &Source> {
+    sources.iter().filter(move |source| source.file != WORDS_FILE && source.is_shown_on(surface, sources))
+}
+
 impl Speaker {
     fn load(lang: Lang, sources: &[Source]) -> Result<Speaker, TemplateError> {
-        let own = || sources.iter().filter(|source| source.lang == lang);
-        let words = own().find(|source| source.file == WORDS_FILE).expect("every language has its words");
-        let vocabulary = Arc::new(read_vocabulary(words)?);
+        let words = sources.iter().find(|source| source.lang == lang && source.file == WORDS_FILE);
+        let vocabulary = Arc::new(read_vocabulary(words.expect("every language has its words"))?);
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_auto_escape_callback(|_| AutoEscape::None);
-        env.set_formatter(write_cleaned);
+        env.set_formatter(write_value);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
         env.set_syntax(syntax.expect("the delimiters are the usual ones"));
         filters::add_all(&mut env, lang, &vocabulary);
-        for source in own().filter(|source| source.file != WORDS_FILE) {
-            env.add_template_owned(source.name(), source.text.clone())
-                .map_err(|error| broken(sources, source, &error))?;
+        let own: Vec<Source> = sources.iter().filter(|source| source.lang == lang).cloned().collect();
+        for source in own.iter().filter(|source| source.file != WORDS_FILE && source.surface().is_none()) {
+            add_template(&mut env, Surface::Plain, source, sources)?;
         }
-        Ok(Speaker { lang, env, vocabulary })
+        let on = |surface| on_surface(env.clone(), surface, &own);
+        let envs = [on(Surface::Plain)?, on(Surface::Telegram)?, on(Surface::WhatsApp)?];
+        Ok(Speaker { lang, envs, vocabulary })
     }
+}
+
+/// The environment of a language with the markup and the own texts of a surface.
+fn on_surface(
+    mut env: Environment<'static>,
+    surface: Surface,
+    own: &[Source],
+) -> Result<Environment<'static>, TemplateError> {
+    filters::add_layout(&mut env, surface);
+    markup::add_filters(&mut env, surface);
+    for source in own.iter().filter(|source| source.surface() == Some(surface)) {
+        add_template(&mut env, surface, source, own)?;
+    }
+    Ok(env)
+}
+
+fn add_template(
+    env: &mut Environment<'static>,
+    surface: Surface,
+    source: &Source,
+    sources: &[Source],
+) -> Result<(), TemplateError> {
+    env.add_template_owned(source.name().to_owned(), source.text.clone())
+        .map_err(|error| broken(sources, source, surface, &error))
 }
 
 /// Reads `words.toml`, which must define exactly the words that ours defines.
@@ -186,12 +235,15 @@ fn read_vocabulary(source: &Source) -> Result<Vocabulary, TemplateError> {
 }
 
 /// The error of a template, which may lie in another one it includes.
-fn broken(sources: &[Source], source: &Source, error: &minijinja::Error) -> TemplateError {
+fn broken(sources: &[Source], source: &Source, surface: Surface, error: &minijinja::Error) -> TemplateError {
     let inner = innermost(error);
-    let culprit = sources.iter().find(|other| other.lang == source.lang && inner.name() == Some(other.name()));
+    let is_culprit = |other: &&Source| {
+        other.lang == source.lang && inner.name() == Some(other.name()) && other.is_shown_on(surface, sources)
+    };
+    let culprit = sources.iter().find(is_culprit).unwrap_or(source);
     let reason =
         inner.detail().map_or_else(|| inner.kind().to_string(), |detail| format!("{}: {detail}", inner.kind()));
-    TemplateError::Broken { file: culprit.unwrap_or(source).shown(), line: inner.line().unwrap_or(1), reason }
+    TemplateError::Broken { file: culprit.shown(), line: inner.line().unwrap_or(1), reason }
 }
 
 fn innermost(error: &minijinja::Error) -> &minijinja::Error {
@@ -202,20 +254,38 @@ fn innermost(error: &minijinja::Error) -> &minijinja::Error {
     inner
 }
 
-/// Writes a value without what could move the cursor or hide text; only what filters laid out keeps its line breaks.
-fn write_cleaned(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+/// Writes a value; what is missing is nothing.
+fn write_value(out: &mut Output<'_>, _state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
     if value.is_none() {
         return Ok(());
     }
-    let text = value.to_string();
-    let text = if value.is_safe() { text } else { clean(&text) };
-    out.write_str(&text).map_err(minijinja::Error::from)
+    out.write_str(&value.to_string()).map_err(minijinja::Error::from)
 }
 
-/// Text from outside without control characters and without marks that reverse the reading direction.
+/// Text from outside without control characters, without marks that reverse the reading direction, and without those
+/// that stand for markup.
 pub fn clean(text: &str) -> String {
-    let is_hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || markup::is_mark(c)
+    };
     text.chars().filter(|c| !is_hidden(*c)).collect()
+}
+
+/// A context in which every text is [`clean`]: no value can move the cursor, add lines or pass for markup.
+fn cleaned(value: Value) -> Value {
+    match value.kind() {
+        ValueKind::String => Value::from(clean(&value.to_string())),
+        ValueKind::Seq => value.try_iter().map(|items| items.map(cleaned).collect()).unwrap_or(value),
+        ValueKind::Map => {
+            let entry = |key: Value| {
+                let item = value.get_item(&key).unwrap_or_default();
+                (key.to_string(), cleaned(item))
+            };
+            let entries = value.try_iter().map(|keys| keys.map(entry).collect::<BTreeMap<String, Value>>());
+            entries.map_or(Value::UNDEFINED, Value::from)
+        }
+        _ => value,
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Where the texts come from: the files built into the program, and an owner's folder that replaces some of them.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Lang, TemplateError};
+use super::{Lang, Surface, TemplateError};
 
 /// The largest file an owner's folder may hold, in bytes.
 pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -18,8 +19,8 @@ const SUFFIX: &str = ".j2";
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub lang: Lang,
-    /// `stats/overview.j2`, relative to the language's folder.
-    pub file: &'static str,
+    /// `stats/overview.j2` or `stats/overview.telegram.j2`, relative to the language's folder.
+    pub file: Cow<'static, str>,
     pub text: String,
     /// The owner's file, when it replaces ours.
     pub path: Option<PathBuf>,
@@ -27,8 +28,23 @@ pub(super) struct Source {
 
 impl Source {
     /// The template's name: its file without the suffix.
-    pub(super) fn name(&self) -> &'static str {
-        self.file.strip_suffix(SUFFIX).unwrap_or(self.file)
+    pub(super) fn name(&self) -> &str {
+        name_and_surface(&self.file).0
+    }
+
+    /// The only surface this form of a template is for; `None` for every surface without a form of its own.
+    pub(super) fn surface(&self) -> Option<Surface> {
+        name_and_surface(&self.file).1
+    }
+
+    /// Whether this is the form of its template that a surface shows, among all files.
+    pub(super) fn is_shown_on(&self, surface: Surface, sources: &[Source]) -> bool {
+        let has_own = || sources.iter().any(|other| other.is_own_form(self, surface));
+        self.surface() == Some(surface) || (self.surface().is_none() && !has_own())
+    }
+
+    fn is_own_form(&self, of: &Source, surface: Surface) -> bool {
+        self.lang == of.lang && self.surface() == Some(surface) && self.name() == of.name()
     }
 
     /// How an error names this file.
@@ -38,6 +54,20 @@ impl Source {
             None => format!("{}/{}", self.lang, self.file),
         }
     }
+}
+
+/// A template's name and, for a surface's own form of it, that surface: `stats.telegram.j2` is `stats` on Telegram.
+fn name_and_surface(file: &str) -> (&str, Option<Surface>) {
+    let name = file.strip_suffix(SUFFIX).unwrap_or(file);
+    let own = |surface: &Surface| name.strip_suffix(surface.infix()?)?.strip_suffix('.');
+    let found = Surface::ALL.iter().find_map(|surface| Some((own(surface)?, Some(*surface))));
+    found.unwrap_or((name, None))
+}
+
+/// The names of the templates, without the forms of single surfaces.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let templates = FILES.iter().filter(|file| **file != WORDS_FILE);
+    templates.map(|file| name_and_surface(file)).filter(|(_, surface)| surface.is_none()).map(|(name, _)| name)
 }
 
 /// Lists the files once and builds them in for every language.
@@ -81,34 +111,42 @@ built_in! {
 pub(super) fn built_in(lang: Lang) -> Vec<Source> {
     let source = |file: &'static str| {
         let text = built_in_text(lang, file).expect("the same list made the names and the texts");
-        Source { lang, file, text: text.to_owned(), path: None }
+        Source { lang, file: Cow::Borrowed(file), text: text.to_owned(), path: None }
     };
     FILES.iter().copied().map(source).collect()
 }
 
-/// Replaces built-in files by those of the owner's folder `<dir>/<lang>/…`. Hidden files are passed over.
+/// Replaces built-in files by those of the owner's folder `<dir>/<lang>/…`, and takes up their own forms of a text for a
+/// single surface. Hidden files are passed over.
 ///
 /// # Errors
 /// When the folder cannot be read, or holds a file that replaces nothing or is too large.
-pub(super) fn apply_overrides(dir: &Path, sources: &mut [Source]) -> Result<(), TemplateError> {
+pub(super) fn apply_overrides(dir: &Path, sources: &mut Vec<Source>) -> Result<(), TemplateError> {
     for path in files_under(dir, 0)? {
         let relative = path.strip_prefix(dir).unwrap_or(&path);
         let parts: Vec<String> =
             relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-        let known = parts.split_first().and_then(|(lang, file)| {
-            let file = file.join("/");
-            sources.iter_mut().find(|source| source.lang.code() == lang && source.file == file)
-        });
-        if known.is_none() && relative.ends_with(DEMO_WORDS) {
+        let place = parts.split_first().and_then(|(code, file)| replaced(code, file.join("/"), sources));
+        if place.is_none() && relative.ends_with(DEMO_WORDS) {
             continue;
         }
-        let Some(source) = known else {
+        let Some((lang, file)) = place else {
             return Err(TemplateError::Unknown { path });
         };
-        source.text = read_bounded(&path)?;
-        source.path = Some(path);
+        let text = read_bounded(&path)?;
+        sources.retain(|source| source.lang != lang || source.file != file);
+        sources.push(Source { lang, file: Cow::Owned(file), text, path: Some(path) });
     }
     Ok(())
+}
+
+/// The language and the file an owner's file stands for, when there is such a text.
+fn replaced(code: &str, file: String, sources: &[Source]) -> Option<(Lang, String)> {
+    let (name, surface) = name_and_surface(&file);
+    let is_it =
+        |source: &Source| source.file == file || (surface.is_some() && file.ends_with(SUFFIX) && source.name() == name);
+    let lang = sources.iter().find(|source| source.lang.code() == code && is_it(source))?.lang;
+    Some((lang, file))
 }
 
 /// What the demo model says: lies beside the templates and may be copied along, but is the model's, not the bot's.

@@ -21,8 +21,7 @@ fn every_sample_has_exactly_the_fields_of_its_message() {
             assert_eq!(found, message.fields.iter().copied().collect(), "{}", message.name);
         }
     }
-    for file in source::FILES.iter().filter(|file| **file != WORDS_FILE) {
-        let name = file.strip_suffix(".j2").expect("a template");
+    for name in source::names() {
         assert!(message(name).is_some() && !samples(name).is_empty(), "`{name}` has no contract");
     }
 }
@@ -70,15 +69,15 @@ fn no_file_lies_in_the_folders_that_is_not_built_in() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     let mut sources: Vec<Source> = Lang::ALL.into_iter().flat_map(source::built_in).collect();
     source::apply_overrides(&root, &mut sources).expect("every file is known");
-    assert!(sources.iter().all(|source| source.path.is_some()), "every built-in file lies there");
+    let built_in = Lang::ALL.len() * source::FILES.len();
+    assert_eq!(sources.iter().filter(|source| source.path.is_some()).count(), built_in, "the same files lie there");
 }
 
 #[test]
 fn every_message_in_every_language_fits_and_says_something() {
     let templates = templates();
     for lang in Lang::ALL {
-        for file in source::FILES.iter().filter(|file| **file != WORDS_FILE) {
-            let name = file.strip_suffix(".j2").expect("a template");
+        for name in source::names() {
             for sample in samples(name) {
                 let text = templates.render(lang, name, sample);
                 assert_ne!(text, format!("[{name}]"), "{lang}/{name}");
@@ -162,4 +161,72 @@ fn a_broken_file_stops_the_start_and_names_file_and_line() {
     assert!(matches!(load_with("en/help.j2", &large), Err(TemplateError::TooLarge { .. })));
     let missing = Path::new("/no/such/folder");
     assert!(matches!(Templates::load(Some(missing)), Err(TemplateError::Unreadable { .. })));
+}
+
+/// Whether every tag is one Telegram knows and is closed in its turn, code holds none, and all else is escaped.
+pub(super) fn is_whole_html(html: &str) -> bool {
+    let mut open: Vec<&str> = Vec::new();
+    let mut parts = html.split('<');
+    let mut texts = vec![parts.next().unwrap_or_default()];
+    for part in parts {
+        let Some((tag, text)) = part.split_once('>') else { return false };
+        texts.push(text);
+        match tag.strip_prefix('/') {
+            Some(name) if open.pop() != Some(name) => return false,
+            Some(_) => {}
+            None => {
+                let name = tag.strip_suffix(" expandable").unwrap_or(tag);
+                let is_known = ["b", "i", "code", "pre", "blockquote"].contains(&name);
+                let is_literal = |name: &&str| ["code", "pre"].contains(name);
+                if !is_known || open.contains(&name) || open.iter().any(|outer| is_literal(outer)) {
+                    return false;
+                }
+                open.push(name);
+            }
+        }
+    }
+    let is_escaped = |text: &&str| {
+        text.split('&').skip(1).all(|rest| ["lt;", "gt;", "amp;"].iter().any(|entity| rest.starts_with(entity)))
+    };
+    open.is_empty() && texts.iter().all(|text| !text.contains('>') && is_escaped(text))
+}
+
+#[test]
+fn every_text_is_whole_html_on_telegram_and_holds_no_stray_marks_on_whatsapp() {
+    let templates = templates();
+    for lang in Lang::ALL {
+        for name in source::names() {
+            for sample in samples(name) {
+                let html = templates.render_for(Surface::Telegram, lang, name, &sample);
+                assert!(is_whole_html(&html), "{lang}/{name}:\n{html}");
+                let text = templates.render_for(Surface::WhatsApp, lang, name, &sample);
+                assert!(!text.contains("**") && !text.contains("<b>"), "{lang}/{name}:\n{text}");
+                for line in text.lines() {
+                    let line = line.replace(" * ", "");
+                    assert!(line.matches('*').count().is_multiple_of(2), "{lang}/{name}:\n{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_cannot_pass_for_markup() {
+    let hostile = "<b>&\u{fdd0}gpt";
+    let context = json!({ "provider": hostile, "model": hostile, "local": false });
+    let html = templates().render_for(Surface::Telegram, Lang::En, "model_switched", context);
+    assert!(html.contains("&lt;b&gt;&amp;gpt") && is_whole_html(&html), "{html}");
+}
+
+#[test]
+fn an_owner_may_give_a_text_another_form_on_one_surface() {
+    let templates = load_with("es/goodbye.telegram.j2", "{{ \"¡Chao!\"|bold }}\n").expect("a good file");
+    let goodbye = |surface| templates.render_for(surface, Lang::Es, "goodbye", json!({}));
+    assert_eq!(Surface::ALL.map(goodbye), ["Hasta luego.", "<b>¡Chao!</b>", "Hasta luego."]);
+    let error = load_with("es/goodbye.telegram.j2", "one\n{{ x }}").expect_err("broken").to_string();
+    assert!(error.contains("goodbye.telegram.j2") && error.contains("line 2"), "{error}");
+    for file in ["es/goodbye.signal.j2", "es/words.telegram.toml", "es/godbye.telegram.j2"] {
+        let error = load_with(file, "x").expect_err("unknown").to_string();
+        assert!(error.contains("replaces no text"), "{error}");
+    }
 }

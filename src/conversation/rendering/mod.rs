@@ -28,7 +28,7 @@ impl TemplateRenderer {
 
 impl Renderer for TemplateRenderer {
     fn render(&self, lang: Lang, message: &Message) -> String {
-        self.templates.render(lang, &message.template(), message)
+        self.templates.render_for(self.surface, lang, &message.template(), message)
     }
 
     fn label(&self, lang: Lang, key: &Key) -> String {
