@@ -1,5 +1,6 @@
 //! The books as chats and REST see them: one answer to each question, whoever asks.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,25 +8,29 @@ use chrono_tz::Tz;
 use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
+use crate::config::Compat;
 use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
 use crate::conversation::{ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
 use crate::http::{
-    Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetBody, ResetQuery, StatsBody,
-    StatsFormat, StatsQuery,
+    Api, ApiError, Check, Form, Health, ItemError, Noted, ProviderCheck, Readiness, ResetAnswer, ResetBody, ResetQuery,
+    StatsBody, StatsFormat, StatsQuery,
 };
-use crate::ledger::{LedgerError, People, Undone};
+use crate::ledger::{LedgerError, People, Undone, UsersBy};
 use crate::metering::{self, Metering};
 use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
-use crate::reports::{Facts, NoSuchEpoch, StatsReport, View};
+use crate::reports::{Facts, NoSuchEpoch, StatsReport, View, raymundo};
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
 use crate::stats::Period;
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, ErrorKind, Opening, Timestamp};
+use crate::usage::{Clock, ErrorKind, Opening, SubjectId, Timestamp};
 
 /// How long a list of models or a readiness check waits for one provider.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// People named in raymundo's form, the busiest first.
+const USERS_LISTED: usize = 100;
 
 /// Everything that is asked of the books.
 pub struct Desk {
@@ -33,6 +38,8 @@ pub struct Desk {
     pub bot: String,
     /// The owner's language.
     pub language: Lang,
+    /// The forms of older programs.
+    pub compat: Compat,
     /// The owner's zone.
     pub zone: Tz,
     /// When the process started.
@@ -97,6 +104,44 @@ impl Desk {
             tracing::info!(%begin, %counting_since, "a reset is taken back");
         }
         Ok(undone)
+    }
+
+    /// The form of an answer: the one asked for, else the configured one.
+    fn form(&self, asked: Option<Form>) -> Form {
+        asked.unwrap_or(if self.compat.raymundo { Form::Raymundo } else { Form::Tallybot })
+    }
+
+    /// What raymundo's form says beside a report. Users are those of the current epoch.
+    ///
+    /// # Errors
+    /// When a sealed day cannot be read.
+    async fn raymundo_terms(&self, query: StatsQuery) -> io::Result<raymundo::Terms> {
+        let users = if query.epoch == 0 { self.users(query.period).await? } else { Vec::new() };
+        Ok(raymundo::Terms { zone: self.zone, usd_per_1000: self.compat.raymundo_usd_per_1000, users })
+    }
+
+    /// The busiest users of a period, on a thread of its own: sealed days are read from the disk.
+    async fn users(&self, period: Period) -> io::Result<Vec<SubjectId>> {
+        let (users, today) = (self.metering.users(), self.clock.now().at.day());
+        let top = tokio::task::spawn_blocking(move || users.top(period, today, USERS_LISTED, UsersBy::Records));
+        Ok(top.await.map_err(io::Error::other)??.top.into_iter().map(|(user, _)| user).collect())
+    }
+
+    fn reset_answer(&self, query: ResetQuery, begin: Timestamp) -> ResetAnswer {
+        match self.form(query.form) {
+            Form::Raymundo => ResetAnswer::Raymundo(raymundo::Reset::of(begin, self.zone)),
+            Form::Tallybot => ResetAnswer::Tallybot(self.reset_body(query, "reset_done", begin, None)),
+        }
+    }
+
+    fn undo_answer(&self, query: ResetQuery, undone: Undone) -> ResetAnswer {
+        let Undone { begin, counting_since } = undone;
+        match self.form(query.form) {
+            Form::Raymundo => ResetAnswer::Raymundo(raymundo::Reset::undone(counting_since, self.zone)),
+            Form::Tallybot => {
+                ResetAnswer::Tallybot(self.reset_body(query, "reset_undone", counting_since, Some(begin)))
+            }
+        }
     }
 
     fn reset_body(&self, query: ResetQuery, message: &str, since: Timestamp, undone: Option<Timestamp>) -> ResetBody {
@@ -201,10 +246,16 @@ impl RestDesk {
 impl Api for RestDesk {
     async fn stats(&self, query: StatsQuery) -> Result<StatsBody, ApiError> {
         let report = self.0.report_of_epoch(query.period, query.epoch).map_err(ApiError::NoSuchEpoch)?;
+        let json = |body: Result<Vec<u8>, serde_json::Error>| body.map_err(|error| ApiError::Internal(error.into()));
+        if self.0.form(query.form) == Form::Raymundo {
+            let terms = self.0.raymundo_terms(query).await.map_err(|error| ApiError::Internal(error.into()))?;
+            return Ok(match query.format {
+                StatsFormat::Json => StatsBody::Json(json(serde_json::to_vec(&raymundo::Stats::of(&report, &terms)))?),
+                StatsFormat::Text => StatsBody::Text(raymundo::text(&report, &terms)),
+            });
+        }
         Ok(match query.format {
-            StatsFormat::Json => {
-                StatsBody::Json(serde_json::to_vec(&report).map_err(|error| ApiError::Internal(error.into()))?)
-            }
+            StatsFormat::Json => StatsBody::Json(json(serde_json::to_vec(&report))?),
             StatsFormat::Text => {
                 let lang = query.lang.unwrap_or(self.0.language);
                 StatsBody::Text(with_newline(report.text(&self.0.templates, lang, View::Overview)))
@@ -212,16 +263,16 @@ impl Api for RestDesk {
         })
     }
 
-    async fn reset(&self, query: ResetQuery) -> Result<ResetBody, ApiError> {
+    async fn reset(&self, query: ResetQuery) -> Result<ResetAnswer, ApiError> {
         let begin = self.0.reset_now().await.map_err(|error| self.unavailable(&error))?;
-        Ok(self.0.reset_body(query, "reset_done", begin, None))
+        Ok(self.0.reset_answer(query, begin))
     }
 
-    async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetBody>, ApiError> {
+    async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetAnswer>, ApiError> {
         let Some(undone) = self.0.undo_reset_now().await.map_err(|error| self.unavailable(&error))? else {
             return Ok(None);
         };
-        Ok(Some(self.0.reset_body(query, "reset_undone", undone.counting_since, Some(undone.begin))))
+        Ok(Some(self.0.undo_answer(query, undone)))
     }
 
     async fn note(&self, items: Vec<UsageItem>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {

@@ -92,6 +92,7 @@ impl App {
         let desk = Desk {
             bot: config.bot_name.clone(),
             language: config.language,
+            compat: config.compat.clone(),
             zone,
             started_at: clock.now().at,
             metering,

@@ -6,7 +6,7 @@ use toml::de::DeTable;
 use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
-use super::{Chat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+use super::{Chat, Compat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
 use crate::templates::Lang;
 
 /// No configuration is longer.
@@ -71,7 +71,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
     let telegram = top.table("telegram", Telegram::read);
     let templates_dir = top.table("templates", |section| section.path("dir"));
     let prices = top.tables("prices", 10_000, PriceRow::read);
-    top.table("compat", refuse_compat);
+    let compat = top.table("compat", Compat::read);
     if let Some(item) = top.find("budgets") {
         item.says("come with a later version; for now use `[[limits]]`, for example `tokens_per_day = 1500000`");
     }
@@ -89,6 +89,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
         telegram,
         templates_dir,
         prices,
+        compat,
     }
 }
 
@@ -98,16 +99,6 @@ fn bot_name(section: &mut Section<'_>) -> Option<String> {
         let word = text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
         (word && (1..=32).contains(&text.chars().count())).then(|| text.to_owned())
     })
-}
-
-/// The replacements for older programs: the keys are known, the routes are not built yet.
-fn refuse_compat(section: &mut Section<'_>) {
-    for key in ["raymundo", "gemini_monitor"] {
-        if section.flag(key) == Some(true) {
-            let path = section.path_of(key);
-            section.wrong(key, format!("`{path}` is `true`, which comes with a later version; write `{key} = false`"));
-        }
-    }
 }
 
 /// A zone by its IANA name.

@@ -5,6 +5,7 @@
 
 mod chat;
 mod check;
+mod compat;
 mod http;
 mod limits;
 mod mistakes;
@@ -25,6 +26,7 @@ use crate::templates::Lang;
 
 pub use chat::Chat;
 pub use check::{Checked, check};
+pub use compat::Compat;
 pub use http::Http;
 pub use limits::{AtLimit, Limit, LimitFor, Rates};
 pub use mistakes::{Finding, Mistakes};
@@ -63,6 +65,8 @@ pub struct Config {
     pub templates_dir: Option<PathBuf>,
     /// The owner's own prices, which go before the built-in ones.
     pub prices: Vec<PriceRow>,
+    /// The forms of older programs.
+    pub compat: Compat,
 }
 
 impl Default for Config {
@@ -81,6 +85,7 @@ impl Default for Config {
             telegram: None,
             templates_dir: None,
             prices: Vec::new(),
+            compat: Compat::default(),
         }
     }
 }

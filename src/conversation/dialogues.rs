@@ -312,7 +312,10 @@ fn help_shows_what_this_person_may_do_here() {
         let [Effect::Say { message: Message::Help { commands, .. }, .. }] = &effects[..] else { panic!("{effects:?}") };
         commands.iter().map(|line| line.name).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(names(Place::Console, true), "stats reset_stats usage cost model new retry cancel lang help id health quit");
+    assert_eq!(
+        names(Place::Console, true),
+        "stats reset_stats usage cost model new retry cancel lang help id health quit"
+    );
     assert_eq!(names(Place::Chat, false), "stats usage cost model new retry cancel lang help id");
 }
 
@@ -441,7 +444,11 @@ mod messenger {
         d.check(&[("five", "say queued"), ("six", "say queue_full")]);
         assert_eq!(d.answered(2, "b", Ok(())), "end #2 usage_footer -; ask #3 ollama/llama3.2 [one|a|two|b|three]");
         d.check(&[("/cancel", "cancel #3")]);
-        assert_eq!(d.answered(3, "", Err(Problem::Cancelled)), "end #3 usage_footer cancelled", "nothing waits any more");
+        assert_eq!(
+            d.answered(3, "", Err(Problem::Cancelled)),
+            "end #3 usage_footer cancelled",
+            "nothing waits any more"
+        );
     }
 
     #[test]

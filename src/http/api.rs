@@ -5,8 +5,8 @@ use std::future::Future;
 
 use serde::Serialize;
 
-use super::query::StatsQuery;
-use crate::reports::NoSuchEpoch;
+use super::query::{Form, StatsQuery};
+use crate::reports::{NoSuchEpoch, raymundo};
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
 use crate::templates::Lang;
@@ -19,10 +19,10 @@ pub trait Api: Send + Sync + 'static {
     fn stats(&self, query: StatsQuery) -> impl Future<Output = Result<StatsBody, ApiError>> + Send;
 
     /// Starts counting anew: what is shown begins now, nothing is deleted.
-    fn reset(&self, query: ResetQuery) -> impl Future<Output = Result<ResetBody, ApiError>> + Send;
+    fn reset(&self, query: ResetQuery) -> impl Future<Output = Result<ResetAnswer, ApiError>> + Send;
 
     /// Takes the last reset back; `None` when there is none.
-    fn undo_reset(&self, query: ResetQuery) -> impl Future<Output = Result<Option<ResetBody>, ApiError>> + Send;
+    fn undo_reset(&self, query: ResetQuery) -> impl Future<Output = Result<Option<ResetAnswer>, ApiError>> + Send;
 
     /// Takes usage that others measured. One verdict per item, in order.
     ///
@@ -63,9 +63,21 @@ pub struct ResetQuery {
     pub lang: Option<Lang>,
     /// Take the last reset back instead.
     pub undo: bool,
+    /// Whose keys and words; `None` when the client did not say.
+    pub form: Option<Form>,
 }
 
-/// The body of `POST /metrics/reset`.
+/// The body of `POST /metrics/reset`, in one of the forms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ResetAnswer {
+    /// Ours.
+    Tallybot(ResetBody),
+    /// An older bot's.
+    Raymundo(raymundo::Reset),
+}
+
+/// Our body of `POST /metrics/reset`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ResetBody {
     /// A sentence for a person.

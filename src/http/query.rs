@@ -12,6 +12,8 @@ use crate::templates::Lang;
 
 const FORMATS: [&str; 2] = ["json", "text"];
 
+const FORMS: [&str; 2] = ["raymundo", "tallybot"];
+
 /// What `GET /stats` was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsQuery {
@@ -23,6 +25,27 @@ pub struct StatsQuery {
     pub epoch: usize,
     /// JSON or text.
     pub format: StatsFormat,
+    /// Whose keys and words; `None` when the client did not say.
+    pub form: Option<Form>,
+}
+
+/// Whose keys and words an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Our own.
+    Tallybot,
+    /// Those of an older bot, for what was written for it.
+    Raymundo,
+}
+
+impl Form {
+    fn parse(name: &str) -> Option<Form> {
+        match name {
+            "tallybot" => Some(Form::Tallybot),
+            "raymundo" => Some(Form::Raymundo),
+            _ => None,
+        }
+    }
 }
 
 /// The form of an answer.
@@ -103,11 +126,12 @@ impl StatsQuery {
         let (languages, periods) = (Lang::ALL.map(Lang::code), Period::ALL.map(Period::as_str));
         let known = [
             ("epoch", Values::WholeNumber),
+            ("form", Values::OneOf(&FORMS)),
             ("format", Values::OneOf(&FORMATS)),
             ("lang", Values::OneOf(&languages)),
             ("period", Values::OneOf(&periods)),
         ];
-        let [epoch, format, lang, period] = choices(query, known)?;
+        let [epoch, form, format, lang, period] = choices(query, known)?;
         let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
         let format = if format.as_deref() == Some("text") { StatsFormat::Text } else { StatsFormat::Json };
         let period = period.as_deref().and_then(Period::parse).unwrap_or_default();
@@ -115,7 +139,7 @@ impl StatsQuery {
             StatsFormat::Text => preferred_language(accept_language?),
             StatsFormat::Json => None,
         });
-        Ok(StatsQuery { period, lang, epoch, format })
+        Ok(StatsQuery { period, lang, epoch, format, form: form.as_deref().and_then(Form::parse) })
     }
 }
 
@@ -126,10 +150,14 @@ impl ResetQuery {
     /// With every mistake in it.
     pub fn parse(query: Option<&str>, accept_language: Option<&str>) -> Result<ResetQuery, Vec<Mistake>> {
         let languages = Lang::ALL.map(Lang::code);
-        let known = [("lang", Values::OneOf(&languages)), ("undo", Values::OneOf(&["false", "true"]))];
-        let [lang, undo] = choices(query, known)?;
+        let known = [
+            ("form", Values::OneOf(&FORMS)),
+            ("lang", Values::OneOf(&languages)),
+            ("undo", Values::OneOf(&["false", "true"])),
+        ];
+        let [form, lang, undo] = choices(query, known)?;
         let lang = lang.as_deref().and_then(Lang::parse).or_else(|| preferred_language(accept_language?));
-        Ok(ResetQuery { lang, undo: undo.as_deref() == Some("true") })
+        Ok(ResetQuery { lang, undo: undo.as_deref() == Some("true"), form: form.as_deref().and_then(Form::parse) })
     }
 }
 
@@ -235,11 +263,10 @@ mod tests {
 
     #[test]
     fn a_good_query_is_read_whole() {
-        let query = StatsQuery::parse(Some("format=text&period=7d&epoch=2&lang=%65s"), Some("fr")).expect("good");
-        assert_eq!(
-            query,
-            StatsQuery { period: Period::Week, lang: Some(Lang::Es), epoch: 2, format: StatsFormat::Text }
-        );
+        let query =
+            StatsQuery::parse(Some("format=text&period=7d&epoch=2&lang=%65s&form=raymundo"), Some("fr")).expect("good");
+        let (lang, form) = (Some(Lang::Es), Some(Form::Raymundo));
+        assert_eq!(query, StatsQuery { period: Period::Week, lang, epoch: 2, format: StatsFormat::Text, form });
         assert_eq!(StatsQuery::parse(None, Some("fr")), Ok(StatsQuery::default()), "JSON has no language of its own");
         assert_eq!(StatsQuery::parse(Some(""), None), Ok(StatsQuery::default()));
     }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
+    Users,
 };
 use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
 use crate::settings::Setting;
@@ -244,6 +245,11 @@ impl Metering {
     /// An unchanging view of all statistics.
     pub fn picture(&self) -> Arc<Picture> {
         self.inner.ledger.picture()
+    }
+
+    /// An unchanging view of who used what.
+    pub fn users(&self) -> Users {
+        self.inner.ledger.users()
     }
 
     /// The owner's acts.

@@ -52,7 +52,7 @@ struct ErrorText {
 
 /// `POST /metrics/reset` at an address.
 pub(super) async fn reset(address: &str, token: Option<&SecretString>) -> anyhow::Result<ResetAnswer> {
-    post(address, token, "/metrics/reset", Bytes::new()).await
+    post(address, token, "/metrics/reset?form=tallybot", Bytes::new()).await
 }
 
 /// `POST /metrics/reset?undo=true` at an address; `None` when there is nothing to take back.
@@ -60,7 +60,7 @@ pub(super) async fn undo_reset(address: &str, token: Option<&SecretString>) -> a
     let is_conflict = |error: &anyhow::Error| {
         error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == StatusCode::CONFLICT)
     };
-    match post(address, token, "/metrics/reset?undo=true", Bytes::new()).await {
+    match post(address, token, "/metrics/reset?form=tallybot&undo=true", Bytes::new()).await {
         Err(error) if is_conflict(&error) => Ok(None),
         answer => answer.map(Some),
     }

@@ -2,6 +2,7 @@
 
 mod acts; // resets and their undoing, older epochs, opening balances: in the folder and over HTTP
 mod answering; // every way a chat attempt can end, and the record it leaves
+mod compat; // requirement 4's scripts and samples against raymundo's form
 mod docs; // every word about the program, held against the program
 mod export; // the records themselves: exports, the old viewer, `recent`
 mod faults; // rows C, D, E and J of the table of faults, on real disks and with real signals

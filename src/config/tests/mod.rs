@@ -112,7 +112,7 @@ fn the_example_shows_the_real_defaults() {
     let config = checked(&uncommented()).config;
     let default = Config::default();
     assert_eq!((config.language, &config.data_dir), (default.language, &default.data_dir));
-    assert_eq!(config.bot_name, default.bot_name);
+    assert_eq!((&config.bot_name, &config.compat), (&default.bot_name, &default.compat));
     assert_eq!((&config.ledger, &config.log, &config.chat), (&default.ledger, &default.log, &default.chat));
     let http = Http { read_token: None, admin_token: None, ..config.http.clone() };
     assert_eq!(format!("{http:?}"), format!("{:?}", default.http));

@@ -4,7 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::conversation::{BotNames, Bounds, ModelChoice, ModelList, Person, Place, Problem, Request, Settings};
+use crate::conversation::{
+    BotNames, Bounds, ModelChoice, ModelList, Origin, Person, Place, Problem, Request, Settings, Ticket,
+};
 use crate::templates::Surface;
 use crate::usage::{Now, Tick, Timestamp};
 
@@ -311,4 +313,48 @@ fn a_problem_made_of_a_class_is_a_cancel_or_a_failure() {
     assert_eq!(AnswerOutcome::failed(ErrorKind::CancelledByUser).result, Err(Problem::Cancelled));
     let gone = Problem::Failed { kind: ErrorKind::ClientGone, http_status: None, retry_in_seconds: None };
     assert_eq!(AnswerOutcome::failed(ErrorKind::ClientGone).result, Err(gone));
+}
+
+/// Notes what it is told, and when it is dropped.
+struct Account(Arc<Mutex<Vec<&'static str>>>);
+
+impl Ticket for Account {
+    fn asking(&self) {
+        self.0.lock().expect("not poisoned").push("asking");
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.0.lock().expect("not poisoned").push("done");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_learns_when_a_model_is_asked_and_when_all_that_came_of_a_message_is_out() {
+    let noted = Arc::new(Mutex::new(Vec::new()));
+    let notes = || noted.lock().expect("not poisoned").clone();
+    let mut bench = bench(1, 16, GRACE);
+    let says = |text: &str| {
+        let ticket: Option<Arc<dyn Ticket>> = Some(Arc::new(Account(Arc::clone(&noted))));
+        let origin = Origin { ticket, ..Origin::default() };
+        let person = Person::new("1", true);
+        Event::Message { chat: chat("1"), person, text: text.into(), photos: Vec::new(), origin }
+    };
+    bench.events.send(says("one two")).await.expect("the driver runs");
+    let mut last = None;
+    loop {
+        match bench.outgoing.recv().await.expect("the driver runs") {
+            Outgoing::AnswerStart { .. } => assert!(!notes().contains(&"done")),
+            end @ Outgoing::AnswerEnd { .. } => last = Some(end),
+            Outgoing::Ready { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(notes(), ["asking"], "the end of the answer is not shown yet");
+    drop(last);
+    assert_eq!(notes(), ["asking", "done"]);
+    bench.events.send(says("/stats")).await.expect("the driver runs");
+    assert_eq!(bench.until_ready().await, "stats all");
+    assert_eq!(notes(), ["asking", "done", "done"], "no model was asked for that");
 }

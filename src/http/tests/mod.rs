@@ -80,17 +80,17 @@ impl Api for Script {
         })
     }
 
-    async fn reset(&self, query: ResetQuery) -> Result<ResetBody, ApiError> {
+    async fn reset(&self, query: ResetQuery) -> Result<ResetAnswer, ApiError> {
         self.outcome(format!("{query:?}")).await?;
         let counting_since = "2026-02-05T06:01:47.000000-06:00".to_owned();
-        Ok(ResetBody { message: "counting anew".to_owned(), counting_since, undone: None })
+        Ok(ResetAnswer::Tallybot(ResetBody { message: "counting anew".to_owned(), counting_since, undone: None }))
     }
 
-    async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetBody>, ApiError> {
+    async fn undo_reset(&self, query: ResetQuery) -> Result<Option<ResetAnswer>, ApiError> {
         self.outcome(format!("undo {query:?}")).await?;
         let nothing = query.lang.is_some();
         let body = ResetBody { message: "as before".into(), counting_since: "then".into(), undone: Some("now".into()) };
-        Ok((!nothing).then_some(body))
+        Ok((!nothing).then_some(ResetAnswer::Tallybot(body)))
     }
 
     async fn note(&self, items: Vec<UsageItem>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {

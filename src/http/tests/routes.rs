@@ -14,7 +14,7 @@ async fn stats_come_as_json_and_as_text_in_the_language_asked_for() {
     let answer = server.ask("GET /stats?format=text\nAccept-Language: de, es-MX;q=0.9, en;q=0.1", b"").await;
     assert_eq!(answer.body, "stats in es");
     let asked = server.script.asked.lock().expect("free").clone();
-    assert_eq!(asked[1], r#"StatsQuery { period: Week, lang: Some(Pt), epoch: 0, format: Text }"#);
+    assert_eq!(asked[1], r#"StatsQuery { period: Week, lang: Some(Pt), epoch: 0, format: Text, form: None }"#);
 }
 
 #[tokio::test]
@@ -58,7 +58,10 @@ async fn a_reset_takes_no_body() {
         let answer = server.ask(head, body.as_bytes()).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, expected), "{head}");
     }
-    assert_eq!(server.script.asked.lock().expect("free")[2], r#"ResetQuery { lang: Some(Fr), undo: false }"#);
+    assert_eq!(
+        server.script.asked.lock().expect("free")[2],
+        r#"ResetQuery { lang: Some(Fr), undo: false, form: None }"#
+    );
     let answer = server.post_json("/metrics/reset", r#"{"all":true}"#).await;
     assert_eq!((answer.status, answer.code().as_str()), (400, "unexpected_body"));
 }

@@ -1,43 +1,10 @@
-//! The forms of raymundo, an older bot whose `metrics.json` and `/stats` others read: its Spanish keys, its times.
-
-use std::collections::BTreeMap;
+//! Its `metrics.json`.
 
 use chrono_tz::Tz;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::stats::StatsReport;
-use crate::usage::Timestamp;
-
-/// The request types it knows, by our names and by its own, in its order.
-pub const TYPES: [(&str, &str); 7] = [
-    ("chat", "chat"),
-    ("presentation", "presentacion"),
-    ("document", "documento"),
-    ("spreadsheet", "hoja_calculo"),
-    ("web_scraping", "web_scraping"),
-    ("correction", "correccion"),
-    ("vision", "vision"),
-];
-
-/// What all other types are called together, where there are any.
-pub const OTHER_TYPES: &str = "otros";
-
-/// Requests by its names of types: the seven in their order, zero or not, then the rest together if there is one.
-pub fn requests_by_type(by_type: &BTreeMap<String, u64>) -> Vec<(&'static str, u64)> {
-    let of = |name: &str| by_type.get(name).copied().unwrap_or(0);
-    let mut counts: Vec<(&'static str, u64)> = TYPES.iter().map(|(ours, its)| (*its, of(ours))).collect();
-    let known: u64 = counts.iter().map(|(_, count)| count).sum();
-    let others = by_type.values().sum::<u64>().saturating_sub(known);
-    if others > 0 {
-        counts.push((OTHER_TYPES, others));
-    }
-    counts
-}
-
-/// A time as it writes them: local, in whole seconds, without an offset.
-pub fn time(at: Timestamp, zone: Tz) -> String {
-    at.to_chrono().with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S").to_string()
-}
+use super::{as_object, requests_by_type, time};
+use crate::reports::StatsReport;
 
 /// Its `metrics.json`: what a report says, under its keys.
 #[derive(Clone, Debug, Serialize)]
@@ -63,7 +30,7 @@ impl Metrics {
             total_tokens_ollama: report.tokens.local,
             total_tokens_gpt4o: report.tokens.cloud,
             requests_por_tipo: requests_by_type(&report.requests.by_type),
-            errores: report.errors.total,
+            errores: report.requests.failed,
             tiempo_promedio_respuesta: report.latency_ms.mean.map_or(0.0, |millis| millis as f64 / 1000.0),
             usuarios_unicos: report.conversations.users,
             ultimo_request: report.last_request_at.map(|at| time(at, zone)),
@@ -76,16 +43,12 @@ impl Metrics {
     }
 }
 
-/// An object with its keys in the order of the list.
-fn as_object<S: Serializer>(counts: &[(&'static str, u64)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(counts.iter().copied())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reports::stats::{Latency, PlaceTokens, Tokens};
     use crate::stats::Period;
+    use crate::usage::Timestamp;
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).expect("a time")
@@ -102,7 +65,7 @@ mod tests {
             types.into_iter().chain([("correction", 2)]).map(|(name, n)| (name.to_owned(), n)).collect();
         let place = |prompt, completion| PlaceTokens { prompt, completion, estimated: 0 };
         report.tokens = Tokens::of_places(place(45_000, 230), place(128_000, 450));
-        report.errors.total = 3;
+        report.requests.failed = 3;
         report.latency_ms = Latency { mean: Some(2450), ..Latency::default() };
         report.conversations.users = 5;
         let zone: Tz = "America/Mexico_City".parse().expect("a zone");
