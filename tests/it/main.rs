@@ -19,5 +19,6 @@ mod privacy; // marked secrets through every path of the built program, then eve
 mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own
 mod shell; // what the first page promises to whoever types
+mod telegram; // a Bot API of our own, as strict as the real one, judged by a client that others wrote
 mod test_app; // the built binary as others run it
 mod verify; // the books checked, repaired and compressed by the built program

@@ -1,0 +1,39 @@
+//! A Telegram for one test: a server that answers the built program as the Bot API does, as strict as the real one, and
+//! the people who write to it.
+//!
+//! ```text
+//! test ── Chat (says, press, sees) ──►  World  ◄── methods, delivery ── FakeApi ◄── HTTP ── tallybot
+//!      ── FakeApi (fault, calls) ───►
+//! ```
+//!
+//! Start with `fake_api` (the server, and what a test can ask and break) and `chat` (what people do and see). Telegram's
+//! rules are in `methods`, `markup`, `media`, `commands`, `html`, `rates` and `delivery`; `refusal` has its words.
+//! The fake outlives the program: start that as often as you like against one fake.
+//!
+//! Tests that use it are `#[tokio::test(flavor = "multi_thread")]`, so that they may also block on a process.
+
+#![allow(dead_code, unused_imports, reason = "every test uses a part of it")]
+
+mod call;
+mod chat;
+mod commands;
+mod delivery;
+mod fake_api;
+mod html;
+mod judge;
+mod markup;
+mod media;
+mod methods;
+mod queue;
+mod rates;
+mod refusal;
+mod script;
+mod self_tests;
+mod world;
+
+pub use call::{Answer, Call, spacings};
+pub use chat::{Chat, Sent};
+pub use fake_api::FakeApi;
+pub use refusal::Refusal;
+pub use script::{Effect, Fault};
+pub use world::{BOT_ID, BOT_NAME, Message, Person};
