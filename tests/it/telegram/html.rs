@@ -84,6 +84,10 @@ pub fn parse(html: &str) -> Result<Formatted, String> {
         return Err(format!("Can't find end tag corresponding to start tag \"{}\"", open.tag));
     }
     let mut out = parser.out;
+    // A language is of use to a block only.
+    for code in out.entities.iter_mut().filter(|entity| entity["type"] == "code") {
+        code.as_object_mut().expect("made as an object").remove("language");
+    }
     out.entities.sort_by_key(|entity| (entity["offset"].as_u64(), std::cmp::Reverse(entity["length"].as_u64())));
     if out.entities.len() > MAX_ENTITIES {
         out.oddities.push(format!("{} entities: only {MAX_ENTITIES} are kept", out.entities.len()));

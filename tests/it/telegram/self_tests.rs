@@ -311,7 +311,7 @@ async fn faults_hit_the_calls_they_name() {
     for (effect, status, words) in [
         (Effect::server_error(502), 502, "Bad Gateway"),
         (Effect::blocked(), 403, "Forbidden: bot was blocked by the user"),
-        (Effect::migrated(-100_7), 400, "Bad Request: group chat was upgraded to a supergroup chat"),
+        (Effect::migrated(-1_007), 400, "Bad Request: group chat was upgraded to a supergroup chat"),
         (Effect::bad("message to edit not found"), 400, "Bad Request: message to edit not found"),
     ] {
         api.fault(Fault::on("sendMessage", effect));
