@@ -166,11 +166,19 @@ impl Chat {
     /// Presses a button by its data, which may be none that is shown any more: apps keep old screens.
     pub fn press_data(&self, message: i64, data: &str) -> String {
         self.shared.with(|world| {
-            let id = (4_000_000_000_000_000_000_u64 + world.presses.len() as u64 * 7_919).to_string();
+            world.last_press += 7_919;
+            let id = world.last_press.to_string();
             let press = Press { chat: self.id, message, at: now(), answer: None };
             world.presses.insert(id.clone(), press);
+            let is_there = world.room(self.id).messages.iter().any(|known| known.id == message && !known.deleted);
+            let shown = if is_there {
+                world.message_json(self.id, message)
+            } else {
+                // A message that is gone keeps only its place.
+                json!({"chat": world.chat_json(self.id), "message_id": message, "date": 0})
+            };
             let query = json!({
-                "id": id, "from": self.person.json(), "message": world.message_json(self.id, message),
+                "id": id, "from": self.person.json(), "message": shown,
                 "chat_instance": format!("{}", self.id.unsigned_abs() * 31), "data": data,
             });
             world.queue.push("callback_query", query);

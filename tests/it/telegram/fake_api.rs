@@ -197,6 +197,11 @@ impl FakeApi {
         self.shared.wait(|world| (world.queue.confirmed > update).then_some(())).await;
     }
 
+    /// How many long polls there were so far.
+    pub fn polls(&self) -> u64 {
+        self.shared.lock().queue.polls
+    }
+
     /// Waits until the bot has begun so many long polls: it is up and has nothing left to fetch.
     pub async fn wait_for_polls(&self, count: u64) {
         self.shared.wait(|world| (world.queue.polls >= count).then_some(())).await;
@@ -370,6 +375,11 @@ async fn played(shared: &Shared, method: &str, params: Params) -> Result<Respons
         Some(Effect::DropBefore) => {
             done(Answer::Dropped);
             return Err(Dropped);
+        }
+        Some(Effect::Page(status)) => {
+            done(Answer::Refused(*status, "a page of HTML".to_owned()));
+            let page = Full::new(Bytes::from_static(b"<html><body>Bad Gateway</body></html>"));
+            return Ok(Response::builder().status(*status).body(page).expect("a plain response"));
         }
         Some(Effect::Slow(wait)) => sleep(*wait).await,
         Some(Effect::Held) => {

@@ -10,6 +10,8 @@ use super::refusal::Refusal;
 pub enum Effect {
     /// It is refused and not done.
     Refuse(Refusal),
+    /// A page of HTML with this status, as from something in between; not done.
+    Page(u16),
     /// Its connection is closed; nothing was done.
     DropBefore,
     /// It is done, and then its connection is closed without an answer.

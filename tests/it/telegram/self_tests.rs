@@ -184,7 +184,7 @@ async fn an_edit_must_change_something_of_an_own_message() {
     call(&api, "editMessageText", json!({"chat_id": 111, "message_id": id, "text": "Hello"}));
     let message = chat.sees("Hello").await;
     assert!(message.buttons().is_empty(), "an edit without a keyboard takes the old one away");
-    assert_eq!(message.edits.iter().map(|edit| edit.text.as_str()).collect::<Vec<_>>(), ["…"]);
+    assert_eq!(message.frames().iter().map(|(_, text)| *text).collect::<Vec<_>>(), ["…", "Hello"]);
     call(&api, "editMessageReplyMarkup", json!({"chat_id": 111, "message_id": id, "reply_markup": keyboard}));
     assert_eq!(chat.sees("Hello").await.buttons(), [["Today"]]);
     call(&api, "deleteMessage", json!({"chat_id": 111, "message_id": id}));
@@ -318,6 +318,9 @@ async fn faults_hit_the_calls_they_name() {
         let answer = say("f").expect("an answer");
         assert_eq!((answer.status(), answer.json()["description"].as_str()), (status, Some(words)));
     }
+    api.fault(Fault::on("sendMessage", Effect::Page(502)));
+    let page = say("g").expect("an answer");
+    assert!(page.status() == 502 && page.body().starts_with("<html>"), "{page:?}");
     for (effect, is_shown) in [(Effect::DropBefore, false), (Effect::DropAfter, true)] {
         api.fault(Fault::on("sendMessage", effect));
         assert!(!say("dropped").is_ok_and(|answer| !answer.bytes.is_empty()));
@@ -371,6 +374,15 @@ async fn a_press_is_answered_once_and_in_time() {
     assert_eq!(chat.toast(&press).await, "done");
     let too_old = "Bad Request: query is too old and response timeout expired or query ID is invalid";
     assert_eq!(refused(&api, "answerCallbackQuery", answer), too_old);
+    let shown = chat.sees("x").await.id;
+    call(&api, "deleteMessage", json!({"chat_id": 111, "message_id": shown}));
+    chat.press_data(shown, "s1:p=1");
+    assert_eq!(
+        call(&api, "getUpdates", json!({"offset": -1}))[0]["callback_query"]["message"]["date"],
+        0,
+        "it is gone"
+    );
+    call(&api, "sendMessage", json!({"chat_id": 111, "text": "x", "reply_markup": keyboard}));
     api.press_life(Duration::ZERO);
     let late = chat.press("Today");
     assert_eq!(refused(&api, "answerCallbackQuery", json!({"callback_query_id": late})), too_old);

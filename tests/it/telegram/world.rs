@@ -143,6 +143,13 @@ impl Message {
         self.entities.iter().any(|known| known["type"] == entity)
     }
 
+    /// Every text it ever showed, with the time it came: a stream of edits, frame by frame.
+    pub fn frames(&self) -> Vec<(Instant, &str)> {
+        let times = std::iter::once(self.at).chain(self.edits.iter().map(|edit| edit.at));
+        let texts = self.edits.iter().map(|edit| edit.text.as_str()).chain(std::iter::once(self.text.as_str()));
+        times.zip(texts).collect()
+    }
+
     pub fn is_photo(&self) -> bool {
         self.media.get("photo").is_some()
     }
@@ -196,6 +203,7 @@ pub struct World {
     /// The newest message id of private chats and groups, which share one count; supergroups count by themselves.
     pub last_message: i64,
     pub last_file: usize,
+    pub last_press: u64,
 }
 
 impl World {
@@ -217,6 +225,7 @@ impl World {
             press_life: std::time::Duration::from_secs(15),
             last_message: 0,
             last_file: 0,
+            last_press: 4_000_000_000_000_000_000,
         }
     }
 
