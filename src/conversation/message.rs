@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::house::{HealthView, ListedGroup, ListedPerson, kind_name};
 use super::model_choice::ModelChoice;
 use super::people::PrivateText;
 use crate::templates::Lang;
@@ -173,6 +174,113 @@ pub enum Message {
         /// The person is an admin.
         admin: bool,
     },
+    /// The question waits in line.
+    Queued {
+        /// Its place: 1 is the next one.
+        position: u64,
+    },
+    /// The line is full.
+    QueueFull {
+        /// How many questions wait.
+        waiting: u64,
+    },
+    /// The bot was restarted while it answered this.
+    Restarted,
+    /// An answer was stopped by its button; a toast, so shown as plain text.
+    Stopped,
+    /// The person may not speak here.
+    Stranger {
+        /// Their id.
+        id: String,
+        /// Whom to ask, when the owner says so.
+        admin_hint: Option<String>,
+    },
+    /// The group may not be spoken in.
+    GroupStranger {
+        /// Its id.
+        id: String,
+    },
+    /// The first admin is made.
+    ClaimDone {
+        /// The bot's name.
+        bot: String,
+    },
+    /// Not the code that was printed.
+    ClaimWrong,
+    /// There is an admin already.
+    ClaimOver,
+    /// A pairing link let someone in.
+    Paired {
+        /// The bot's name.
+        bot: String,
+    },
+    /// A pairing link that is used, expired or wrong.
+    PairingWrong,
+    /// A link that lets one person in.
+    AllowLink {
+        /// The link.
+        link: String,
+        /// How long it is valid.
+        valid_minutes: u64,
+    },
+    /// Someone may speak from now on.
+    Allowed {
+        /// Their id.
+        id: String,
+        /// It is a group.
+        group: bool,
+    },
+    /// They might speak before.
+    AlreadyAllowed {
+        /// Their id.
+        id: String,
+    },
+    /// Someone may no longer speak.
+    Denied {
+        /// Their id.
+        id: String,
+    },
+    /// They might not speak before.
+    NotListed {
+        /// Their id.
+        id: String,
+    },
+    /// They stand in the configuration, which a command does not change.
+    Configured {
+        /// Their id.
+        id: String,
+    },
+    /// Who may speak.
+    AllowList {
+        /// People.
+        people: Vec<ListedPerson>,
+        /// Groups.
+        groups: Vec<ListedGroup>,
+    },
+    /// Only admins may do that.
+    AdminOnly,
+    /// Neither text nor a photo.
+    Unsupported,
+    /// A photo beyond the cap.
+    PhotoTooLarge {
+        /// The cap.
+        max_mb: u64,
+    },
+    /// A photo that could not be fetched.
+    PhotoFailed,
+    /// The model in use cannot see pictures.
+    VisionUnknown {
+        /// Its provider.
+        provider: String,
+        /// The model.
+        model: String,
+    },
+    /// A button of someone else's screen; a toast, so shown as plain text.
+    PressForeign,
+    /// A button of a screen too old; a toast, so shown as plain text.
+    PressOld,
+    /// How the bot is, for admins.
+    Health(HealthView),
     /// How to leave.
     InterruptedHint,
     /// A farewell.
@@ -215,6 +323,32 @@ impl Message {
             Message::UsageOff => "usage_off",
             Message::Cost { .. } => "cost",
             Message::Id { .. } => "id",
+            Message::Queued { .. } => "queued",
+            Message::QueueFull { .. } => "queue_full",
+            Message::Restarted => "restarted",
+            Message::Stopped => "stopped",
+            Message::Stranger { .. } => "stranger",
+            Message::GroupStranger { .. } => "group_stranger",
+            Message::ClaimDone { .. } => "claim_done",
+            Message::ClaimWrong => "claim_wrong",
+            Message::ClaimOver => "claim_over",
+            Message::Paired { .. } => "paired",
+            Message::PairingWrong => "pairing_wrong",
+            Message::AllowLink { .. } => "allow_link",
+            Message::Allowed { .. } => "allowed",
+            Message::AlreadyAllowed { .. } => "already_allowed",
+            Message::Denied { .. } => "denied",
+            Message::NotListed { .. } => "not_listed",
+            Message::Configured { .. } => "configured",
+            Message::AllowList { .. } => "allow_list",
+            Message::AdminOnly => "admin_only",
+            Message::Unsupported => "unsupported",
+            Message::PhotoTooLarge { .. } => "photo_too_large",
+            Message::PhotoFailed => "photo_failed",
+            Message::VisionUnknown { .. } => "vision_unknown",
+            Message::PressForeign => "press_foreign",
+            Message::PressOld => "press_old",
+            Message::Health(_) => "health",
             Message::InterruptedHint => "interrupted_hint",
             Message::Goodbye => "goodbye",
         })
@@ -325,10 +459,6 @@ impl AnswerOutcome {
             kind => Problem::Failed { kind, http_status: None, retry_in_seconds: None },
         })
     }
-}
-
-fn kind_name<S: Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(kind.as_str())
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! The filters templates are written with: one set per language, each a thin coat over `numbers` and the vocabulary.
+//! Those of [`markup`](super::markup) come on top.
 //!
 //! | filter | of | gives |
 //! |--|--|--|
@@ -15,7 +16,10 @@
 //! | `bar(width)` | `{used, max}` | `▓▓▓░` |
 //! | `period_name`, `type_name`, `limit_name` | a name | the word for it |
 //! | `scope` | what a limit is about | `user:k7f3` with the word for `user`; a name stands for itself |
-//! | `usage`, `description` | a command's name | `/stats [today\|7d]`, what it does |
+//! | `usage`, `command_line(width)` | a command's name | `/stats [today\|7d]`, the same with what it does |
+//! | `light` | `ok`, `degraded`, `stopped` | `●`, in a chat `🟢` |
+//! | `bytes` | a count of them | `12.4 GB` |
+//! | `error_name` | a kind of error | `timeout` |
 //! | `language_name` | a language's code | `français` |
 //! | `type_count`, `error_count` | `{name, count}` | `Chat 189`, `2 timeouts` |
 
@@ -48,6 +52,7 @@ fn add_numbers(env: &mut Environment<'static>, lang: Lang) {
     env.add_filter("money_fine", move |usd: String, options: Kwargs| dollars(lang, &usd, Precision::Fine, &options));
     env.add_filter("duration", move |seconds: u64| numbers::duration(lang, seconds));
     env.add_filter("about", move |seconds: u64| numbers::about(lang, seconds));
+    env.add_filter("bytes", move |bytes: u64| numbers::bytes(lang, bytes));
     env.add_filter("latency", move |millis: u64| numbers::latency(lang, millis));
 }
 
@@ -105,9 +110,7 @@ fn add_words(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     let words = Arc::clone(vocabulary);
     env.add_filter("usage", move |name: &str| words.command(name).map_or(format!("/{name}"), CommandHelp::usage));
     let words = Arc::clone(vocabulary);
-    env.add_filter("description", move |name: &str| {
-        words.command(name).map_or(String::new(), |command| command.description.clone())
-    });
+    env.add_filter("error_name", move |kind: &str| words.error(kind, 1).to_owned());
     env.add_filter("language_name", |code: String| match Lang::parse(&code) {
         Some(lang) => lang.own_name().to_owned(),
         None => code,
@@ -137,9 +140,32 @@ fn named_count(item: &Value) -> Result<(String, u64), Error> {
     Ok((name, count))
 }
 
-/// Adds the filters that lay text out as a surface needs it.
-pub(super) fn add_layout(env: &mut Environment<'static>, surface: Surface) {
+/// Adds the filters that say something in the form of a surface.
+pub(super) fn add_forms(env: &mut Environment<'static>, surface: Surface, vocabulary: &Arc<Vocabulary>) {
     env.add_filter("facts", move |list: Value, options: Kwargs| facts(surface.line_width(), &list, &options));
+    env.add_filter("light", move |status: &str| light(surface, status));
+    let words = Arc::clone(vocabulary);
+    env.add_filter("command_line", move |name: &str, width: usize| {
+        let command = words.command(name);
+        let usage = command.map_or(format!("/{name}"), CommandHelp::usage);
+        let description = command.map_or("", |command| command.description_on(surface));
+        match surface {
+            Surface::Plain => format!("{usage:<width$} {description}", width = width.min(LINE_WIDTH)),
+            Surface::Telegram | Surface::WhatsApp => format!("{usage} · {description}"),
+        }
+    });
+}
+
+/// The sign for how something is: `ok`, `degraded`, or anything else for not at all.
+fn light(surface: Surface, status: &str) -> &'static str {
+    match (surface, status) {
+        (Surface::Plain, "ok") => "●",
+        (Surface::Plain, "degraded") => "◐",
+        (Surface::Plain, _) => "○",
+        (_, "ok") => "🟢",
+        (_, "degraded") => "🟡",
+        _ => "🔴",
+    }
 }
 
 fn add_columns(env: &mut Environment<'static>, lang: Lang) {

@@ -101,6 +101,31 @@ const STATS_EMPTY: &str = r#"{"bot":"Raymundo","period":"all","view":"VIEW","sta
 "conversations":{"active":0,"messages":0,"users":0},
 "epoch":{"number":0,"count":1,"begin":null,"end":null},"imported":{"requests":0,"tokens":0}}"#;
 
+/// How the bot and what it needs are: for admins.
+const HEALTH_FIELDS: &[&str] = &[
+    "version",
+    "uptime_seconds",
+    "disk_free_bytes",
+    "disk_total_bytes",
+    "ledger_ok",
+    "ledger_trouble",
+    "records_waiting",
+    "providers",
+    "last_error",
+    "now",
+];
+const HEALTH_SAMPLES: &[&str] = &[
+    r#"{"version":"0.1.0","uptime_seconds":192840,"disk_free_bytes":12400000000,"disk_total_bytes":100000000000,
+"ledger_ok":true,"ledger_trouble":null,"records_waiting":0,"providers":[{"name":"ollama","ok":true,"local":true,"error":null}],
+"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"version":"0.1.0","uptime_seconds":null,"disk_free_bytes":null,"disk_total_bytes":null,
+"ledger_ok":false,"ledger_trouble":"no space left on device","records_waiting":3,
+"providers":[{"name":"cloud","ok":false,"local":false,"error":"connect"},{"name":"lab","ok":true,"local":null,"error":null}],
+"last_error":{"kind":"rate_limited","at":"2026-11-21T14:03:20-06:00"},"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"version":"0.1.0","uptime_seconds":5,"disk_free_bytes":1,"disk_total_bytes":2,"ledger_ok":false,"ledger_trouble":null,
+"records_waiting":1,"providers":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+];
+
 const MODEL_LIST: &str = r#"{"current":{"provider":"ollama","model":"llama3.2","local":true,"demo":false},
 "models":[{"number":1,"provider":"ollama","model":"llama3.2","local":true,"demo":false,"current":true},
 {"number":2,"provider":"cloud","model":"gpt-4o","local":false,"demo":false,"current":false},
@@ -108,6 +133,11 @@ const MODEL_LIST: &str = r#"{"current":{"provider":"ollama","model":"llama3.2","
 
 /// Every message.
 pub const MESSAGES: &[Message] = &[
+    Message {
+        name: "status",
+        fields: &["status", "uptime_seconds"],
+        samples: &[r#"{"status":"ok","uptime_seconds":60}"#, r#"{"status":"stopped","uptime_seconds":null}"#],
+    },
     Message { name: "stats", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
     Message { name: "stats/", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
     Message {
@@ -214,6 +244,55 @@ pub const MESSAGES: &[Message] = &[
             r#"{"wanted":null,"lang":"en","languages":["en","es","pt","fr"]}"#,
         ],
     },
+    Message { name: "queued", fields: &["position"], samples: &[r#"{"position":1}"#, r#"{"position":12}"#] },
+    Message { name: "queue_full", fields: &["waiting"], samples: &[r#"{"waiting":1}"#, r#"{"waiting":20}"#] },
+    Message { name: "restarted", fields: &[], samples: &["{}"] },
+    Message { name: "stopped", fields: &[], samples: &["{}"] },
+    Message {
+        name: "stranger",
+        fields: &["id", "admin_hint"],
+        samples: &[r#"{"id":"111","admin_hint":"@ana"}"#, r#"{"id":"111","admin_hint":null}"#],
+    },
+    Message { name: "group_stranger", fields: &["id"], samples: &[r#"{"id":"-1001234567890"}"#] },
+    Message { name: "claim_done", fields: &["bot"], samples: &[r#"{"bot":"Raymundo"}"#] },
+    Message { name: "claim_wrong", fields: &[], samples: &["{}"] },
+    Message { name: "claim_over", fields: &[], samples: &["{}"] },
+    Message { name: "paired", fields: &["bot"], samples: &[r#"{"bot":"Raymundo"}"#] },
+    Message { name: "pairing_wrong", fields: &[], samples: &["{}"] },
+    Message {
+        name: "allow_link",
+        fields: &["link", "valid_minutes"],
+        samples: &[r#"{"link":"https://t.me/raymundo_bot?start=AbC-12_x","valid_minutes":60}"#],
+    },
+    Message {
+        name: "allowed",
+        fields: &["id", "group"],
+        samples: &[r#"{"id":"111","group":false}"#, r#"{"id":"-1001234567890","group":true}"#],
+    },
+    Message { name: "already_allowed", fields: &["id"], samples: &[r#"{"id":"111"}"#] },
+    Message { name: "denied", fields: &["id"], samples: &[r#"{"id":"111"}"#] },
+    Message { name: "not_listed", fields: &["id"], samples: &[r#"{"id":"111"}"#] },
+    Message { name: "configured", fields: &["id"], samples: &[r#"{"id":"111"}"#] },
+    Message {
+        name: "allow_list",
+        fields: &["people", "groups"],
+        samples: &[
+            r#"{"people":[{"id":"111","role":"admin","by_config":true},{"id":"222","role":"user","by_config":false}],"groups":[{"id":"-1001234567890","by_config":false}]}"#,
+            r#"{"people":[],"groups":[]}"#,
+        ],
+    },
+    Message { name: "admin_only", fields: &[], samples: &["{}"] },
+    Message { name: "unsupported", fields: &[], samples: &["{}"] },
+    Message { name: "photo_too_large", fields: &["max_mb"], samples: &[r#"{"max_mb":10}"#] },
+    Message { name: "photo_failed", fields: &[], samples: &["{}"] },
+    Message {
+        name: "vision_unknown",
+        fields: &["provider", "model"],
+        samples: &[r#"{"provider":"cloud","model":"gpt-4o"}"#],
+    },
+    Message { name: "press_foreign", fields: &[], samples: &["{}"] },
+    Message { name: "press_old", fields: &[], samples: &["{}"] },
+    Message { name: "health", fields: HEALTH_FIELDS, samples: HEALTH_SAMPLES },
     Message { name: "error/", fields: ERROR_FIELDS, samples: ERROR_SAMPLES },
 ];
 

@@ -135,6 +135,12 @@ impl Templates {
         vocabulary::word(&self.speaker(lang).vocabulary.periods, period).to_owned()
     }
 
+    /// What stands on a button in `lang`: `today`, `7d`, `30d`, `all`, `models`, `types`, `limits`, `users`, `refresh`,
+    /// `csv`, `reset`, `confirm`, `cancel` or `stop`.
+    pub fn button(&self, lang: Lang, name: &str) -> String {
+        vocabulary::word(&self.speaker(lang).vocabulary.buttons, name).to_owned()
+    }
+
     fn speaker(&self, lang: Lang) -> &Speaker {
         self.speakers.iter().find(|speaker| speaker.lang == lang).expect("every language is loaded")
     }
@@ -187,7 +193,7 @@ impl Speaker {
         for source in own.iter().filter(|source| source.file != WORDS_FILE && source.surface().is_none()) {
             add_template(&mut env, Surface::Plain, source, sources)?;
         }
-        let on = |surface| on_surface(env.clone(), surface, &own);
+        let on = |surface| on_surface(env.clone(), surface, &vocabulary, &own);
         let envs = [on(Surface::Plain)?, on(Surface::Telegram)?, on(Surface::WhatsApp)?];
         Ok(Speaker { lang, envs, vocabulary })
     }
@@ -197,9 +203,10 @@ impl Speaker {
 fn on_surface(
     mut env: Environment<'static>,
     surface: Surface,
+    vocabulary: &Arc<Vocabulary>,
     own: &[Source],
 ) -> Result<Environment<'static>, TemplateError> {
-    filters::add_layout(&mut env, surface);
+    filters::add_forms(&mut env, surface, vocabulary);
     markup::add_filters(&mut env, surface);
     for source in own.iter().filter(|source| source.surface() == Some(surface)) {
         add_template(&mut env, surface, source, own)?;

@@ -90,7 +90,7 @@ macro_rules! built_in {
 
 built_in! {
     "words.toml"
-    "stats.j2" "stats/overview.j2" "stats/models.j2" "stats/types.j2" "stats/limits.j2"
+    "status.j2" "stats.j2" "stats/overview.j2" "stats/models.j2" "stats/types.j2" "stats/limits.j2"
     "help.j2" "welcome.j2" "goodbye.j2" "unknown_command.j2" "id.j2"
     "usage_footer.j2" "usage_on.j2" "usage_off.j2" "cost.j2"
     "refused_limit.j2" "busy.j2" "too_long.j2"
@@ -98,6 +98,11 @@ built_in! {
     "reset_confirm.j2" "reset_done.j2" "reset_denied.j2" "reset_undone.j2" "reset_nothing_to_undo.j2"
     "model_list.j2" "model_switched.j2" "model_unknown.j2"
     "lang_switched.j2" "lang_unknown.j2"
+    "queued.j2" "queue_full.j2" "restarted.j2" "stopped.j2"
+    "stranger.j2" "group_stranger.j2" "claim_done.j2" "claim_wrong.j2" "claim_over.j2" "paired.j2" "pairing_wrong.j2"
+    "allow_link.j2" "allowed.j2" "already_allowed.j2" "denied.j2" "not_listed.j2" "configured.j2" "allow_list.j2" "admin_only.j2"
+    "unsupported.j2" "photo_too_large.j2" "photo_failed.j2" "vision_unknown.j2"
+    "press_foreign.j2" "press_old.j2" "health.j2"
     "error/rate_limited.j2" "error/quota_exhausted.j2" "error/unauthorized.j2" "error/forbidden.j2"
     "error/not_found.j2" "error/bad_request.j2" "error/context_too_long.j2" "error/gone.j2"
     "error/ledger_unavailable.j2" "error/overloaded.j2" "error/server_error.j2" "error/connect.j2" "error/connect_timeout.j2"

@@ -178,7 +178,7 @@ pub(super) fn is_whole_html(html: &str) -> bool {
                 let name = tag.strip_suffix(" expandable").unwrap_or(tag);
                 let is_known = ["b", "i", "code", "pre", "blockquote"].contains(&name);
                 let is_literal = |name: &&str| ["code", "pre"].contains(name);
-                if !is_known || open.contains(&name) || open.iter().any(|outer| is_literal(outer)) {
+                if !is_known || open.contains(&name) || open.iter().any(is_literal) {
                     return false;
                 }
                 open.push(name);

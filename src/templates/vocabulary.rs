@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Surface;
+
 /// The words of one language.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +23,8 @@ pub(super) struct Vocabulary {
     pub scopes: BTreeMap<String, String>,
     /// One and several of each kind of error.
     pub errors: BTreeMap<String, [String; 2]>,
+    /// What stands on buttons.
+    pub buttons: BTreeMap<String, String>,
     /// The commands, in the order help shows them.
     pub commands: Vec<CommandHelp>,
 }
@@ -36,9 +40,18 @@ pub struct CommandHelp {
     pub args: String,
     /// What it does, in a few words.
     pub description: String,
+    /// What it does, where a chat needs other words than a terminal.
+    #[serde(default)]
+    pub in_chat: Option<String>,
 }
 
 impl CommandHelp {
+    /// What it does, as said on a surface: in a chat also what its menu shows.
+    pub fn description_on(&self, surface: Surface) -> &str {
+        let in_chat = self.in_chat.as_deref().filter(|_| surface != Surface::Plain);
+        in_chat.unwrap_or(&self.description)
+    }
+
     /// How it is typed: `/stats [today|7d|30d|all]`.
     pub fn usage(&self) -> String {
         format!("/{} {}", self.name, self.args).trim_end().to_owned()
@@ -53,8 +66,13 @@ impl Vocabulary {
 
     /// The names a vocabulary defines, to compare two languages.
     pub(super) fn keys(&self) -> Vec<String> {
-        let maps =
-            [("periods", &self.periods), ("types", &self.types), ("limits", &self.limits), ("scopes", &self.scopes)];
+        let maps = [
+            ("periods", &self.periods),
+            ("types", &self.types),
+            ("limits", &self.limits),
+            ("scopes", &self.scopes),
+            ("buttons", &self.buttons),
+        ];
         let mut keys: Vec<String> =
             maps.iter().flat_map(|(map, words)| words.keys().map(move |key| format!("{map}.{key}"))).collect();
         keys.extend(self.errors.keys().map(|key| format!("errors.{key}")));

@@ -202,6 +202,16 @@ pub fn latency(lang: Lang, millis: u64) -> String {
     }
 }
 
+/// A size on a disk, in thousands: `640 kB`, `12.4 GB`, `12,4 Go`.
+pub fn bytes(lang: Lang, bytes: u64) -> String {
+    let thousands = bytes.max(1).ilog10() / 3;
+    let unit = 1000u64.pow(thousands);
+    let tenths = bytes % unit * 10 / unit;
+    let decimals = if tenths == 0 { String::new() } else { format!("{}{tenths}", style(lang).decimal) };
+    let letter = if lang == Lang::Fr { "o" } else { "B" };
+    format!("{}{decimals}{NBSP}{}{letter}", bytes / unit, ["", "k", "M", "G", "T", "P", "E"][thousands as usize])
+}
+
 /// A date: `3 Nov 2026`, `3 nov 2026`, `3 nov. 2026`, `1er nov. 2026`.
 pub fn date(lang: Lang, (year, month, day): (i32, u32, u32), months: &[String; 12]) -> String {
     let month = months.get(month.saturating_sub(1) as usize).map_or("?", String::as_str);

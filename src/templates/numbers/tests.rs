@@ -106,6 +106,15 @@ fn spans_and_latencies() {
 }
 
 #[test]
+fn sizes_are_rounded_down_so_that_no_room_is_promised() {
+    check(["0·B", "0·B", "0·B", "0·o"], |lang| bytes(lang, 0));
+    check(["999·B", "999·B", "999·B", "999·o"], |lang| bytes(lang, 999));
+    check(["12.4·GB", "12,4·GB", "12,4·GB", "12,4·Go"], |lang| bytes(lang, 12_499_999_999));
+    check(["2·TB", "2·TB", "2·TB", "2·To"], |lang| bytes(lang, 2_000_000_000_000));
+    check(["18.4·EB", "18,4·EB", "18,4·EB", "18,4·Eo"], |lang| bytes(lang, u64::MAX));
+}
+
+#[test]
 fn a_bar_is_honest_at_both_ends() {
     let table =
         [(0, 150, "░░░░"), (1, 150, "▓░░░"), (75, 150, "▓▓░░"), (149, 150, "▓▓▓░"), (150, 150, "▓▓▓▓"), (9, 0, "▓▓▓▓")];
