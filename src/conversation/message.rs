@@ -64,24 +64,6 @@ pub enum Message {
     NothingToCancel,
     /// An answer is being written.
     Busy,
-    /// The question waits until the answers before it have ended.
-    Queued {
-        /// Its place in the line, from 1.
-        position: u64,
-    },
-    /// No more questions wait.
-    QueueFull {
-        /// How many do.
-        waiting: u64,
-    },
-    /// Only admins may do that.
-    AdminOnly,
-    /// Only who asked for a screen may press its buttons.
-    PressForeign,
-    /// The screen is of another time.
-    PressOld,
-    /// The answer is being stopped.
-    Stopped,
     /// The question does not fit.
     TooLong {
         /// Its estimated tokens.
@@ -300,12 +282,6 @@ impl Message {
             Message::Cancelled => "cancelled",
             Message::NothingToCancel => "nothing_to_cancel",
             Message::Busy => "busy",
-            Message::Queued { .. } => "queued",
-            Message::QueueFull { .. } => "queue_full",
-            Message::AdminOnly => "admin_only",
-            Message::PressForeign => "press_foreign",
-            Message::PressOld => "press_old",
-            Message::Stopped => "stopped",
             Message::TooLong { .. } => "too_long",
             Message::RetryNothing => "retry_nothing",
             Message::NewConversation => "new_conversation",

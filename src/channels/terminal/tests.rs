@@ -67,6 +67,9 @@ impl Renderer for Echo {
     fn render(&self, _: Lang, message: &Message) -> String {
         format!("<{}>", message.template())
     }
+    fn render_plain(&self, lang: Lang, message: &Message) -> String {
+        self.render(lang, message)
+    }
     fn label(&self, _: Lang, key: &Key) -> String {
         key.name.to_owned()
     }

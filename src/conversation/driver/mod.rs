@@ -253,7 +253,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                 self.outbox.push(Outgoing::Text { chat, text, keyboard, replace, origin: origin.clone() });
             }
             Effect::Acknowledge { chat, lang, message } => {
-                let text = message.map(|message| self.parts.renderer.render(lang, &message).into());
+                let text = message.map(|message| self.parts.renderer.render_plain(lang, &message).into());
                 self.outbox.push(Outgoing::Acknowledge { chat, text, origin: origin.clone() });
             }
             Effect::Ask { job } => self.ask(job),

@@ -109,6 +109,9 @@ pub trait Renderer: Send + Sync + 'static {
     /// The message in a language. Its template was tried at start, so this cannot fail.
     fn render(&self, lang: Lang, message: &Message) -> String;
 
+    /// The message for a place that takes no markup, such as the answer to a press.
+    fn render_plain(&self, lang: Lang, message: &Message) -> String;
+
     /// What stands on a button.
     fn label(&self, lang: Lang, key: &Key) -> String;
 

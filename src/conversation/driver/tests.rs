@@ -95,6 +95,9 @@ impl Renderer for Keys {
     fn render(&self, _: Lang, message: &Message) -> String {
         format!("<{}>", message.template())
     }
+    fn render_plain(&self, lang: Lang, message: &Message) -> String {
+        self.render(lang, message)
+    }
     fn label(&self, _: Lang, key: &Key) -> String {
         key.name.to_owned()
     }

@@ -31,8 +31,12 @@ impl Renderer for TemplateRenderer {
         self.templates.render_for(self.surface, lang, &message.template(), message)
     }
 
+    fn render_plain(&self, lang: Lang, message: &Message) -> String {
+        self.templates.render(lang, &message.template(), message)
+    }
+
     fn label(&self, lang: Lang, key: &Key) -> String {
-        let label = self.templates.period_name(lang, key.name);
+        let label = self.templates.button(lang, key.name);
         if key.chosen { format!("• {label}") } else { label }
     }
 
