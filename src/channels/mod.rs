@@ -1,3 +1,4 @@
 //! Where people write: each channel decodes what comes in into events of the conversation and shows what goes out.
 
+pub mod telegram;
 pub mod terminal;

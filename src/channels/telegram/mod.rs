@@ -1,0 +1,3 @@
+//! Telegram: what its rules make of an answer, a pace, a button and an update.
+
+pub mod format;
