@@ -3,6 +3,7 @@
 //! Time always comes in as an argument; the only implementation of [`Clock`] that reads the system lives in `app`.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, Offset, TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -30,6 +31,11 @@ impl Tick {
     /// Whole milliseconds from `earlier` to `self`, zero if `earlier` is later.
     pub fn millis_since(self, earlier: Tick) -> u64 {
         self.0.saturating_sub(earlier.0) / 1000
+    }
+
+    /// The tick so much later.
+    pub fn plus(self, later: Duration) -> Tick {
+        Tick(self.0.saturating_add(u64::try_from(later.as_micros()).unwrap_or(u64::MAX)))
     }
 
     /// The one-second bucket this tick falls into.

@@ -1,3 +1,4 @@
 //! Telegram: what its rules make of an answer, a pace, a button and an update.
 
 pub mod format;
+pub mod split;

@@ -4,7 +4,7 @@
 mod markup;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(in crate::channels::telegram) mod tests;
 
 use std::ops::Range;
 
@@ -81,8 +81,10 @@ struct Reader<'a> {
     at_bullet: bool,
     /// The next number of each open list; `None` for bullets.
     lists: Vec<Option<u64>>,
-    /// Links and images that Telegram cannot show as such, or has shown; with what to add at their end.
-    links: Vec<Option<String>>,
+    /// The links and images that are open.
+    links: Vec<Link>,
+    /// How often text was shown.
+    texts: usize,
     /// For each open emphasis, its marks if they are text after all.
     literal: Vec<Option<&'a str>>,
     table: Option<Table>,
@@ -92,6 +94,15 @@ struct Reader<'a> {
     depth: usize,
     /// Up to where the source is shown.
     shown: usize,
+}
+
+/// A link or an image while its text is read.
+struct Link {
+    url: String,
+    /// The address needs no words of its own.
+    is_shown: bool,
+    /// [`Reader::texts`] at its beginning.
+    begun: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -105,6 +116,7 @@ impl<'a> Reader<'a> {
             at_bullet: false,
             lists: Vec::new(),
             links: Vec::new(),
+            texts: 0,
             literal: Vec::new(),
             table: None,
             count: 0,
@@ -196,8 +208,8 @@ impl<'a> Reader<'a> {
             }
             TagEnd::Emphasis | TagEnd::Strong => self.emphasis_ends(),
             TagEnd::Link | TagEnd::Image => {
-                if let Some(Some(address)) = self.links.pop() {
-                    self.text(&address);
+                if let Some(link) = self.links.pop() {
+                    self.link_ends(&link);
                 }
             }
             _ => {}
@@ -206,6 +218,7 @@ impl<'a> Reader<'a> {
 
     /// Shows text in the present style, behind the breaks that are due.
     fn text(&mut self, text: &str) {
+        self.texts += 1;
         if let Some(table) = &mut self.table {
             table.push(text);
             return;
@@ -300,16 +313,22 @@ impl<'a> Reader<'a> {
     }
 
     fn link(&mut self, kind: LinkType, url: &str) {
-        let shows_itself = matches!(kind, LinkType::Autolink | LinkType::Email);
-        let at_end = if shows_itself || url.is_empty() || self.style.link.is_some() {
-            None
-        } else if is_allowed(url) && self.table.is_none() {
+        let shows_itself = matches!(kind, LinkType::Autolink | LinkType::Email) || url.is_empty();
+        let is_shown = shows_itself || self.style.link.is_some();
+        let is_link = !is_shown && is_allowed(url) && self.table.is_none();
+        if is_link {
             self.style.link = Some(self.markup.link(url));
-            None
-        } else {
-            Some(format!(" ({url})"))
-        };
-        self.links.push(at_end);
+        }
+        self.links.push(Link { url: url.to_owned(), is_shown: is_shown || is_link, begun: self.texts });
+    }
+
+    /// An address stands behind its text where it cannot stand under it, and in its place where there is none.
+    fn link_ends(&mut self, link: &Link) {
+        if link.begun == self.texts {
+            self.text(&link.url);
+        } else if !link.is_shown {
+            self.text(&format!(" ({})", link.url));
+        }
     }
 
     /// What no event stands for between the blocks, such as definitions of links, is shown as it is.

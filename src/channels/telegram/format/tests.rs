@@ -154,6 +154,7 @@ fn only_harmless_links_are_links() {
     check("![alt](https://a.b/c.png)", "<a href=\"https://a.b/c.png\">alt</a>");
     check("[![alt](https://a.b/c.png)](https://d.e)", "<a href=\"https://d.e\">alt</a>");
     check("[tg](tg://resolve) [m](mailto:a@b.c)", "<a href=\"tg://resolve\">tg</a> <a href=\"mailto:a@b.c\">m</a>");
+    check("[](https://a.b) [](/c)", "<a href=\"https://a.b\">https://a.b</a> /c");
     let long = format!("[x](https://{})", "y".repeat(3_000));
     assert!(!format(&long).html.contains("<a"));
 }
