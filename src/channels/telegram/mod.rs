@@ -3,5 +3,6 @@
 pub mod buttons;
 pub mod format;
 pub mod frames;
+pub mod inbox;
 pub mod pace;
 pub mod split;
