@@ -314,3 +314,13 @@ fn recent_follows_a_running_tallybot_until_ctrl_c_or_a_closed_pipe() {
     assert_eq!(serving.post("/v1/usage", "", EXAMPLE).status(), 200);
     assert_eq!(abandoned.end().code(), Some(0));
 }
+
+#[test]
+fn what_nobody_said_is_nothing_in_csv_and_text_is_in_quotes() {
+    let home = Home::new(DEMO);
+    home.run(&["log", "--prompt-tokens", "5", "--model", "7", "--user", "u"], "");
+    let columns = ["export", "--columns", "model,prompt_tokens,latency_ms,cost_usd,feature,success"];
+    assert!(done(&home, &columns).ends_with("\n\"7\",5,,,,\"true\"\n"), "{}", done(&home, &columns));
+    assert_eq!(done(&home, &["export", "--columns", "latency_ms"]), "\"latency_ms\"\n\"\"\n", "a row all the same");
+    assert_eq!(rows(&done(&home, &["export"]))[0]["first_token_ms"], "");
+}

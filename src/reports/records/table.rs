@@ -42,16 +42,16 @@ impl<'r> Cell<'r> {
         Cell::Number(value.into())
     }
 
-    /// The cell in CSV.
-    fn plain(&self) -> Cow<'_, str> {
+    /// The cell in CSV: text in quotes, numbers without, so that both stay what they are; nothing where nothing was said.
+    fn write_csv(&self, out: &mut impl Write) -> io::Result<()> {
         match self {
-            Cell::Empty => Cow::Borrowed(""),
-            Cell::Text(text) => harmless(text),
-            Cell::Json(text) => harmless(text),
-            Cell::Number(value) => Cow::Owned(value.to_string()),
-            Cell::Decimal(text) => Cow::Borrowed(text),
-            Cell::Share(share) => Cow::Owned(share.to_string()),
-            Cell::Flag(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
+            Cell::Empty => Ok(()),
+            Cell::Text(text) => write_quoted(&harmless(text), out),
+            Cell::Json(text) => write_quoted(&harmless(text), out),
+            Cell::Number(value) => write!(out, "{value}"),
+            Cell::Decimal(text) => out.write_all(text.as_bytes()),
+            Cell::Share(share) => write!(out, "{share}"),
+            Cell::Flag(flag) => write!(out, "\"{flag}\""),
         }
     }
 
@@ -66,6 +66,10 @@ impl<'r> Cell<'r> {
             Cell::Flag(flag) => write!(out, "{flag}"),
         }
     }
+}
+
+fn write_quoted(text: &str, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "\"{}\"", text.replace('"', "\"\""))
 }
 
 /// A text that no spreadsheet computes: before one that begins as a formula does, stands a `'`.
@@ -83,21 +87,19 @@ pub(super) struct TableWriter<W: Write> {
 }
 
 enum Sink<W: Write> {
-    Csv(Box<csv::Writer<W>>),
+    Csv(W),
     Jsonl(W),
     Json { out: W, begun: bool },
 }
 
 impl<W: Write> TableWriter<W> {
     /// A table with columns of these names.
-    pub(super) fn new(out: W, format: Format, names: Vec<&'static str>) -> io::Result<TableWriter<W>> {
+    pub(super) fn new(mut out: W, format: Format, names: Vec<&'static str>) -> io::Result<TableWriter<W>> {
         let sink = match format {
             Format::Csv => {
-                // Text in quotes, numbers without: so both stay what they are.
-                let mut builder = csv::WriterBuilder::new();
-                let mut writer = builder.quote_style(csv::QuoteStyle::NonNumeric).from_writer(out);
-                writer.write_record(&names).map_err(csv_error)?;
-                Sink::Csv(Box::new(writer))
+                let cells: Vec<Cell<'_>> = names.iter().map(|name| Cell::text(name)).collect();
+                write_csv_row(&cells, &mut out)?;
+                Sink::Csv(out)
             }
             Format::Jsonl => Sink::Jsonl(out),
             Format::Json => Sink::Json { out, begun: false },
@@ -107,8 +109,8 @@ impl<W: Write> TableWriter<W> {
 
     /// Writes a row with a cell for each name.
     pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
-        if let Sink::Csv(writer) = &mut self.sink {
-            return writer.write_record(cells.iter().map(|cell| cell.plain().into_owned())).map_err(csv_error);
+        if let Sink::Csv(out) = &mut self.sink {
+            return write_csv_row(cells, out);
         }
         let mut object = Vec::with_capacity(1024);
         for (at, (name, cell)) in self.names.iter().zip(cells).enumerate() {
@@ -137,8 +139,7 @@ impl<W: Write> TableWriter<W> {
     /// Ends the table. What it was written to is flushed.
     pub(super) fn finish(self) -> io::Result<()> {
         match self.sink {
-            Sink::Csv(mut writer) => writer.flush(),
-            Sink::Jsonl(mut out) => out.flush(),
+            Sink::Csv(mut out) | Sink::Jsonl(mut out) => out.flush(),
             Sink::Json { mut out, begun } => {
                 out.write_all(if begun { b"\n]\n" } else { b"[]\n" })?;
                 out.flush()
@@ -147,10 +148,15 @@ impl<W: Write> TableWriter<W> {
     }
 }
 
-/// The error of what was written to, as it was.
-fn csv_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+fn write_csv_row(cells: &[Cell<'_>], out: &mut impl Write) -> io::Result<()> {
+    if let [Cell::Empty] = cells {
+        return out.write_all(b"\"\"\n"); // a line of nothing would be no row
     }
+    for (at, cell) in cells.iter().enumerate() {
+        if at > 0 {
+            out.write_all(b",")?;
+        }
+        cell.write_csv(out)?;
+    }
+    out.write_all(b"\n")
 }

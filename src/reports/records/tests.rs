@@ -49,7 +49,7 @@ fn a_text_is_never_a_formula_and_a_number_stays_one() {
         "\"model\",\"feature\",\"agent\",\"operation\",\"team\",\"key\",",
         "\"prompt_tokens\",\"cost_usd\",\"local\",\"latency_ms\",\"first_token_ms\"\n",
         "\"'=1+1;cmd|' /C calc'!A0\",\"'+49\",\"'-2+3\",\"'@SUM(A1:A9)\",\"'\tbold, \"\"quoted\"\"\nand broken\",",
-        "\"'\0null\",9007199254740993,0.003575,\"false\",2450,\"\"\n",
+        "\"'\0null\",9007199254740993,0.003575,\"false\",2450,\n",
     );
     assert_eq!(exported(&[hostile], Format::Csv, Some(columns)), expected);
 }
