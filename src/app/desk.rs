@@ -13,7 +13,7 @@ use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
 use crate::conversation::{ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
 use crate::http::{
     Api, ApiError, Check, Form, Health, ItemError, Noted, ProviderCheck, Readiness, ResetAnswer, ResetBody, ResetQuery,
-    StatsBody, StatsFormat, StatsQuery,
+    StatsBody, StatsFormat, StatsQuery, Written,
 };
 use crate::ledger::{LedgerError, People, Undone, UsersBy};
 use crate::metering::{self, Metering};
@@ -24,7 +24,7 @@ use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
 use crate::stats::Period;
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, ErrorKind, Opening, SubjectId, Timestamp};
+use crate::usage::{Clock, ErrorKind, Opening, SubjectId, Timestamp, UsageRecord};
 
 /// How long a list of models or a readiness check waits for one provider.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -228,7 +228,7 @@ impl RestDesk {
             return Err(self.unavailable(error));
         }
         let verdict = |noted| match noted {
-            Ok(metering::Noted::Accepted) => Ok(Noted::Accepted),
+            Ok(metering::Noted::Accepted) => Ok(Noted::Accepted(None)),
             Ok(metering::Noted::Duplicate) => Ok(Noted::Duplicate),
             Err(_) => Err(ItemError::Unavailable),
         };
@@ -279,11 +279,22 @@ impl Api for RestDesk {
         let now = self.0.clock.now();
         let record =
             |item: UsageItem| item.into_record(self.0.metering.new_id(now.at), now.at, self.0.zone, &self.0.people);
-        let records = items.into_iter().map(record).collect();
+        let mut records: Vec<UsageRecord<'static>> = items.into_iter().map(record).collect();
+        let alone = match &mut records[..] {
+            [record] => {
+                self.0.metering.price(record);
+                Some(Box::new(written(record)))
+            }
+            _ => None,
+        };
         // In a task of its own: a client that hangs up does not leave half of its items behind.
         let metering = self.0.metering.clone();
         let task = self.0.tasks.spawn(async move { metering.note(records).await });
-        self.verdicts(task.await.map_err(|error| ApiError::Internal(error.into()))?)
+        let mut verdicts = self.verdicts(task.await.map_err(|error| ApiError::Internal(error.into()))?)?;
+        if let [Ok(Noted::Accepted(record))] = &mut verdicts[..] {
+            *record = alone;
+        }
+        Ok(verdicts)
     }
 
     async fn import(&self, lines: Vec<ImportLine>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {
@@ -304,6 +315,15 @@ impl Api for RestDesk {
 
     async fn health(&self) -> Health {
         Health { alive: true }
+    }
+}
+
+fn written(record: &UsageRecord<'_>) -> Written {
+    Written {
+        id: record.id,
+        timestamp: record.timestamp,
+        cost_usd: record.cost,
+        price_id: record.price_id.as_deref().map(str::to_owned),
     }
 }
 

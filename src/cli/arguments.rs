@@ -27,18 +27,20 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  tallybot                              chat here, and serve http://127.0.0.1:5000/stats
+  tallybot                              chat here; serve http://127.0.0.1:5000
   echo 'hello' | tallybot chat          ask from a script
   tallybot stats --period today         what was used today
   tallybot stats --json                 the same for a program
-  tallybot recent --follow              the newest calls, and new ones as they come
-  tallybot export --from 2026-11-01     every call since then, as CSV";
+  tallybot recent --follow              the newest calls, and more as they come
+  tallybot export --from 2026-11-01     every call since then, as CSV
+Exit code, of every command: 0 done, 1 not done or not all of it, 2 wrong use
+(arguments or configuration). What is not as it should be is told on stderr.";
 
 const LOG_EXAMPLES: &str = "\
 Examples:
-  tallybot log --prompt-tokens 150 --completion-tokens 320 --api gemini --model gemini-2.5-flash
-  tallybot log --prompt-tokens 150 --completion-tokens 320 --metadata article_id=123 --metadata category=tech
-  tallybot log --api gemini --model gemini-2.5-flash --error '429 Quota excedida'
+  tallybot log --model gpt-4o --prompt-tokens 150 --completion-tokens 320
+  tallybot log --prompt-tokens 150 --metadata article_id=123 --user ana
+  tallybot log --api gemini --model gemini-2.5-flash --error timeout
 A tallybot that is running on the folder takes the call, and counts it at once.";
 
 #[derive(Debug, Subcommand)]
@@ -87,9 +89,23 @@ pub(super) enum BooksCommand {
     Archive(ArchiveArguments),
 }
 
+impl BooksCommand {
+    /// Whether it changes anything in the folder.
+    pub(super) fn writes(&self) -> bool {
+        match self {
+            BooksCommand::Stats(_) | BooksCommand::Recent(_) | BooksCommand::Export(_) => false,
+            BooksCommand::Verify(arguments) => arguments.repair,
+            BooksCommand::Import(arguments) => !arguments.dry_run,
+            BooksCommand::Archive(arguments) => !arguments.dry_run,
+            BooksCommand::Serve | BooksCommand::Chat | BooksCommand::Log(_) | BooksCommand::Reset { .. } => true,
+        }
+    }
+}
+
 const VERIFY_EXIT: &str = "\
-Exit code: 0 everything agrees, 1 errors were found, 2 it could not be checked.
-Nothing is changed without --repair, and no whole line of the journal with it. See docs/verify.md.";
+Exit code: 0 everything agrees, 1 errors were found or it could not be checked.
+Nothing is changed without --repair, and no whole line of the journal with it.
+See docs/verify.md.";
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
@@ -138,7 +154,8 @@ Examples:
   tallybot import logs/tokens                  a log of calls and its totals
   tallybot import metrics.json report.json     totals, and a session's report
   tallybot import /mnt/other-machine/data      the books of another tallybot
-Importing again adds only what is new. Exit code 1 says that something could not be taken; it is told on stderr.";
+Importing again adds only what is new. Exit code 1 says that something could not
+be taken; it is told on stderr.";
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
@@ -302,9 +319,9 @@ mod tests {
         let examples = [EXAMPLES, LOG_EXAMPLES, IMPORT_EXAMPLES].into_iter().flat_map(str::lines);
         let examples = examples.filter(|line| line.starts_with("  ") || line.contains("| "));
         for line in examples.filter_map(|line| line.split("tallybot").nth(1)) {
-            let line = line.replace("'429 Quota excedida'", "429");
+            assert!(line.len() + "  tallybot".len() <= 80, "it would be wrapped: {line}");
             let words = line.split("   ").next().unwrap_or_default().split_whitespace();
-            Arguments::try_parse_from(std::iter::once("tallybot").chain(words)).expect(&line);
+            Arguments::try_parse_from(std::iter::once("tallybot").chain(words)).expect(line);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `tallybot import`: what others recorded, taken over.
 
-#![expect(clippy::print_stderr, reason = "commands talk to whoever typed them")]
-
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,9 +7,9 @@ use anyhow::Context;
 
 use super::arguments::ImportArguments;
 use super::settings::Loaded;
-use super::{print, progress};
+use super::{WrongUse, complain, print, progress, tell};
 use crate::app;
-use crate::service::import::{self, OnProgress, Request, Summary};
+use crate::service::import::{self, BadLine, OnProgress, Request, Summary};
 
 /// Bad lines that are shown; `--json` has all.
 const SHOWN: usize = 20;
@@ -19,8 +17,8 @@ const SHOWN: usize = 20;
 /// Imports files, and says what was done.
 pub(super) async fn import(loaded: &Loaded, arguments: ImportArguments) -> anyhow::Result<ExitCode> {
     if let Some(path) = arguments.paths.iter().find(|path| !path.exists()) {
-        eprintln!("there is no `{}`; expected a file or a folder, for example `logs/tokens`", path.display());
-        return Ok(ExitCode::from(2));
+        let expected = "expected a file or a folder, for example `logs/tokens`";
+        return Err(WrongUse::error(format_args!("there is no `{}`; {expected}", path.display())));
     }
     let request = Request {
         paths: arguments.paths,
@@ -35,7 +33,9 @@ pub(super) async fn import(loaded: &Loaded, arguments: ImportArguments) -> anyho
         shown.set_position(done);
     });
     let place = app::place(&loaded.config, &loaded.data_dir)?;
-    let imported = import::import(place, &request, on_progress).await;
+    let folder = loaded.data_dir.display();
+    let on_wait = || complain(&format_args!("another import into `{folder}` is under way; this one waits for it"));
+    let imported = import::import(place, &request, on_progress, on_wait).await;
     bar.finish_and_clear();
     let summary = imported?;
     tell_what_is_wrong(&summary);
@@ -49,16 +49,19 @@ pub(super) async fn import(loaded: &Loaded, arguments: ImportArguments) -> anyho
 }
 
 fn tell_what_is_wrong(summary: &Summary) {
-    for bad in summary.bad.iter().take(SHOWN) {
-        eprintln!("{bad}");
-    }
-    if summary.bad_lines > SHOWN as u64 {
-        eprintln!("and {} more; --json lists them", summary.bad_lines - SHOWN as u64);
-    }
+    tell_lines(&summary.to_come, summary.to_come_lines);
+    tell_lines(&summary.bad, summary.bad_lines);
     for fallen in &summary.fallen_totals {
-        eprintln!(
+        complain(&format_args!(
             "the total of {fallen} is lower than it was told before, so nothing was changed for it; if it is another \
              program's, import it with a --source of its own"
-        );
+        ));
+    }
+}
+
+fn tell_lines(lines: &[BadLine], count: u64) {
+    lines.iter().take(SHOWN).for_each(|line| tell(line));
+    if count > SHOWN as u64 {
+        complain(&format_args!("and {} more; --json lists them", count - SHOWN as u64));
     }
 }

@@ -1,35 +1,27 @@
 //! `tallybot log`: requirement 0's call from a shell.
 
-#![expect(clippy::print_stderr, reason = "commands talk to whoever typed them")]
-
-use std::process::ExitCode;
-
 use anyhow::Context;
 use serde_json::{Map, Value};
 
 use super::arguments::LogArguments;
-use super::print;
 use super::settings::Loaded;
+use super::{WrongUse, complain, print};
 use crate::app;
 use crate::service::items;
 
 /// Records a call, and says what was recorded.
-pub(super) async fn log(loaded: &Loaded, arguments: LogArguments) -> anyhow::Result<ExitCode> {
+pub(super) async fn log(loaded: &Loaded, arguments: LogArguments) -> anyhow::Result<()> {
     let json = arguments.json;
-    let item = match items::read_item(&Value::Object(fields_of(arguments)).to_string()) {
-        Ok(item) => item,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return Ok(ExitCode::from(2));
-        }
-    };
+    let item = items::read_item(&Value::Object(fields_of(arguments)).to_string()).map_err(WrongUse::error)?;
     let books = app::open_books(&loaded.config, &loaded.data_dir).await?;
     let logged = books.log(item).await;
     let logged = books.close().and(logged)?;
     let text =
         if json { serde_json::to_string_pretty(&logged).context("cannot write the record")? } else { logged.text() };
-    print(&(text + "\n"))?;
-    Ok(ExitCode::SUCCESS)
+    if let Some(told) = logged.was_to_come {
+        complain(&format_args!("the time of the call, {told}, is in the future; it was recorded as of now"));
+    }
+    print(&(text + "\n"))
 }
 
 /// What was typed as a usage item: what is right in it, and what to say if it is not, is decided in one place for

@@ -24,7 +24,7 @@ use crate::reports::{EpochUse, StatsReport, View};
 use crate::service::{self, Books};
 
 use crate::templates::{Lang, Templates};
-use crate::usage::Clock;
+use crate::usage::{Clock, Timestamp};
 
 use arguments::{Arguments, BooksCommand, Command, StatsArguments};
 use output::print;
@@ -38,7 +38,27 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     harden();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(dispatch(arguments))
+    match runtime.block_on(dispatch(arguments)) {
+        Err(error) if error.is::<WrongUse>() => {
+            complain(&format_args!("{error:#}"));
+            Ok(ExitCode::from(WRONG_USE))
+        }
+        ended => ended,
+    }
+}
+
+/// The exit code of wrong arguments and wrong configurations, as clap has it.
+const WRONG_USE: u8 = 2;
+
+/// What was asked for makes no sense, whatever the books hold.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUse(String);
+
+impl WrongUse {
+    fn error(text: impl std::fmt::Display) -> anyhow::Error {
+        WrongUse(text.to_string()).into()
+    }
 }
 
 async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -53,23 +73,41 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             tell(&mistakes);
-            return Ok(ExitCode::from(2));
+            return Ok(ExitCode::from(WRONG_USE));
         }
     };
     loaded.warnings.iter().for_each(|warning| tell(&warning));
+    if command.writes() {
+        close_to_others(&loaded);
+    }
     match command {
         BooksCommand::Serve => serve(loaded).await?,
         BooksCommand::Chat => chat(loaded).await?,
         BooksCommand::Stats(stats) => show_stats(&loaded, &stats)?,
-        BooksCommand::Log(arguments) => return log::log(&loaded, *arguments).await,
+        BooksCommand::Log(arguments) => log::log(&loaded, *arguments).await?,
         BooksCommand::Recent(recent) => records::recent(&loaded, *recent).await?,
         BooksCommand::Export(export) => records::export(&loaded, *export)?,
         BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
-        BooksCommand::Verify(arguments) => return Ok(verify::verify(&loaded, &arguments)),
+        BooksCommand::Verify(arguments) => return verify::verify(&loaded, &arguments),
         BooksCommand::Archive(arguments) => verify::archive(&loaded, &arguments)?,
         BooksCommand::Import(arguments) => return import::import(&loaded, arguments).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Closes the folder, or says that others can look into it.
+fn close_to_others(loaded: &Loaded) {
+    if let Err(reason) = service::close_to_others(&loaded.data_dir) {
+        let folder = loaded.data_dir.display();
+        let advice = format!("close it with `chmod 700 {folder}`, or choose another folder with --data-dir");
+        complain(&format_args!("other users of this machine can look into `{folder}`: {reason}; {advice}"));
+    }
+}
+
+/// Says on the standard error that something is not as it should be, under the name that every such line begins with;
+/// what is wrong in a file begins with that file's name instead.
+fn complain(text: &dyn std::fmt::Display) {
+    tell(&format_args!("tallybot: {text}"));
 }
 
 /// Says something beside the output. That nobody takes it is no reason to end.
@@ -112,7 +150,7 @@ fn clock_of(loaded: &Loaded) -> Arc<dyn Clock> {
 fn say_if_no_books(loaded: &Loaded) {
     if !service::has_books(&loaded.data_dir) {
         let folder = loaded.data_dir.display();
-        tell(&format_args!(
+        complain(&format_args!(
             "there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`"
         ));
     }
@@ -136,12 +174,14 @@ fn json(report: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(report).context("cannot write the report")? + "\n")
 }
 
+/// A table of at most 80 columns: times to the second, as `--json` has them to the microsecond.
 fn epochs_text(epochs: &[EpochUse]) -> String {
-    let mut text = format!("{:>5}  {:<32}  {:<32}  {:>12}  {:>16}\n", "epoch", "from", "to", "requests", "tokens");
+    let second = |at: Timestamp| at.to_chrono().format("%Y-%m-%d %H:%M:%S").to_string();
+    let mut text = format!("{:>5}  {:<19}  {:<19}  {:>12}  {:>15}\n", "epoch", "from", "to", "requests", "tokens");
     for EpochUse { epoch, requests, tokens } in epochs {
-        let from = epoch.begin.map_or("the start".to_owned(), |begin| begin.to_string());
-        let to = epoch.end.map_or("now".to_owned(), |end| end.to_string());
-        text += &format!("{:>5}  {from:<32}  {to:<32}  {requests:>12}  {tokens:>16}\n", epoch.number);
+        let from = epoch.begin.map_or("the start".to_owned(), second);
+        let to = epoch.end.map_or("now".to_owned(), second);
+        text += &format!("{:>5}  {from:<19}  {to:<19}  {requests:>12}  {tokens:>15}\n", epoch.number);
     }
     text
 }

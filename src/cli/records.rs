@@ -1,7 +1,5 @@
 //! `export` and `recent`: the records themselves.
 
-#![expect(clippy::print_stderr, reason = "commands talk to whoever typed them")]
-
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -14,7 +12,7 @@ use clap::{Args, ValueEnum};
 use super::arguments::{day, period};
 use super::output::{self, Existing, write_file, write_out};
 use super::settings::Loaded;
-use super::{clock_of, say_if_no_books};
+use super::{WrongUse, clock_of, complain, say_if_no_books};
 use crate::app;
 use crate::reports::raymundo::Metrics;
 use crate::reports::records::{
@@ -153,6 +151,12 @@ impl FilterArguments {
             (Facet::Key, self.key),
         ];
         let FilterArguments { period, epoch, from, to, .. } = self;
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            let expected = "expected the first day before the last";
+            return Err(WrongUse::error(format_args!("no day is from {from} on and up to {to}; {expected}")));
+        }
         let asked = Asked { period, epoch, from, to, names, statuses: self.status, users: self.user };
         service::records::filter(&loaded.data_dir, asked, clock.now().at.day())
     }
@@ -162,7 +166,7 @@ impl FilterArguments {
 pub(super) fn export(loaded: &Loaded, arguments: ExportArguments) -> anyhow::Result<()> {
     let columns = match arguments.columns.as_deref() {
         Some("help") => return output::print(&list_of_columns()),
-        Some(names) => Some(columns_named(names).map_err(anyhow::Error::msg)?),
+        Some(names) => Some(columns_named(names).map_err(WrongUse::error)?),
         None => None,
     };
     let clock = clock_of(loaded);
@@ -177,7 +181,7 @@ pub(super) fn export(loaded: &Loaded, arguments: ExportArguments) -> anyhow::Res
         ExportFormat::Jsonl => Format::Jsonl,
         ExportFormat::Json => Format::Json,
         ExportFormat::Raymundo if summary || columns.is_some() => {
-            bail!("--format raymundo is a form of its own, without --columns and --summary")
+            return Err(WrongUse::error("--format raymundo is a form of its own, without --columns and --summary"));
         }
         ExportFormat::Raymundo => return export_raymundo(loaded, filters, &clock, target),
     };
@@ -188,7 +192,7 @@ pub(super) fn export(loaded: &Loaded, arguments: ExportArguments) -> anyhow::Res
     }
     let damaged = target.write(|out| export_records(loaded, &filter, RecordWriter::new(out, format, columns)?))?;
     if let Some(damaged) = damaged.filter(|damaged| *damaged > 0) {
-        eprintln!("{damaged} damaged piece(s) of the journal are no records and were left out");
+        complain(&format_args!("{damaged} damaged piece(s) of the journal are no records and were left out"));
     }
     Ok(())
 }
@@ -247,7 +251,8 @@ fn export_raymundo(
     let epoch = filters.epoch.unwrap_or(0);
     let others = RecordFilter { from: None, to: None, since: None, until: None, ..filters.filter(loaded, clock)? };
     if has_days || !others.wants_all() {
-        bail!("--format raymundo counts everything; of the filters only --period and --epoch go with it");
+        let mistake = "--format raymundo counts everything; of the filters only --period and --epoch go with it";
+        return Err(WrongUse::error(mistake));
     }
     let zone = app::zone_of(&loaded.config);
     let report = service::report(&loaded.config, &loaded.data_dir, zone, (period, epoch), clock)?;

@@ -18,9 +18,6 @@ use crate::templates::Lang;
 use crate::templates::numbers::{self, Place};
 use crate::usage::Clock;
 
-/// Nothing could be checked.
-const COULD_NOT: u8 = 2;
-
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -30,19 +27,8 @@ struct Report<'a> {
     verification: &'a Verification,
 }
 
-/// Checks the books. The exit code is 0 when they agree, 1 when they do not, 2 when they could not be checked.
-pub(super) fn verify(loaded: &Loaded, arguments: &VerifyArguments) -> ExitCode {
-    match checked(loaded, arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("tallybot: {error:#}");
-            ExitCode::from(COULD_NOT)
-        }
-    }
-}
-
-fn checked(loaded: &Loaded, arguments: &VerifyArguments) -> anyhow::Result<bool> {
+/// Checks the books. The exit code is 0 when they agree, 1 when they do not.
+pub(super) fn verify(loaded: &Loaded, arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
     let (config, folder, zone) = (&loaded.config, &loaded.data_dir, app::zone_of(&loaded.config));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
     let look = || {
@@ -70,7 +56,7 @@ fn checked(loaded: &Loaded, arguments: &VerifyArguments) -> anyhow::Result<bool>
         text_of(folder, arguments.repair, repaired.as_ref(), &verification)
     };
     print(&text)?;
-    Ok(verification.worst() < Some(Level::Error))
+    Ok(if verification.worst() < Some(Level::Error) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn text_of(folder: &Path, repair: bool, repaired: Option<&Repaired>, verification: &Verification) -> String {

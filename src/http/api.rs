@@ -10,6 +10,7 @@ use crate::reports::{NoSuchEpoch, raymundo};
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
 use crate::templates::Lang;
+use crate::usage::{Money, RecordId, Timestamp};
 
 /// The program behind the routes.
 ///
@@ -89,11 +90,24 @@ pub struct ResetBody {
     pub undone: Option<String>,
 }
 
+/// What the record of an item says that the item did not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// Its id.
+    pub id: RecordId,
+    /// When it was, in the owner's zone.
+    pub timestamp: Timestamp,
+    /// What it cost; `None` when the price is not known.
+    pub cost_usd: Option<Money>,
+    /// Which price that was.
+    pub price_id: Option<String>,
+}
+
 /// An item that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Noted {
-    /// It is in the books now, durable as configured.
-    Accepted,
+    /// It is in the books now, durable as configured; an item that was alone is told what it became.
+    Accepted(Option<Box<Written>>),
     /// Its (`source`, `id`) was there already; nothing was counted.
     Duplicate,
 }

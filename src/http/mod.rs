@@ -18,7 +18,7 @@ mod tests;
 pub use answers::Problem;
 pub use api::{
     Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetAnswer, ResetBody, ResetQuery,
-    StatsBody,
+    StatsBody, Written,
 };
 pub use body::{BodyCut, RequestBody, TimedBody, read_body};
 pub use guard::{Denied, Guard, RequestHead, Role};

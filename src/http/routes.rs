@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::ServiceExt;
 
 use super::answers::{Cause, Problem, harden, json, with_type};
-use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody};
+use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody, Written};
 use super::body::{BodyCut, RequestBody, read_body};
 use super::guard::{Guard, RequestHead, Role};
 use super::query::{self, Mistake, StatsQuery};
@@ -328,11 +328,17 @@ fn note_answer(
         accepted: usize,
         duplicates: usize,
         rejected: Vec<Rejected>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        record: Option<Box<Written>>,
     }
+    let mut record = None;
     let (mut accepted, mut duplicates, mut unavailable) = (0, 0, false);
     for (&index, verdict) in indices.iter().zip(verdicts) {
         match verdict {
-            Ok(Noted::Accepted) => accepted += 1,
+            Ok(Noted::Accepted(written)) => {
+                accepted += 1;
+                record = written;
+            }
             Ok(Noted::Duplicate) => duplicates += 1,
             Err(ItemError::Rejected(error)) => rejected.push(Rejected { index, error }),
             Err(ItemError::Unavailable) => {
@@ -353,7 +359,7 @@ fn note_answer(
         (status, Some(Problem::new(status, "all_rejected", "no item could be taken; `rejected` says why")))
     };
     let error = problem.as_ref().map(Problem::to_value);
-    Ok(json(status, &Answer { error, accepted, duplicates, rejected }))
+    Ok(json(status, &Answer { error, accepted, duplicates, rejected, record }))
 }
 
 /// Turns a handler's problem into its answer.

@@ -1,12 +1,13 @@
 //! What the owner does to the books: each act is durable in `control.jsonl` before it shows in any number.
 
+use std::collections::HashSet;
 use std::sync::MutexGuard;
 
 use super::journal::Journal;
 use super::state::State;
 use super::{Act, LedgerError};
 use crate::settings::Setting;
-use crate::usage::{Opening, Timestamp};
+use crate::usage::{Opening, Origin, Timestamp};
 
 /// Opening balances that are written with one call and one sync.
 const OPENINGS_AT_ONCE: usize = 1024;
@@ -58,12 +59,23 @@ impl Journal {
 }
 
 impl State {
-    /// Writes opening balances as acts, and folds them in once they are durable.
+    /// Writes opening balances as acts, and folds them in once they are durable. Copies of acts that are here already
+    /// add nothing, whatever way they came.
     fn add_openings(&mut self, openings: &[Opening], now: Timestamp) -> Result<(), LedgerError> {
-        let picture = self.stats.picture();
+        let (lineage, picture) = (self.control.acts().lineage, self.stats.picture());
+        let mut here: HashSet<Origin> = if openings.iter().any(|opening| opening.origin.is_some()) {
+            self.control.acts().openings_by_origin().map(|(origin, _)| origin).collect()
+        } else {
+            HashSet::new()
+        };
+        let mut is_new = |origin: Origin| origin.lineage != lineage && here.insert(origin);
+        let new = openings.iter().filter(|opening| opening.origin.is_none_or(&mut is_new));
         let admitted = |opening: &Opening| self.admission.admitted_opening(opening.clone().cleaned(), &picture);
-        let openings: Vec<Opening> = openings.iter().map(admitted).collect();
+        let openings: Vec<Opening> = new.map(admitted).collect();
         drop(picture);
+        if openings.is_empty() {
+            return Ok(());
+        }
         self.control.write(openings.iter().map(|opening| Act::Opening { opening: Box::new(opening.clone()) }), now)?;
         openings.iter().for_each(|opening| self.stats.apply_opening(opening));
         let picture = self.stats.picture();

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use uuid::Uuid;
 
 use crate::stats::{Key, Picture, Symbol};
-use crate::usage::names::{Name, OTHER};
+use crate::usage::names::Name;
 use crate::usage::{Day, Dimension, Opening, RecordId, UsageRecord};
 
 /// Names a dimension may have per day, besides those that are known.
@@ -80,20 +80,16 @@ impl Admission {
         names.others(record, &self.known)
     }
 
-    /// An opening balance in whose place `other` stands for every name that has no room that day.
+    /// An opening balance that says which of its names have no room that day, besides those it says so of already.
     pub(super) fn admitted_opening(&mut self, mut opening: Opening, picture: &Picture) -> Opening {
         let (provider, model) = (opening.provider.clone(), opening.model.clone());
         let mut like = UsageRecord::new(RecordId(Uuid::nil()), opening.at, provider, model);
         like.api_type = opening.api_type.clone();
         like.request_type = opening.request_type.clone();
-        for dimension in self.others(&like, picture) {
-            match dimension {
-                Dimension::Provider => (opening.provider, opening.api_type) = (OTHER.into(), OTHER.into()),
-                Dimension::Model => opening.model = OTHER.into(),
-                Dimension::RequestType => opening.request_type = OTHER.into(),
-                _ => {} // its channel and its price are ours, and it has nothing else
-            }
-        }
+        // Its channel and its price are ours, and it has nothing else.
+        let named = [Dimension::Provider, Dimension::Model, Dimension::RequestType];
+        let others = self.others(&like, picture);
+        opening.other = named.into_iter().filter(|one| others.contains(one) || opening.other.contains(one)).collect();
         opening
     }
 

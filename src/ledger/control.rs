@@ -13,7 +13,7 @@ use super::files::DataFolder;
 use super::replay::for_each_line;
 use crate::settings::{Setting, Settings};
 use crate::stats::Stats;
-use crate::usage::{LINE_VERSION, Opening, Sealed, Timestamp, seal_line, unseal_line};
+use crate::usage::{LINE_VERSION, Opening, Origin, Sealed, Timestamp, seal_line, unseal_line};
 
 pub(super) const CONTROL_FILE: &str = "control.jsonl";
 
@@ -109,6 +109,12 @@ impl Acts {
             Act::Lineage { .. } | Act::Unknown => {}
         }
         self.seq = seq;
+    }
+
+    /// The openings with the act that told each of them first, here or in the books it was taken over from.
+    pub fn openings_by_origin(&self) -> impl Iterator<Item = (Origin, &Opening)> {
+        let here = self.opening_seqs.iter().map(|act| Origin { lineage: self.lineage, act: *act });
+        here.zip(self.openings.iter()).map(|(here, opening)| (opening.origin.unwrap_or(here), opening))
     }
 
     /// The openings of the acts after a number.

@@ -1,7 +1,9 @@
 //! The data folder: its files by name, private from the first byte, durable where it matters.
 
 use std::fmt::Display;
+use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +49,49 @@ impl std::fmt::Display for FileName {
     }
 }
 
+/// What the names of everything begin with that tallybot makes in its folder.
+const OWN_NAMES: [&str; 12] = [
+    "tokens_",
+    "control.jsonl",
+    "open.slots",
+    "metrics.",
+    "token_stats.json",
+    "token_debug.log",
+    "tallybot.lock",
+    "people.json",
+    "subject.key",
+    "derived",
+    ".tallybot",
+    "lost+found",
+];
+
+/// Takes from others the rights they have to a folder of this machine, if it is there. One with files of somebody else in
+/// it is left as it is: whoever chose it by mistake shall not lose more than privacy.
+///
+/// # Errors
+/// Why others can still look into it.
+pub(super) fn close_to_others(folder: &Path) -> Result<(), String> {
+    let mode = || fs::metadata(folder).map(|metadata| metadata.permissions().mode());
+    let is_open = |mode: u32| mode & 0o077 != 0;
+    let Ok(before) = mode() else { return Ok(()) };
+    if !is_open(before) {
+        return Ok(());
+    }
+    let names = fs::read_dir(folder).map_err(|error| error.to_string())?;
+    let is_foreign = |name: &str| !OWN_NAMES.iter().any(|own| name.starts_with(own));
+    let foreign = names
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .find(|name| is_foreign(name));
+    if let Some(foreign) = foreign {
+        return Err(format!("`{foreign}` in it is not tallybot's, so its rights were left as they are"));
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(|error| error.to_string())?;
+    if mode().is_ok_and(is_open) {
+        return Err("its file system keeps no rights".to_owned());
+    }
+    Ok(())
+}
+
 /// A data folder on a disk. Its files go by their names within it.
 #[derive(Clone)]
 pub(super) struct DataFolder {
@@ -83,9 +128,13 @@ impl DataFolder {
         LedgerError::io(doing, &self.path_of(name))
     }
 
-    /// Makes the folder and its parents, closed to others, unless it is there.
+    /// Makes the folder and its parents, closed to others; one that is there is closed.
     pub(super) fn make(&self) -> Result<(), LedgerError> {
-        self.disk.make_folder(&self.path).map_err(LedgerError::io("create", &self.path))
+        self.disk.make_folder(&self.path).map_err(LedgerError::io("create", &self.path))?;
+        if let Err(reason) = close_to_others(&self.path) {
+            tracing::warn!(reason, "others can look into the data folder");
+        }
+        Ok(())
     }
 
     /// Makes a folder within, likewise.

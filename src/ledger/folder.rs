@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::files::DataFolder;
+use super::files::{self, DataFolder};
 use super::live::LiveView;
 use super::replay::{Damage, Sequence, scan_file};
 use super::tail::Tail;
@@ -35,6 +35,14 @@ impl Folder {
     /// The folder at a path; it need not exist.
     pub fn new(path: &Path) -> Folder {
         Folder { data: DataFolder::real(path) }
+    }
+
+    /// Takes from others the rights they have to it, if it is there.
+    ///
+    /// # Errors
+    /// Why they can still look into it.
+    pub fn close_to_others(&self) -> Result<(), String> {
+        files::close_to_others(self.data.path())
     }
 
     /// Whether there are books in it.

@@ -179,7 +179,8 @@ fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
     }
     let finish = |((provider, api_type, model, local), (ok, failed, total)): (Of, (i64, i64, Sums))| {
         let (ok, failed) = (count(ok), count(failed));
-        let priced = total.records > total.unpriced;
+        // Of a model with tokens alone, nothing has a price; on the owner's machine it is free.
+        let priced = total.records > total.unpriced || (local && total.unpriced == 0);
         ModelUse {
             provider: selection.text(provider).to_owned(),
             api_type: selection.text(api_type).to_owned(),
@@ -197,7 +198,8 @@ fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
             imported: imported(&total),
         }
     };
-    let mut models: Vec<ModelUse> = rows.into_iter().map(finish).filter(|row| row.requests > 0).collect();
+    let mut models: Vec<ModelUse> =
+        rows.into_iter().map(finish).filter(|row| row.requests > 0 || row.total_tokens > 0).collect();
     models.sort_by(|a, b| b.total_tokens.cmp(&a.total_tokens).then_with(|| a.model.cmp(&b.model)));
     models
 }

@@ -268,7 +268,8 @@ fn named_counts(counts: &BTreeMap<String, u64>) -> Vec<NamedCount<'_>> {
 
 /// The models, busiest first.
 fn model_lines(report: &StatsReport, view: View) -> (Vec<ModelLine<'_>>, usize) {
-    let mut shown: Vec<&ModelUse> = report.models.iter().filter(|model| model.requests > 0).collect();
+    let mut shown: Vec<&ModelUse> =
+        report.models.iter().filter(|model| model.requests > 0 || model.total_tokens > 0).collect();
     shown.sort_by_key(|model| Reverse((model.requests, model.total_tokens)));
     let kept = shown.len().min(if view == View::Models { MAX_MODELS } else { OVERVIEW_MODELS });
     let shares_name = |model: &ModelUse| shown.iter().filter(|other| other.model == model.model).count() > 1;

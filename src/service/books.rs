@@ -56,6 +56,8 @@ pub struct There {
     pub(super) pid: u32,
     pub(super) address: String,
     pub(super) token: Option<SecretString>,
+    pub(super) zone: Tz,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Books {
@@ -69,7 +71,8 @@ impl Books {
                 Some(holder) => {
                     if let Some(address) = holder.listen {
                         let token = place.config.http.admin_token.clone();
-                        return Ok(Books::There(There { pid: holder.pid, address, token }));
+                        let (zone, clock) = (place.zone, Arc::clone(&place.clock));
+                        return Ok(Books::There(There { pid: holder.pid, address, token, zone, clock }));
                     }
                     if tried + 1 == TRIES {
                         let folder = place.folder.display();

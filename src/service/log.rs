@@ -1,10 +1,11 @@
 //! Recording one call that was made elsewhere: `tallybot log`, and programs that use this library.
 
 use anyhow::{Context, bail};
+use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::books::{Books, Here, There};
-use super::items::UsageItem;
+use super::items::{UsageItem, admitted_at};
 use super::remote;
 use crate::metering::Noted;
 use crate::usage::{Money, RecordId, Timestamp, UsageRecord};
@@ -14,7 +15,7 @@ use crate::usage::{Money, RecordId, Timestamp, UsageRecord};
 pub struct Logged {
     /// False when its given id was there already, and nothing was counted.
     pub new: bool,
-    /// The record's id, unless another tallybot wrote it or nothing was written.
+    /// The record's id, unless nothing was written.
     pub id: Option<RecordId>,
     /// When it was, as recorded.
     pub timestamp: Option<Timestamp>,
@@ -32,10 +33,12 @@ pub struct Logged {
     pub status: &'static str,
     /// Why it failed: a class and an HTTP status.
     pub error_message: Option<String>,
-    /// What it cost: `None` when the price is not known, or known to another tallybot alone.
+    /// What it cost: `None` when the price is not known.
     pub cost_usd: Option<Money>,
     /// Which price that was.
     pub price_id: Option<String>,
+    /// The time that was told, where that is still to come: the call counts as of now.
+    pub was_to_come: Option<Timestamp>,
     /// The tallybot that wrote it, when it was another one.
     pub through: Option<String>,
 }
@@ -55,7 +58,8 @@ impl Books {
 
 impl Here {
     async fn log(&self, item: UsageItem) -> anyhow::Result<Logged> {
-        let (mut logged, now) = (Logged::of(&item), self.clock.now().at);
+        let now = self.clock.now().at;
+        let mut logged = Logged::of(&item, now, self.zone);
         let mut record = item.into_record(self.metering.new_id(now), now, self.zone, &self.people);
         self.metering.price(&mut record);
         logged.recorded_as(&record);
@@ -75,12 +79,19 @@ impl There {
             bail!("{}: {}", self.failed(), rejected.error);
         }
         let through = Some(format!("http://{}", self.address));
-        Ok(Logged { new: answer.accepted > 0, through, ..Logged::of(&item) })
+        let mut logged =
+            Logged { new: answer.accepted > 0, through, ..Logged::of(&item, self.clock.now().at, self.zone) };
+        if let Some(written) = answer.record {
+            (logged.id, logged.timestamp) = (Some(written.id), Some(written.timestamp));
+            (logged.cost_usd, logged.price_id) = (written.cost_usd, written.price_id);
+        }
+        Ok(logged)
     }
 }
 
 impl Logged {
-    fn of(item: &UsageItem) -> Logged {
+    fn of(item: &UsageItem, now: Timestamp, zone: Tz) -> Logged {
+        let told = item.at.map(|at| admitted_at(at, zone));
         Logged {
             new: true,
             id: None,
@@ -94,6 +105,7 @@ impl Logged {
             error_message: item.failure.map(|failure| failure.to_string()),
             cost_usd: item.cost,
             price_id: None,
+            was_to_come: told.filter(|told| *told > now),
             through: None,
         }
     }
@@ -115,11 +127,8 @@ impl Logged {
             Some(failure) => format!(", {} ({failure})", self.status),
             None => String::new(),
         };
-        let rest = match (&self.through, self.cost_usd) {
-            (Some(through), _) => format!(", through {through}"),
-            (None, Some(cost)) => format!(", ${cost}"),
-            (None, None) => ", cost unknown".to_owned(),
-        };
-        format!("recorded {tokens}{ended}{rest}")
+        let cost = self.cost_usd.map_or(", cost unknown".to_owned(), |cost| format!(", ${cost}"));
+        let through = self.through.as_ref().map_or_else(String::new, |through| format!(", through {through}"));
+        format!("recorded {tokens}{ended}{cost}{through}")
     }
 }

@@ -86,6 +86,14 @@ fn describe(provider: &config::Provider) -> ProviderInfo {
     }
 }
 
+/// Takes from others the rights they have to a folder, if it is there.
+///
+/// # Errors
+/// Why they can still look into it.
+pub fn close_to_others(folder: &Path) -> Result<(), String> {
+    crate::ledger::Folder::new(folder).close_to_others()
+}
+
 /// Whether anything was ever recorded in a folder.
 pub fn has_books(folder: &Path) -> bool {
     crate::ledger::Folder::new(folder).has_books()

@@ -36,11 +36,6 @@ pub struct Asked {
 pub fn filter(folder: &Path, asked: Asked, today: Day) -> anyhow::Result<RecordFilter> {
     let mut filter =
         RecordFilter { from: asked.from, to: asked.to, statuses: asked.statuses, ..RecordFilter::default() };
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
-        && from > to
-    {
-        bail!("no day is from {from} on and up to {to}; expected the first day before the last");
-    }
     if asked.period.is_some() || asked.epoch.is_some() {
         (filter.since, filter.until) = epoch(folder, asked.epoch.unwrap_or(0))?;
     }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::items::UsageItem;
-use crate::usage::Timestamp;
+use crate::usage::{Money, RecordId, Timestamp};
 
 /// Longer than a tallybot waits for its disk.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,6 +81,22 @@ pub(super) struct NoteAnswer {
     pub(super) accepted: u64,
     /// Those that were not taken.
     pub(super) rejected: Vec<Rejected>,
+    /// What became of an item that was alone, if it was taken.
+    #[serde(default)]
+    pub(super) record: Option<Written>,
+}
+
+/// What the record of an item says that the item did not.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Written {
+    /// Its id.
+    pub(super) id: RecordId,
+    /// When it was.
+    pub(super) timestamp: Timestamp,
+    /// What it cost; `None` when the price is not known.
+    pub(super) cost_usd: Option<Money>,
+    /// Which price that was.
+    pub(super) price_id: Option<String>,
 }
 
 /// An item that was not taken.

@@ -4,8 +4,8 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use crate::usage::names::GIVEN_PRICE;
-use crate::usage::{ErrorKind, Opening, Status, UsageSource};
+use crate::usage::names::{GIVEN_PRICE, Name, OTHER};
+use crate::usage::{Dimension, ErrorKind, Opening, Status, UsageSource};
 
 use super::{Cube, Key, Names, Sums, Symbol};
 
@@ -34,15 +34,22 @@ impl AddAssign for Openings {
 impl Cube {
     /// Adds an opening balance: one row for what was answered, one for what failed.
     pub(super) fn add_opening(&mut self, opening: &Opening, names: &mut Names) {
+        let counted = |dimension, name: &'_ Name<'static>| {
+            if opening.other.contains(&dimension) { OTHER.into() } else { name.clone() }
+        };
+        let [provider, api_type] =
+            [&opening.provider, &opening.api_type].map(|name| counted(Dimension::Provider, name));
+        let (model, request_type) =
+            (counted(Dimension::Model, &opening.model), counted(Dimension::RequestType, &opening.request_type));
         let key = |names: &mut Names, status| Key {
             hour: opening.at.hour(),
             status,
             usage_source: UsageSource::Reported,
             local: opening.local,
-            provider: names.intern(&opening.provider),
-            api_type: names.intern(&opening.api_type),
-            model: names.intern(&opening.model),
-            request_type: names.intern(&opening.request_type),
+            provider: names.intern(&provider),
+            api_type: names.intern(&api_type),
+            model: names.intern(&model),
+            request_type: names.intern(&request_type),
             feature: Symbol::ABSENT,
             agent: Symbol::ABSENT,
             operation: Symbol::ABSENT,
@@ -73,8 +80,10 @@ impl Sums {
         self.openings.tokens += prompt + completion;
         match opening.cost_usd {
             Some(cost) => self.cost += cost,
+            None if opening.local => {} // free, whatever was used
             None if prompt + completion != 0 => self.unpriced = self.unpriced.saturating_add(of_requests),
-            None => {}
+            // What was answered used tokens, which the source tells elsewhere or not at all.
+            None => self.unpriced = self.unpriced.saturating_add(opening.ok),
         }
     }
 

@@ -1,9 +1,20 @@
 //! Opening balances: what was counted elsewhere, as totals whose calls are not here.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
 
 use super::names::Name;
-use super::{Money, Timestamp};
+use super::{Dimension, Money, Timestamp};
+
+/// The act that took an opening balance over first, in whichever books that was. It stays the same wherever the act is
+/// copied to, and tells it from every other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// Those books' identity.
+    pub lineage: Uuid,
+    /// The number of the act among theirs.
+    pub act: u64,
+}
 
 /// A total of some calls to one model that were counted elsewhere.
 ///
@@ -48,6 +59,12 @@ pub struct Opening {
     /// How long they took on average, in milliseconds; `None` when the source does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_latency_ms: Option<u64>,
+    /// The act of other books that this is a copy of; `None` where it was told to these books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The dimensions whose name had no room that day and counts as `other`: the names above are what the source said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<Dimension>,
 }
 
 impl Opening {
@@ -67,6 +84,8 @@ impl Opening {
             completion: 0,
             cost_usd: None,
             mean_latency_ms: None,
+            origin: None,
+            other: Vec::new(),
         }
     }
 
@@ -105,6 +124,8 @@ mod tests {
         let mut opening = Opening::new("bot\u{1b}.json", at, "gemini", &"m".repeat(500));
         (opening.ok, opening.prompt) = (-3, -150);
         opening.cost_usd = Some(Money::from_pico_usd(7));
+        opening.origin = Some(Origin { lineage: Uuid::from_u128(9), act: 3 });
+        opening.other = vec![Dimension::Model];
         let mut value = serde_json::to_value(&opening).expect("plain data");
         assert_eq!(value["cost_usd"], "0.000000000007");
         value["a_newer_field"] = true.into();

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::names::{CHAT_CHANNELS, Name};
-use super::{KeySuffix, Money, RecordId, SubjectId, Timestamp, TokenCounts, UsageSource};
+use super::{Failure, KeySuffix, Money, RecordId, SubjectId, Timestamp, TokenCounts, UsageSource};
 
 /// One attempt to call a model: what it used, how it ended, whose it was, what it cost.
 ///
@@ -349,70 +349,6 @@ closed_set! {
     }
 }
 
-/// A failure as it stands in a record: its class and, if there was one, the HTTP status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Failure {
-    /// The class.
-    pub kind: ErrorKind,
-    /// The status the provider answered with.
-    pub http_status: Option<u16>,
-}
-
-impl Failure {
-    /// A failure without an HTTP status.
-    pub fn of(kind: ErrorKind) -> Failure {
-        Failure { kind, http_status: None }
-    }
-
-    /// A failure that an HTTP answer told us of.
-    pub fn http(kind: ErrorKind, status: u16) -> Failure {
-        Failure { kind, http_status: Some(status) }
-    }
-
-    /// Reads `rate_limited 429`; what is in nobody's closed set is `other`, with its status if it has one.
-    pub fn parse(text: &str) -> Failure {
-        let mut words = text.split(' ');
-        let kind = words.next().and_then(ErrorKind::parse).unwrap_or(ErrorKind::Other);
-        let http_status = words.next().and_then(|word| word.parse().ok());
-        Failure { kind, http_status }
-    }
-
-    /// Reduces a caller's error text (requirement 0's `error_message`) to a class and an HTTP status.
-    ///
-    /// Our own form is read back; of anything else only a status from 400 to 599 is kept.
-    pub fn from_foreign(text: &str) -> Failure {
-        let own = Failure::parse(text);
-        if own.kind != ErrorKind::Other {
-            return own;
-        }
-        let status = text
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter_map(|word| word.parse::<u16>().ok())
-            .find(|status| (400..600).contains(status));
-        let kind = match status {
-            Some(429) => ErrorKind::RateLimited,
-            Some(401) => ErrorKind::Unauthorized,
-            Some(403) => ErrorKind::Forbidden,
-            Some(404) => ErrorKind::NotFound,
-            Some(410) => ErrorKind::Gone,
-            Some(503 | 529) => ErrorKind::Overloaded,
-            Some(400..=499) => ErrorKind::BadRequest,
-            Some(_) => ErrorKind::ServerError,
-            None => ErrorKind::Other,
-        };
-        Failure { kind, http_status: status }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.http_status {
-            Some(status) => write!(f, "{} {status}", self.kind),
-            None => self.kind.fmt(f),
-        }
-    }
-}
-
 closed_set! {
     /// The dimensions of a record whose number of names is capped.
     Dimension {
@@ -509,18 +445,5 @@ impl<'a> Metadata<'a> {
 impl Default for Metadata<'_> {
     fn default() -> Self {
         Metadata(Cow::Borrowed("{}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_foreign_error_text_is_reduced_to_class_and_status() {
-        assert_eq!(Failure::from_foreign("429 Quota excedida").to_string(), "rate_limited 429");
-        assert_eq!(Failure::from_foreign("my secret prompt was refused").to_string(), "other");
-        assert_eq!(Failure::from_foreign("stream_cut").to_string(), "stream_cut");
-        assert_eq!(Failure::parse("gone 410"), Failure::http(ErrorKind::Gone, 410));
     }
 }

@@ -8,15 +8,15 @@ use crate::running::{Ended, Home};
 
 use tallybot::usage::{Given, Opening, RecordId, Timestamp, UsageRecord, seal_line, write_record};
 
-const DEMO: &str = "timezone = \"America/Mexico_City\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\n\
+pub const DEMO: &str = "timezone = \"America/Mexico_City\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\n\
                     kind = \"demo\"\n";
 
-const LOG: &str = include_str!("fixtures/requirement-0/tokens_2025-02-05.jsonl");
-const TOKEN_STATS: &str = include_str!("fixtures/requirement-0/token_stats.json");
+pub const LOG: &str = include_str!("fixtures/requirement-0/tokens_2025-02-05.jsonl");
+pub const TOKEN_STATS: &str = include_str!("fixtures/requirement-0/token_stats.json");
 const REPORT: &str = include_str!("fixtures/requirement-3/report.json");
-const METRICS: &str = include_str!("fixtures/requirement-4/metrics.json");
+pub const METRICS: &str = include_str!("fixtures/requirement-4/metrics.json");
 
-fn import(home: &Home, paths: &[&PathBuf]) -> (Ended, Value) {
+pub fn import(home: &Home, paths: &[&PathBuf]) -> (Ended, Value) {
     let paths = paths.iter().map(|path| path.to_str().expect("text"));
     let arguments: Vec<&str> = ["import", "--json"].into_iter().chain(paths).collect();
     let ended = home.run(&arguments, "");
@@ -24,24 +24,24 @@ fn import(home: &Home, paths: &[&PathBuf]) -> (Ended, Value) {
     (ended, summary)
 }
 
-fn stats(home: &Home) -> Value {
+pub fn stats(home: &Home) -> Value {
     let ended = home.run(&["stats", "--json"], "");
     serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
 }
 
 /// Input, output, all requests, those that failed.
-fn sums(stats: &Value) -> [u64; 4] {
+pub fn sums(stats: &Value) -> [u64; 4] {
     let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} in {stats}"));
     let (tokens, requests) = (&stats["tokens"], &stats["requests"]);
     [&tokens["prompt"], &tokens["completion"], &requests["total"], &requests["failed"]].map(number)
 }
 
-fn counts(summary: &Value) -> [u64; 4] {
+pub fn counts(summary: &Value) -> [u64; 4] {
     ["calls", "new", "already_there", "bad_lines"].map(|name| summary[name].as_u64().expect(name))
 }
 
 /// What requirement 0's example comes to.
-const EXAMPLE: [u64; 4] = [700, 1270, 4, 1];
+pub const EXAMPLE: [u64; 4] = [700, 1270, 4, 1];
 
 #[test]
 fn requirement_0s_log_comes_over_once_whatever_is_done_again() {
@@ -159,7 +159,7 @@ fn requirement_4s_metrics_become_opening_balances() {
 }
 
 /// A home in which calls were recorded and totals taken over.
-fn other_machine() -> Home {
+pub fn other_machine() -> Home {
     let home = Home::new(DEMO);
     for (model, cost) in [("llama3.2", "0"), ("nobody-knows", "0.5"), ("unpriced", "")] {
         let cost = format!("--cost-usd={cost}");

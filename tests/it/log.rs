@@ -61,6 +61,7 @@ fn a_running_tallybot_takes_the_calls_and_counts_them_at_once() {
         let ended = log(&home, call);
         assert_eq!((ended.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
         assert!(ended.out.contains(&format!(", through http://127.0.0.1:{}\n", serving.port())), "{ended:?}");
+        assert!(ended.out.contains(", $0.0"), "what it cost, exactly: {ended:?}");
     }
     assert_the_example(&serving.ask("GET /stats", "").json());
     assert!(home.records().iter().all(|record| record["channel"] == "shell"));
@@ -189,10 +190,13 @@ fn what_is_not_said_is_unknown_and_what_is_wrong_is_told_before_anything_is_made
         (&["log", "--prompt-tokens", "1", "--timestamp", "yesterday"], "`timestamp` is another text"),
         (&["log", "--prompt-tokens", "1", "--cost-usd=-1"], "`cost_usd`"),
         (&["log", "--prompt-tokens", "1", "--source", "mine"], "--id"),
+        (&["log", "--prompt-tokens", "1", "--status", "ok", "--error", "timeout"], "expected one of the two"),
+        (&["log", "--status", "cached", "--error", "xxxx"], "`error_message` says that the call failed"),
     ] {
         let ended = home.run(arguments, "");
         assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{arguments:?}: {ended:?}");
         assert!(ended.err.contains(expected) && !ended.err.contains("xxxx"), "{arguments:?}: {ended:?}");
+        assert!(["tallybot: ", "error: "].iter().any(|name| ended.err.starts_with(name)), "{arguments:?}: {ended:?}");
     }
     assert!(!home.data().exists(), "nothing was begun");
     let ended = home.run(&["log", "--prompt-tokens", "5"], "");
@@ -211,4 +215,42 @@ fn many_at_once_wait_for_each_other() {
         assert_eq!((ended.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
     }
     assert_eq!(home.records().len(), 8);
+}
+
+#[test]
+fn what_a_running_tallybot_recorded_is_said_as_whole_as_without_it() {
+    let home = Home::new(DEMO);
+    let said = || {
+        let ended = log(&home, &[EXAMPLE[0], &["--json"]].concat());
+        assert_eq!((ended.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        serde_json::from_str::<serde_json::Value>(&ended.out).expect("JSON")
+    };
+    let alone = said();
+    let serving = home.serve();
+    let through = said();
+    for name in ["cost_usd", "price_id", "total_tokens", "status"] {
+        assert_eq!((&alone[name], alone[name].is_null()), (&through[name], false), "{name}");
+    }
+    let records = home.records();
+    for (said, record) in [alone, through].iter().zip(&records) {
+        assert_eq!((&said["id"], &said["timestamp"]), (&record["id"], &record["timestamp"]));
+    }
+    assert_eq!(serving.stop().code(), Some(0));
+}
+
+#[test]
+fn a_time_to_come_is_recorded_as_now_and_said_to_be() {
+    let home = Home::new(DEMO);
+    let arguments = ["--prompt-tokens", "1", "--timestamp", "2099-02-05T12:00:00Z"];
+    let serving = home.serve();
+    let through = log(&home, &arguments);
+    assert_eq!(serving.stop().code(), Some(0));
+    for ended in [through, log(&home, &arguments)] {
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        let expected = "tallybot: the time of the call, 2099-02-05T12:00:00.000000+00:00, is in the future; it was \
+                        recorded as of now\n";
+        assert_eq!(ended.err, expected);
+    }
+    assert!(home.records().iter().all(|record| !record["timestamp"].as_str().expect("a text").starts_with("2099")));
+    assert_eq!(log(&home, &["--prompt-tokens", "1", "--timestamp", "2025-02-05T12:00:00Z"]).err, "");
 }

@@ -8,6 +8,7 @@ mod export; // the records themselves: exports, the old viewer, `recent`
 mod faults; // rows C, D, E and J of the table of faults, on real disks and with real signals
 mod http_doors; // the REST door of the built program
 mod import; // what others recorded, taken over: once, again, grown, damaged
+mod import_again; // what is imported again, at once, or by a detour counts once
 mod in_process; // the one path of a chat answer, with a clock to choose
 mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing counts twice
 mod layout; // the shape of the source: who imports whom, sizes, words

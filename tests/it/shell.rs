@@ -143,3 +143,84 @@ async fn c5_books_that_cannot_be_opened_stop_everything_before_any_provider_is_a
     assert_eq!(provider.hits().len(), 0);
     assert_eq!(home.run(&["chat"], "hello\n").out.trim(), "hi");
 }
+
+#[test]
+fn every_command_ends_with_the_same_codes_and_speaks_under_its_name() {
+    let home = Home::new(DEMO);
+    for (arguments, code, expected) in [
+        (&["verify"][..], 1, "there are no books in"),
+        (&["archive", "--before", "2026-01-01"], 1, "there are no books in"),
+        (&["reset", "--yes"], 1, "there are no books in"),
+        (&["stats", "--epoch", "7"], 1, "there is no epoch 7"),
+        (&["import", "nowhere"], 2, "there is no `nowhere`"),
+        (&["log", "--prompt-tokens", "1", "--cached-tokens", "2"], 2, "the slices are larger"),
+        (&["export", "--columns", "nothing"], 2, "nothing"),
+        (&["export", "--format", "raymundo", "--summary"], 2, "a form of its own"),
+        (&["export", "--format", "raymundo", "--model", "m"], 2, "counts everything"),
+        (&["recent", "--from", "2026-02-02", "--to", "2026-02-01"], 2, "expected the first day before the last"),
+    ] {
+        let ended = home.run(arguments, "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(code), ""), "{arguments:?}: {ended:?}");
+        assert!(ended.err.contains(expected), "{arguments:?}: {ended:?}");
+        assert!(ended.err.lines().all(|line| line.starts_with("tallybot: ")), "{arguments:?}: {ended:?}");
+    }
+    assert!(home.run(&["--help"], "").out.contains("Exit code, of every command: 0"));
+}
+
+#[test]
+fn help_and_tables_fit_into_eighty_columns() {
+    let home = Home::new(DEMO);
+    for command in ["log", "import", "verify", "export", "recent"] {
+        let help = home.run(&[command, "--help"], "").out;
+        let examples = help.split("Examples:").nth(1).unwrap_or_default();
+        assert!(examples.lines().all(|line| line.chars().count() <= 80), "{examples}");
+        let whole = |line: &str| !line.starts_with("  ") || line.starts_with("  tallybot ");
+        assert!(examples.lines().all(whole), "none is wrapped: {examples}");
+    }
+    home.run(&["chat"], "hello\n");
+    home.run(&["reset", "--yes"], "");
+    let epochs = home.run(&["stats", "--epochs"], "").out;
+    assert!(epochs.lines().all(|line| line.chars().count() <= 80) && epochs.contains("now"), "{epochs}");
+}
+
+#[test]
+fn after_a_reset_the_heading_says_since_when() {
+    let home = Home::new(DEMO);
+    home.run(&["chat"], "hello\n");
+    assert!(home.run(&["stats"], "").out.starts_with("raymundo · Since the start\n"));
+    home.run(&["reset", "--yes"], "");
+    home.run(&["chat"], "hello\n");
+    for (lang, expected) in [
+        ("en", "raymundo · Since the reset of "),
+        ("es", "raymundo · Desde el reinicio del "),
+        ("pt", "raymundo · Desde o reinício de "),
+        ("fr", "raymundo · Depuis la remise à zéro du "),
+    ] {
+        let screen = home.run(&["stats", "--lang", lang], "").out;
+        assert!(screen.starts_with(expected), "{screen}");
+    }
+    assert!(home.run(&["stats", "--period", "today"], "").out.starts_with("raymundo · Today\n"));
+}
+
+#[test]
+fn a_folder_that_others_can_look_into_is_closed_or_said_to_be_open() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new(DEMO);
+    let open = |mode| std::fs::set_permissions(home.data(), std::fs::Permissions::from_mode(mode)).expect("ours");
+    let mode = || std::fs::metadata(home.data()).expect("it is there").permissions().mode() & 0o777;
+    std::fs::create_dir(home.data()).expect("a new folder");
+    let log = ["log", "--prompt-tokens", "1"];
+    for before in [0o755, 0o770, 0o707] {
+        open(before);
+        assert_eq!(home.run(&["stats"], "").code(), Some(0));
+        assert_eq!(mode(), before, "looking changes nothing");
+        let ended = home.run(&log, "");
+        assert_eq!((ended.code(), ended.err.as_str(), mode()), (Some(0), "", 0o700), "{ended:?}");
+    }
+    std::fs::write(home.data().join("a letter.txt"), "not of tallybot").expect("written");
+    open(0o755);
+    let ended = home.run(&log, "");
+    assert_eq!((ended.code(), mode()), (Some(0), 0o755), "somebody else needs it as it is");
+    assert!(ended.err.contains("tallybot: other users of this machine can look into `data`"), "{ended:?}");
+    assert!(ended.err.contains("`a letter.txt`") && ended.err.contains("chmod 700 data"), "{ended:?}");
+}

@@ -102,7 +102,7 @@ impl Api for Script {
             _ if self.mood == Mood::FullAfterOne && !noted.is_empty() => Err(ItemError::Unavailable),
             _ => {
                 noted.push(item);
-                Ok(Noted::Accepted)
+                Ok(Noted::Accepted(None))
             }
         });
         Ok(verdicts.collect())
@@ -110,7 +110,7 @@ impl Api for Script {
 
     async fn import(&self, lines: Vec<ImportLine>) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {
         self.outcome(format!("import {}", lines.len())).await?;
-        Ok(lines.into_iter().map(|_| Ok(Noted::Accepted)).collect())
+        Ok(lines.into_iter().map(|_| Ok(Noted::Accepted(None))).collect())
     }
 
     async fn ready(&self) -> Readiness {

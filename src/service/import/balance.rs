@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use super::found::{Sums, Total};
 use crate::service::items::admitted_at;
 use crate::usage::names::Name;
-use crate::usage::{Opening, Timestamp, UsageRecord};
+use crate::usage::{Money, Opening, Timestamp, UsageRecord};
 
 /// Calls by source, API and model.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Calls {
     }
 }
 
-/// What a total is of. A total that is exact stands at its own time.
+/// What a total is of, in the words of whoever tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Key {
     source: String,
@@ -48,12 +48,11 @@ struct Key {
     provider: String,
     model: String,
     request_type: String,
-    exactly_at: Option<i64>,
 }
 
 /// The books as they are before the import, and what the import brings.
 pub(super) struct Standing<'a> {
-    /// The openings that are there.
+    /// The openings that were told to these books. Copies of other books' acts are theirs to change.
     pub(super) openings: &'a [Opening],
     /// The calls that are there.
     pub(super) calls: &'a Calls,
@@ -68,6 +67,8 @@ pub(super) struct Balance {
     pub(super) take_back: Vec<Opening>,
     /// What a total has beyond the calls.
     pub(super) add: Vec<Opening>,
+    /// Openings taken back and added again, because their total tells another mean latency now.
+    pub(super) retimed: Vec<Opening>,
     /// Totals below what the same source told before; they change nothing.
     pub(super) fallen: Vec<String>,
 }
@@ -77,9 +78,7 @@ pub(super) fn balance(totals: &[Total], standing: &Standing<'_>, now: Timestamp,
     let told = told(totals, now, zone);
     let mut there: BTreeMap<Key, Vec<&Opening>> = BTreeMap::new();
     for opening in standing.openings {
-        let exact = Key { exactly_at: Some(opening.at.unix_micros()), ..key_of_opening(opening) };
-        let key = if told.contains_key(&exact) { exact } else { key_of_opening(opening) };
-        there.entry(key).or_default().push(opening);
+        there.entry(key_of_opening(opening)).or_default().push(opening);
     }
     let mut balance = Balance::default();
     let keys: std::collections::BTreeSet<&Key> = told.keys().chain(there.keys()).collect();
@@ -90,7 +89,7 @@ pub(super) fn balance(totals: &[Total], standing: &Standing<'_>, now: Timestamp,
     balance
 }
 
-/// The totals by what they are of, with their time. Of one that is told twice the larger; exact ones are parts.
+/// The totals by what they are of, with their time. Of one that is told twice the larger.
 fn told(totals: &[Total], now: Timestamp, zone: Tz) -> BTreeMap<Key, (Total, Timestamp)> {
     let mut told: BTreeMap<Key, (Total, Timestamp)> = BTreeMap::new();
     for total in totals {
@@ -101,11 +100,9 @@ fn told(totals: &[Total], now: Timestamp, zone: Tz) -> BTreeMap<Key, (Total, Tim
             provider: total.provider.clone(),
             model: total.model.clone(),
             request_type: total.request_type.clone(),
-            exactly_at: total.exact.then(|| at.unix_micros()),
         };
         match told.get_mut(&key) {
             None => drop(told.insert(key, (total.clone(), at))),
-            Some((known, _)) if total.exact => known.sums = known.sums.plus(total.sums),
             Some((known, latest)) => {
                 known.sums = known.sums.with(total.sums, i128::max);
                 *latest = at.max(*latest);
@@ -122,7 +119,6 @@ fn key_of_opening(opening: &Opening) -> Key {
         provider: opening.provider.to_string(),
         model: opening.model.to_string(),
         request_type: opening.request_type.to_string(),
-        exactly_at: None,
     }
 }
 
@@ -142,29 +138,32 @@ fn weigh(
 ) {
     let there = openings.iter().fold(Sums::default(), |sum, opening| sum.plus(sums_of(opening)));
     let total = told.map_or(Sums::default(), |(total, _)| total.sums);
-    let mut difference = if key.exactly_at.is_some() {
-        total.minus(there)
-    } else {
-        let (calls, arriving) = (standing.calls.within(key), standing.arriving.within(key));
-        // What the source said before, where openings are left of it.
-        let before = there.with(calls, |opening, calls| if opening > 0 { opening + calls } else { 0 });
-        if told.is_some() && !before.minus(total).with(Sums::default(), i128::max).counts_nothing() {
-            balance.fallen.push(format!("{} of {}/{}", key.source, key.api_type, key.model));
-        }
-        let total = total.with(before, i128::max);
-        total.with(calls.plus(arriving), |total, calls| (total - calls).max(0)).minus(there)
-    };
+    let (calls, arriving) = (standing.calls.within(key), standing.arriving.within(key));
+    // What the source said before, where openings are left of it.
+    let before = there.with(calls, |opening, calls| if opening > 0 { opening + calls } else { 0 });
+    let fallen = told.is_some() && !before.minus(total).with(Sums::default(), i128::max).counts_nothing();
+    if fallen {
+        balance.fallen.push(format!("{} of {}/{}", key.source, key.api_type, key.model));
+    }
+    let total = total.with(before, i128::max);
+    let mut difference = total.with(calls.plus(arriving), |total, calls| (total - calls).max(0)).minus(there);
     if told.is_none_or(|(total, _)| total.sums.cost.is_none()) && there.cost.is_none() {
         difference.cost = None; // calls have prices; a total whose source says none has none
     }
     let less = difference.with(Sums::default(), i128::min);
     let more = difference.with(Sums::default(), i128::max);
+    let mut taken = Vec::new();
     if !less.is_zero() {
-        take_back(less, openings, &mut balance.take_back);
+        take_back(less, openings, &mut taken);
     }
+    let mean = told.and_then(|(total, _)| total.mean_latency_ms).filter(|_| !fallen);
+    let left = Timed::of(openings.iter().copied().chain(&taken));
+    let mean = mean.map(|mean| left.mean_beside(more, mean, &mut balance.retimed));
+    balance.take_back.extend(taken);
     if !more.is_zero() {
         let like = openings.last().copied();
-        balance.add.push(addition(key, told, like, more, mean_of_addition(told, openings, more), now));
+        let mean = mean.filter(|_| more.ok + more.failed > 0);
+        balance.add.push(addition(key, told, like, more, mean, now));
     }
 }
 
@@ -206,20 +205,52 @@ fn addition(
     opening
 }
 
-/// The mean that makes the mean of all openings together that of the total.
-fn mean_of_addition(told: Option<&(Total, Timestamp)>, openings: &[&Opening], more: Sums) -> Option<u64> {
-    let mean = i128::from(told?.0.mean_latency_ms?);
-    let timed =
-        |opening: &&Opening| opening.mean_latency_ms.map(|mean| (i128::from(mean), i128::from(opening.requests())));
-    let (there, requests) = openings
-        .iter()
-        .filter_map(timed)
-        .fold((0, 0), |(sum, n), (mean, requests)| (sum + mean * requests, n + requests));
-    let added = i128::from(more.ok) + i128::from(more.failed);
-    if added <= 0 {
-        return None;
+/// The openings of one key by their time and mean latency.
+struct Timed<'a> {
+    groups: BTreeMap<(Timestamp, Option<u64>), (i64, i64, &'a Opening)>,
+}
+
+impl<'a> Timed<'a> {
+    fn of(openings: impl Iterator<Item = &'a Opening>) -> Timed<'a> {
+        let mut groups = BTreeMap::new();
+        for opening in openings {
+            let (ok, failed, _) = groups.entry((opening.at, opening.mean_latency_ms)).or_insert((0i64, 0i64, opening));
+            *ok = ok.saturating_add(opening.ok);
+            *failed = failed.saturating_add(opening.failed);
+        }
+        groups.retain(|_, (ok, failed, _)| (*ok, *failed) != (0, 0));
+        Timed { groups }
     }
-    u64::try_from(((mean * (requests + added) - there) / added).max(0)).ok()
+
+    /// The mean of what is added that makes the mean of all the total's, `mean`. Where none can, or nothing is added,
+    /// the openings that are there are told anew with that mean.
+    fn mean_beside(&self, more: Sums, mean: u64, retimed: &mut Vec<Opening>) -> u64 {
+        let requests: i128 = self.groups.values().map(|(ok, failed, _)| i128::from(*ok) + i128::from(*failed)).sum();
+        let millis = |((_, mean), (ok, failed, _)): (&(Timestamp, Option<u64>), &(i64, i64, &Opening))| {
+            mean.map(|mean| i128::from(mean) * (i128::from(*ok) + i128::from(*failed)))
+        };
+        let added = i128::from(more.ok) + i128::from(more.failed);
+        if let Some(there) = self.groups.iter().map(millis).sum::<Option<i128>>() {
+            let missing = i128::from(mean) * (requests + added) - there;
+            if added > 0 && missing >= 0 {
+                return u64::try_from(missing / added).unwrap_or(u64::MAX);
+            }
+            // Less than a millisecond each is what dividing left over.
+            if added <= 0 && missing.unsigned_abs() < requests.unsigned_abs().max(1) {
+                return mean;
+            }
+        }
+        for ((at, told), (ok, failed, like)) in &self.groups {
+            if *told != Some(mean) {
+                let cost_usd = like.cost_usd.map(|_| Money::ZERO); // it stays in the row it is in
+                let (prompt, completion) = (0, 0);
+                let like = Opening { at: *at, prompt, completion, cost_usd, ..(*like).clone() };
+                retimed.push(Opening { ok: -ok, failed: -failed, mean_latency_ms: *told, ..like.clone() });
+                retimed.push(Opening { ok: *ok, failed: *failed, mean_latency_ms: Some(mean), ..like });
+            }
+        }
+        mean
+    }
 }
 
 #[cfg(test)]
@@ -248,7 +279,7 @@ mod tests {
             local: false,
             sums,
             mean_latency_ms: None,
-            exact: false,
+            line: 1,
         }
     }
 
@@ -269,6 +300,7 @@ mod tests {
             let balance = balance(totals, &standing, now(), Tz::UTC);
             self.openings.extend(balance.take_back);
             self.openings.extend(balance.add);
+            self.openings.extend(balance.retimed);
             for (source, model, sums) in calls {
                 self.calls.add_sums(source, ("gemini", model), *sums);
             }
@@ -302,11 +334,6 @@ mod tests {
         assert_eq!(books.import(&[total(SOURCE, sums(10, 1000))], &[]), [""; 0]);
         assert_eq!(books.import(&[total(SOURCE, sums(5, 500))], &[]), ["token-log of gemini/flash"]);
         assert_eq!(books.opening(), sums(10, 1000));
-        let exact = |sums| Total { exact: true, ..total("token-log 0199b0c2", sums) };
-        books.import(&[exact(sums(7, 70)), exact(sums(-2, -20))], &[]);
-        assert_eq!(books.opening(), sums(15, 1050));
-        books.import(&[exact(sums(7, 70)), exact(sums(-2, -20)), exact(sums(-5, -50))], &[]);
-        assert_eq!(books.opening(), sums(10, 1000), "other books' openings are believed when they fall");
     }
 
     #[test]
@@ -338,13 +365,30 @@ mod tests {
     fn the_mean_of_all_openings_stays_that_of_the_total() {
         let mut books = Books::default();
         let at_mean = |requests, mean| Total { mean_latency_ms: Some(mean), ..total(SOURCE, sums(requests, 0)) };
-        books.import(&[at_mean(100, 2000)], &[]);
-        books.import(&[at_mean(200, 2500)], &[]);
-        let latency: i64 = books
-            .openings
-            .iter()
-            .map(|o| o.requests() * i64::try_from(o.mean_latency_ms.expect("timed")).expect("small"))
-            .sum();
-        assert_eq!(latency, 200 * 2500);
+        let mut expect = |requests: i64, mean: u64, openings: usize, what: &str| {
+            books.import(&[at_mean(requests, mean)], &[]);
+            let millis = |o: &Opening| o.requests() * i64::try_from(o.mean_latency_ms.expect("timed")).expect("small");
+            let latency: i64 = books.openings.iter().map(millis).sum();
+            assert_eq!((latency, books.opening()), (requests * i64::try_from(mean).expect("small"), sums(requests, 0)));
+            assert_eq!(books.openings.len(), openings, "{what}");
+        };
+        expect(100, 2000, 1, "the first");
+        expect(200, 2500, 2, "it grew");
+        expect(200, 2500, 2, "told again");
+        expect(200, 2600, 6, "the same calls, and another mean");
+        expect(200, 2600, 6, "told again");
+        expect(200, 100, 8, "lower");
+        expect(201, 50, 11, "grown, and so much lower that no call could make it");
+        expect(201, 50, 11, "told again");
+    }
+
+    #[test]
+    fn a_mean_that_is_told_later_is_that_of_all() {
+        let mut books = Books::default();
+        books.import(&[total(SOURCE, sums(10, 70))], &[]);
+        books.import(&[Total { mean_latency_ms: Some(900), ..total(SOURCE, sums(10, 70)) }], &[]);
+        let timed: i64 = books.openings.iter().filter(|o| o.mean_latency_ms == Some(900)).map(Opening::requests).sum();
+        let untimed: i64 = books.openings.iter().filter(|o| o.mean_latency_ms.is_none()).map(Opening::requests).sum();
+        assert_eq!((timed, untimed, books.opening()), (10, 0, sums(10, 70)));
     }
 }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use flate2::bufread::MultiGzDecoder;
 
-use super::found::{Found, Sums, Total};
+use super::found::Found;
 use super::wire::check_opening;
 use super::{own_lines, raymundo, session_report, token_log, token_stats};
 use crate::ledger::{Acts, Folder};
-use crate::service::items::ItemTime;
-use crate::usage::{Opening, unseal_line};
+use crate::usage::{Opening, Origin, unseal_line};
 
 /// The largest document that is read; logs may be of any size.
 const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -76,8 +75,8 @@ pub(super) struct ImportFile {
 #[derive(Debug, Default)]
 pub(super) struct Files {
     pub(super) files: Vec<ImportFile>,
-    /// Opening balances of other books.
-    pub(super) totals: Vec<Total>,
+    /// Opening balances of other books, each with the act that told it first.
+    pub(super) openings: Vec<Opening>,
     /// What could not be taken, by file or folder, and why.
     pub(super) bad: Vec<(PathBuf, String)>,
 }
@@ -141,16 +140,15 @@ impl Files {
                 _ => {}
             }
         }
-        if let Some(acts) = acts.filter(|acts| ours.is_none_or(|ours| ours.lineage != acts.lineage)) {
-            let lineage = acts.lineage.to_string();
-            for opening in acts.openings.iter() {
-                match total_of(opening, &lineage) {
-                    Ok(total) => self.totals.push(total),
-                    Err(reason) => self.bad.push((path.join("control.jsonl"), reason)),
-                }
+        let is_ours = |origin: Origin| ours.is_some_and(|ours| ours.lineage == origin.lineage);
+        for (origin, opening) in acts.iter().flat_map(Acts::openings_by_origin) {
+            match check_opening(opening) {
+                _ if is_ours(origin) => {} // told here first, whatever way it went
+                Ok(()) => self.openings.push(Opening { origin: Some(origin), ..opening.clone() }),
+                Err(reason) => self.bad.push((path.join("control.jsonl"), reason)),
             }
         }
-        if self.files.len() == before && self.totals.is_empty() && self.bad.is_empty() {
+        if self.files.len() == before && acts.is_none() && self.bad.is_empty() {
             bail!("nothing to import in `{}`; expected for example `tokens_2025-02-05.jsonl`", path.display());
         }
         Ok(())
@@ -313,27 +311,6 @@ fn guess_by(head: &[u8], lines: bool) -> Option<Format> {
     one_per_line.then_some(Format::TokenLog)
 }
 
-/// An opening balance of other books: theirs beside ours, whatever both call its source.
-///
-/// # Errors
-/// What of it cannot be.
-fn total_of(opening: &Opening, lineage: &str) -> Result<Total, String> {
-    check_opening(opening)?;
-    let Opening { ok, failed, prompt, completion, cost_usd, .. } = *opening;
-    Ok(Total {
-        source: super::found::of_run(&opening.source.replace(' ', "_"), lineage),
-        at: Some(ItemTime::Instant(opening.at)),
-        api_type: opening.api_type.to_string(),
-        provider: opening.provider.to_string(),
-        model: opening.model.to_string(),
-        request_type: opening.request_type.to_string(),
-        local: opening.local,
-        sums: Sums { ok, failed, prompt, completion, cost: cost_usd },
-        mean_latency_ms: opening.mean_latency_ms,
-        exact: true,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,14 +341,5 @@ mod tests {
         ] {
             assert_eq!(guess_by(text.as_bytes(), lines), expected, "{}", &text[..text.len().min(60)]);
         }
-    }
-    #[test]
-    fn e1_an_opening_of_other_books_beyond_what_can_be_is_no_total() {
-        let at = crate::usage::Timestamp::parse("2026-02-05T06:01:47.127728-06:00").expect("a time");
-        let mut opening = Opening::new("s", at, "p", "m");
-        opening.ok = 3;
-        assert_eq!(total_of(&opening, "theirs").map(|total| total.sums.ok), Ok(3));
-        opening.ok = i64::MAX;
-        assert!(total_of(&opening, "theirs").is_err());
     }
 }

@@ -11,9 +11,19 @@ use crate::usage::{Given, Money, Timestamp, UsageRecord};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// A call as others tell it. Its given id is set: it says which call of which source this is, for ever.
-    Item(Box<UsageItem>),
+    Item {
+        /// The line it begins in, from 1.
+        line: u64,
+        /// The call.
+        item: Box<UsageItem>,
+    },
     /// A call from another tallybot's books, as it stands there.
-    Record(Box<UsageRecord<'static>>),
+    Record {
+        /// The line, from 1.
+        line: u64,
+        /// The call.
+        record: Box<UsageRecord<'static>>,
+    },
     /// A total of calls.
     Total(Box<Total>),
     /// Something that should be one of these, and is not.
@@ -47,8 +57,8 @@ pub struct Total {
     pub sums: Sums,
     /// How long the calls took on average, in milliseconds.
     pub mean_latency_ms: Option<u64>,
-    /// Another tallybot's opening balance: it is believed when it falls, too.
-    pub exact: bool,
+    /// The line it begins in, from 1.
+    pub line: u64,
 }
 
 /// What is added up. Signed, because a correction takes back.

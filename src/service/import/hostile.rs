@@ -28,8 +28,8 @@ fn read_in_every_way(content: &[u8]) -> Vec<Found> {
 fn check(found: &[Found]) -> Result<(), TestCaseError> {
     for one in found {
         match one {
-            Found::Item(item) => prop_assert!(item.tokens.is_consistent() && item.given.is_some()),
-            Found::Record(record) => prop_assert!(wire::check(record).is_ok()),
+            Found::Item { item, .. } => prop_assert!(item.tokens.is_consistent() && item.given.is_some()),
+            Found::Record { record, .. } => prop_assert!(wire::check(record).is_ok()),
             Found::Total(total) => {
                 let sums = total.sums;
                 let counts = [sums.ok, sums.failed, sums.prompt, sums.completion];

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::balance::Calls;
 use crate::ledger::{Folder, LedgerError, digest_of};
-use crate::usage::{Given, Opening, RecordId, UsageRecord};
+use crate::usage::{Given, Opening, Origin, RecordId, Timestamp, UsageRecord};
 
 /// What is in the books.
 #[derive(Debug, Default)]
@@ -13,8 +13,12 @@ pub(super) struct Known {
     pub(super) ids: Ids,
     /// The calls by source and model.
     pub(super) calls: Calls,
-    /// Every opening balance.
+    /// The opening balances that were told to these books.
     pub(super) openings: Vec<Opening>,
+    /// The acts that are here, our own ones and copies of others'.
+    pub(super) origins: HashSet<Origin>,
+    /// The resets that hold, in order.
+    pub(super) resets: Vec<Timestamp>,
 }
 
 /// Which calls are there, or were met. Some 40 bytes of memory for each.
@@ -55,7 +59,12 @@ impl Known {
                 known.ids.records.insert(record.id);
             }
         })?;
-        known.openings = folder.acts()?.map(|acts| acts.openings.to_vec()).unwrap_or_default();
+        let Some(acts) = folder.acts()? else { return Ok(known) };
+        for (origin, opening) in acts.openings_by_origin() {
+            known.origins.insert(origin);
+            known.openings.extend(opening.origin.is_none().then(|| opening.clone()));
+        }
+        known.resets = acts.resets;
         Ok(known)
     }
 }

@@ -20,10 +20,11 @@ mod summary;
 mod take;
 mod token_log;
 mod token_stats;
+mod turn;
 mod wire;
 
 pub use files::Format;
 pub use found::{Found, Sums, Total};
 pub use run::{OnProgress, Request, import};
-pub use summary::{BadLine, Summary};
+pub use summary::{BadLine, OfEpoch, Summary};
 pub use wire::{ImportLine, parse_lines};

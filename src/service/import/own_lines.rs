@@ -20,7 +20,7 @@ pub(super) fn read(reader: impl BufRead, books: &str, mut on: impl FnMut(Found))
             Line::Bytes(content) => record(content, books),
         };
         on(match read {
-            Ok(record) => Found::Record(Box::new(record)),
+            Ok(record) => Found::Record { line, record: Box::new(record) },
             Err(reason) => Found::Bad { line, reason },
         });
     })
@@ -68,11 +68,12 @@ mod tests {
         let text = String::from_utf8(file).expect("JSON").replacen("\"prompt_tokens\":71", "\"prompt_tokens\":79", 1);
         let mut found = Vec::new();
         read(text.as_bytes(), "these-books", |one| found.push(one)).expect("memory can be read");
-        let [Found::Record(first), Found::Bad { line: 2, reason }, Found::Record(third), Found::Record(fourth)] =
-            &found[..]
-        else {
-            panic!("{found:?}")
-        };
+        let Found::Bad { line: 2, reason } = &found[1] else { panic!("{found:?}") };
+        let records: Vec<&UsageRecord<'_>> = found
+            .iter()
+            .filter_map(|one| if let Found::Record { record, .. } = one { Some(&**record) } else { None })
+            .collect();
+        let [first, third, fourth] = records[..] else { panic!("{found:?}") };
         assert_eq!(reason, "the checksum does not match");
         let given = first.source.as_ref().expect("it is marked");
         assert_eq!((given.name.as_str(), given.id.as_str()), ("these-books", &*first.id.to_string()));

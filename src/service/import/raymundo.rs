@@ -80,7 +80,7 @@ fn totals_of(document: &mut Document<'_>, metrics: &Metrics<'_>, source: &str, l
         local: place.0 == "ollama",
         sums,
         mean_latency_ms: mean_latency_ms.filter(|_| sums.ok + sums.failed > 0),
-        exact: false,
+        line,
     };
     let unknown = (UNKNOWN, UNKNOWN, UNKNOWN);
     let by_type = by_type(document, metrics);

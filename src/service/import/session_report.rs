@@ -42,7 +42,10 @@ pub(super) fn read(content: &[u8], source: &str, mut on: impl FnMut(Found)) {
     for detail in &report.calls_detail {
         on(match call(detail) {
             // In one form, however the file is indented.
-            Ok((item, content)) => Found::Item(Box::new(identified(item, &source, content.as_bytes(), &mut ids))),
+            Ok((item, content)) => Found::Item {
+                line: document.line(detail),
+                item: Box::new(identified(item, &source, content.as_bytes(), &mut ids)),
+            },
             Err(reason) => Found::Bad { line: document.line(detail), reason },
         });
     }
@@ -54,7 +57,8 @@ pub(super) fn read(content: &[u8], source: &str, mut on: impl FnMut(Found)) {
         completion: document.count("total_output_tokens", report.total_output_tokens),
         cost: document.dollars("total_cost", report.total_cost),
     };
-    on(match document.finish(document.line(calls)) {
+    let line = document.line(calls);
+    on(match document.finish(line) {
         Err(bad) => bad,
         Ok(()) => Found::Total(Box::new(Total {
             source,
@@ -66,7 +70,7 @@ pub(super) fn read(content: &[u8], source: &str, mut on: impl FnMut(Found)) {
             local: false,
             sums,
             mean_latency_ms: None,
-            exact: false,
+            line,
         })),
     });
 }
@@ -98,7 +102,7 @@ mod tests {
     #[test]
     fn the_documents_report_is_one_call_and_the_sessions_totals() {
         let found = found(REPORT);
-        let [Found::Item(call), Found::Total(total)] = &found[..] else { panic!("{found:?}") };
+        let [Found::Item { item: call, .. }, Found::Total(total)] = &found[..] else { panic!("{found:?}") };
         assert_eq!((call.tokens.prompt, call.tokens.completion), (5000, 3000));
         assert_eq!((call.api_type.as_str(), call.model.as_str()), ("openai", "gpt-5-nano"));
         assert_eq!((call.agent.as_deref(), call.operation.as_deref()), (Some("need_analysis"), Some("analyze_needs")));
@@ -115,6 +119,10 @@ mod tests {
     #[test]
     fn a_call_is_the_same_however_the_report_is_indented() {
         let value: Value = serde_json::from_str(REPORT).expect("JSON");
+        let found = |text: &str| match &found(text)[..] {
+            [Found::Item { item, .. }, Found::Total(total)] => (item.clone(), total.sums),
+            other => panic!("{other:?}"),
+        };
         assert_eq!(found(&value.to_string()), found(REPORT));
     }
 

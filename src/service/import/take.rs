@@ -95,8 +95,8 @@ impl Taker {
 
     fn record(&self, found: Found) -> Option<UsageRecord<'static>> {
         match found {
-            Found::Record(record) => Some(*record),
-            Found::Item(item) => {
+            Found::Record { record, .. } => Some(*record),
+            Found::Item { item, .. } => {
                 let now = self.clock.now().at;
                 let mut chance = [0; 10];
                 chance.copy_from_slice(&(self.random)()[..10]);

@@ -22,7 +22,7 @@ pub(super) fn read(reader: impl BufRead, source: &str, mut on: impl FnMut(Found)
             Line::Bytes(content) => call(content).map(|item| identified(item, source, content, &mut ids)),
         };
         on(match read {
-            Ok(item) => Found::Item(Box::new(item)),
+            Ok(item) => Found::Item { line, item: Box::new(item) },
             Err(reason) => Found::Bad { line, reason },
         });
     })
@@ -61,7 +61,7 @@ mod tests {
 
     fn ids(found: &[Found]) -> Vec<String> {
         let id = |found: &Found| match found {
-            Found::Item(item) => item.given.as_ref().map_or_else(String::new, |given| given.id.to_string()),
+            Found::Item { item, .. } => item.given.as_ref().map_or_else(String::new, |given| given.id.to_string()),
             other => panic!("{other:?}"),
         };
         found.iter().map(id).collect()
@@ -116,6 +116,6 @@ mod tests {
             assert!(reason.contains("expected") || reason.contains("UTF-8"), "{reason}");
             assert!(!reason.contains("SECRET") && reason.len() < 300, "{reason}");
         }
-        assert!(matches!(found[9], Found::Item(_)));
+        assert!(matches!(found[9], Found::Item { line: 10, .. }));
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn read(content: &[u8], source: &str, mut on: impl FnMut(Found)) {
                     local: false,
                     sums,
                     mean_latency_ms: None,
-                    exact: false,
+                    line,
                 })),
                 Err(bad) => bad,
             });

@@ -142,6 +142,11 @@ fn outcome(fields: &mut Fields<'_>) -> (Status, Option<Failure>) {
             "`success` and `status` contradict each other; expected `true` with `ok` or `cached`, else `false`";
         fields.mistakes.push(mistake.to_owned());
     }
+    if status.is_ok() && failure.is_some() && fields.unknown == Unknown::Mistake {
+        let mistake = "`error_message` says that the call failed, and `status` or `success` that it did not; expected \
+                       one of the two";
+        fields.mistakes.push(mistake.to_owned());
+    }
     let failure = if status.is_ok() { None } else { Some(failure.unwrap_or(Failure::of(ErrorKind::Other))) };
     (status, failure)
 }

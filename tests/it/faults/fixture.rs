@@ -91,19 +91,13 @@ fn write_fixture(data: &Path) {
         ledger.append(&record, at(now)).expect("appended");
     }
     let opening = Opening {
-        source: "token_stats.json".into(),
-        at: at(-30 * DAY),
-        api_type: "gemini".into(),
-        provider: "gemini".into(),
-        model: "gemini-2.5-flash".into(),
         request_type: "unknown".into(),
-        local: false,
         ok: 3,
         failed: 1,
         prompt: 700,
         completion: 1270,
-        cost_usd: None,
         mean_latency_ms: Some(900),
+        ..Opening::new("token_stats.json", at(-30 * DAY), "gemini", "gemini-2.5-flash")
     };
     ledger.add_openings(&[opening], at(50)).expect("written");
     ledger.reset(at(60)).expect("written");
