@@ -61,6 +61,24 @@ fn an_opening_balance_told_from_the_future_is_added_once() {
 }
 
 #[test]
+fn e1_an_opening_of_other_books_beyond_what_can_be_is_told_and_not_taken() {
+    let home = Home::new(DEMO);
+    let opening = |ok: i64| {
+        let at = "2026-02-05T06:01:47.127728-06:00";
+        let opening = json!({
+            "source": "s", "at": at, "api_type": "p", "provider": "p", "model": "m", "request_type": "other", "ok": ok,
+        });
+        json!({ "act": "opening", "opening": opening })
+    };
+    let lineage = json!({ "act": "lineage", "lineage": "0199b0c2-0000-7000-8000-000000000001" });
+    let theirs = acts(&home, &[lineage, opening(i64::MAX), opening(3)]);
+    let (ended, summary) = import(&home, &[&theirs]);
+    assert_eq!((ended.code(), &summary["openings_added"], counts(&summary)[3]), (Some(1), &1.into(), 1), "{ended:?}");
+    assert!(ended.err.contains("control.jsonl: a count of the opening balance cannot be"), "{ended:?}");
+    assert_eq!(sums(&stats(&home))[2], 3);
+}
+
+#[test]
 fn a_total_whose_model_had_no_row_of_its_own_is_added_once() {
     let home = Home::new(DEMO);
     let model = json!({

@@ -191,6 +191,10 @@ fn what_is_not_said_is_unknown_and_what_is_wrong_is_told_before_anything_is_made
         (&["log", "--prompt-tokens", "1", "--cost-usd=-1"], "`cost_usd`"),
         (&["log", "--prompt-tokens", "1", "--source", "mine"], "--id"),
         (&["log", "--prompt-tokens", "1", "--status", "ok", "--error", "timeout"], "expected one of the two"),
+        (
+            &["log", "--prompt-tokens", "1", "--latency-ms", "5", "--first-token-ms", "6"],
+            "`first_token_ms` is more than",
+        ),
         (&["log", "--status", "cached", "--error", "xxxx"], "`error_message` says that the call failed"),
     ] {
         let ended = home.run(arguments, "");

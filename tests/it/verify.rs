@@ -99,11 +99,11 @@ fn damage_is_told_with_its_place_and_repaired_without_touching_a_whole_line() {
 }
 
 #[test]
-fn what_cannot_be_checked_says_why_and_ends_with_two() {
+fn what_cannot_be_checked_says_why_and_is_no_success() {
     let home = Home::new(DEMO);
     for arguments in [&["verify"][..], &["verify", "--json"], &["verify", "--repair"]] {
         let ended = home.run(arguments, "");
-        assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{ended:?}");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{ended:?}");
         assert!(ended.err.contains("there are no books in `data`"), "{}", ended.err);
     }
     assert!(!home.data().exists());

@@ -51,6 +51,7 @@ fn read_with(text: &str, unknown: Unknown) -> Result<UsageItem, ItemMistakes> {
 fn item(fields: &mut Fields<'_>) -> UsageItem {
     let (tokens, usage_source) = tokens(fields);
     let (status, failure) = outcome(fields);
+    let (latency_ms, first_token_ms) = waits(fields);
     UsageItem {
         at: fields.time("timestamp"),
         api_type: fields.name("api_type").unwrap_or(Name::from(UNKNOWN)),
@@ -66,8 +67,8 @@ fn item(fields: &mut Fields<'_>) -> UsageItem {
         channel: fields.one_of("channel", &CHANNELS, |channel| channel).map(Name::from),
         user: fields.identity("user"),
         session: fields.identity("session"),
-        latency_ms: fields.millis("latency_ms"),
-        first_token_ms: fields.millis("first_token_ms"),
+        latency_ms,
+        first_token_ms,
         cost: fields.cost("cost_usd"),
         local: fields.flag("local"),
         given: given(fields),
@@ -125,6 +126,17 @@ fn tokens(fields: &mut Fields<'_>) -> (TokenCounts, UsageSource) {
             .push("`usage_source` is `none` beside token counts; expected for example `reported`".to_owned());
     }
     (tokens, source)
+}
+
+/// How long the whole answer took, and its first piece.
+fn waits(fields: &mut Fields<'_>) -> (Option<u64>, Option<u64>) {
+    let (whole, first) = (fields.millis("latency_ms"), fields.millis("first_token_ms"));
+    if first > whole && whole.is_some() && fields.unknown == Unknown::Mistake {
+        let mistake =
+            "`first_token_ms` is more than `latency_ms`; expected both from the call on, such as `310` and `2450`";
+        fields.mistakes.push(mistake.to_owned());
+    }
+    (whole, first)
 }
 
 /// How the call ended: `status` if given, else what `success` and `error_message` say, else ok.
