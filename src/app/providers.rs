@@ -32,6 +32,7 @@ fn configured(provider: &config::Provider, transport: &Transport) -> Provider {
     };
     let secs = Duration::from_secs;
     let spec = ProviderSpec {
+        vision_model: provider.vision_model.clone(),
         api_key: provider.api_key.clone(),
         local: provider.local,
         timeouts: Timeouts {

@@ -17,6 +17,8 @@ pub struct Provider {
     pub url: String,
     /// The model that answers unless another is asked for.
     pub model: String,
+    /// The model that is shown pictures; `None` for that of the chat.
+    pub vision_model: Option<String>,
     /// Its key, if it needs one.
     pub api_key: Option<SecretString>,
     /// What the plan is called in `/stats`.
@@ -94,6 +96,7 @@ impl Provider {
         let kind = kind(section);
         let url = base_url(section, "url", default_url(kind));
         let model = model(section, kind);
+        let vision_model = label(section, "vision_model", "llava");
         let api_key = api_key(section);
         let plan = label(section, "plan", "free");
         let limits = section.table("limits", Rates::read);
@@ -105,6 +108,7 @@ impl Provider {
             kind: kind?,
             url: url.unwrap_or_default(),
             model: model?,
+            vision_model,
             api_key,
             plan,
             limits,

@@ -72,7 +72,8 @@ pub fn vendors_of(config: &Config, prices: &PriceBook) -> HashMap<String, String
 /// The names that always have a row of their own: configured ones, the vocabulary, and the models of the price book.
 pub fn known_names_of(config: &Config, prices: &PriceBook) -> KnownNames {
     let providers: HashSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
-    let models: HashSet<String> = config.providers.iter().map(|provider| provider.model.clone()).collect();
+    let models = config.providers.iter().flat_map(|provider| [Some(&provider.model), provider.vision_model.as_ref()]);
+    let models: HashSet<String> = models.flatten().cloned().collect();
     let prices = prices.clone();
     KnownNames::new(move |dimension, name| match dimension {
         Dimension::Provider => providers.contains(name),

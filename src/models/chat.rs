@@ -6,6 +6,7 @@ use crate::templates::Lang;
 use std::fmt;
 
 use super::ReportedUsage;
+use super::image::{Image, ImageError, MAX_IMAGES};
 use crate::usage::ErrorKind;
 
 /// Who wrote a message.
@@ -27,18 +28,37 @@ pub struct ChatMessage {
     pub role: Role,
     /// What was written.
     pub content: String,
+    /// The pictures that came with it; at most [`MAX_IMAGES`].
+    images: Vec<Image>,
 }
 
 impl ChatMessage {
     /// A message by `role`.
     pub fn new(role: Role, content: impl Into<String>) -> ChatMessage {
-        ChatMessage { role, content: content.into() }
+        ChatMessage { role, content: content.into(), images: Vec::new() }
+    }
+
+    /// The message with these pictures.
+    ///
+    /// # Errors
+    /// When they are too many.
+    pub fn with_images(self, images: Vec<Image>) -> Result<ChatMessage, ImageError> {
+        if images.len() > MAX_IMAGES {
+            return Err(ImageError::TooMany { count: images.len() });
+        }
+        Ok(ChatMessage { images, ..self })
+    }
+
+    /// The pictures that came with it.
+    pub fn images(&self) -> &[Image] {
+        &self.images
     }
 }
 
 impl fmt::Debug for ChatMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({} bytes)", self.role, self.content.len())
+        write!(f, "{:?}({} bytes)", self.role, self.content.len())?;
+        if self.images.is_empty() { Ok(()) } else { write!(f, "{:?}", self.images) }
     }
 }
 

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chat::ReadResult;
+use super::image::{Encoded, Image};
 use super::json::{self, Field};
 use super::ndjson::Lines;
 use super::{ChatEvent, ChatRequest, Finish, Learned, ModelInfo, ReportedUsage, Role};
@@ -31,6 +32,8 @@ pub fn chat_body(request: &ChatRequest) -> Vec<u8> {
     struct Message<'a> {
         role: Role,
         content: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        images: Vec<Encoded<'a>>,
     }
     #[derive(Serialize)]
     struct Options {
@@ -41,7 +44,11 @@ pub fn chat_body(request: &ChatRequest) -> Vec<u8> {
         messages: request
             .messages
             .iter()
-            .map(|message| Message { role: message.role, content: &message.content })
+            .map(|message| Message {
+                role: message.role,
+                content: &message.content,
+                images: message.images().iter().map(Image::base64).collect(),
+            })
             .collect(),
         stream: true,
         options: request.max_output_tokens.map(|num_predict| Options { num_predict }),

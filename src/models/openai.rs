@@ -5,10 +5,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::chat::ReadResult;
+use super::image::Encoded;
 use super::json::{self, Field};
 use super::ndjson::MAX_FRAME_BYTES;
 use super::sse::{Frame, Frames};
-use super::{ChatEvent, ChatRequest, Finish, Learned, ModelInfo, ReportedUsage, Role};
+use super::{ChatEvent, ChatMessage, ChatRequest, Finish, Learned, ModelInfo, ReportedUsage, Role};
 use crate::usage::ErrorKind;
 
 /// Where chats go, below a URL that ends in `/v1` or the like.
@@ -61,7 +62,7 @@ pub fn chat_body(request: &ChatRequest, dialect: Dialect) -> Vec<u8> {
     #[derive(Serialize)]
     struct Message<'a> {
         role: Role,
-        content: &'a str,
+        content: Content<'a>,
     }
     #[derive(Serialize)]
     struct StreamOptions {
@@ -73,7 +74,7 @@ pub fn chat_body(request: &ChatRequest, dialect: Dialect) -> Vec<u8> {
         messages: request
             .messages
             .iter()
-            .map(|message| Message { role: message.role, content: &message.content })
+            .map(|message| Message { role: message.role, content: Content::of(message) })
             .collect(),
         stream: true,
         stream_options: dialect.stream_options.then_some(StreamOptions { include_usage: true }),
@@ -81,6 +82,38 @@ pub fn chat_body(request: &ChatRequest, dialect: Dialect) -> Vec<u8> {
         max_completion_tokens: limit(LimitField::MaxCompletionTokens),
     };
     serde_json::to_vec(&body).expect("strings and numbers can be written")
+}
+
+/// The content of a message: the text itself, which every server reads, or parts where there are pictures.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Parts(Vec<Part<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: Encoded<'a>,
+}
+
+impl<'a> Content<'a> {
+    fn of(message: &'a ChatMessage) -> Content<'a> {
+        if message.images().is_empty() {
+            return Content::Text(&message.content);
+        }
+        let text = (!message.content.is_empty()).then_some(Part::Text { text: &message.content });
+        let images =
+            message.images().iter().map(|image| Part::ImageUrl { image_url: ImageUrl { url: image.data_uri() } });
+        Content::Parts(text.into_iter().chain(images).collect())
+    }
 }
 
 /// Reads a streamed or whole answer, in bytes cut anywhere.

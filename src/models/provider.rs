@@ -15,8 +15,8 @@ use super::failure::ErrorBody;
 use super::openai::{Dialect, LimitField};
 use super::stream::{Reader, request_id};
 use super::transport::{Answer, BaseUrl, MAX_ERROR_BYTES, MAX_LIST_BYTES};
-use super::{CallError, ChatRequest, ChatStream, Observed, Retry, Transport, demo, ollama, openai};
-use crate::usage::{ErrorKind, Failure, KeySuffix};
+use super::{CallError, ChatMessage, ChatRequest, ChatStream, Observed, Retry, Transport, demo, ollama, openai};
+use crate::usage::{ErrorKind, Failure, KeySuffix, estimate_prompt_tokens};
 
 /// The API a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +39,20 @@ impl Kind {
             Kind::Ollama => "ollama",
             Kind::OpenAi => "openai",
             Kind::Demo => "demo",
+        }
+    }
+
+    /// About how many prompt tokens one picture is, for estimates: the provider's own count goes before it.
+    ///
+    /// OpenAI's API: a photo of 1280 × 960 at full detail is scaled to a short side of 768 and cut into four tiles of 512,
+    /// 85 + 4 × 170 tokens for GPT-4o (OpenAI's guide "Images and vision"; smaller models count many times that).
+    /// Ollama: the patches of 14 × 14 pixels of a picture of 336 × 336 in LLaVA 1.5 (`patch_size` and `image_size` of its
+    /// published configuration); newer models count from 256 to several thousand. The demo model looks at none.
+    pub fn image_tokens(self) -> u64 {
+        match self {
+            Kind::OpenAi => 85 + 4 * 170,
+            Kind::Ollama => (336 / 14) * (336 / 14),
+            Kind::Demo => 0,
         }
     }
 
@@ -90,6 +104,8 @@ pub struct ProviderSpec {
     pub url: String,
     /// The model used where none is chosen.
     pub model: String,
+    /// The model that is shown pictures; `None` for that of the chat.
+    pub vision_model: Option<String>,
     /// The key, if it wants one.
     pub api_key: Option<SecretString>,
     /// The owner's word on where its models run; `None` lets the kind decide.
@@ -106,6 +122,7 @@ impl ProviderSpec {
             kind,
             url: url.to_owned(),
             model: model.to_owned(),
+            vision_model: None,
             api_key: None,
             local: None,
             timeouts: Timeouts::default(),
@@ -190,6 +207,18 @@ impl Provider {
     /// The model used where none is chosen.
     pub fn model(&self) -> &str {
         &self.spec.model
+    }
+
+    /// The model that is shown pictures; `None` where the chat's own model is.
+    pub fn vision_model(&self) -> Option<&str> {
+        self.spec.vision_model.as_deref()
+    }
+
+    /// About how many tokens a prompt is for this provider, pictures included: an estimate, to be stored as one.
+    pub fn estimate_prompt_tokens(&self, messages: &[ChatMessage]) -> u64 {
+        let images: u64 = messages.iter().map(|message| message.images().len() as u64).sum();
+        let words = estimate_prompt_tokens(messages.iter().map(|message| message.content.as_str()));
+        words.saturating_add(images.saturating_mul(self.spec.kind.image_tokens()))
     }
 
     /// What a record shows of the key.

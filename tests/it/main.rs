@@ -16,6 +16,7 @@ mod limits; // sixty-four callers against fifteen a minute; days in their own zo
 mod log; // requirement 0's call from a shell, with and without a running tallybot
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
 mod ollama_client; // the stub, held to the official client
+mod pictures; // pictures to models: as each API takes them, estimated, and nowhere else
 mod privacy; // marked secrets through every path of the built program, then everything is searched
 mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own
