@@ -130,7 +130,7 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// Whether anything of the pictures is in some bytes: plain, as Rust shows bytes, in base 64, or in hex.
 fn shows_a_picture(bytes: &[u8]) -> bool {
-    let has = |piece: &[u8]| bytes.windows(piece.len()).any(|window| window == piece);
+    let has = |piece: &[u8]| memchr::memmem::find(bytes, piece).is_some();
     [JPEG, PNG].iter().any(|picture| {
         let listed = format!("{:?}", &picture[12..24]);
         let texts = [BASE64.encode(picture), HEXLOWER.encode(picture), listed.trim_matches(['[', ']']).to_owned()];

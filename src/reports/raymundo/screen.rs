@@ -90,14 +90,20 @@ fn is_free(report: &StatsReport) -> bool {
     matches!(plan(report), Plan::AllLocal | Plan::Free)
 }
 
-/// `Github Models Free`, `Ollama Local`.
+/// `GitHub Models Free`, `Ollama Local`.
 fn provider(provider: &ProviderInfo) -> String {
     let place = if is_local(provider) { "local" } else { provider.plan.as_deref().unwrap_or("cloud") };
     let words = provider.name.split(['-', '_']).chain([place]).filter(|word| !word.is_empty());
     words.map(capitalised).collect::<Vec<_>>().join(" ")
 }
 
+/// As its owner writes it: a configuration has names in lower case.
 fn capitalised(word: &str) -> String {
+    match word {
+        "github" => return "GitHub".to_owned(),
+        "openai" => return "OpenAI".to_owned(),
+        _ => {}
+    }
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

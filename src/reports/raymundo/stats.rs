@@ -171,29 +171,30 @@ pub(super) fn is_local(provider: &ProviderInfo) -> bool {
 /// What the cloud costs the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// No provider is in the cloud.
+    /// Nothing is in the cloud.
     AllLocal,
-    /// A free plan.
+    /// Free plans alone.
     Free,
-    /// A plan of this name.
+    /// A plan of this name, which is not free.
     Named(String),
     /// Nobody said.
     Unknown,
 }
 
-/// The plan of the provider whose limits are shown, else of the first in the cloud.
+/// Free only where every provider in the cloud is, also those that others told of and nobody configured.
 pub(super) fn plan(report: &StatsReport) -> Plan {
-    let limited = fullest_provider(report);
-    let shown = report.providers.iter().find(|provider| Some(provider.name.as_str()) == limited);
-    let Some(provider) = shown.or_else(|| report.providers.iter().find(|provider| !is_local(provider))) else {
-        return Plan::AllLocal;
-    };
-    match provider.plan.as_deref() {
-        Some(plan) if plan.eq_ignore_ascii_case("free") => Plan::Free,
-        Some(plan) => Plan::Named(plan.to_owned()),
-        None if is_local(provider) => Plan::AllLocal,
-        None => Plan::Unknown,
+    let is_free =
+        |provider: &ProviderInfo| provider.plan.as_ref().is_some_and(|plan| plan.eq_ignore_ascii_case("free"));
+    let mut clouds = report.providers.iter().filter(|provider| !is_local(provider));
+    if let Some(paid) = clouds.clone().find(|provider| !is_free(provider)) {
+        return paid.plan.clone().map_or(Plan::Unknown, Plan::Named);
     }
+    let known_free = |name: &str| report.providers.iter().any(|provider| provider.name == name && is_free(provider));
+    let mut used = report.models.iter().filter(|model| !model.local && model.total_tokens > 0);
+    if used.any(|model| !known_free(&model.provider)) {
+        return Plan::Unknown;
+    }
+    if clouds.next().is_none() && report.tokens.cloud == 0 { Plan::AllLocal } else { Plan::Free }
 }
 
 fn tier(report: &StatsReport) -> String {
