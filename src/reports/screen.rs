@@ -92,6 +92,7 @@ struct CostLine {
     usd: Money,
     estimated: bool,
     unpriced_requests: u64,
+    unpriced_models: usize,
     all_local: bool,
 }
 
@@ -184,6 +185,7 @@ impl<'a> StatsScreen<'a> {
                 usd: report.cost.usd,
                 estimated: report.tokens.cloud_estimated > 0,
                 unpriced_requests: report.cost.unpriced_requests,
+                unpriced_models: report.models.iter().filter(|model| model.unpriced_requests > 0).count(),
                 all_local: report.tokens.local > 0 && report.models.iter().all(|model| model.local),
             },
             limits,

@@ -10,7 +10,7 @@ use super::{EpochInfo, StatsScreen};
 use crate::reports::View;
 use crate::stats::Period;
 use crate::templates::messages::message;
-use crate::templates::{LINE_WIDTH, Lang, Templates};
+use crate::templates::{LINE_WIDTH, Lang, Surface, Templates};
 use crate::usage::{ErrorKind, Money, Timestamp};
 
 /// The widest line of the token table.
@@ -242,6 +242,77 @@ fn the_screen_in_four_languages() {
     }
 }
 
+/// The widest line in columns that a phone does not break.
+const PHONE_COLUMNS: usize = 30;
+
+/// The lines of Telegram's HTML that are seen before anything is unfolded.
+fn visible_lines(html: &str) -> usize {
+    let unfolded = html.split("<blockquote expandable>").next().unwrap_or_default();
+    unfolded.trim_end().lines().filter(|line| !line.is_empty()).count()
+}
+
+/// What stands between `<pre>` and its end, or between WhatsApp's three backticks.
+fn columns(text: &str) -> Vec<&str> {
+    let text = text.split_once("<pre>").or_else(|| text.split_once("```")).map_or("", |(_, rest)| rest);
+    let text = text.split_once("</pre>").or_else(|| text.split_once("```")).map_or("", |(columns, _)| columns);
+    text.lines().collect()
+}
+
+#[test]
+fn the_screen_in_a_chat_in_four_languages() {
+    let templates = templates();
+    let reports = [("empty", running()), ("rich", rich()), ("troubled", troubled())];
+    for surface in [Surface::Telegram, Surface::WhatsApp] {
+        for lang in Lang::ALL {
+            let mut page = String::new();
+            for ((name, report), view) in reports.iter().flat_map(|report| View::ALL.map(|view| (report, view))) {
+                let text = report.text_for(templates, surface, lang, view);
+                let about = format!("{surface} {lang} {name} {}:\n{text}", view.as_str());
+                assert!(columns(&text).iter().all(|line| line.chars().count() <= PHONE_COLUMNS), "{about}");
+                assert!(!text.contains("\n\n\n") && !text.contains("**"), "{about}");
+                match surface {
+                    Surface::WhatsApp => assert!(text.chars().count() <= 1000, "{about}"),
+                    _ => assert!(visible_lines(&text) <= 12 && text.chars().count() <= 4096, "{about}"),
+                }
+                page.push_str(&format!("── {name} {}\n{text}\n", view.as_str()));
+            }
+            insta::assert_snapshot!(format!("stats_{surface}_{lang}"), page);
+        }
+    }
+}
+
+#[test]
+fn the_other_screens_in_a_chat_in_four_languages() {
+    let templates = templates();
+    for lang in Lang::ALL {
+        let mut page = String::new();
+        for name in ["stats_own", "stats_group", "stats_users"] {
+            for sample in message(name).expect("a message").samples {
+                let context: serde_json::Value = serde_json::from_str(sample).expect("JSON");
+                let text = templates.render_for(Surface::Telegram, lang, name, context);
+                assert!(name != "stats_group" || !text.contains('$'), "a group sees no cost:\n{text}");
+                page.push_str(&format!("── {name}\n{text}\n"));
+            }
+        }
+        insta::assert_snapshot!(format!("screens_{lang}"), page);
+    }
+}
+
+#[test]
+fn the_first_lines_say_whether_it_works() {
+    for lang in Lang::ALL {
+        for (status, light) in
+            [(ServiceStatus::Ok, "🟢"), (ServiceStatus::Degraded, "🟡"), (ServiceStatus::Stopped, "🔴")]
+        {
+            let report = StatsReport { status, ..running() };
+            for surface in [Surface::Telegram, Surface::WhatsApp] {
+                let text = report.text_for(templates(), surface, lang, View::Overview);
+                assert!(text.lines().nth(1).is_some_and(|line| line.starts_with(light)), "{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_screen_hands_over_exactly_the_fields_its_templates_know() {
     let screen = serde_json::to_value(StatsScreen::of(&rich(), View::Overview)).expect("JSON");
@@ -357,6 +428,36 @@ fn tokens_up_to(max: u64) -> impl Strategy<Value = PlaceTokens> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn in_a_chat_rows_sum_to_the_total_and_columns_fit(local in tokens_up_to(1_000_000_000),
+        cloud in tokens_up_to(1_000_000_000), requests in 1u64..1_000_000, name in "[a-zA-Z0-9./:_*<>&-]{1,60}") {
+        let mut report = rich();
+        report.tokens = Tokens { cached: cloud.prompt / 3, ..Tokens::of_places(local, cloud) };
+        report.requests.total = requests;
+        report.requests.by_type = counts(&[("chat", requests), ("web_scraping", 1), (&name, 1)]);
+        report.models[0].model = name.clone();
+        report.models = vec![report.models[0].clone(), report.models[1].clone(), report.models[0].clone()];
+        report.limits.push(limit(&name, "tokens_per_day", requests, 2_000_000, None));
+        for lang in Lang::ALL {
+            for (surface, view) in [Surface::Telegram, Surface::WhatsApp].into_iter().flat_map(|on| View::ALL.map(|view| (on, view))) {
+                let text = report.text_for(templates(), surface, lang, view);
+                let unescaped = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+                for line in columns(&unescaped) {
+                    prop_assert!(line.chars().count() <= PHONE_COLUMNS, "{lang}:\n{line}");
+                }
+                prop_assert!(surface != Surface::WhatsApp || text.chars().count() <= 1000, "{lang}:\n{text}");
+                prop_assert!(surface != Surface::Telegram || visible_lines(&text) <= 12, "{lang}:\n{text}");
+            }
+            let html = report.text_for(templates(), Surface::Telegram, lang, View::Overview);
+            let table = columns(&html);
+            let rows: Vec<Vec<u64>> = table.iter().skip(1).map(|line| row_numbers(line)).collect();
+            if let [local_row, cloud_row, total] = &rows[..] {
+                prop_assert_eq!(local_row[0] + cloud_row[0], total[0]);
+                prop_assert_eq!(local_row[1] + cloud_row[1], total[1]);
+            }
+        }
+    }
 
     #[test]
     fn rows_sum_to_the_total_and_lines_fit(local in tokens_up_to(100_000_000_000), cloud in tokens_up_to(100_000_000_000),

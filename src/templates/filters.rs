@@ -17,6 +17,7 @@
 //! | `period_name`, `type_name`, `limit_name` | a name | the word for it |
 //! | `scope` | what a limit is about | `user:k7f3` with the word for `user`; a name stands for itself |
 //! | `usage`, `command_line(width)` | a command's name | `/stats [today\|7d]`, the same with what it does |
+//! | `sign` | a pictogram before a line | itself in a chat, nothing in a terminal |
 //! | `light` | `ok`, `degraded`, `stopped` | `●`, in a chat `🟢` |
 //! | `bytes` | a count of them | `12.4 GB` |
 //! | `error_name` | a kind of error | `timeout` |
@@ -26,7 +27,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, FixedOffset};
-use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::value::{Kwargs, Serde, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
 use super::markup::width;
@@ -140,9 +141,15 @@ fn named_count(item: &Value) -> Result<(String, u64), Error> {
     Ok((name, count))
 }
 
-/// Adds the filters that say something in the form of a surface.
+/// Adds the filters that say something in the form of a surface, and what its layout depends on: `plain`, `gap` (an
+/// empty line between paragraphs, where lines are not scarce) and `width` (of columns).
 pub(super) fn add_forms(env: &mut Environment<'static>, surface: Surface, vocabulary: &Arc<Vocabulary>) {
     env.add_filter("facts", move |list: Value, options: Kwargs| facts(surface.line_width(), &list, &options));
+    let is_plain = surface == Surface::Plain;
+    env.add_global("plain", is_plain);
+    env.add_global("gap", if is_plain { "\n" } else { "" });
+    env.add_global("width", Value::from(Serde(surface.columns())));
+    env.add_filter("sign", move |sign: String| if is_plain { String::new() } else { sign });
     env.add_filter("light", move |status: &str| light(surface, status));
     let words = Arc::clone(vocabulary);
     env.add_filter("command_line", move |name: &str, width: usize| {

@@ -85,7 +85,7 @@ const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","st
 "latency":{"p50":1800,"p95":6200},
 "rows":[{"place":"local","prompt":31020,"completion":14210,"approximate":false},{"place":"cloud","prompt":96300,"completion":32150,"approximate":true}],
 "total_row":{"prompt":127320,"completion":46360,"approximate":true},"cached":1200,"reasoning":800,"estimated":500,
-"cost":{"usd":"0.41","estimated":true,"unpriced_requests":2,"all_local":false},
+"cost":{"usd":"0.41","estimated":true,"unpriced_requests":2,"unpriced_models":1,"all_local":false},
 "limits":[{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}}],
 "more_limits":1,"types":[{"name":"chat","count":240,"share":0.96},{"name":"recipes","count":10,"share":0.04}],
 "errors":[{"name":"idle_timeout","count":2},{"name":"rate_limited","count":1}],
@@ -96,10 +96,77 @@ const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","st
 const STATS_EMPTY: &str = r#"{"bot":"Raymundo","period":"all","view":"VIEW","status":"stopped","now":"2026-11-22T14:03:20-06:00",
 "uptime_seconds":null,"counting_since":null,"last_request_at":null,"timezone":null,"demo":false,"providers":[],
 "requests":{"total":0,"ok":0,"failed":0,"cancelled":0,"refused":0,"success_rate":null},"latency":null,"rows":[],
-"total_row":null,"cached":0,"reasoning":0,"estimated":0,"cost":{"usd":"0","estimated":false,"unpriced_requests":0,"all_local":false},
+"total_row":null,"cached":0,"reasoning":0,"estimated":0,"cost":{"usd":"0","estimated":false,"unpriced_requests":0,"unpriced_models":0,"all_local":false},
 "limits":[],"more_limits":0,"types":[],"errors":[],"models":[],"more_models":0,
 "conversations":{"active":0,"messages":0,"users":0},
 "epoch":{"number":0,"count":1,"begin":null,"end":null},"imported":{"requests":0,"tokens":0}}"#;
+
+const MODEL_USE: &str = r#"{"model":{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,
+"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,
+"imported":{"requests":9,"tokens":1200}}}"#;
+const LIMIT_USE: &str = r#"{"limit":{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,
+"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}},
+"now":"2026-11-22T14:03:20-06:00"}"#;
+const LEVELS: &str = r#"{"limits":[{"name":"github","full":true,"back_in_seconds":25200},
+{"name":"cloud","full":true,"back_in_seconds":null},{"name":"lab","full":false,"back_in_seconds":null}]}"#;
+
+/// One person's own screen. `limits` holds only those that are full or nearly so, without numbers: `name`, `full`,
+/// `back_in_seconds`. `last_error` is their own: `kind`, `at`.
+const OWN_FIELDS: &[&str] = &[
+    "bot",
+    "period",
+    "status",
+    "uptime_seconds",
+    "requests",
+    "prompt",
+    "completion",
+    "estimated",
+    "cost_usd",
+    "cost_estimated",
+    "unpriced_requests",
+    "budget_left_usd",
+    "limits",
+    "last_error",
+    "now",
+];
+const OWN_SAMPLES: &[&str] = &[
+    r#"{"bot":"Raymundo","period":"today","status":"ok","uptime_seconds":192840,"requests":12,"prompt":9630,"completion":3215,
+"estimated":true,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,"budget_left_usd":"0.59",
+"limits":[{"name":"github","full":true,"back_in_seconds":25200},{"name":"lab","full":false,"back_in_seconds":null}],
+"last_error":{"kind":"total_timeout","at":"2026-11-22T13:03:20-06:00"},"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"bot":"Raymundo","period":"7d","status":"ok","uptime_seconds":60,"requests":1,"prompt":9,"completion":3,
+"estimated":false,"cost_usd":"0","cost_estimated":false,"unpriced_requests":0,"budget_left_usd":null,
+"limits":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"bot":"Raymundo","period":"7d","status":"degraded","uptime_seconds":60,"requests":1,"prompt":9,"completion":3,
+"estimated":false,"cost_usd":null,"cost_estimated":false,"unpriced_requests":1,"budget_left_usd":null,
+"limits":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"bot":"Raymundo","period":"all","status":"ok","uptime_seconds":5,"requests":0,"prompt":0,"completion":0,
+"estimated":false,"cost_usd":"0","cost_estimated":false,"unpriced_requests":0,"budget_left_usd":null,
+"limits":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+];
+
+/// A group's screen: its totals alone, no cost and no names. `limits` as on a person's own screen.
+const GROUP_FIELDS: &[&str] =
+    &["bot", "period", "status", "uptime_seconds", "requests", "prompt", "completion", "estimated", "limits"];
+const GROUP_SAMPLES: &[&str] = &[
+    r#"{"bot":"Raymundo","period":"30d","status":"ok","uptime_seconds":192840,"requests":124,"prompt":96300,"completion":32150,
+"estimated":true,"limits":[{"name":"github","full":true,"back_in_seconds":25200}]}"#,
+    r#"{"bot":"Raymundo","period":"all","status":"ok","uptime_seconds":5,"requests":0,"prompt":0,"completion":0,"estimated":false,
+"limits":[]}"#,
+];
+
+/// Who used how much, for admins: the first `people` by tokens, `more` others, and the totals of all of them. A person:
+/// `name` as the owner knows them, `requests`, `tokens`, `estimated`, `cost_usd`, `unpriced_requests`.
+const USERS_FIELDS: &[&str] =
+    &["bot", "period", "status", "uptime_seconds", "people", "more", "requests", "tokens", "estimated"];
+const USERS_SAMPLES: &[&str] = &[
+    r#"{"bot":"Raymundo","period":"today","status":"ok","uptime_seconds":192840,"people":[
+{"name":"Ana","requests":61,"tokens":128450,"estimated":true,"cost_usd":"0.41","unpriced_requests":0},
+{"name":"222","requests":1,"tokens":12,"estimated":false,"cost_usd":"0","unpriced_requests":0},
+{"name":"Luis","requests":2,"tokens":9,"estimated":false,"cost_usd":null,"unpriced_requests":2}],
+"more":3,"requests":247,"tokens":173680,"estimated":true}"#,
+    r#"{"bot":"Raymundo","period":"all","status":"ok","uptime_seconds":5,"people":[],"more":0,"requests":0,"tokens":0,"estimated":false}"#,
+];
 
 /// How the bot and what it needs are: for admins.
 const HEALTH_FIELDS: &[&str] = &[
@@ -134,10 +201,18 @@ const MODEL_LIST: &str = r#"{"current":{"provider":"ollama","model":"llama3.2","
 /// Every message.
 pub const MESSAGES: &[Message] = &[
     Message {
-        name: "status",
+        name: "part/status",
         fields: &["status", "uptime_seconds"],
         samples: &[r#"{"status":"ok","uptime_seconds":60}"#, r#"{"status":"stopped","uptime_seconds":null}"#],
     },
+    Message { name: "part/requests", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
+    Message { name: "part/spent", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
+    Message { name: "part/model_use", fields: &["model"], samples: &[MODEL_USE] },
+    Message { name: "part/limit_use", fields: &["limit", "now"], samples: &[LIMIT_USE] },
+    Message { name: "part/levels", fields: &["limits"], samples: &[LEVELS] },
+    Message { name: "stats_own", fields: OWN_FIELDS, samples: OWN_SAMPLES },
+    Message { name: "stats_group", fields: GROUP_FIELDS, samples: GROUP_SAMPLES },
+    Message { name: "stats_users", fields: USERS_FIELDS, samples: USERS_SAMPLES },
     Message { name: "stats", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
     Message { name: "stats/", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
     Message {

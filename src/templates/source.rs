@@ -90,7 +90,11 @@ macro_rules! built_in {
 
 built_in! {
     "words.toml"
-    "status.j2" "stats.j2" "stats/overview.j2" "stats/models.j2" "stats/types.j2" "stats/limits.j2"
+    "part/status.j2" "stats.j2" "stats/overview.j2" "stats/models.j2" "stats/types.j2" "stats/limits.j2"
+    "stats/overview.whatsapp.j2" "stats/models.telegram.j2" "stats/models.whatsapp.j2"
+    "stats/limits.telegram.j2" "stats/limits.whatsapp.j2"
+    "part/requests.j2" "part/spent.j2" "part/model_use.j2" "part/limit_use.j2" "part/levels.j2"
+    "stats_own.j2" "stats_group.j2" "stats_users.j2"
     "help.j2" "welcome.j2" "goodbye.j2" "unknown_command.j2" "id.j2"
     "usage_footer.j2" "usage_on.j2" "usage_off.j2" "cost.j2"
     "refused_limit.j2" "busy.j2" "too_long.j2"

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// Where a text is shown, which decides the form its markup takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Surface {
@@ -34,6 +36,29 @@ impl Surface {
             Surface::Telegram | Surface::WhatsApp => usize::MAX,
         }
     }
+
+    /// The columns of tables: a phone breaks lines of more than about 34 characters.
+    pub(super) fn columns(self) -> Columns {
+        match self {
+            Surface::Plain => Columns { place: 8, tokens: 13, r#type: 18, count: 9, share: 7 },
+            Surface::Telegram | Surface::WhatsApp => Columns { place: 6, tokens: 12, r#type: 16, count: 7, share: 7 },
+        }
+    }
+}
+
+/// The widths of columns, in characters.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Columns {
+    /// The name of a place.
+    pub place: usize,
+    /// A count of tokens.
+    pub tokens: usize,
+    /// The name of a request type.
+    pub r#type: usize,
+    /// A count of requests.
+    pub count: usize,
+    /// A share.
+    pub share: usize,
 }
 
 impl fmt::Display for Surface {
