@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::html;
+use super::rates::Rates;
+use super::world::now;
 use super::{Answer, Effect, FakeApi, Fault, Person};
 use crate::providers::{Reply, ScriptedProvider};
 use crate::running::{Answer as HttpAnswer, exchange};
@@ -358,6 +360,21 @@ async fn flood_limits_are_always_counted_and_refused_on_demand() {
     assert_eq!(refused.status(), 429);
     let seconds = refused.json()["parameters"]["retry_after"].as_u64();
     assert!(seconds.is_some_and(|seconds| (1..=3).contains(&seconds)), "{refused:?}");
+}
+
+#[test]
+fn a_group_has_twenty_a_minute_and_the_bot_thirty_a_second() {
+    let start = now();
+    let (mut group, mut bot) = (Rates::default(), Rates::default());
+    (group.enforced, bot.enforced) = (true, true);
+    for second in 0..20 {
+        assert_eq!(group.count(-5, true, start + Duration::from_secs(second)), None, "{second}");
+    }
+    assert_eq!(group.count(-5, true, start + Duration::from_secs(20)), Some(40));
+    assert_eq!(group.count(-5, true, start + Duration::from_secs(60)), None);
+    assert!((0..30).all(|chat| bot.count(chat, false, start).is_none()));
+    assert_eq!(bot.count(30, false, start), Some(1));
+    assert_eq!(bot.count(30, false, start + Duration::from_secs(1)), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
