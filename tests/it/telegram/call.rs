@@ -147,7 +147,7 @@ impl Params {
     fn read_form(&mut self, form: &str) {
         for pair in form.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            self.insert(unescape(name), unescape(value));
+            self.insert(unescape(&name.replace('+', " ")), unescape(&value.replace('+', " ")));
         }
     }
 
@@ -184,7 +184,8 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-fn unescape(text: &str) -> String {
+/// Text of a URL without its `%XX`.
+pub fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
@@ -194,7 +195,6 @@ fn unescape(text: &str) -> String {
                 out.push(byte);
                 at += 2;
             }
-            (b'+', _) => out.push(b' '),
             (byte, _) => out.push(byte),
         }
         at += 1;

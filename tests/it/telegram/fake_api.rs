@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::call::{Answer, Call, Params, decode};
+use super::call::{Answer, Call, Params, decode, unescape};
 use super::chat::Chat;
 use super::methods::{self, Answered};
 use super::queue::Webhook;
@@ -333,7 +333,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
     let (head, body) = request.into_parts();
-    let path = head.uri.path().to_owned();
+    // Some clients escape the colon of a token and the slashes of a file's path.
+    let path = unescape(head.uri.path());
     let query = head.uri.query().unwrap_or_default().to_owned();
     let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
@@ -345,8 +346,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
         (None, None) => return Ok(refused(&Refusal::new(404, "Not Found"))),
     };
     let Some((token, name)) = rest.split_once('/') else { return Ok(refused(&Refusal::new(404, "Not Found"))) };
-    // reqwest writes the colon of a token as it is or escaped.
-    if token.replace("%3A", ":") != FakeApi::TOKEN {
+    if token != FakeApi::TOKEN {
         return Ok(refused(&Refusal::new(401, "Unauthorized")));
     }
     if is_file {
