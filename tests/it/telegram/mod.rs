@@ -6,6 +6,21 @@
 //!      ── FakeApi (fault, calls) ───►
 //! ```
 //!
+//! ```ignore
+//! let api = FakeApi::start().await;
+//! let ana = api.private(&Person::new(111, "Ana").speaking("es"));
+//! let bot = Home::new(&format!("[telegram]\napi_url = \"{}\"\nusers = [111]\n", api.url()))
+//!     .with_env("TELOXIDE_TOKEN", FakeApi::TOKEN);
+//! let bot = bot.serve();
+//! api.fault(Fault::on("editMessageText", Effect::retry_after(2)).to(ana.id()).after(1));
+//! let asked = ana.says("hola");
+//! let answer = ana.sees_after(asked.message, "Hola").await;
+//! assert!(spacings(&api.shown_in(ana.id())).iter().all(|wait| *wait >= Duration::from_millis(1_400)));
+//! ana.says("/stats");
+//! let screen = ana.sees("solicitudes").await;
+//! assert_eq!(ana.toast(&ana.press("7 d")).await, "");
+//! ```
+//!
 //! Start with `fake_api` (the server, and what a test can ask and break) and `chat` (what people do and see). Telegram's
 //! rules are in `methods`, `markup`, `media`, `commands`, `html`, `rates` and `delivery`; `refusal` has its words.
 //! The fake outlives the program: start that as often as you like against one fake.

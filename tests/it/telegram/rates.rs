@@ -51,7 +51,9 @@ impl Rates {
         }
         for times in [shown, &mut self.overall] {
             times.push_back(now);
-            times.truncate_to(GROUP.count.max(OVERALL.count));
+            if times.len() > GROUP.count.max(OVERALL.count) {
+                times.pop_front();
+            }
         }
         None
     }
@@ -62,17 +64,4 @@ fn wait(rule: &Rule, shown: &VecDeque<Instant>, now: Instant) -> Option<Duration
     let first = *shown.get(shown.len().checked_sub(rule.count)?)?;
     let left = rule.within.checked_sub(now.duration_since(first))?;
     (!left.is_zero()).then_some(left)
-}
-
-trait TruncateTo {
-    /// Forgets the oldest beyond a number.
-    fn truncate_to(&mut self, count: usize);
-}
-
-impl TruncateTo for VecDeque<Instant> {
-    fn truncate_to(&mut self, count: usize) {
-        while self.len() > count {
-            self.pop_front();
-        }
-    }
 }
