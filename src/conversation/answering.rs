@@ -11,13 +11,17 @@ use crate::ledger::People;
 use crate::limits::{self, Refusal};
 use crate::metering::{Call, Metering, Outcome, Permit, Receipt, Refused};
 use crate::models::{
-    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Kind, Observed, Provider, Retry, RetryPolicy,
+    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind, Observed, Provider,
+    Retry, RetryPolicy,
 };
 use crate::usage::names::Name;
 use crate::usage::{
     Clock, ErrorKind, Failure, Metadata, OutputCap, Status, Timestamp, TokenCounts, TokenEstimator, UsageSource,
-    estimate_prompt_tokens, estimate_tokens,
+    estimate_tokens,
 };
+
+/// The request type of calls about photos.
+const VISION: &str = "vision";
 
 /// Answers questions with the configured providers, through the one door.
 pub struct Answering {
@@ -46,18 +50,25 @@ struct Attempt {
 }
 
 impl Assistant for Answering {
-    async fn ask(&self, job: Job, sink: DeltaSink, cancel: CancelToken) -> AnswerOutcome {
+    async fn ask(&self, mut job: Job, sink: DeltaSink, cancel: CancelToken) -> AnswerOutcome {
         let Some(provider) = self.providers.iter().find(|provider| provider.name() == job.choice.provider) else {
             return AnswerOutcome::failed(ErrorKind::NotFound);
         };
-        let mut call = self.call(&job, provider);
+        if let Some(model) = provider.vision_model().filter(|_| !job.photos.is_empty()) {
+            model.clone_into(&mut job.choice.model);
+            job.choice.local = provider.is_local(model);
+        }
+        let Ok(messages) = messages(&job) else {
+            return AnswerOutcome::failed(ErrorKind::BadRequest); // not what any model reads as a picture
+        };
+        let mut call = self.call(&job, provider, &messages);
         loop {
             let permit = match self.metering.open(call.clone(), self.clock.now()).await {
                 Ok(permit) => permit,
                 Err(refused) => return AnswerOutcome::problem(refusal(refused, self.clock.now().at)),
             };
             let id = permit.id();
-            let attempt = self.attempt(provider, &job, permit, &sink, &cancel).await;
+            let attempt = self.attempt(provider, &job, messages.clone(), permit, &sink, &cancel).await;
             let retry = attempt.error.as_ref().filter(|_| attempt.cancelled.is_none());
             let Some(delay) = retry.and_then(|error| self.retries.next_delay(call.attempt, error, (self.random)()[0]))
             else {
@@ -74,14 +85,18 @@ impl Assistant for Answering {
 }
 
 impl Answering {
-    fn call(&self, job: &Job, provider: &Provider) -> Call {
+    fn call(&self, job: &Job, provider: &Provider, messages: &[ChatMessage]) -> Call {
         let channel = job.chat.channel;
         let mut call = Call::new(provider.name(), provider.kind().as_str(), &job.choice.model, channel);
         call.local = provider.is_local(&job.choice.model);
         call.api_key_suffix = provider.key_suffix();
         call.user = Some(self.people.subject(channel, &job.person.id));
         call.session = Some(self.people.hash(channel, &job.session));
-        call.prompt_tokens = estimate_prompt_tokens(job.turns.iter().map(|turn| &*turn.text));
+        if !job.photos.is_empty() {
+            call.request_type = VISION.into();
+        }
+        call.team = job.person.group.as_ref().map(|group| Name::clean(&group.team));
+        call.prompt_tokens = provider.estimate_prompt_tokens(messages);
         let system = job.turns.iter().filter(|turn| turn.role == Role::System);
         call.system_tokens = system.map(|turn| estimate_tokens(&turn.text)).reduce(u64::saturating_add);
         call.output_cap = self.max_output_tokens.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
@@ -93,13 +108,14 @@ impl Answering {
         &self,
         provider: &Provider,
         job: &Job,
+        messages: Vec<ChatMessage>,
         mut permit: Permit,
         sink: &DeltaSink,
         cancel: &CancelToken,
     ) -> Attempt {
         let request = ChatRequest {
             model: job.choice.model.clone(),
-            messages: job.turns.iter().map(message).collect(),
+            messages,
             max_output_tokens: permit.call().output_cap.and_then(|cap| cap.granted),
             lang: job.lang,
         };
@@ -266,6 +282,16 @@ fn metadata(request_id: Option<&str>) -> Metadata<'static> {
     let Some(id) = request_id else { return Metadata::default() };
     let object = json!({ "request_id": Name::clean(id) });
     object.as_object().and_then(Metadata::from_object).unwrap_or_default()
+}
+
+/// What is sent: the turns, and with the question the photos that it is about.
+fn messages(job: &Job) -> Result<Vec<ChatMessage>, ImageError> {
+    let images = job.photos.iter().map(|photo| Image::new(Arc::clone(photo.bytes()))).collect::<Result<_, _>>()?;
+    let mut messages: Vec<ChatMessage> = job.turns.iter().map(message).collect();
+    if let Some(question) = messages.pop() {
+        messages.push(question.with_images(images)?);
+    }
+    Ok(messages)
 }
 
 fn message(turn: &Turn) -> ChatMessage {

@@ -14,9 +14,12 @@ use tallybot::templates::Lang;
 use tallybot::usage::{ErrorKind, Failure, Status, TokenCounts, UsageSource, estimate_prompt_tokens};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::in_process::{real_clock, setup};
+use crate::in_process::{answering, job, real_clock, setup, sink};
 use crate::providers::{Hit, Reply, ScriptedProvider, ollama, openai};
 use crate::running::walk;
+use crate::test_app::records_of;
+use tallybot::conversation::driver::Assistant;
+use tallybot::conversation::{AnswerOutcome, CancelToken, Job};
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF the pixels of a person's picture, which nobody else may see";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\nother pixels of a person's picture, which nobody else may see either";
@@ -88,6 +91,32 @@ async fn a_picture_without_words_is_sent_alone() {
     provider(Kind::OpenAi, &server.url()).chat(request).await.expect("an answer begins");
     let parts = &server.hits()[0].json()["messages"][0]["content"];
     assert_eq!((parts.as_array().map(Vec::len), &parts[0]["type"]), (Some(1), &json!("image_url")));
+}
+
+#[tokio::test]
+async fn a_question_about_a_photo_is_a_vision_call_to_the_model_that_sees() {
+    let server = ScriptedProvider::always(openai::chat(&["A cat."], 800, 3)).await;
+    let (data, clock) = (tempfile::tempdir().expect("a folder"), real_clock());
+    let (metering, _) =
+        Metering::start(data.path(), setup(Vec::new(), Durability::Kill, &clock)).expect("the books open");
+    let spec = ProviderSpec {
+        vision_model: Some("gpt-4o".to_owned()),
+        ..ProviderSpec::new("cloud", Kind::OpenAi, &server.url(), "gpt-4o-mini")
+    };
+    let providers = vec![Provider::new(spec, Transport::new())];
+    let answering = answering(data.path(), metering, providers, &clock);
+    let asked = |photo: &[u8]| Job { photos: vec![photo.to_vec().into()], ..job(Kind::OpenAi, "1", "What is this?") };
+    let outcome = answering.ask(asked(PNG), sink().0, CancelToken::new()).await;
+    assert_eq!((&*outcome.text, outcome.result), ("A cat.", Ok(())));
+    let model = outcome.receipt.expect("it was sent").choice.model;
+    let broken = answering.ask(asked(b"no picture"), sink().0, CancelToken::new()).await;
+    assert_eq!(broken, AnswerOutcome::failed(ErrorKind::BadRequest), "nothing is sent");
+    let records = records_of(data.path(), false);
+    let [record] = &records[..] else { panic!("{} records", records.len()) };
+    assert_eq!(
+        (record.request_type.as_str(), record.requested_model.as_deref(), &*model),
+        ("vision", Some("gpt-4o"), "gpt-4o")
+    );
 }
 
 #[test]
