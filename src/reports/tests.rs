@@ -281,6 +281,54 @@ fn the_screen_in_a_chat_in_four_languages() {
     }
 }
 
+/// As long as every line can get.
+fn crowded() -> StatsReport {
+    let mut report = troubled();
+    report.epoch = imported().epoch;
+    report.imported = Imported { requests: 1_000_000, tokens: 1_000_000_000 };
+    report.requests.by_type = (0..30).map(|n| (format!("a-request-type-of-the-owner-{n}"), 9)).collect();
+    report.requests.total = 270;
+    for model in &mut report.models {
+        model.cost_usd = Some(usd("0.0005"));
+        model.unpriced_requests = 1_000_000;
+        model.imported = report.imported;
+        model.provider = "a-provider-with-a-long-name".into();
+    }
+    report.limits = (0..30)
+        .map(|n| LimitUse {
+            subject: Some(format!("user:{n}-with-a-long-name-of-his-own")),
+            reserved: 1_000_000,
+            observed: Some(ObservedLimit { limit: None, remaining: Some(1_000_000), at: None }),
+            ..limit(
+                "a-provider-with-a-long-name",
+                "requests_per_day",
+                5_000_000,
+                9_000_000,
+                Some("2026-11-24T21:00:00-06:00"),
+            )
+        })
+        .collect();
+    report
+}
+
+#[test]
+fn the_longest_screen_fits_a_chat_and_its_rows_still_sum_to_the_total() {
+    for lang in Lang::ALL {
+        for view in View::ALL {
+            let text = crowded().text_for(templates(), Surface::WhatsApp, lang, view);
+            assert!(text.chars().count() <= 1000, "{} characters:\n{text}", text.chars().count());
+            let html = crowded().text_for(templates(), Surface::Telegram, lang, view);
+            assert!(html.chars().count() <= 4096, "{} characters:\n{html}", html.chars().count());
+        }
+        for surface in [Surface::Telegram, Surface::WhatsApp] {
+            let text = crowded().text_for(templates(), surface, lang, View::Types);
+            let count = |line: &&str| line.chars().skip(16).take(7).collect::<String>().trim().parse::<u64>().ok();
+            let counts: Vec<u64> = columns(&text).iter().filter_map(count).collect();
+            assert_eq!((counts.len(), counts.iter().sum()), (9, 270), "{text}");
+        }
+    }
+}
+
 #[test]
 fn the_other_screens_in_a_chat_in_four_languages() {
     let templates = templates();

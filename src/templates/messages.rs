@@ -377,14 +377,15 @@ pub fn message(name: &str) -> Option<&'static Message> {
     exact.or_else(|| MESSAGES.iter().find(|message| message.name.ends_with('/') && name.starts_with(message.name)))
 }
 
-/// The samples of a template as contexts; a screen of several views is sampled in each.
+/// The samples of a template as contexts; the screen of several views is sampled in each.
 pub(super) fn samples(name: &str) -> Vec<serde_json::Value> {
     let texts = message(name).map_or(&[][..], |message| message.samples);
-    let views = texts.iter().flat_map(|text| match text.contains("\"VIEW\"") {
-        true => views().map(|view| text.replace("VIEW", view)).collect(),
+    let views: Vec<&str> = if name == "stats" { views().collect() } else { vec!["overview"] };
+    let shown = texts.iter().flat_map(|text| match text.contains("\"VIEW\"") {
+        true => views.iter().map(|view| text.replace("VIEW", view)).collect(),
         false => vec![(*text).to_owned()],
     });
-    views.map(|text| serde_json::from_str(&text).expect("a test reads every sample")).collect()
+    shown.map(|text| serde_json::from_str(&text).expect("a test reads every sample")).collect()
 }
 
 /// The views of a screen: a template each.

@@ -114,7 +114,7 @@ impl Templates {
     ///
     /// All else is as in [`render`](Self::render).
     pub fn render_for(&self, surface: Surface, lang: Lang, name: &str, context: impl Serialize) -> String {
-        self.try_render(surface, lang, name, context).unwrap_or_else(|error| {
+        self.try_render(surface, lang, name, prepared(name, context)).unwrap_or_else(|error| {
             tracing::error!(template = name, %lang, %surface, line = error.line(), kind = ?error.kind(), "a text cannot be rendered");
             markup::written(surface, format!("[{name}]"))
         })
@@ -145,15 +145,8 @@ impl Templates {
         self.speakers.iter().find(|speaker| speaker.lang == lang).expect("every language is loaded")
     }
 
-    fn try_render(
-        &self,
-        surface: Surface,
-        lang: Lang,
-        name: &str,
-        context: impl Serialize,
-    ) -> Result<String, minijinja::Error> {
+    fn try_render(&self, surface: Surface, lang: Lang, name: &str, context: Value) -> Result<String, minijinja::Error> {
         let template = self.speaker(lang).envs[surface as usize].get_template(name)?;
-        let context = messages::with_absent_fields(name, cleaned(Value::from(Serde(context))));
         let mut text = markup::written(surface, template.render(context)?);
         text.truncate(text.trim_end_matches('\n').len());
         Ok(text)
@@ -161,11 +154,11 @@ impl Templates {
 
     /// Renders every template of every language with each of its samples, on each surface.
     fn check(&self, sources: &[Source]) -> Result<(), TemplateError> {
-        for surface in Surface::ALL {
-            for source in shown_on(surface, sources) {
-                for sample in messages::samples(source.name()) {
-                    self.try_render(surface, source.lang, source.name(), sample)
-                        .map_err(|error| broken(sources, source, surface, &error))?;
+        for name in source::names() {
+            for context in messages::samples(name).into_iter().map(|sample| prepared(name, sample)) {
+                for (surface, lang) in Surface::ALL.into_iter().flat_map(|on| Lang::ALL.map(|lang| (on, lang))) {
+                    self.try_render(surface, lang, name, context.clone())
+                        .map_err(|error| broken(&source::shown_on(surface, sources), lang, name, &error))?;
                 }
             }
         }
@@ -173,9 +166,9 @@ impl Templates {
     }
 }
 
-/// The templates of every language in the form that a surface shows.
-fn shown_on(surface: Surface, sources: &[Source]) -> impl Iterator<Item = &Source> {
-    sources.iter().filter(move |source| source.file != WORDS_FILE && source.is_shown_on(surface, sources))
+/// What a template is handed: clean, and with all its fields.
+fn prepared(name: &str, context: impl Serialize) -> Value {
+    messages::with_absent_fields(name, cleaned(Value::from(Serde(context))))
 }
 
 impl Speaker {
@@ -191,7 +184,7 @@ impl Speaker {
         filters::add_all(&mut env, lang, &vocabulary);
         let own: Vec<Source> = sources.iter().filter(|source| source.lang == lang).cloned().collect();
         for source in own.iter().filter(|source| source.file != WORDS_FILE && source.surface().is_none()) {
-            add_template(&mut env, Surface::Plain, source, sources)?;
+            add_template(&mut env, source)?;
         }
         let on = |surface| on_surface(env.clone(), surface, &vocabulary, &own);
         let envs = [on(Surface::Plain)?, on(Surface::Telegram)?, on(Surface::WhatsApp)?];
@@ -209,19 +202,14 @@ fn on_surface(
     filters::add_forms(&mut env, surface, vocabulary);
     markup::add_filters(&mut env, surface);
     for source in own.iter().filter(|source| source.surface() == Some(surface)) {
-        add_template(&mut env, surface, source, own)?;
+        add_template(&mut env, source)?;
     }
     Ok(env)
 }
 
-fn add_template(
-    env: &mut Environment<'static>,
-    surface: Surface,
-    source: &Source,
-    sources: &[Source],
-) -> Result<(), TemplateError> {
+fn add_template(env: &mut Environment<'static>, source: &Source) -> Result<(), TemplateError> {
     env.add_template_owned(source.name().to_owned(), source.text.clone())
-        .map_err(|error| broken(sources, source, surface, &error))
+        .map_err(|error| broken(&[source], source.lang, source.name(), &error))
 }
 
 /// Reads `words.toml`, which must define exactly the words that ours defines.
@@ -241,16 +229,15 @@ fn read_vocabulary(source: &Source) -> Result<Vocabulary, TemplateError> {
     }
 }
 
-/// The error of a template, which may lie in another one it includes.
-fn broken(sources: &[Source], source: &Source, surface: Surface, error: &minijinja::Error) -> TemplateError {
+/// The error of a template among those of its surface; it may lie in another one it includes.
+fn broken(shown: &[&Source], lang: Lang, name: &str, error: &minijinja::Error) -> TemplateError {
     let inner = innermost(error);
-    let is_culprit = |other: &&Source| {
-        other.lang == source.lang && inner.name() == Some(other.name()) && other.is_shown_on(surface, sources)
-    };
-    let culprit = sources.iter().find(is_culprit).unwrap_or(source);
+    let culprit = inner.name().unwrap_or(name);
+    let source = shown.iter().find(|source| source.lang == lang && source.name() == culprit);
     let reason =
         inner.detail().map_or_else(|| inner.kind().to_string(), |detail| format!("{}: {detail}", inner.kind()));
-    TemplateError::Broken { file: culprit.shown(), line: inner.line().unwrap_or(1), reason }
+    let file = source.map_or_else(|| format!("{lang}/{culprit}"), |source| source.shown());
+    TemplateError::Broken { file, line: inner.line().unwrap_or(1), reason }
 }
 
 fn innermost(error: &minijinja::Error) -> &minijinja::Error {

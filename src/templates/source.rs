@@ -1,6 +1,7 @@
 //! Where the texts come from: the files built into the program, and an owner's folder that replaces some of them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,16 +38,6 @@ impl Source {
         name_and_surface(&self.file).1
     }
 
-    /// Whether this is the form of its template that a surface shows, among all files.
-    pub(super) fn is_shown_on(&self, surface: Surface, sources: &[Source]) -> bool {
-        let has_own = || sources.iter().any(|other| other.is_own_form(self, surface));
-        self.surface() == Some(surface) || (self.surface().is_none() && !has_own())
-    }
-
-    fn is_own_form(&self, of: &Source, surface: Surface) -> bool {
-        self.lang == of.lang && self.surface() == Some(surface) && self.name() == of.name()
-    }
-
     /// How an error names this file.
     pub(super) fn shown(&self) -> String {
         match &self.path {
@@ -54,6 +45,15 @@ impl Source {
             None => format!("{}/{}", self.lang, self.file),
         }
     }
+}
+
+/// The templates of every language in the form that a surface shows.
+pub(super) fn shown_on(surface: Surface, sources: &[Source]) -> Vec<&Source> {
+    let templates = || sources.iter().filter(|source| source.file != WORDS_FILE);
+    let is_own = |source: &&Source| source.surface() == Some(surface);
+    let own: BTreeSet<(Lang, &str)> = templates().filter(is_own).map(|source| (source.lang, source.name())).collect();
+    let is_for_all = |source: &&Source| source.surface().is_none() && !own.contains(&(source.lang, source.name()));
+    templates().filter(|source| is_own(source) || is_for_all(source)).collect()
 }
 
 /// A template's name and, for a surface's own form of it, that surface: `stats.telegram.j2` is `stats` on Telegram.

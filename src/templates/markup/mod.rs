@@ -42,11 +42,11 @@ impl Mark {
     }
 
     fn begun_by(c: char) -> Option<Mark> {
-        Mark::ALL.into_iter().find(|mark| mark.begin() == c)
+        if is_mark(c) { Mark::ALL.into_iter().find(|mark| mark.begin() == c) } else { None }
     }
 
     fn ended_by(c: char) -> Option<Mark> {
-        Mark::ALL.into_iter().find(|mark| mark.end() == c)
+        if is_mark(c) { Mark::ALL.into_iter().find(|mark| mark.end() == c) } else { None }
     }
 
     /// What is inside is taken letter by letter.
