@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_button_comes_back_and_fits() {
-        for number in [0, 1, 123_456_789, 0xFFFF_FFFF_FF, u64::MAX] {
+        for number in [0, 1, 123_456_789, 999_999_999_999, u64::MAX] {
             let mut seen = std::collections::HashSet::new();
             for button in every_button(number) {
                 let data = button.encode();

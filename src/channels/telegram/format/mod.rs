@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
                 let number = self.next();
                 self.style.quote = self.style.quote.or(Some(number));
             }
-            Tag::CodeBlock(kind) => self.code_block(kind, place.start),
+            Tag::CodeBlock(kind) => self.code_block(kind, &place),
             Tag::List(first) => self.lists.push(first),
             Tag::Item => self.item(place.start),
             Tag::Table(alignments) => {
@@ -273,13 +273,19 @@ impl<'a> Reader<'a> {
         self.at_bullet = true;
     }
 
-    fn code_block(&mut self, kind: CodeBlockKind<'a>, start: usize) {
+    fn code_block(&mut self, kind: CodeBlockKind<'a>, place: &Range<usize>) {
         self.at_bullet = false;
         self.at_least_one_break();
-        self.block(start);
+        self.block(place.start);
         // An indented line of a model is rarely code: more often a list whose first level stands in another message.
         if let CodeBlockKind::Fenced(info) = kind {
-            self.style.mono = Some(self.markup.pre(language(&info)));
+            let language = language(&info);
+            // Words that are no language, or have nothing below them, are what somebody wanted to say.
+            let is_text = language.is_none() || !self.source[place.clone()].contains('\n');
+            self.style.mono = Some(self.markup.pre(language));
+            if is_text && !info.trim().is_empty() {
+                self.text(&format!("{info}\n"));
+            }
         }
     }
 
@@ -366,9 +372,11 @@ fn is_allowed(url: &str) -> bool {
     known && url.len() <= MAX_URL_BYTES && !url.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-/// The language behind a fence.
+/// The language behind a fence, where attributes may follow it but no other words.
 pub(super) fn language(info: &CowStr<'_>) -> Option<String> {
     let word = info.split(|c: char| c.is_whitespace() || c == ',' || c == '{').next()?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '#' | '.' | '_');
-    (!word.is_empty() && word.len() <= MAX_LANGUAGE_BYTES && word.chars().all(is_name)).then(|| word.to_owned())
+    let is_attribute = |word: &str| word.contains(['=', '{', '}', ':']);
+    let is_language = !word.is_empty() && word.len() <= MAX_LANGUAGE_BYTES && word.chars().all(is_name);
+    (is_language && info.split_whitespace().skip(1).all(is_attribute)).then(|| word.to_owned())
 }

@@ -120,7 +120,10 @@ fn code_holds_nothing_else_and_stands_in_nothing_but_a_quote() {
     );
     check("```\nplain <b>\n```", "<pre>plain &lt;b&gt;</pre>");
     check("~~~c++ title=\"x\"\nx\n~~~", "<pre><code class=\"language-c++\">x</code></pre>");
-    check("```\"><b>\nx\n```", "<pre>x</pre>");
+    check("```\"><b>\nx\n```", "<pre>\"&gt;&lt;b&gt;\nx</pre>");
+    check("```what is this?\nx", "<pre>what is this?\nx</pre>");
+    check("```so", "<pre><code class=\"language-so\">so</code></pre>");
+    check("```rs,ignore\n```", "");
     check("```py\nstill growing", "<pre><code class=\"language-py\">still growing</code></pre>");
     check("```\n```", "");
     check("text\n```\n\n  a\n\n```", "text\n<pre>\n  a\n</pre>");

@@ -6,9 +6,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::usage::Timestamp;
@@ -272,12 +272,14 @@ fn replay(content: &[u8], state: &mut State) -> bool {
     is_whole
 }
 
-/// Gives a damaged file another name.
+/// Gives a damaged file another name. The first one goes only when a new file takes it.
 fn keep_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let base = format!("{}.damaged-{}", path.display(), seconds(now));
     let names = std::iter::once(base.clone()).chain((2..100).map(|number| format!("{base}-{number}")));
     let aside = names.map(PathBuf::from).find(|name| !name.exists()).unwrap_or_else(|| PathBuf::from(base));
-    fs::rename(path, &aside)?;
+    // Some file systems have no second names.
+    fs::hard_link(path, &aside).or_else(|_| fs::rename(path, &aside))?;
+    fs::set_permissions(&aside, Permissions::from_mode(0o600))?;
     Ok(aside)
 }
 
