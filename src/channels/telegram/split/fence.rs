@@ -16,10 +16,11 @@ pub(super) struct Fence {
     in_line: bool,
 }
 
-/// The block of code around a place.
+/// The block of code around a place, if that is below the line that opens it.
 pub(super) fn around(text: &str, at: usize) -> Option<Fence> {
     format::events(text).find_map(|(event, place)| match event {
         Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) if place.start < at && at < place.end => {
+            text[place.start..at].find('\n')?;
             let line = text[..place.start].rfind('\n').map_or(0, |line_break| line_break + 1);
             let opening = &text[line..];
             let mark = if text[place.start..].trim_start().starts_with('~') { '~' } else { '`' };

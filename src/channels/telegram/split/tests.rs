@@ -17,6 +17,11 @@ fn essence(text: &str) -> Vec<char> {
     text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
+/// The source without what is no text for a reader: a language without code, a break.
+fn seen(source: &str) -> String {
+    source.replace("```rust", "```").replace("<br>", "\n")
+}
+
 /// Every part fits, and the source can be read off them in its order.
 #[track_caller]
 fn assert_whole(source: &str, parts: &[String], max_length: usize) {
@@ -82,6 +87,13 @@ fn code_in_a_list_keeps_its_shape() {
 }
 
 #[test]
+fn what_stands_behind_a_fence_is_not_lost() {
+    let source = "```js and:so on=and on=and so:forth=ever on\nx\n```";
+    let parts = parts(source, 24);
+    assert_whole(source, &parts, 26);
+}
+
+#[test]
 fn no_cut_goes_through_a_character() {
     for cluster in ["👩‍👩‍👧", "e\u{301}", "🇫🇷", "각"] {
         let long = cluster.repeat(50);
@@ -123,7 +135,7 @@ fn a_stream_rolls_on_and_what_is_complete_stays() {
 proptest! {
     #[test]
     fn nothing_is_lost_and_everything_fits(pieces in prop::collection::vec(nasty_markdown(), 1..6), aim in 24usize..200) {
-        let source = pieces.concat().replace("```rust", "```"); // a language without code is not seen
+        let source = seen(&pieces.concat());
         assert_whole(&source, &parts(&source, aim), aim + aim / 12);
     }
 
@@ -131,7 +143,7 @@ proptest! {
     fn pieces_of_a_stream_lose_nothing_either(
         source in nasty_markdown(), aim in 24usize..100, sizes in prop::collection::vec(1usize..9, 1..9)
     ) {
-        let source = source.replace("```rust", "```");
+        let source = seen(&source);
         let mut parts = Parts::sized(aim, aim + aim / 12);
         let chars: Vec<char> = source.chars().collect();
         let (mut at, mut sizes, mut complete) = (0, sizes.iter().cycle(), Vec::<PrivateText>::new());
@@ -162,8 +174,8 @@ proptest! {
         };
         let fence = if count.is_multiple_of(3) { "```js\n" } else { "" };
         let source = format!("{fence}{}", (0..count).map(word).collect::<String>());
-        let seen = parts(&source, aim).iter().map(|part| format::plain(part).into_string()).collect::<Vec<_>>().join("\n");
-        let words: Vec<&str> = seen.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let all = parts(&source, aim).iter().map(|part| format::plain(part).into_string()).collect::<Vec<_>>().join("\n");
+        let words: Vec<&str> = all.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
         let expected: Vec<String> = (0..count).map(|n| format!("w{n}")).collect();
         prop_assert_eq!(words, expected);
     }
