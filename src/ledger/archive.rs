@@ -75,7 +75,7 @@ fn reason_to_leave(
     if in_use.contains(&name) {
         return Ok(Some("it is the newest file, or a snapshot stands in it".to_owned()));
     }
-    let scan = scan_file(data, name, 0, &mut Sequence::default(), &Default::default(), |_, _| {})?;
+    let scan = scan_file(data, name, 0, &mut Sequence::default(), |_, _| {})?;
     let kept = Kept::of_file(data, &name.to_string())?;
     for damage in &scan.damage {
         if !kept.has(data, damage)? {

@@ -102,7 +102,10 @@ impl Folder {
                 continue;
             }
             let written_before = recovery::ids_before(&self.data, &files, *file)?;
-            scan_file(&self.data, *file, 0, &mut sequence, &written_before, |record, _| {
+            scan_file(&self.data, *file, 0, &mut sequence, |record, _| {
+                if written_before.contains(&record.id) {
+                    return;
+                }
                 names.intern(counted_model(record));
                 table.apply(record, picture.epoch_of(record.timestamp), &names);
             })?;
@@ -145,8 +148,7 @@ impl Folder {
         let first = since.map(|day| day.plus(-1));
         let (mut sequence, mut damage, mut flow) = (Sequence::starting_after(0), Vec::new(), ControlFlow::Continue(()));
         for file in files.iter().filter(|file| first.is_none_or(|first| file.day >= first)) {
-            let written_before = recovery::ids_before(&self.data, &files, *file)?;
-            let scan = scan_file(&self.data, *file, 0, &mut sequence, &written_before, |record, _| {
+            let scan = scan_file(&self.data, *file, 0, &mut sequence, |record, _| {
                 if flow.is_continue() {
                     flow = on_record(record);
                 }

@@ -78,7 +78,7 @@ pub(super) fn load(
         }
         let offset = start.position.filter(|position| position.file == *file).map_or(0, |position| position.offset);
         let Loaded { stats, sequence, finished, .. } = &mut loaded;
-        let scan = scan_file(data, *file, offset, sequence, &ids_before(data, &files, *file)?, |record, _| {
+        let scan = scan_file(data, *file, offset, sequence, |record, _| {
             stats.apply(record);
             if follower_is_restored && record.timestamp >= horizon {
                 follower.apply(record);
@@ -171,7 +171,7 @@ impl Loaded {
         let went_back = older.iter().any(|call| call.admitted > snapshot_at);
         let wanted: HashSet<RecordId> = older.iter().map(|call| call.id).collect();
         for file in files.iter().filter(|file| file.day >= first_day || went_back) {
-            scan_file(data, *file, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
+            scan_file(data, *file, 0, &mut Sequence::default(), |record, _| {
                 if wanted.contains(&record.id) {
                     self.finished.insert(record.id);
                 }
@@ -190,8 +190,7 @@ fn feed_follower(
 ) -> Result<(), LedgerError> {
     let mut sequence = Sequence::default();
     for file in files.iter().filter(|file| file.day >= horizon.day().plus(-1)) {
-        let before = ids_before(data, files, *file)?;
-        scan_file(data, *file, 0, &mut sequence, &before, |record, _| {
+        scan_file(data, *file, 0, &mut sequence, |record, _| {
             if record.timestamp >= horizon {
                 follower.apply(record);
             }
@@ -201,7 +200,8 @@ fn feed_follower(
 }
 
 /// The ids in the files before one that had to be begun because those failed: the parts before it, and the day before
-/// those, whose last lines may have been waiting for the same sync.
+/// those, whose last lines may have been waiting for the same sync. For those who begin to read there: whoever has read
+/// what is before knows its lines by their numbers.
 pub(super) fn ids_before(
     data: &DataFolder,
     files: &[FileName],
@@ -213,7 +213,7 @@ pub(super) fn ids_before(
     }
     let day_before = files.iter().map(|before| before.day).filter(|day| *day < file.day).max();
     for before in files.iter().filter(|before| **before < file && Some(before.day) >= day_before) {
-        scan_file(data, *before, 0, &mut Sequence::default(), &HashSet::new(), |record, _| {
+        scan_file(data, *before, 0, &mut Sequence::default(), |record, _| {
             ids.insert(record.id);
         })?;
     }

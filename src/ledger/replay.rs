@@ -1,12 +1,11 @@
 //! Reading a journal file: every valid line counts, whatever its neighbours are; what is not valid is named.
 
-use std::collections::HashSet;
 use std::io::{self, Read};
 
+use super::LedgerError;
 use super::archived;
 use super::disk::Access;
 use super::files::{DataFolder, FileName};
-use super::{LedgerError, RecordId};
 use crate::usage::{MAX_LINE_BYTES, Sealed, UsageRecord, unseal_line};
 
 /// Bytes read at once. A line that is longer is damage, so memory stays bounded; a larger block is no faster, and the
@@ -119,18 +118,16 @@ impl Sequence {
     }
 }
 
-/// Reads a file's lines from `offset` and hands on each record that is seen for the first time.
-///
-/// `skip_ids` are those of the part before this one, whose last lines may have been written again here.
+/// Reads a file's lines from `offset` and hands on each record that is seen for the first time: lines that a failed sync
+/// made the ledger write again have kept their number.
 pub(super) fn scan_file(
     data: &DataFolder,
     name: FileName,
     offset: u64,
     sequence: &mut Sequence,
-    skip_ids: &HashSet<RecordId>,
     on_record: impl FnMut(&UsageRecord<'_>, u64),
 ) -> Result<Scan, LedgerError> {
-    scan_through(data, name, archived::open(data, name, offset), offset, sequence, skip_ids, on_record)
+    scan_through(data, name, archived::open(data, name, offset), offset, sequence, on_record)
 }
 
 /// [`scan_file`] through a reader that stands at `offset` of the file.
@@ -140,7 +137,6 @@ pub(super) fn scan_through(
     opened: io::Result<impl Read>,
     offset: u64,
     sequence: &mut Sequence,
-    skip_ids: &HashSet<RecordId>,
     mut on_record: impl FnMut(&UsageRecord<'_>, u64),
 ) -> Result<Scan, LedgerError> {
     let mut scan = Scan::default();
@@ -151,7 +147,7 @@ pub(super) fn scan_through(
             let position = Position { file: name, offset: line.end(), sealed };
             scan.last = Some(position);
             scan.highest = Some(position).filter(|line| line.is_above(scan.highest)).or(scan.highest);
-            if sequence.is_new(sealed.seq) && !skip_ids.contains(&record.id) {
+            if sequence.is_new(sealed.seq) {
                 scan.records += 1;
                 on_record(&record, sealed.seq);
             }

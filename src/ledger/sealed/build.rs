@@ -1,7 +1,7 @@
 //! Making a fold: one pass over a closed journal file, in little memory however many users it holds.
 
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::ledger::disk::Access;
 use crate::ledger::files::{DataFolder, FileName};
 use crate::ledger::given::digest_of;
 use crate::ledger::replay::{Scan, Sequence, scan_through};
-use crate::ledger::{Acts, LedgerError, RecordId, archived};
+use crate::ledger::{Acts, LedgerError, archived};
 use crate::stats::{Span, Stats, UserSums, Who, counted_model};
 use crate::usage::{LINE_VERSION, UsageRecord};
 
@@ -29,8 +29,6 @@ pub(super) struct Start<'a> {
     pub(super) acts: &'a Acts,
     /// The fold of the file before it.
     pub(super) before: Option<&'a Directory>,
-    /// Ids that count in an earlier part.
-    pub(super) skip_ids: &'a HashSet<RecordId>,
 }
 
 /// Makes the fold of a closed file. Ends early, with an error, when `stop` is set.
@@ -49,7 +47,7 @@ pub(super) fn build(
     let reader = archived::open(data, file, 0).map_err(data.failed("open", file))?;
     let mut input = Checked::new(Stoppable { reader, stop });
     let mut trouble = None;
-    let scan = scan_through(data, file, Ok(&mut input), 0, &mut sequence, start.skip_ids, |record, _| {
+    let scan = scan_through(data, file, Ok(&mut input), 0, &mut sequence, |record, _| {
         if trouble.is_none() {
             trouble = pass.take(record).err();
         }
@@ -83,11 +81,10 @@ pub(super) fn scan_until(
     end: u64,
     stop: &AtomicBool,
     sequence: &mut Sequence,
-    skip_ids: &HashSet<RecordId>,
     mut on_record: impl FnMut(&UsageRecord<'_>),
 ) -> Result<(), LedgerError> {
     let opened = archived::open(data, file, 0).map(|reader| io::Read::take(Stoppable { reader, stop }, end));
-    scan_through(data, file, opened, 0, sequence, skip_ids, |record, _| on_record(record)).map(|_| ())
+    scan_through(data, file, opened, 0, sequence, |record, _| on_record(record)).map(|_| ())
 }
 
 fn last_line(scan: &Scan) -> Option<LastLine> {

@@ -15,7 +15,6 @@ use std::sync::atomic::AtomicBool;
 
 use super::disk::Access;
 use super::files::{DataFolder, FileName};
-use super::recovery::ids_before;
 use super::{Acts, LedgerError, archived};
 
 pub(super) use bloom::Bloom;
@@ -94,8 +93,7 @@ fn build_after(
     before: Option<&Directory>,
     stop: &AtomicBool,
 ) -> Result<(), LedgerError> {
-    let skip_ids = ids_before(data, &data.journal_files()?, file)?;
-    build::build(data, file, &build::Start { acts, before, skip_ids: &skip_ids }, stop)
+    build::build(data, file, &build::Start { acts, before }, stop)
 }
 
 /// Opens a fold and sees whether it fits its file.

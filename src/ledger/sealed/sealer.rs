@@ -164,9 +164,12 @@ impl Work {
         let (mut table, mut names) = (UserTable::default(), Names::default());
         let mut sequence = Sequence::default();
         for file in files.iter().filter(|file| file.day == newest.day && **file <= newest) {
-            let skip_ids = ids_before(data, &files, *file)?;
+            let written_before = ids_before(data, &files, *file)?;
             let end = if *file == newest { length } else { u64::MAX };
-            build::scan_until(data, *file, end, &self.stop, &mut sequence, &skip_ids, |record| {
+            build::scan_until(data, *file, end, &self.stop, &mut sequence, |record| {
+                if written_before.contains(&record.id) {
+                    return;
+                }
                 names.intern(counted_model(record));
                 let epoch = acts.resets.iter().rev().find(|reset| **reset <= record.timestamp).copied();
                 table.apply(record, epoch, &names);

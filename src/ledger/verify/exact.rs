@@ -44,7 +44,7 @@ fn for_each_counted(
     files: &[FileName],
     mut on_line: impl FnMut(&Line<'_>, Place),
 ) -> Result<(), LedgerError> {
-    let mut walk = Walk::new(data, files);
+    let mut walk = Walk::new(data);
     for name in files {
         walk.file(*name, |at, read| match read {
             Ok(line) if line.counts => on_line(&line, Place { file: *name, line: at.number, offset: at.offset }),

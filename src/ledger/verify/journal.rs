@@ -113,7 +113,7 @@ impl<'a> Journal<'a> {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<(), LedgerError> {
         let mut follower = self.waiting.first().map(|newest| follower_at(newest.snapshot.at));
-        let mut walk = Walk::new(self.data, self.files);
+        let mut walk = Walk::new(self.data);
         for name in self.files {
             let (before, mut of_file) = (self.bytes, OfFile::default());
             self.file_stats = Stats::new(self.acts.map_or_else(Vec::new, |acts| acts.resets.clone()));
@@ -190,7 +190,7 @@ impl<'a> Journal<'a> {
     ) {
         let record = &line.record;
         self.lines += 1;
-        if line.is_new {
+        if line.counts {
             self.numbers.note(line.sealed.seq, place, findings);
         } else if self.uncounted.len() < MAX_LOOKED_AT {
             self.uncounted.insert(record.id, place);

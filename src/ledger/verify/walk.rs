@@ -1,19 +1,15 @@
 //! One walk through the whole journal: what counts and what does not, exactly as a start decides it.
 
-use std::collections::HashSet;
-
+use crate::ledger::LedgerError;
 use crate::ledger::files::{DataFolder, FileName};
 use crate::ledger::replay::{Invalid, LineAt, Sequence, read_lines};
-use crate::ledger::{LedgerError, recovery};
-use crate::usage::{RecordId, Sealed, UsageRecord};
+use crate::usage::{Sealed, UsageRecord};
 
 /// A whole line.
 pub(super) struct Line<'a> {
     pub(super) record: UsageRecord<'a>,
     pub(super) sealed: Sealed,
-    /// Its number was not there before.
-    pub(super) is_new: bool,
-    /// It is folded.
+    /// It is folded: its number was not there before.
     pub(super) counts: bool,
 }
 
@@ -34,13 +30,12 @@ impl std::fmt::Display for Place {
 /// Goes through the files in their order.
 pub(super) struct Walk<'a> {
     data: &'a DataFolder,
-    files: &'a [FileName],
     pub(super) sequence: Sequence,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(data: &'a DataFolder, files: &'a [FileName]) -> Walk<'a> {
-        Walk { data, files, sequence: Sequence::starting_after(0) }
+    pub(super) fn new(data: &'a DataFolder) -> Walk<'a> {
+        Walk { data, sequence: Sequence::starting_after(0) }
     }
 
     /// Reads one file. Gives the place from which a damaged compressed file cannot be read further.
@@ -49,12 +44,10 @@ impl<'a> Walk<'a> {
         name: FileName,
         mut on_line: impl FnMut(&LineAt<'_>, Result<Line<'_>, Invalid>),
     ) -> Result<Option<u64>, LedgerError> {
-        let written_before: HashSet<RecordId> = recovery::ids_before(self.data, self.files, name)?;
         read_lines(self.data, name, 0, |at, read| {
             let line = read.map(|(sealed, record)| {
-                let is_new = self.sequence.is_new(sealed.seq);
-                let counts = is_new && !written_before.contains(&record.id);
-                Line { record, sealed, is_new, counts }
+                let counts = self.sequence.is_new(sealed.seq);
+                Line { record, sealed, counts }
             });
             on_line(at, line);
         })
