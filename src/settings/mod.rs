@@ -36,8 +36,8 @@ pub enum Setting {
     Unknown,
 }
 
-/// What somebody may do in chats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What somebody may do in chats, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Nothing, as if never heard of.
