@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use measure::upstream::Upstream;
 use measure::{Spread, write_books};
-use tallybot::app::{Desk, RestDesk, SystemClock, random};
+use tallybot::app::{ChatDoor, Desk, DoorParts, RestDesk, SystemClock, random};
+use tallybot::config::Config;
 use tallybot::conversation::driver::{Assistant, DeltaSink, Outgoing};
 use tallybot::conversation::{Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Origin, Person, Role, Turn};
 use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role as Right};
@@ -91,6 +92,14 @@ impl Service {
             retries: RetryPolicy::default(),
             max_output_tokens: Some(1024),
         });
+        let tasks = TaskTracker::new();
+        let parts = DoorParts {
+            people: Arc::clone(&answering.people),
+            metering: metering.clone(),
+            clock: Arc::clone(&clock),
+            random,
+            tasks: tasks.clone(),
+        };
         let desk = Desk {
             bot: "raymundo".to_owned(),
             language: Lang::En,
@@ -101,9 +110,11 @@ impl Service {
             providers: Arc::clone(&answering.providers),
             provider_infos: Vec::new(),
             people: Arc::clone(&answering.people),
+            door: Arc::new(ChatDoor::new(&Config::default(), parts).0),
+            folder: data.to_owned(),
             templates: Arc::new(Templates::load(None).expect("the built-in templates")),
             clock: Arc::clone(&clock),
-            tasks: TaskTracker::new(),
+            tasks,
         };
         let ids = || uuid::Uuid::from_bytes(random()).to_string();
         let rest = Rest::new(Arc::new(RestDesk(Arc::new(desk))), Open, Arc::clone(&clock), ids);

@@ -1,6 +1,7 @@
 //! The books as chats and REST see them: one answer to each question, whoever asks.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use chrono_tz::Tz;
 use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
+use super::ChatDoor;
 use crate::config::Compat;
 use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
 use crate::conversation::{ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
@@ -27,7 +29,7 @@ use crate::templates::{Lang, Templates};
 use crate::usage::{Clock, ErrorKind, Opening, SubjectId, Timestamp, UsageRecord};
 
 /// How long a list of models or a readiness check waits for one provider.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// People named in raymundo's form, the busiest first.
 const USERS_LISTED: usize = 100;
@@ -52,6 +54,10 @@ pub struct Desk {
     pub provider_infos: Vec<ProviderInfo>,
     /// Who is who.
     pub people: Arc<People>,
+    /// Who may speak in the chats.
+    pub door: Arc<ChatDoor>,
+    /// Where the books lie.
+    pub folder: PathBuf,
     /// The words.
     pub templates: Arc<Templates>,
     /// The only clock.
@@ -184,11 +190,13 @@ impl Books for Desk {
         Ok(undone.map(|undone| undone.counting_since))
     }
 
-    async fn manage(&self, _request: ManageRequest) -> Message {
-        Message::AdminOnly
+    async fn manage(&self, request: ManageRequest) -> Message {
+        self.managed(request).await
     }
 
-    async fn keep_lang(&self, _chat: ChatKey, _lang: Lang) {}
+    async fn keep_lang(&self, chat: ChatKey, lang: Lang) {
+        self.door.keep_lang(chat, lang).await;
+    }
 
     async fn models(&self) -> ModelList {
         let lists = join_all(self.providers.iter().map(async |provider| {

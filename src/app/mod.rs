@@ -4,8 +4,10 @@ mod books;
 mod clock;
 mod descriptors;
 mod desk;
+mod door;
 mod guard;
 mod log;
+mod managing;
 mod providers;
 mod run;
 
@@ -14,11 +16,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use chrono_tz::Tz;
+use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
 pub use books::{log_tokens, open_books, place};
 pub use clock::SystemClock;
 pub use desk::{Desk, RestDesk};
+pub use door::{ChatDoor, DoorParts};
 pub use run::Doors;
 
 use crate::config::{self, Config};
@@ -61,6 +65,8 @@ pub struct App {
     clock: Arc<dyn Clock>,
     found: Found,
     listen: Option<std::net::SocketAddr>,
+    /// Makes the first admin; to be shown once.
+    claim: Option<SecretString>,
 }
 
 impl App {
@@ -88,6 +94,15 @@ impl App {
             random,
         };
         let (metering, found) = Metering::start(&place.data_dir, setup)?;
+        let tasks = TaskTracker::new();
+        let parts = DoorParts {
+            people: Arc::clone(&people),
+            metering: metering.clone(),
+            clock: Arc::clone(&clock),
+            random,
+            tasks: tasks.clone(),
+        };
+        let (door, claim) = ChatDoor::new(&config, parts);
         let providers: Arc<[Provider]> = providers::build(&config, &transport).await.into();
         let desk = Desk {
             bot: config.bot_name.clone(),
@@ -99,11 +114,13 @@ impl App {
             provider_infos: providers::describe(&config, &providers),
             providers,
             people,
+            door: Arc::new(door),
+            folder: place.data_dir,
             templates: Arc::new(templates),
             clock: Arc::clone(&clock),
-            tasks: TaskTracker::new(),
+            tasks,
         };
-        Ok(App { config, desk: Arc::new(desk), clock, found, listen: place.listen })
+        Ok(App { config, desk: Arc::new(desk), clock, found, listen: place.listen, claim })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::Signal;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
@@ -16,7 +17,7 @@ use super::guard::Door;
 use super::{App, Desk, RestDesk, descriptors, random};
 use crate::channels::terminal::{Look, Terminal};
 use crate::config::Config;
-use crate::conversation::driver::{Driver, Grace, Outgoing, Parts};
+use crate::conversation::driver::{Door as _, Driver, Grace, Outgoing, Parts};
 use crate::conversation::{
     Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, Person, Place, Settings,
     TemplateRenderer, choice_of,
@@ -80,6 +81,13 @@ impl App {
         };
         tracing::info!(version = env!("CARGO_PKG_VERSION"), replayed = self.found.replayed, "tallybot is running");
         self.notices().iter().for_each(|notice| say(notice));
+        if let Some(code) = &self.claim {
+            // To whoever started it, and to nobody and nothing else.
+            let code = code.expose_secret();
+            say(&format!(
+                "no admin yet: send `/claim {code}` to the bot and you are it; the code works once, in this run"
+            ));
+        }
         let mut parts = JoinSet::new();
         parts.spawn(signals);
         parts.spawn(chores(Arc::clone(&self.desk), stop.clone()));
@@ -127,8 +135,8 @@ impl App {
         let (to_channel, outgoing) = mpsc::channel::<Outgoing>(CHANNEL_ROOM);
         let driver = Driver::new(self.conversation(), self.parts(), Arc::clone(&self.clock), to_channel);
         // Whoever sits at the terminal of the machine is its admin.
-        let person = Person::new("owner", true);
         let chat = ChatKey { channel: "terminal", id: "terminal".to_owned() };
+        let person = Person { lang: self.desk.door.lang_of(&chat), ..Person::new("owner", true) };
         let terminal = Terminal { chat, person, events, outgoing };
         let look = if std::env::var_os("NO_COLOR").is_some() { Look::Plain } else { Look::Dim };
         let (ended, ()) = tokio::join!(terminal.run_on_stdio(look), driver.run(from_channel, stop));

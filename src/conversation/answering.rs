@@ -91,6 +91,7 @@ impl Answering {
         call.local = provider.is_local(&job.choice.model);
         call.api_key_suffix = provider.key_suffix();
         call.user = Some(self.people.subject(channel, &job.person.id));
+        call.team = job.person.group.as_ref().map(|group| Name::clean(&group.team));
         call.session = Some(self.people.hash(channel, &job.session));
         if !job.photos.is_empty() {
             call.request_type = VISION.into();

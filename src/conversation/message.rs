@@ -198,12 +198,22 @@ pub enum Message {
     },
     /// A pairing link that is used, expired or wrong.
     PairingWrong,
+    /// Too many wrong codes were shown.
+    CodeWait {
+        /// When the next one is looked at.
+        retry_in_seconds: u64,
+    },
     /// A link that lets one person in.
     AllowLink {
         /// The link.
-        link: String,
+        link: PrivateText,
         /// How long it is valid.
         valid_minutes: u64,
+    },
+    /// What was typed is no id.
+    IdExpected {
+        /// What it was typed after: `/allow` or `/deny`.
+        command: &'static str,
     },
     /// Someone may speak from now on.
     Allowed {
@@ -241,6 +251,8 @@ pub enum Message {
     },
     /// Only admins may do that.
     AdminOnly,
+    /// Not where others read along.
+    PrivateOnly,
     /// Neither text nor a photo.
     Unsupported,
     /// A photo beyond the cap.
@@ -310,7 +322,9 @@ impl Message {
             Message::ClaimOver => "claim_over",
             Message::Paired { .. } => "paired",
             Message::PairingWrong => "pairing_wrong",
+            Message::CodeWait { .. } => "code_wait",
             Message::AllowLink { .. } => "allow_link",
+            Message::IdExpected { .. } => "id_expected",
             Message::Allowed { .. } => "allowed",
             Message::AlreadyAllowed { .. } => "already_allowed",
             Message::Denied { .. } => "denied",
@@ -318,6 +332,7 @@ impl Message {
             Message::Configured { .. } => "configured",
             Message::AllowList { .. } => "allow_list",
             Message::AdminOnly => "admin_only",
+            Message::PrivateOnly => "private_only",
             Message::Unsupported => "unsupported",
             Message::PhotoTooLarge { .. } => "photo_too_large",
             Message::PhotoFailed => "photo_failed",

@@ -86,7 +86,12 @@ impl People {
 
     /// The identity behind a subject, if its row is still there.
     pub fn identity(&self, subject: &SubjectId) -> Option<String> {
-        self.rows().people.get(subject).map(|person| person.identity.clone())
+        self.who(subject).map(|(_, identity)| identity)
+    }
+
+    /// The channel and the identity behind a subject, if its row is still there.
+    pub fn who(&self, subject: &SubjectId) -> Option<(String, String)> {
+        self.rows().people.get(subject).map(|person| (person.channel.clone(), person.identity.clone()))
     }
 
     /// Writes the rows, if any is new. Until then a kill costs a name its display, never a record its subject.

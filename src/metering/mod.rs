@@ -37,7 +37,7 @@ pub use permit::Permit;
 pub use pricing::Pricing;
 pub use rules::{known_names_of, rules_of, vendors_of};
 
-use follower::GateFollower;
+use follower::{GateFollower, LastFailure};
 use refusals::Refusals;
 
 /// Output tokens reserved for a call that sets no cap of its own; topped up while it streams.
@@ -126,6 +126,7 @@ pub struct Metering {
 struct Inner {
     ledger: Ledger,
     gate: Arc<Mutex<Gate>>,
+    last_failure: LastFailure,
     refusals: Mutex<Refusals>,
     pricing: Pricing,
     clock: Arc<dyn Clock>,
@@ -140,12 +141,14 @@ impl Metering {
     pub fn start(folder: &Path, setup: Setup) -> Result<(Metering, Found), LedgerError> {
         let now = setup.clock.now();
         let (gate, follower) = GateFollower::new(setup.rules, setup.providers, Arc::clone(&setup.clock));
+        let last_failure = follower.last_failure();
         let options = Options { durability: setup.durability, known: setup.known, follower: Box::new(follower) };
         let lineage = RecordId::new(now.at, ten(setup.random)).0;
         let (ledger, opened) = Ledger::open(folder, options, lineage, now.at)?;
         let inner = Inner {
             ledger,
             gate,
+            last_failure,
             refusals: Mutex::default(),
             pricing: Pricing { prices: setup.prices, vendors: setup.vendors },
             clock: setup.clock,
@@ -303,6 +306,12 @@ impl Metering {
     /// Whether the ledger takes records.
     pub fn health(&self) -> Health {
         self.inner.ledger.health()
+    }
+
+    /// When the newest call that failed was admitted, and how it failed; `None` when none did since the start, or in
+    /// what was replayed at it.
+    pub fn last_failure(&self) -> Option<(Timestamp, Failure)> {
+        *self.inner.last_failure.lock().expect("nobody panics while holding it")
     }
 
     /// The windows of all limits now.

@@ -334,6 +334,9 @@ pub const MESSAGES: &[Message] = &[
     Message { name: "claim_over", fields: &[], samples: &["{}"] },
     Message { name: "paired", fields: &["bot"], samples: &[r#"{"bot":"Raymundo"}"#] },
     Message { name: "pairing_wrong", fields: &[], samples: &["{}"] },
+    Message { name: "code_wait", fields: &["retry_in_seconds"], samples: &[r#"{"retry_in_seconds":2400}"#] },
+    Message { name: "id_expected", fields: &["command"], samples: &[r#"{"command":"/allow"}"#] },
+    Message { name: "private_only", fields: &[], samples: &["{}"] },
     Message {
         name: "allow_link",
         fields: &["link", "valid_minutes"],

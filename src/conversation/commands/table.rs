@@ -141,7 +141,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         aliases: &[],
         place: Some(Place::Chat),
         listed: false,
-        read: |words| at_most_one(words).map(Command::Claim),
+        read: |words| Some(Command::Claim((!words.is_empty()).then(|| words.concat().into()))), // however it is spaced
         ..ROW
     },
     CommandSpec {

@@ -87,6 +87,13 @@ pub trait Door: Send + Sync + 'static {
     /// The group of an identity in a channel; `None` when the bot is not to speak there.
     fn group(&self, channel: &'static str, identity: &str) -> Option<Group>;
 
+    /// A group has another identity from now on: it is let in under that one too, if it was before. Without a memory
+    /// there is nothing to do.
+    fn moved(&self, channel: &'static str, from: &str, to: &str) -> impl Future<Output = ()> + Send {
+        let _ = (channel, from, to);
+        std::future::ready(())
+    }
+
     /// The language that was chosen in a chat.
     fn lang_of(&self, chat: &ChatKey) -> Option<Lang>;
 

@@ -133,7 +133,8 @@ fn house_messages() -> Vec<Message> {
     all.push(Message::Stranger { id: id(), admin_hint: None });
     all.push(Message::GroupStranger { id: "-1001234567890".into() });
     all.extend([Message::ClaimDone { bot: bot() }, Message::ClaimWrong, Message::ClaimOver]);
-    all.extend([Message::Paired { bot: bot() }, Message::PairingWrong]);
+    all.extend([Message::Paired { bot: bot() }, Message::PairingWrong, Message::CodeWait { retry_in_seconds: 2400 }]);
+    all.extend([Message::IdExpected { command: "/allow" }, Message::PrivateOnly]);
     all.push(Message::AllowLink { link: "https://t.me/raymundo_bot?start=AbC-12_x".into(), valid_minutes: 60 });
     all.extend([false, true].map(|group| Message::Allowed { id: id(), group }));
     all.extend([Message::AlreadyAllowed { id: id() }, Message::Denied { id: id() }, Message::NotListed { id: id() }]);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tallybot::app::{Desk, RestDesk, random};
+use tallybot::app::{ChatDoor, Desk, DoorParts, RestDesk, random};
+use tallybot::config::Config;
 use tallybot::conversation::driver::Assistant;
 use tallybot::conversation::{Answering, CancelToken};
 use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role};
@@ -124,6 +125,14 @@ async fn serve(task: &Task) {
     let (metering, _) = Metering::start(&task.data, setup(Vec::new(), durability, &clock)).expect("the folder opens");
     let providers = [Kind::Ollama, Kind::OpenAi].map(|kind| provider(kind, &task.provider, Timeouts::default()));
     let answering = Arc::new(answering(&task.data, metering.clone(), providers.into(), &clock));
+    let tasks = TaskTracker::new();
+    let parts = DoorParts {
+        people: Arc::clone(&answering.people),
+        metering: metering.clone(),
+        clock: Arc::clone(&clock),
+        random,
+        tasks: tasks.clone(),
+    };
     let desk = Desk {
         bot: "raymundo".to_owned(),
         language: Lang::En,
@@ -134,9 +143,11 @@ async fn serve(task: &Task) {
         providers: Arc::clone(&answering.providers),
         provider_infos: Vec::new(),
         people: Arc::clone(&answering.people),
+        door: Arc::new(ChatDoor::new(&Config::default(), parts).0),
+        folder: task.data.clone(),
         templates: Arc::new(Templates::load(None).expect("the built-in templates")),
         clock: Arc::clone(&clock),
-        tasks: TaskTracker::new(),
+        tasks,
     };
     let ids = || uuid::Uuid::from_bytes(random()).to_string();
     let rest = Rest::new(Arc::new(RestDesk(Arc::new(desk))), Open, Arc::clone(&clock), ids);
