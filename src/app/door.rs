@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Codes, Guests, NotOpened, PAIRING_MINUTES, Spent, chat_id};
-use crate::config::Config;
+use crate::config::{Config, Telegram};
 use crate::conversation::driver::{Door, Role};
 use crate::conversation::{ChatKey, Group, ListedGroup, ListedPerson, ListedRole, Message};
 use crate::ledger::{LedgerError, People};
@@ -53,7 +53,11 @@ impl ChatDoor {
     /// nowhere else: it is shown once, or lost.
     pub fn new(config: &Config, parts: DoorParts) -> (ChatDoor, Option<SecretString>) {
         let telegram = config.telegram.as_ref();
-        let telegram = telegram.map(|telegram| ("telegram", Guests::new(&telegram.users, &telegram.admins, [])));
+        let guests = |telegram: &Telegram| {
+            let groups = telegram.groups.iter().map(|group| (group.id, group.team.clone()));
+            Guests::new(&telegram.users, &telegram.admins, groups)
+        };
+        let telegram = telegram.map(|telegram| ("telegram", guests(telegram)));
         let DoorParts { people, metering, clock, random, tasks } = parts;
         let settings = Arc::new(Mutex::new(metering.acts().settings));
         let (bot, codes) = (config.bot_name.clone(), Mutex::default());

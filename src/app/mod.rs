@@ -10,6 +10,8 @@ mod log;
 mod managing;
 mod providers;
 mod run;
+#[cfg(feature = "telegram")]
+mod telegram;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ use crate::conversation::{
     Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, Person, Place, Settings,
     TemplateRenderer, choice_of,
 };
-use crate::http::{self, Limits, Rest};
+use crate::http::{self, Handler, Limits, Rest};
 use crate::models::RetryPolicy;
 use crate::usage::{RecordId, estimate_tokens};
 
@@ -31,7 +31,7 @@ const SNAPSHOT_SECS: u64 = 60;
 const SNAPSHOT_RECORDS: u64 = 50_000;
 
 /// Messages that may wait between a channel and its driver.
-const CHANNEL_ROOM: usize = 64;
+pub(super) const CHANNEL_ROOM: usize = 64;
 
 /// Sessions a channel remembers.
 const SESSIONS: usize = 1_000;
@@ -44,7 +44,12 @@ const LAST_TASKS: Duration = Duration::from_secs(5);
 pub struct Doors {
     /// The chat on standard input and output; when it ends, everything ends.
     pub terminal: bool,
+    /// The chats of messengers, if any is configured.
+    pub messengers: bool,
 }
+
+/// What the drivers of all channels share.
+pub(super) type ChatParts = Parts<Answering, Desk, TemplateRenderer>;
 
 impl App {
     /// What is worth telling the person who started it, a sentence each.
@@ -88,6 +93,9 @@ impl App {
                 "no admin yet: send `/claim {code}` to the bot and you are it; the code works once, in this run"
             ));
         }
+        #[cfg(feature = "telegram")]
+        let (webhook, hooked) = self.webhook();
+        let chat_parts = self.parts();
         let mut parts = JoinSet::new();
         parts.spawn(signals);
         parts.spawn(chores(Arc::clone(&self.desk), stop.clone()));
@@ -98,14 +106,27 @@ impl App {
                 tracing::warn!(error = %error, "other commands will not find this process");
             }
             say(&format!("listening on http://{address}"));
-            parts.spawn(serve(listener, self.rest(), limits(&self.config), stop.clone()));
+            #[cfg(feature = "telegram")]
+            let routes = super::telegram::WithWebhook { webhook, rest: self.rest() };
+            #[cfg(not(feature = "telegram"))]
+            let routes = self.rest();
+            parts.spawn(serve(listener, routes, limits(&self.config), stop.clone()));
         }
         let door = async {
-            let ended = if doors.terminal { self.chat(stop.clone()).await } else { wait(&stop).await };
+            let parts = chat_parts.clone();
+            let ended = if doors.terminal { self.chat(parts, stop.clone()).await } else { wait(&stop).await };
             stop.cancel(CancelReason::Shutdown);
             ended
         };
-        let (ended, ()) = tokio::join!(door, supervise(parts, &stop));
+        #[cfg(feature = "telegram")]
+        let telegram = async {
+            if doors.messengers {
+                self.telegram(chat_parts.clone(), hooked, stop.clone()).await;
+            }
+        };
+        #[cfg(not(feature = "telegram"))]
+        let telegram = async {};
+        let (ended, (), ()) = tokio::join!(door, telegram, supervise(parts, &stop));
         self.desk.tasks.close();
         if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still being written at the end");
@@ -130,10 +151,11 @@ impl App {
     }
 
     /// The chat on standard input and output.
-    async fn chat(&self, stop: CancelToken) -> anyhow::Result<()> {
+    async fn chat(&self, parts: ChatParts, stop: CancelToken) -> anyhow::Result<()> {
         let (events, from_channel) = mpsc::channel::<Event>(CHANNEL_ROOM);
+        let names = BotNames { name: self.config.bot_name.clone(), handles: Vec::new() };
         let (to_channel, outgoing) = mpsc::channel::<Outgoing>(CHANNEL_ROOM);
-        let driver = Driver::new(self.conversation(), self.parts(), Arc::clone(&self.clock), to_channel);
+        let driver = Driver::new(self.conversation(Place::Console, names), parts, Arc::clone(&self.clock), to_channel);
         // Whoever sits at the terminal of the machine is its admin.
         let chat = ChatKey { channel: "terminal", id: "terminal".to_owned() };
         let person = Person { lang: self.desk.door.lang_of(&chat), ..Person::new("owner", true) };
@@ -143,17 +165,17 @@ impl App {
         ended.context("cannot use the terminal")
     }
 
-    fn conversation(&self) -> Conversation {
+    pub(super) fn conversation(&self, place: Place, names: BotNames) -> Conversation {
         let chat = &self.config.chat;
         let first = &self.desk.providers[0];
         let clamp = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Conversation::new(Settings {
-            names: BotNames { name: self.config.bot_name.clone(), handles: Vec::new() },
+            names,
             system: (!chat.system_prompt.is_empty()).then(|| chat.system_prompt.as_str().into()),
             choice: choice_of(first, first.model()),
             footer: chat.usage_footer,
             lang: self.config.language,
-            place: Place::Console,
+            place,
             bounds: Bounds {
                 messages: clamp(chat.history_messages),
                 tokens: chat.history_tokens,
@@ -163,7 +185,7 @@ impl App {
         })
     }
 
-    fn parts(&self) -> Parts<Answering, Desk, TemplateRenderer> {
+    fn parts(&self) -> ChatParts {
         let chat = &self.config.chat;
         let answering = Answering {
             metering: self.desk.metering.clone(),
@@ -227,8 +249,8 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-async fn serve(listener: TcpListener, rest: Rest, limits: Limits, stop: CancelToken) {
-    let drained = http::run(listener, rest, limits, async { _ = stop.cancelled().await }).await;
+async fn serve(listener: TcpListener, routes: impl Handler, limits: Limits, stop: CancelToken) {
+    let drained = http::run(listener, routes, limits, async { _ = stop.cancelled().await }).await;
     if drained.cut > 0 {
         tracing::warn!(connections = drained.cut, "connections were cut at the end");
     }

@@ -133,13 +133,13 @@ async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let place = Place { data_dir: loaded.data_dir, listen: Some(loaded.config.http.listen) };
     let app = App::build(loaded.config, place).await?;
-    app.run(Doors { terminal }, |notice| tell(&notice)).await
+    app.run(Doors { terminal, messengers: true }, |notice| tell(&notice)).await
 }
 
 async fn chat(loaded: Loaded) -> anyhow::Result<()> {
     let place = Place { data_dir: loaded.data_dir, listen: None };
     let app = App::build(loaded.config, place).await?;
-    app.run(Doors { terminal: true }, |notice| tell(&notice)).await
+    app.run(Doors { terminal: true, messengers: false }, |notice| tell(&notice)).await
 }
 
 /// The system's clock in the owner's zone.

@@ -34,7 +34,7 @@ pub use prices::PriceRow;
 pub use providers::{Provider, ProviderKind, Timeouts};
 pub use secrets::{Env, MIN_TOKEN_CHARS, SecretFile, SecretFiles};
 pub use store::{Durability, Ledger, Log, LogLevel};
-pub use telegram::Telegram;
+pub use telegram::{Telegram, TelegramGroup, TelegramStreaming};
 
 /// Everything an owner can say in `tallybot.toml`, checked.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Where in its channel something came from: what an answer refers to, and how the channel learns that all is done.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ pub struct MessageRef(pub Arc<str>);
 
 /// How a channel that keeps account of what it took in follows one thing of it. Its last clone is dropped when
 /// everything that came of it has been shown, or has failed to be.
-pub trait Ticket: Send + Sync + 'static {
+pub trait Ticket: Any + Send + Sync {
     /// A call to a model is about to be made for it.
     fn asking(&self);
 }

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 pub use outbox::{DeltaSink, Outgoing};
 pub use seams::{Assistant, Books, Door, ManageRequest, Renderer, Role, StatsRequest};
 
-use super::buttons::{Button, Key, Keyboard};
+use super::buttons::{Button, Key, Keyboard, Press};
 use super::cancel::{CancelReason, CancelToken};
 use super::message::{AnswerOutcome, Message};
 use super::origin::{MessageRef, Origin};
@@ -311,7 +311,9 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         let cancel = CancelToken::new();
         let sink = self.outbox.sink(chat.clone(), id);
         self.jobs.insert(id, Running { cancel: cancel.clone(), sink: sink.clone(), origin: origin.clone() });
-        self.outbox.push(Outgoing::AnswerStart { chat: chat.clone(), job: id, origin: origin.clone() });
+        let label = self.parts.renderer.label(lang, &Key::new("stop", Press::Stop(id)));
+        let stop = Button { label, press: Press::Stop(id) };
+        self.outbox.push(Outgoing::AnswerStart { chat: chat.clone(), job: id, origin: origin.clone(), stop });
         let parts = self.parts.clone();
         self.spawn_owned(Owner { chat: chat.clone(), lang, job: Some(id), origin }, async move {
             let outcome = generate(parts, job, sink, cancel).await;

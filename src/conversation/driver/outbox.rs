@@ -43,6 +43,8 @@ pub enum Outgoing {
         job: JobId,
         /// What it answers.
         origin: Origin,
+        /// What stops it.
+        stop: Button,
     },
     /// The next piece of an answer.
     Delta {

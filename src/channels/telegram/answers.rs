@@ -1,0 +1,238 @@
+//! One answer while it is written: a message that grows, further ones when it is long, and its final form.
+
+use std::time::Duration;
+
+use super::api::{Show, Words};
+use super::failure::Failure;
+use super::format::{self, Formatted};
+use super::frames::{Frame, Frames};
+use super::pace::{ChatKind, Class};
+use super::presses;
+use super::receipt::Receipt;
+use super::saying::{self, reply_to};
+use super::split::{MAX_LENGTH, Parts};
+use super::spot::Spot;
+use super::tools::Tools;
+use super::{Streaming, html};
+use crate::conversation::{Button, JobId, Origin, PrivateText};
+use crate::usage::Tick;
+
+/// `typing…` is shown for five seconds.
+const TYPING_EVERY: Duration = Duration::from_millis(4_500);
+
+/// One answer on its way.
+pub(super) struct Answer {
+    pub(super) job: JobId,
+    spot: Spot,
+    origin: Origin,
+    stop: Button,
+    parts: Parts,
+    length: usize,
+    frames: Frames,
+    typed: Option<Tick>,
+    /// The message that grows.
+    message: Option<i32>,
+    /// How many messages before it are whole.
+    whole: usize,
+    end: Option<Ending>,
+}
+
+/// What stands below an answer.
+#[derive(Default)]
+pub(super) struct Ending {
+    pub(super) footer: Option<PrivateText>,
+    pub(super) note: Option<PrivateText>,
+}
+
+/// What an answer wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    Typing,
+    Grow,
+    Finish,
+}
+
+impl Answer {
+    pub(super) fn new(job: JobId, spot: Spot, origin: Origin, stop: Button) -> Answer {
+        let kind = if spot.is_private() { ChatKind::Private } else { ChatKind::Group };
+        Answer {
+            job,
+            spot,
+            origin,
+            stop,
+            parts: Parts::new(),
+            length: 0,
+            frames: Frames::new(kind),
+            typed: None,
+            message: None,
+            whole: 0,
+            end: None,
+        }
+    }
+
+    /// More of it has come.
+    pub(super) fn push(&mut self, more: &str, now: Tick) {
+        self.length += more.chars().count();
+        self.parts.push(more);
+        self.frames.push(self.length, now);
+    }
+
+    /// It is whole.
+    pub(super) fn end(&mut self, ending: Ending) {
+        self.frames.finish();
+        self.end.get_or_insert(ending);
+    }
+
+    /// What is to be done next, and when.
+    pub(super) fn next(&self, streaming: Streaming) -> Option<(Want, Tick)> {
+        if self.end.is_some() {
+            let at = self.frames.next_due().map_or(Tick::default(), |(_, at)| at);
+            // Without a message that grew there is no frame to keep a distance to.
+            return Some((Want::Finish, if self.message.is_some() { at } else { Tick::default() }));
+        }
+        let typing = self.typed.map_or(Tick::default(), |typed| typed.plus(TYPING_EVERY));
+        let typing = (self.message.is_none()).then_some((Want::Typing, typing));
+        let growing = match self.frames.next_due() {
+            Some((Frame::Growing, at)) if streaming != Streaming::Off => Some((Want::Grow, at)),
+            _ => None,
+        };
+        growing.into_iter().chain(typing).min_by_key(|(_, at)| *at)
+    }
+
+    pub(super) async fn typing(&mut self, tools: &Tools) {
+        self.typed = Some(tools.now());
+        let typing = tools.attempt(self.spot, Show::Typing).await;
+        if typing == Err(Failure::Blocked) {
+            tools.interrupt(self.spot).await;
+        }
+    }
+
+    /// Shows what has come. What fails is a frame less.
+    pub(super) async fn grow(&mut self, tools: &Tools) {
+        let now = tools.now();
+        if let Err(due) = tools.take_turn(self.spot, Class::Frame) {
+            self.frames.flooded(Duration::from_micros(due.0.saturating_sub(now.0)), now);
+            return;
+        }
+        let failed = match self.show(tools).await {
+            Ok(()) | Err(Failure::NotModified) => None,
+            Err(failure) => Some(failure),
+        };
+        match failed {
+            Some(Failure::Flood(wait)) => self.frames.flooded(wait, tools.now()),
+            Some(Failure::Gone) => self.message = None,
+            Some(Failure::Blocked) => tools.interrupt(self.spot).await,
+            _ => {}
+        }
+        self.frames.sent(now);
+    }
+
+    async fn show(&mut self, tools: &Tools) -> Result<(), Failure> {
+        let complete = self.parts.complete().len();
+        let Some(growing) = self.parts.growing() else { return Ok(()) };
+        let plain = format::plain(&growing);
+        if tools.streaming == Streaming::Drafts && self.spot.is_private() && !tools.shared().no_drafts {
+            return self.draft(tools, &plain).await;
+        }
+        let words = Words { text: &plain, html: false };
+        let stop = presses::markup(&vec![vec![self.stop.clone()]], tools.nonce);
+        match self.message {
+            Some(message) if complete == self.whole => {
+                tools.attempt(self.spot, Show::Edit { message, words, keyboard: stop.as_ref() }).await.map(drop)
+            }
+            before => {
+                let reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0 && before.is_none());
+                let send = Show::Send { words, keyboard: stop.as_ref(), reply_to };
+                let message = tools.attempt(self.spot, send).await?.ok_or(Failure::Broken)?;
+                if let Some(receipt) = Receipt::of(&self.origin) {
+                    receipt.placed(message);
+                }
+                self.message = Some(message);
+                self.close(tools, before, complete).await
+            }
+        }
+    }
+
+    /// Gives the messages before the one that grows their final form.
+    async fn close(&mut self, tools: &Tools, mut before: Option<i32>, complete: usize) -> Result<(), Failure> {
+        while self.whole < complete {
+            let whole = format::format(&self.parts.complete()[self.whole]);
+            self.whole += 1;
+            match before.take() {
+                Some(message) => saying::edit(tools, self.spot, message, &whole, None).await?,
+                // It came to more than one message before the first was shown.
+                None => drop(saying::send(tools, self.spot, &whole, None, None).await?),
+            }
+        }
+        Ok(())
+    }
+
+    async fn draft(&self, tools: &Tools, plain: &str) -> Result<(), Failure> {
+        // Zero would be no draft; jobs count from one.
+        let draft = Show::Draft { id: self.job.0, text: plain };
+        let result = tools.attempt(self.spot, draft).await.map(drop);
+        if let Err(Failure::NoMethod | Failure::Other { code: 400, .. }) = result {
+            tools.shared().no_drafts = true;
+            tracing::warn!("the Bot API server knows no drafts; answers are streamed by edits");
+        }
+        result
+    }
+
+    /// Shows all of it in its final form. The message that grew is last: while it has its button, the answer is not
+    /// whole.
+    pub(super) async fn finish(mut self, tools: &Tools) {
+        let parts = std::mem::take(&mut self.parts).finish();
+        let mut messages: Vec<Formatted> =
+            parts[self.whole.min(parts.len())..].iter().map(|part| format::format(part)).collect();
+        add_below(&mut messages, self.end.take().unwrap_or_default());
+        if messages.is_empty() && self.message.is_none() {
+            messages.push(html::of("…"));
+        }
+        let receipt = Receipt::of(&self.origin);
+        let shown = self.show_all(tools, &messages, receipt).await;
+        match (shown, receipt) {
+            (Ok(()) | Err(Failure::NotModified), Some(receipt)) => receipt.settle(),
+            (Err(failure), receipt) => saying::give_up(tools, self.spot, receipt, &failure),
+            _ => {}
+        }
+    }
+
+    async fn show_all(&self, tools: &Tools, messages: &[Formatted], receipt: Option<&Receipt>) -> Result<(), Failure> {
+        let Some(grown) = self.message else {
+            if let Some(receipt) = receipt {
+                receipt.answering();
+            }
+            let mut reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0);
+            for message in messages {
+                saying::send(tools, self.spot, message, None, reply_to.take()).await?;
+            }
+            return Ok(());
+        };
+        for message in messages.iter().skip(1) {
+            saying::send(tools, self.spot, message, None, None).await?;
+        }
+        match messages.first() {
+            Some(first) => match saying::edit(tools, self.spot, grown, first, None).await {
+                Err(Failure::Gone) => saying::send(tools, self.spot, first, None, None).await.map(drop),
+                other => other,
+            },
+            None => tools.insist(self.spot, Show::TakeButtons { message: grown }).await.map(drop),
+        }
+    }
+}
+
+/// Puts what went wrong and what it used below the last message, or into one of its own.
+fn add_below(messages: &mut Vec<Formatted>, ending: Ending) {
+    let below: Vec<String> = [ending.note, ending.footer].into_iter().flatten().map(PrivateText::into_string).collect();
+    if below.is_empty() {
+        return;
+    }
+    let below = html::of(&below.join("\n"));
+    match messages.last_mut() {
+        Some(last) if last.length() + below.length() + 2 <= MAX_LENGTH => {
+            let join = |above: &str, below: &str| PrivateText::from(format!("{above}\n\n{below}"));
+            *last = Formatted { html: join(&last.html, &below.html), plain: join(&last.plain, &below.plain) };
+        }
+        _ => messages.push(below),
+    }
+}

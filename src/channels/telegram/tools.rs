@@ -1,0 +1,180 @@
+//! What every lane works with: the API, the pace, the account of updates, and tasks that are all awaited.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::Streaming;
+use super::account::Account;
+use super::api::{Api, Show};
+use super::failure::Failure;
+use super::pace::{ChatKind, Class, Pace, Turn};
+use super::spot::Spot;
+use crate::conversation::{Event, Person};
+use crate::usage::{Clock, Tick};
+
+/// Waits between two tries of a call that may go through later: 1 s, doubled up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Tries of one call: with the waits between them more than half an hour.
+const MAX_TRIES: u32 = 70;
+
+/// Chats that do not take messages, remembered at most; more are found out anew.
+const MAX_CLOSED: usize = 10_000;
+
+/// Shared by all lanes.
+pub(super) struct Tools {
+    pub(super) api: Api,
+    pub(super) account: Arc<Account>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) streaming: Streaming,
+    /// Tells buttons of this process from those of another.
+    pub(super) nonce: u32,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) shared: Mutex<Shared>,
+    pub(super) tasks: Mutex<JoinSet<()>>,
+}
+
+/// What lanes learn from each other.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) pace: Pace,
+    /// Where groups went.
+    moved: HashMap<i64, i64>,
+    /// Chats that do not take messages.
+    closed: HashSet<i64>,
+    /// The server knows no drafts.
+    pub(super) no_drafts: bool,
+}
+
+impl Tools {
+    pub(super) fn now(&self) -> Tick {
+        self.clock.now().tick
+    }
+
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a task that is awaited at the end.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Waits for all tasks; those that do not end in time are dropped.
+    pub(super) async fn finish_tasks(&self, grace: Duration) {
+        let take = || std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = take();
+        let all = async {
+            while !tasks.is_empty() {
+                while tasks.join_next().await.is_some() {}
+                tasks = take();
+            }
+        };
+        if timeout(grace, all).await.is_err() {
+            tracing::warn!("some messages could not be sent to Telegram in time");
+        }
+        tasks.shutdown().await;
+    }
+
+    /// Makes a call until it went through or cannot, at the pace of its chat.
+    pub(super) async fn insist(&self, spot: Spot, show: Show<'_>) -> Result<Option<i32>, Failure> {
+        let mut tries = 0;
+        loop {
+            self.wait_for_turn(spot).await;
+            match self.attempt(spot, show).await {
+                Err(Failure::Flood(_) | Failure::Migrated(_)) => {}
+                Err(failure) if failure.passes() && tries < MAX_TRIES => {
+                    sleep(backoff(tries)).await;
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Makes a call once, and learns from how it fails.
+    pub(super) async fn attempt(&self, spot: Spot, show: Show<'_>) -> Result<Option<i32>, Failure> {
+        let to = self.where_now(spot);
+        let result = self.api.show(to, show).await;
+        match &result {
+            Err(Failure::Flood(wait)) => {
+                let now = self.now();
+                self.shared().pace.flooded(Some(to.chat), *wait, now);
+                tracing::warn!(secs = wait.as_secs(), "Telegram wants a pause in one chat");
+            }
+            Err(Failure::Migrated(chat)) => self.moved(to.chat, *chat),
+            Err(Failure::Blocked) => self.close(spot),
+            _ => {}
+        }
+        result
+    }
+
+    /// Waits until a message may be sent, and takes the turn.
+    async fn wait_for_turn(&self, spot: Spot) {
+        while let Err(due) = self.take_turn(spot, Class::Final) {
+            let wait = Duration::from_micros(due.0.saturating_sub(self.now().0));
+            sleep(wait.max(Duration::from_millis(1))).await;
+        }
+    }
+
+    /// Takes the turn for a message, or says when to ask again.
+    pub(super) fn take_turn(&self, spot: Spot, class: Class) -> Result<(), Tick> {
+        let chat = self.where_now(spot).chat;
+        let (kind, now) = (ChatKind::of(chat), self.now());
+        let mut shared = self.shared();
+        match shared.pace.ready(chat, kind, class, now) {
+            Turn::Ready => {
+                shared.pace.took(chat, kind, class, now);
+                Ok(())
+            }
+            Turn::NotBefore(due) => Err(due),
+        }
+    }
+
+    /// A group has another id from now on.
+    pub(super) fn moved(&self, from: i64, to: i64) {
+        let mut shared = self.shared();
+        if shared.moved.len() < MAX_CLOSED && shared.moved.insert(from, to) != Some(to) {
+            tracing::warn!(from, to, "a Telegram group has a new id; what was for the old one goes there");
+        }
+    }
+
+    fn where_now(&self, spot: Spot) -> Spot {
+        Spot { chat: self.shared().moved.get(&spot.chat).copied().unwrap_or(spot.chat), ..spot }
+    }
+
+    /// The chat takes no messages.
+    pub(super) fn close(&self, spot: Spot) {
+        let mut shared = self.shared();
+        if shared.closed.len() < MAX_CLOSED {
+            shared.closed.insert(spot.chat);
+        }
+    }
+
+    pub(super) fn open(&self, spot: Spot) {
+        self.shared().closed.remove(&spot.chat);
+    }
+
+    pub(super) fn is_closed(&self, spot: Spot) -> bool {
+        self.shared().closed.contains(&spot.chat)
+    }
+
+    /// Stops what is being answered in a chat that does not take it.
+    pub(super) async fn interrupt(&self, spot: Spot) {
+        let person = Person::new(String::new(), false);
+        // A driver that is gone has ended all answers.
+        let _gone = self.events.send(Event::Interrupt { chat: spot.key(), person }).await;
+    }
+}
+
+/// How long to wait before a try: 1 s at first.
+pub(super) fn backoff(tries: u32) -> Duration {
+    Duration::from_secs(1 << tries.min(5)).min(LONGEST_WAIT)
+}
