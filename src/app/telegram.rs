@@ -8,18 +8,16 @@ use tokio::sync::mpsc;
 
 use super::{App, random};
 use crate::channels::telegram::{
-    Api, Hook, Hooked, MAX_BODY_BYTES, SECRET_HEADER, Source, Streaming, Telegram, Verdict, hook, introduce,
+    Api, FILE_NAME, Hook, Hooked, MAX_BODY_BYTES, Menu, SECRET_HEADER, Source, Streaming, Telegram, Verdict, hook,
+    introduce,
 };
 use crate::config::{Telegram as TelegramConfig, TelegramStreaming};
 use crate::conversation::driver::{Driver, Outgoing, Parts};
-use crate::conversation::{Answering, BotNames, CancelToken, Event, Place, TemplateRenderer};
+use crate::conversation::{Answering, BotNames, COMMANDS, CancelToken, Event, Place, TemplateRenderer, Who};
 use crate::http::{Handler, RequestBody, Response, read_body};
-use crate::templates::Surface;
+use crate::templates::{CommandHelp, Lang, Surface};
 
 use super::desk::Desk;
-
-/// The file in the data folder that the account of updates is kept in.
-const INBOX: &str = "telegram.inbox";
 
 impl App {
     /// Runs the channel, if there is one, until `stop` and what is left to say is said. That it cannot go on ends
@@ -54,8 +52,10 @@ impl App {
             renderer,
             language: self.config.language,
             streaming: streaming(config),
+            menus: self.menus(),
+            admins: config.admins.clone(),
             source: hooked.map_or(Source::Polling, Source::Webhook),
-            inbox: self.desk.folder.join(INBOX),
+            inbox: self.desk.folder.join(FILE_NAME),
             clock: Arc::clone(&self.clock),
             nonce: nonce(),
             events,
@@ -65,6 +65,25 @@ impl App {
         if let Err(error) = ended {
             tracing::error!(%error, "Telegram is off: the account of its updates cannot be kept");
         }
+    }
+
+    /// The commands as the apps show them, first in the owner's language.
+    fn menus(&self) -> Vec<Menu> {
+        let owner = self.config.language;
+        let langs = std::iter::once(owner).chain(Lang::ALL.into_iter().filter(|lang| *lang != owner));
+        let menu = |lang: Lang| {
+            let offered = |admin: bool| {
+                let specs = COMMANDS.iter().filter(move |spec| {
+                    spec.listed && spec.place != Some(Place::Console) && (admin || spec.who == Who::Everyone)
+                });
+                let help =
+                    |name: &str| self.desk.templates.commands(lang).iter().find(|help| help.name == name).cloned();
+                let row = |help: CommandHelp| (help.name.clone(), help.description_on(Surface::Telegram).to_owned());
+                specs.filter_map(|spec| help(spec.name).map(row)).collect()
+            };
+            Menu { lang, everyone: offered(false), admins: offered(true) }
+        };
+        langs.map(menu).collect()
     }
 
     /// Both ends of the webhook and its path, if updates are to be posted.

@@ -14,7 +14,7 @@ use super::split::{MAX_LENGTH, Parts};
 use super::spot::Spot;
 use super::tools::Tools;
 use super::{Streaming, html};
-use crate::conversation::{Button, JobId, Origin, PrivateText};
+use crate::conversation::{Button, Event, JobId, Origin, Person, PrivateText};
 use crate::usage::Tick;
 
 /// `typing…` is shown for five seconds.
@@ -35,6 +35,8 @@ pub(super) struct Answer {
     /// How many messages before it are whole.
     whole: usize,
     end: Option<Ending>,
+    /// It was told that nobody reads it.
+    interrupted: bool,
 }
 
 /// What stands below an answer.
@@ -50,6 +52,7 @@ pub(super) enum Want {
     Typing,
     Grow,
     Finish,
+    Interrupt,
 }
 
 impl Answer {
@@ -67,6 +70,7 @@ impl Answer {
             message: None,
             whole: 0,
             end: None,
+            interrupted: false,
         }
     }
 
@@ -81,6 +85,19 @@ impl Answer {
     pub(super) fn end(&mut self, ending: Ending) {
         self.frames.finish();
         self.end.get_or_insert(ending);
+    }
+
+    /// Whether nobody was told yet that nobody reads it.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.interrupted && self.end.is_none()
+    }
+
+    /// Stops it, as if the person had: they blocked the bot, or it was thrown out.
+    pub(super) async fn interrupt(&mut self, tools: &Tools) {
+        self.interrupted = true;
+        let event = Event::Interrupt { chat: self.spot.key(), person: Person::new(String::new(), false) };
+        // A driver that is gone has ended all answers.
+        let _gone = tools.events.send(event).await;
     }
 
     /// What is to be done next, and when.
@@ -101,10 +118,8 @@ impl Answer {
 
     pub(super) async fn typing(&mut self, tools: &Tools) {
         self.typed = Some(tools.now());
-        let typing = tools.attempt(self.spot, Show::Typing).await;
-        if typing == Err(Failure::Blocked) {
-            tools.interrupt(self.spot).await;
-        }
+        // Nothing is lost with it.
+        let _shown_or_not = tools.attempt(self.spot, Show::Typing).await;
     }
 
     /// Shows what has come. What fails is a frame less.
@@ -121,50 +136,41 @@ impl Answer {
         match failed {
             Some(Failure::Flood(wait)) => self.frames.flooded(wait, tools.now()),
             Some(Failure::Gone) => self.message = None,
-            Some(Failure::Blocked) => tools.interrupt(self.spot).await,
             _ => {}
         }
         self.frames.sent(now);
     }
 
     async fn show(&mut self, tools: &Tools) -> Result<(), Failure> {
-        let complete = self.parts.complete().len();
-        let Some(growing) = self.parts.growing() else { return Ok(()) };
-        let plain = format::plain(&growing);
-        if tools.streaming == Streaming::Drafts && self.spot.is_private() && !tools.shared().no_drafts {
+        let in_drafts = tools.streaming == Streaming::Drafts && self.spot.is_private() && !tools.shared().no_drafts;
+        let rolls = self.message.is_some() && self.parts.complete().len() > self.whole;
+        let part = self.whole + usize::from(rolls);
+        let Some(part) = self.parts.complete().get(part).cloned().or_else(|| self.parts.growing()) else {
+            return Ok(()); // nothing of the next message can be seen yet
+        };
+        let plain = format::plain(&part);
+        if in_drafts {
             return self.draft(tools, &plain).await;
         }
         let words = Words { text: &plain, html: false };
         let stop = presses::markup(&vec![vec![self.stop.clone()]], tools.nonce);
-        match self.message {
-            Some(message) if complete == self.whole => {
-                tools.attempt(self.spot, Show::Edit { message, words, keyboard: stop.as_ref() }).await.map(drop)
-            }
-            before => {
-                let reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0 && before.is_none());
-                let send = Show::Send { words, keyboard: stop.as_ref(), reply_to };
-                let message = tools.attempt(self.spot, send).await?.ok_or(Failure::Broken)?;
-                if let Some(receipt) = Receipt::of(&self.origin) {
-                    receipt.placed(message);
-                }
-                self.message = Some(message);
-                self.close(tools, before, complete).await
-            }
+        if let Some(message) = self.message.filter(|_| !rolls) {
+            return tools.attempt(self.spot, Show::Edit { message, words, keyboard: stop.as_ref() }).await.map(drop);
         }
-    }
-
-    /// Gives the messages before the one that grows their final form.
-    async fn close(&mut self, tools: &Tools, mut before: Option<i32>, complete: usize) -> Result<(), Failure> {
-        while self.whole < complete {
-            let whole = format::format(&self.parts.complete()[self.whole]);
-            self.whole += 1;
-            match before.take() {
-                Some(message) => saying::edit(tools, self.spot, message, &whole, None).await?,
-                // It came to more than one message before the first was shown.
-                None => drop(saying::send(tools, self.spot, &whole, None, None).await?),
-            }
+        let reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0 && !rolls);
+        let send = Show::Send { words, keyboard: stop.as_ref(), reply_to };
+        let message = tools.attempt(self.spot, send).await?.ok_or(Failure::Broken)?;
+        if let Some(receipt) = Receipt::of(&self.origin) {
+            receipt.placed(message);
         }
-        Ok(())
+        match self.message.replace(message) {
+            Some(before) => {
+                let whole = format::format(&self.parts.complete()[self.whole]);
+                self.whole += 1;
+                saying::edit(tools, self.spot, before, &whole, None).await
+            }
+            None => Ok(()),
+        }
     }
 
     async fn draft(&self, tools: &Tools, plain: &str) -> Result<(), Failure> {

@@ -129,7 +129,10 @@ impl Api {
 
     /// The updates from `offset` on, which confirms all before it.
     pub(super) async fn updates(&self, offset: Option<i64>, wait_secs: u64) -> Result<Vec<RawUpdate>, Failure> {
-        let body = json!({"offset": offset, "timeout": wait_secs, "limit": 100, "allowed_updates": ALLOWED_UPDATES});
+        let mut body = json!({"timeout": wait_secs, "limit": 100, "allowed_updates": ALLOWED_UPDATES});
+        if let Some(offset) = offset {
+            body["offset"] = offset.into();
+        }
         let updates: Vec<Box<RawValue>> = self.call("getUpdates", &body, wait_secs).await?;
         Ok(updates.into_iter().filter_map(RawUpdate::read).collect())
     }

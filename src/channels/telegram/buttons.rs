@@ -5,9 +5,6 @@ use crate::conversation::JobId;
 use crate::reports::View;
 use crate::stats::Period;
 
-/// Telegram takes no more.
-pub const MAX_DATA_BYTES: usize = 64;
-
 /// What buttons of this version begin with.
 const VERSION: &str = "t1";
 
@@ -91,15 +88,6 @@ impl Button {
         if button.encode() == data { Ok(button) } else { Err(NotOurs::Foreign) }
     }
 
-    /// Who may press it; `None` where another rule says.
-    pub fn asker(self) -> Option<u64> {
-        match self {
-            Button::Stats(screen) | Button::Refresh(screen) => Some(screen.asker),
-            Button::ResetAsk { asker } | Button::ResetConfirm { asker } | Button::ResetCancel { asker } => Some(asker),
-            Button::Stop { .. } => None,
-        }
-    }
-
     fn read(text: &str) -> Option<Button> {
         let (kind, rest) = text.split_once(':')?;
         Some(match kind {
@@ -155,10 +143,9 @@ mod tests {
             let mut seen = std::collections::HashSet::new();
             for button in every_button(number) {
                 let data = button.encode();
-                assert!((1..=MAX_DATA_BYTES).contains(&data.len()), "{data}");
+                assert!((1..=64).contains(&data.len()), "Telegram takes no more than 64 bytes: {data}");
                 assert_eq!(Button::decode(&data), Ok(button), "{data}");
                 assert!(seen.insert(data), "two buttons say the same");
-                assert_eq!(button.asker(), (!matches!(button, Button::Stop { .. })).then_some(number));
             }
         }
     }

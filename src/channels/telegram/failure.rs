@@ -65,7 +65,7 @@ pub enum Failure {
 impl Failure {
     /// Whether the same call may go through a little later.
     pub(super) fn passes(&self) -> bool {
-        matches!(self, Failure::Server(_) | Failure::Unreachable | Failure::Cut | Failure::Broken)
+        matches!(self, Failure::Server(_) | Failure::Unreachable | Failure::Cut)
     }
 }
 

@@ -127,11 +127,10 @@ impl<D: Door, R: Renderer> Intake<D, R> {
                 return None;
             }
             What::Left => {
-                self.tools.close(*spot);
-                self.tools.interrupt(*spot).await;
+                self.tools.close(spot.chat);
                 return None;
             }
-            _ => self.tools.open(*spot),
+            _ => self.tools.open(spot.chat),
         }
         let identity = from.id.to_string();
         let role = self.door.role_of(CHANNEL, &identity);

@@ -182,12 +182,13 @@ async fn run(lanes: Arc<Lanes>, chat: i64, lane: Arc<Lane>) {
     let tools = Arc::clone(&lanes.tools);
     let mut answers: Vec<Answer> = Vec::new();
     loop {
-        match next(&tools, &lane, &mut answers) {
+        match next(&tools, chat, &lane, &mut answers) {
             Turn::Item(Item::Say(saying)) => saying::say(&tools, saying).await,
             Turn::Item(Item::Settle { placed, saying }) => settle(&tools, placed, saying).await,
             Turn::Answer(at, Want::Finish) => answers.remove(at).finish(&tools).await,
             Turn::Answer(at, Want::Grow) => answers[at].grow(&tools).await,
             Turn::Answer(at, Want::Typing) => answers[at].typing(&tools).await,
+            Turn::Answer(at, Want::Interrupt) => answers[at].interrupt(&tools).await,
             Turn::Wait(wait) => tokio::select! {
                 () = lane.wake.notified() => {}
                 () = sleep(wait) => {}
@@ -199,7 +200,7 @@ async fn run(lanes: Arc<Lanes>, chat: i64, lane: Arc<Lane>) {
 }
 
 /// Whole answers first, then messages, then answers as they grow.
-fn next(tools: &Tools, lane: &Lane, answers: &mut Vec<Answer>) -> Turn {
+fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Turn {
     let now = tools.now();
     let mut waiting = lane.waiting();
     for incoming in waiting.answers.drain(..) {
@@ -213,6 +214,11 @@ fn next(tools: &Tools, lane: &Lane, answers: &mut Vec<Answer>) -> Turn {
         if let Some(ending) = incoming.end {
             answer.end(ending);
         }
+    }
+    if tools.is_closed(chat)
+        && let Some(at) = answers.iter().position(Answer::is_unread)
+    {
+        return Turn::Answer(at, Want::Interrupt);
     }
     let wants = answers.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.next(tools.streaming)?)));
     let wants: Vec<_> = wants.collect();

@@ -20,6 +20,7 @@ mod inbox;
 mod incoming;
 mod intake;
 mod lanes;
+mod menu;
 mod pace;
 mod polling;
 mod presses;
@@ -38,7 +39,8 @@ use tokio::sync::mpsc;
 
 pub use api::{Api, Me};
 pub use failure::Failure;
-pub use inbox::InboxError;
+pub use inbox::{FILE_NAME, InboxError};
+pub use menu::Menu;
 pub use polling::introduce;
 pub use spot::CHANNEL;
 pub use webhook::{Hook, Hooked, MAX_BODY_BYTES, SECRET_HEADER, Verdict, hook};
@@ -53,7 +55,7 @@ use lanes::Lanes;
 use tools::Tools;
 
 /// At the end: how long what is left to say may take.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// How an answer is shown while it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,10 @@ pub struct Telegram<D, R> {
     pub language: Lang,
     /// How answers are shown.
     pub streaming: Streaming,
+    /// The commands in each language, that of whoever has not shown another first.
+    pub menus: Vec<Menu>,
+    /// Admins who see theirs too.
+    pub admins: Vec<i64>,
     /// How updates come in.
     pub source: Source,
     /// The file that the account of updates is kept in.
@@ -111,7 +117,7 @@ impl<D: Door, R: Renderer> Telegram<D, R> {
     /// When the account of updates cannot be opened: without it nothing is taken in.
     pub async fn run(self, stop: CancelToken) -> Result<(), InboxError> {
         let Telegram { api, me, names, door, renderer, language, streaming, source, inbox, clock, nonce, .. } = self;
-        let (events, mut outgoing) = (self.events, self.outgoing);
+        let (events, mut outgoing, menus, admins) = (self.events, self.outgoing, self.menus, self.admins);
         let (account, begun) = Account::open(&inbox, Arc::clone(&clock))?;
         let account = Arc::new(account);
         let tools = Arc::new(Tools {
@@ -127,6 +133,14 @@ impl<D: Door, R: Renderer> Telegram<D, R> {
         let lanes = Arc::new(Lanes::new(Arc::clone(&tools)));
         let intake = Arc::new(Intake::new((&tools, &lanes), (me, names), (door, renderer), language));
         intake.settle(begun);
+        let publishing = Arc::clone(&tools);
+        let ending = stop.clone();
+        tools.spawn(async move {
+            tokio::select! {
+                () = menu::publish(&publishing.api, &menus, &admins) => {}
+                _ = ending.cancelled() => {}
+            }
+        });
         let taking = async {
             match source {
                 Source::Polling => polling::run(&intake, &stop).await,

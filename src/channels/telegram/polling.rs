@@ -20,7 +20,7 @@ const POLL_SECS: u64 = 30;
 const FULL_BATCH: usize = 100;
 
 /// Between polls while another program polls with the same token.
-const CONFLICT_WAIT: Duration = Duration::from_secs(5);
+const CONFLICT_WAIT: Duration = Duration::from_secs(3);
 
 /// Asks who the bot is until it is told; `None` when the program ends, or there is no such bot.
 ///
@@ -154,11 +154,12 @@ pub(super) async fn set_webhook(api: &Api, url: &str, secret: &str, stop: &Cance
         };
         match set {
             Ok(()) => return Some(()),
-            Err(failure @ Failure::Other { .. }) => {
-                tracing::error!(%failure, "Telegram does not take `[telegram] webhook_url`");
-                return None;
+            Err(failure) => {
+                if matches!(failure, Failure::Other { .. }) {
+                    tracing::error!(%failure, "Telegram does not take `[telegram] webhook_url`");
+                }
+                trouble.meets(&failure, stop).await?;
             }
-            Err(failure) => trouble.meets(&failure, stop).await?,
         }
     }
 }

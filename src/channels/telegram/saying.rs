@@ -112,5 +112,5 @@ pub(super) fn give_up(tools: &Tools, spot: Spot, receipt: Option<&Receipt>, fail
     }
     let may_come_later = failure.passes() || *failure == Failure::Unauthorized;
     let Some(receipt) = receipt else { return };
-    if may_come_later && !tools.is_closed(spot) { receipt.keep() } else { receipt.settle() }
+    if may_come_later && !tools.is_closed(spot.chat) { receipt.keep() } else { receipt.settle() }
 }

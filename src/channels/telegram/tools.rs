@@ -14,7 +14,7 @@ use super::api::{Api, Show};
 use super::failure::Failure;
 use super::pace::{ChatKind, Class, Pace, Turn};
 use super::spot::Spot;
-use crate::conversation::{Event, Person};
+use crate::conversation::Event;
 use crate::usage::{Clock, Tick};
 
 /// Waits between two tries of a call that may go through later: 1 s, doubled up to this.
@@ -22,6 +22,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Tries of one call: with the waits between them more than half an hour.
 const MAX_TRIES: u32 = 70;
+
+/// Tries of a message after which it is not known whether it was sent: better shown twice than not, but not ever again.
+const MAX_CUTS: u32 = 2;
 
 /// Chats that do not take messages, remembered at most; more are found out anew.
 const MAX_CLOSED: usize = 10_000;
@@ -85,14 +88,15 @@ impl Tools {
 
     /// Makes a call until it went through or cannot, at the pace of its chat.
     pub(super) async fn insist(&self, spot: Spot, show: Show<'_>) -> Result<Option<i32>, Failure> {
-        let mut tries = 0;
+        let (mut tries, mut cuts) = (0, 0);
         loop {
             self.wait_for_turn(spot).await;
             match self.attempt(spot, show).await {
                 Err(Failure::Flood(_) | Failure::Migrated(_)) => {}
-                Err(failure) if failure.passes() && tries < MAX_TRIES => {
+                Err(failure) if failure.passes() && tries < MAX_TRIES && cuts < MAX_CUTS => {
                     sleep(backoff(tries)).await;
                     tries += 1;
+                    cuts += u32::from(failure == Failure::Cut && matches!(show, Show::Send { .. }));
                 }
                 other => return other,
             }
@@ -101,6 +105,9 @@ impl Tools {
 
     /// Makes a call once, and learns from how it fails.
     pub(super) async fn attempt(&self, spot: Spot, show: Show<'_>) -> Result<Option<i32>, Failure> {
+        if self.is_closed(spot.chat) {
+            return Err(Failure::Blocked);
+        }
         let to = self.where_now(spot);
         let result = self.api.show(to, show).await;
         match &result {
@@ -110,7 +117,7 @@ impl Tools {
                 tracing::warn!(secs = wait.as_secs(), "Telegram wants a pause in one chat");
             }
             Err(Failure::Migrated(chat)) => self.moved(to.chat, *chat),
-            Err(Failure::Blocked) => self.close(spot),
+            Err(Failure::Blocked) => self.close(spot.chat),
             _ => {}
         }
         result
@@ -151,26 +158,19 @@ impl Tools {
     }
 
     /// The chat takes no messages.
-    pub(super) fn close(&self, spot: Spot) {
+    pub(super) fn close(&self, chat: i64) {
         let mut shared = self.shared();
         if shared.closed.len() < MAX_CLOSED {
-            shared.closed.insert(spot.chat);
+            shared.closed.insert(chat);
         }
     }
 
-    pub(super) fn open(&self, spot: Spot) {
-        self.shared().closed.remove(&spot.chat);
+    pub(super) fn open(&self, chat: i64) {
+        self.shared().closed.remove(&chat);
     }
 
-    pub(super) fn is_closed(&self, spot: Spot) -> bool {
-        self.shared().closed.contains(&spot.chat)
-    }
-
-    /// Stops what is being answered in a chat that does not take it.
-    pub(super) async fn interrupt(&self, spot: Spot) {
-        let person = Person::new(String::new(), false);
-        // A driver that is gone has ended all answers.
-        let _gone = self.events.send(Event::Interrupt { chat: spot.key(), person }).await;
+    pub(super) fn is_closed(&self, chat: i64) -> bool {
+        self.shared().closed.contains(&chat)
     }
 }
 

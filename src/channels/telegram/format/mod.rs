@@ -47,13 +47,6 @@ pub fn plain(markdown: &str) -> PrivateText {
     read(markdown).text().into()
 }
 
-/// A text that is no Markdown, such as a person's name in a sentence of ours, as HTML.
-pub fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    markup::escape(&mut html, text);
-    html
-}
-
 /// The events of a Markdown text with their places in it, as every part of this channel reads it.
 pub(super) fn events(markdown: &str) -> impl Iterator<Item = (Event<'_>, Range<usize>)> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;

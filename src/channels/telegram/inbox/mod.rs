@@ -187,7 +187,8 @@ impl Inbox {
     }
 
     /// How many updates are not done.
-    pub fn pending(&self) -> usize {
+    #[cfg(test)]
+    fn pending(&self) -> usize {
         self.state.pending().len()
     }
 
