@@ -167,7 +167,7 @@ impl Answer {
             Some(before) => {
                 let whole = format::format(&self.parts.complete()[self.whole]);
                 self.whole += 1;
-                saying::edit(tools, self.spot, before, &whole, None).await
+                saying::edit(tools, self.spot, before, &whole, None, None).await
             }
             None => Ok(()),
         }
@@ -205,24 +205,22 @@ impl Answer {
 
     async fn show_all(&self, tools: &Tools, messages: &[Formatted], receipt: Option<&Receipt>) -> Result<(), Failure> {
         let Some(grown) = self.message else {
-            if let Some(receipt) = receipt {
-                receipt.answering();
-            }
             let mut reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0);
-            for message in messages {
-                saying::send(tools, self.spot, message, None, reply_to.take()).await?;
+            for (index, message) in messages.iter().enumerate() {
+                let answers = receipt.filter(|_| index + 1 == messages.len());
+                saying::send(tools, self.spot, message, None, reply_to.take(), answers).await?;
             }
             return Ok(());
         };
         for message in messages.iter().skip(1) {
-            saying::send(tools, self.spot, message, None, None).await?;
+            saying::send(tools, self.spot, message, None, None, None).await?;
         }
         match messages.first() {
-            Some(first) => match saying::edit(tools, self.spot, grown, first, None).await {
-                Err(Failure::Gone) => saying::send(tools, self.spot, first, None, None).await.map(drop),
+            Some(first) => match saying::edit(tools, self.spot, grown, first, None, None).await {
+                Err(Failure::Gone) => saying::send(tools, self.spot, first, None, None, receipt).await.map(drop),
                 other => other,
             },
-            None => tools.insist(self.spot, Show::TakeButtons { message: grown }).await.map(drop),
+            None => tools.insist(self.spot, Show::TakeButtons { message: grown }, None).await.map(drop),
         }
     }
 }

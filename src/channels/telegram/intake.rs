@@ -21,13 +21,11 @@ use super::spot::{CHANNEL, Spot, message_ref};
 use super::tools::Tools;
 use crate::conversation::driver::{Door, Renderer, Role};
 use crate::conversation::{BotNames, Event, Group, Input, Message, Origin, Person, Photo, Place, PrivateText, parse};
+use crate::models::MAX_IMAGES;
 use crate::templates::Lang;
 
 /// How long the rest of an album is waited for.
 const ALBUM_WAIT: Duration = Duration::from_secs(1);
-
-/// Photos of one album that are looked at; Telegram sends no more either.
-const MAX_PHOTOS: usize = 10;
 
 /// Files that are fetched at the same time.
 const DOWNLOADS: usize = 4;
@@ -348,7 +346,7 @@ impl<D: Door, R: Renderer> Intake<D, R> {
 impl Question {
     /// Another photo of the same album.
     fn add(&mut self, other: Question) {
-        if self.photos.len() < MAX_PHOTOS {
+        if self.photos.len() < MAX_IMAGES {
             self.photos.extend(other.photos);
         }
         if self.text.trim().is_empty() {

@@ -244,7 +244,7 @@ fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Tur
 /// A message that still has its button was not finished. Whether it had is asked by taking it away.
 async fn settle(tools: &Tools, placed: i32, saying: Saying) {
     let spot = saying.spot;
-    match tools.insist(spot, Show::TakeButtons { message: placed }).await {
+    match tools.insist(spot, Show::TakeButtons { message: placed }, None).await {
         Err(Failure::NotModified) => drop(saying),
         _ => saying::say(tools, saying).await,
     }

@@ -31,19 +31,17 @@ pub(super) async fn say(tools: &Tools, saying: Saying) {
     let receipt = Receipt::of(&origin);
     // Nothing else will come of it when nobody else holds on to it.
     let is_last = origin.ticket.as_ref().is_some_and(|ticket| std::sync::Arc::strong_count(ticket) == 1);
-    if let Some(receipt) = receipt.filter(|_| is_last) {
-        receipt.answering();
-    }
+    let answers = receipt.filter(|_| is_last);
     let text = html::of(&text);
     let keyboard = presses::markup(&keyboard, tools.nonce);
     let answered = origin.message.as_ref().and_then(message_id).filter(|_| origin.press.is_none());
     let reply_to = if as_reply { answered } else { reply_to(spot, &origin) };
     let said = match replace.as_ref().and_then(message_id) {
-        Some(message) => match edit(tools, spot, message, &text, keyboard.as_ref()).await {
-            Err(Failure::Gone) => send(tools, spot, &text, keyboard.as_ref(), None).await,
+        Some(message) => match edit(tools, spot, message, &text, keyboard.as_ref(), answers).await {
+            Err(Failure::Gone) => send(tools, spot, &text, keyboard.as_ref(), None, answers).await,
             other => other.map(|()| message),
         },
-        None => send(tools, spot, &text, keyboard.as_ref(), reply_to).await,
+        None => send(tools, spot, &text, keyboard.as_ref(), reply_to, answers).await,
     };
     match (said, receipt) {
         (Ok(_) | Err(Failure::NotModified), Some(receipt)) => receipt.settle(),
@@ -65,18 +63,19 @@ pub(super) async fn send(
     text: &Formatted,
     keyboard: Option<&InlineKeyboardMarkup>,
     reply_to: Option<i32>,
+    answers: Option<&Receipt>,
 ) -> Result<i32, Failure> {
     let html = Show::Send { words: Words { text: &text.html, html: true }, keyboard, reply_to };
-    let sent = match tools.insist(spot, html).await {
+    let sent = match tools.insist(spot, html, answers).await {
         Err(Failure::BadMarkup) => {
             let plain = Show::Send { words: Words { text: &text.plain, html: false }, keyboard, reply_to };
-            tools.insist(spot, plain).await
+            tools.insist(spot, plain, answers).await
         }
         Err(Failure::TooLong) => {
             let mut last = Err(Failure::TooLong);
             for part in split(&text.plain) {
                 let words = Words { text: &part, html: false };
-                last = Ok(tools.insist(spot, Show::Send { words, keyboard, reply_to }).await?);
+                last = Ok(tools.insist(spot, Show::Send { words, keyboard, reply_to }, answers).await?);
             }
             last
         }
@@ -92,13 +91,14 @@ pub(super) async fn edit(
     message: i32,
     text: &Formatted,
     keyboard: Option<&InlineKeyboardMarkup>,
+    answers: Option<&Receipt>,
 ) -> Result<(), Failure> {
     let html = Show::Edit { message, words: Words { text: &text.html, html: true }, keyboard };
-    let edited = match tools.insist(spot, html).await {
+    let edited = match tools.insist(spot, html, answers).await {
         Err(Failure::BadMarkup | Failure::TooLong) => {
             let plain: String = text.plain.chars().take(MAX_LENGTH).collect();
             let words = Words { text: &plain, html: false };
-            tools.insist(spot, Show::Edit { message, words, keyboard }).await
+            tools.insist(spot, Show::Edit { message, words, keyboard }, answers).await
         }
         other => other,
     };

@@ -13,6 +13,7 @@ use super::account::Account;
 use super::api::{Api, Show};
 use super::failure::Failure;
 use super::pace::{ChatKind, Class, Pace, Turn};
+use super::receipt::Receipt;
 use super::spot::Spot;
 use crate::conversation::Event;
 use crate::usage::{Clock, Tick};
@@ -87,10 +88,20 @@ impl Tools {
     }
 
     /// Makes a call until it went through or cannot, at the pace of its chat.
-    pub(super) async fn insist(&self, spot: Spot, show: Show<'_>) -> Result<Option<i32>, Failure> {
+    ///
+    /// Right before it is made, and not while it waits, what it answers counts as answered.
+    pub(super) async fn insist(
+        &self,
+        spot: Spot,
+        show: Show<'_>,
+        answers: Option<&Receipt>,
+    ) -> Result<Option<i32>, Failure> {
         let (mut tries, mut cuts) = (0, 0);
         loop {
             self.wait_for_turn(spot).await;
+            if let Some(receipt) = answers {
+                receipt.answering();
+            }
             match self.attempt(spot, show).await {
                 Err(Failure::Flood(_) | Failure::Migrated(_)) => {}
                 Err(failure) if failure.passes() && tries < MAX_TRIES && cuts < MAX_CUTS => {

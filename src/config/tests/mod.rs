@@ -31,7 +31,7 @@ fn some_env(name: &str) -> Option<String> {
 
 fn full_env(name: &str) -> Option<String> {
     match name {
-        "TALLYBOT_READ_TOKEN" => Some(TOKEN.to_owned()),
+        "TALLYBOT_READ_TOKEN" | "TALLYBOT_WEBHOOK_SECRET" => Some(TOKEN.to_owned()),
         "TALLYBOT_ADMIN_TOKEN" => Some(TOKEN.to_uppercase()),
         "OPENAI_API_KEY" | "TELOXIDE_TOKEN" => Some(KEY.to_owned()),
         _ => None,

@@ -39,6 +39,7 @@ mod delivery;
 mod fake_api;
 mod html;
 mod judge;
+mod killed;
 mod markup;
 mod media;
 mod methods;

@@ -177,7 +177,7 @@ async fn an_album_is_one_question_and_a_photo_reaches_the_model() {
     let bot = Bot::saying(&["Two pictures"]).await;
     let _app = bot.start().await;
     let ana = bot.chat();
-    let (one, two) = (png(40, 30), png(50, 60));
+    let (one, two) = (png(1280, 960), png(960, 1280));
     ana.sends_album(&[&one, &two], "what is this?");
     ana.sees("Two pictures").await;
     let asked: Vec<_> = bot.model.hits().into_iter().filter(|hit| hit.method == "POST").collect();

@@ -242,3 +242,6 @@ fn without_mention(text: &str, name: &str) -> Option<String> {
     let after = after.trim_start_matches([',', ':']).trim_start();
     Some(if before.is_empty() { after.to_owned() } else { format!("{before} {after}").trim_end().to_owned() })
 }
+
+#[cfg(test)]
+mod tests;
