@@ -17,7 +17,7 @@ use super::guard::Door;
 use super::{App, Desk, RestDesk, descriptors, random};
 use crate::channels::terminal::{Look, Terminal};
 use crate::config::Config;
-use crate::conversation::driver::{Door as _, Driver, Grace, Outgoing, Parts};
+use crate::conversation::driver::{Driver, Grace, Outgoing, Parts};
 use crate::conversation::{
     Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, Person, Place, Settings,
     TemplateRenderer, choice_of,
@@ -157,8 +157,8 @@ impl App {
         let (to_channel, outgoing) = mpsc::channel::<Outgoing>(CHANNEL_ROOM);
         let driver = Driver::new(self.conversation(Place::Console, names), parts, Arc::clone(&self.clock), to_channel);
         // Whoever sits at the terminal of the machine is its admin.
+        let person = Person::new("owner", true);
         let chat = ChatKey { channel: "terminal", id: "terminal".to_owned() };
-        let person = Person { lang: self.desk.door.lang_of(&chat), ..Person::new("owner", true) };
         let terminal = Terminal { chat, person, events, outgoing };
         let look = if std::env::var_os("NO_COLOR").is_some() { Look::Plain } else { Look::Dim };
         let (ended, ()) = tokio::join!(terminal.run_on_stdio(look), driver.run(from_channel, stop));

@@ -24,3 +24,4 @@ mod shell; // what the first page promises to whoever types
 mod telegram; // a Bot API of our own, as strict as the real one, judged by a client that others wrote
 mod test_app; // the built binary as others run it
 mod verify; // the books checked, repaired and compressed by the built program
+mod who_may_speak; // roles, codes and acts behind the door of the chats, and what admins are told
