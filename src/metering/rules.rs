@@ -74,12 +74,15 @@ pub fn known_names_of(config: &Config, prices: &PriceBook) -> KnownNames {
     let providers: HashSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
     let models = config.providers.iter().flat_map(|provider| [Some(&provider.model), provider.vision_model.as_ref()]);
     let models: HashSet<String> = models.flatten().cloned().collect();
+    let groups = config.telegram.iter().flat_map(|telegram| &telegram.groups);
+    let teams: HashSet<String> = groups.filter_map(|group| group.team.clone()).collect();
     let prices = prices.clone();
     KnownNames::new(move |dimension, name| match dimension {
         Dimension::Provider => providers.contains(name),
         Dimension::Model => models.contains(name) || prices.knows(name),
         Dimension::RequestType => REQUEST_TYPES.contains(&name),
         Dimension::Channel => CHANNELS.contains(&name),
+        Dimension::Team => teams.contains(name),
         // Price ids come from the price book alone; the cap is for names that others choose.
         Dimension::Price => true,
         _ => false,

@@ -246,6 +246,13 @@ async fn what_the_configuration_says_no_chat_changes() {
     }
     assert_eq!([ADMIN, USER].map(|id| run.role(id)), [Some(Role::Admin), Some(Role::User)]);
     assert_eq!(run.desk.metering.acts().settings.admitted().count(), 0, "nothing was written");
+
+    let folder = home();
+    let groups = format!("groups = [{{ id = {GROUP}, team = \"editors\" }}, -77]");
+    let run = Run::new(folder.path(), &format!("admins = [{ADMIN}]\n{groups}"));
+    assert_eq!(run.team(GROUP).as_deref(), Some("editors"));
+    assert!(run.team("-77").is_some_and(|team| team.starts_with("group-")) && run.team("-78").is_none());
+    assert_eq!(run.deny(GROUP).await, Message::Configured { id: GROUP.to_owned() });
 }
 
 #[tokio::test]

@@ -20,7 +20,9 @@ use super::saying::Saying;
 use super::spot::{CHANNEL, Spot, message_ref};
 use super::tools::Tools;
 use crate::conversation::driver::{Door, Renderer, Role};
-use crate::conversation::{BotNames, Event, Group, Input, Message, Origin, Person, Photo, Place, PrivateText, parse};
+use crate::conversation::{
+    BotNames, Command, Event, Group, Input, Message, Origin, Person, Photo, Place, PrivateText, parse,
+};
 use crate::models::MAX_IMAGES;
 use crate::templates::Lang;
 
@@ -145,6 +147,11 @@ impl<D: Door, R: Renderer> Intake<D, R> {
         let Some(group) = self.group_of(spot.chat).filter(|_| *what != What::Joined) else {
             // Whoever may do something about it is told the id; nobody else hears anything.
             if heard && role == Some(Role::Admin) && self.group_of(spot.chat).is_none() {
+                if self.lets_group_in(what) {
+                    let group = Some(Group { team: String::new() });
+                    let person = Person { id: identity, admin: true, lang: Some(lang), group };
+                    return Some(Speaker { spot: *spot, person, lang });
+                }
                 self.refuse_group(*spot, lang);
             }
             return None;
@@ -162,6 +169,12 @@ impl<D: Door, R: Renderer> Intake<D, R> {
 
     fn lang_of(&self, spot: Spot, from: &Sender) -> Lang {
         self.door.lang_of(&spot.key()).or(from.lang).unwrap_or(self.language)
+    }
+
+    /// `/allow` alone: what an admin may say in a group before it is let in.
+    fn lets_group_in(&self, what: &What) -> bool {
+        let What::Said { text, photo: None, .. } = what else { return false };
+        matches!(parse(text, &self.names, Place::Chat, false), Input::Command(Command::Allow(None)))
     }
 
     /// In a group, a command that is none of ours and names no bot is for another one.
