@@ -49,7 +49,7 @@ fn read(file: Option<&Path>) -> Result<(String, Checked), String> {
         None => ("no configuration file".to_owned(), String::new()),
         Some(path) => {
             let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("cannot read the configuration `{}`: {error}", path.display()))?;
+                .map_err(|error| format!("tallybot: cannot read the configuration `{}`: {error}", path.display()))?;
             (path.display().to_string(), text)
         }
     };

@@ -98,7 +98,7 @@ fn a_configuration_is_checked_whole_and_every_command_refuses_a_wrong_one() {
     }
     let missing = home.run(&["check-config", "--config", "nowhere.toml"], "");
     assert_eq!(missing.code(), Some(2));
-    assert!(missing.err.contains("`nowhere.toml`"), "{missing:?}");
+    assert!(missing.err.starts_with("tallybot: cannot read the configuration `nowhere.toml`"), "{missing:?}");
     assert!(!home.data().exists());
 }
 

@@ -85,7 +85,7 @@ pub(super) fn remove_all(data: &DataFolder) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// [`rebuild`] behind a known fold.
+/// Makes the fold of a closed journal file anew, behind a known fold.
 fn build_after(
     data: &DataFolder,
     acts: &Acts,
