@@ -18,15 +18,16 @@ use crate::http::{
     StatsBody, StatsFormat, StatsQuery, Written,
 };
 use crate::ledger::{LedgerError, People, Undone, UsersBy};
+use crate::limits::{Learned, Window};
 use crate::metering::{self, Metering};
 use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
-use crate::reports::{Facts, NoSuchEpoch, StatsReport, View, raymundo};
+use crate::reports::{Audience, Facts, Look, NoSuchEpoch, StatsReport, View, raymundo};
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
-use crate::stats::Period;
+use crate::stats::{Period, Picture};
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, ErrorKind, Opening, SubjectId, Timestamp, UsageRecord};
+use crate::usage::{Clock, ErrorKind, Now, Opening, SubjectId, Timestamp, UsageRecord};
 
 /// How long a list of models or a readiness check waits for one provider.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -75,21 +76,59 @@ impl Desk {
     fn report_of_epoch(&self, period: Period, epoch: usize) -> Result<StatsReport, NoSuchEpoch> {
         let now = self.clock.now();
         self.metering.write_counted_refusals(now);
+        let (picture, windows) = (self.metering.picture(), self.metering.windows(now));
+        StatsReport::of_epoch(&self.facts(&picture, &windows, &self.metering.learned(), now), period, epoch)
+    }
+
+    fn facts<'a>(
+        &'a self,
+        picture: &'a Picture,
+        windows: &'a [Window],
+        learned: &'a [(String, Learned)],
+        now: Now,
+    ) -> Facts<'a> {
         let healthy = self.metering.health().trouble.is_none();
-        let facts = Facts {
+        Facts {
             bot: &self.bot,
             version: env!("CARGO_PKG_VERSION"),
             status: if healthy { ServiceStatus::Ok } else { ServiceStatus::Degraded },
             started_at: Some(self.started_at),
             begun: Some(self.metering.acts().begun),
-            picture: &self.metering.picture(),
-            windows: &self.metering.windows(now),
-            learned: &self.metering.learned(),
+            picture,
+            windows,
+            learned,
             providers: self.provider_infos.clone(),
             timezone: self.zone.name(),
             now: now.at,
+        }
+    }
+
+    /// What a request may see.
+    fn look(&self, request: &StatsRequest) -> Look {
+        let StatsRequest { chat, person, period, view, lang, surface } = request;
+        let subject = self.people.hash(chat.channel, &person.id);
+        let team = person.group.as_ref().map(|group| group.team.as_str());
+        let audience = Audience::of(subject, person.admin, team);
+        Look { audience, period: *period, view: *view, lang: *lang, surface: *surface }
+    }
+
+    /// The screen of a look. What it says of people is read on a thread of its own: sealed days are on the disk.
+    ///
+    /// # Errors
+    /// When a sealed day cannot be read.
+    async fn screen(&self, look: Look) -> io::Result<String> {
+        let now = self.clock.now();
+        self.metering.write_counted_refusals(now);
+        let (users, asked) = (self.metering.users(), look.clone());
+        let people = tokio::task::spawn_blocking(move || asked.people(&users, now.at.day()));
+        let people = people.await.map_err(io::Error::other)??;
+        let windows = match look.audience.own() {
+            Some((facet, value)) => self.metering.windows_about(facet, &value, now),
+            None => self.metering.windows(now),
         };
-        StatsReport::of_epoch(&facts, period, epoch)
+        let (picture, learned) = (self.metering.picture(), self.metering.learned());
+        let facts = self.facts(&picture, &windows, &learned, now);
+        Ok(look.text(&facts, &people, |person| self.people.identity(person), &self.templates))
     }
 
     /// Writes the reset in a task of its own: it waits for the disk, and it ends whoever hangs up.
@@ -172,7 +211,11 @@ impl Desk {
 
 impl Books for Desk {
     async fn stats_text(&self, request: StatsRequest) -> String {
-        self.report(request.period).text(&self.templates, request.lang, request.view)
+        let (lang, surface) = (request.lang, request.surface);
+        self.screen(self.look(&request)).await.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "who used what cannot be read");
+            self.templates.render_for(surface, lang, "stats_unreadable", serde_json::json!({}))
+        })
     }
 
     async fn reset(&self, _person: Person) -> Result<Timestamp, ErrorKind> {

@@ -300,7 +300,7 @@ pub(super) fn day(text: &str) -> Result<Day, String> {
 }
 
 fn view(text: &str) -> Result<View, String> {
-    let known = View::ALL.into_iter().find(|view| view.as_str() == text);
+    let known = View::OF_REPORT.into_iter().find(|view| view.as_str() == text);
     known.ok_or_else(|| "expected overview, models, types or limits".to_owned())
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::entry::{PAST_DAYS, second_of};
 use super::observed::{Learned, Observations, Observed};
 use super::refusal::Refusal;
-use super::rule::{Rule, Subject};
+use super::rule::{Facet, Rule, Subject};
 use super::table::{Booking, ENTRIES_MAX, Table};
 use super::{Compared, Window, saved, windows};
 use crate::usage::{Kind, Now, RecordId, Status, Tick, UsageRecord};
@@ -237,7 +237,12 @@ impl Gate {
 
     /// How full each window is now: rules in their order, of a `*` the fullest few.
     pub fn windows(&self, now: Now) -> Vec<Window> {
-        windows::of(&self.table, now)
+        windows::of(&self.table, None, now)
+    }
+
+    /// The same for one user or one team, say: of a `*` over such, only the entry with that value.
+    pub fn windows_about(&self, facet: Facet, value: &str, now: Now) -> Vec<Window> {
+        windows::of(&self.table, Some((facet, value)), now)
     }
 
     /// The settled part, which is the fold of the records applied so far: what calls in flight have booked or reserved

@@ -130,6 +130,18 @@ impl Scope {
         }
     }
 
+    /// The value of a facet in the counts kept under a key, where the scope speaks of it.
+    pub(super) fn value<'a>(&'a self, key: &'a str, facet: Facet) -> Option<&'a str> {
+        let mut values = key.split(KEY_SEPARATOR);
+        self.picks().find_map(|(of, pick)| {
+            let value = match pick {
+                Pick::Only(value) => value,
+                Pick::Each => values.next().unwrap_or(crate::usage::names::OTHER),
+            };
+            (of == facet).then_some(value)
+        })
+    }
+
     /// The label of the counts kept under a key.
     pub(super) fn label(&self, key: &str) -> Label {
         let mut values = key.split(KEY_SEPARATOR);

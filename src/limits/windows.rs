@@ -39,14 +39,22 @@ type Fullest<'a> = Vec<(Standing, &'a Entry)>;
 
 /// Every window of the rules without `*`, and the fullest few of those with one that hold anything.
 ///
+/// Asked about one value of a facet, entries of its other values are passed over: how full somebody's own limit is does
+/// not hang on how full those of others are.
+///
 /// One pass over the entries in the order they lie in memory: with many people it runs under a lock others wait for.
-pub(super) fn of(table: &Table, now: Now) -> Vec<Window> {
+pub(super) fn of(table: &Table, about: Option<(Facet, &str)>, now: Now) -> Vec<Window> {
     let day_at = |days: &ZoneDays| DaySpan::at(days.zone(), now.at.unix_micros());
     let days: Vec<DaySpan> = table.zones.iter().map(day_at).collect();
     let mut fullest: Vec<[Fullest<'_>; LimitKind::ALL.len()]> = Vec::new();
     fullest.resize_with(table.rules.len(), Default::default);
     for (_, entry) in table.entries() {
         let compiled = &table.rules[entry.rule as usize];
+        if about
+            .is_some_and(|(facet, value)| compiled.rule.scope.value(&entry.key, facet).is_some_and(|of| of != value))
+        {
+            continue;
+        }
         for (limit, _) in compiled.rule.caps.set() {
             let standing = entry.standing(limit, days[compiled.zone].day, second_of(now));
             if standing != Standing::default() {

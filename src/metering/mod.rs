@@ -23,7 +23,7 @@ use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
     Users,
 };
-use crate::limits::{Gate, Learned, Observed, Refusal, Rule, Window};
+use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rule, Window};
 use crate::settings::Setting;
 use crate::stats::Picture;
 use crate::usage::prices::PriceBook;
@@ -317,6 +317,11 @@ impl Metering {
     /// The windows of all limits now.
     pub fn windows(&self, now: Now) -> Vec<Window> {
         self.gate().windows(now)
+    }
+
+    /// The windows of all limits now, as they concern one user or one team, say.
+    pub fn windows_about(&self, facet: Facet, value: &str, now: Now) -> Vec<Window> {
+        self.gate().windows_about(facet, value, now)
     }
 
     /// What providers say of their own limits.

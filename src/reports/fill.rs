@@ -37,6 +37,13 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
+impl Facts<'_> {
+    /// How long the process that serves the books has run; `None` when none does.
+    pub fn uptime_seconds(&self) -> Option<u64> {
+        self.started_at.map(|start| secs_between(start, self.now))
+    }
+}
+
 impl StatsReport {
     /// The report of a period in the current epoch.
     pub fn of(facts: &Facts<'_>, period: Period) -> StatsReport {
@@ -60,7 +67,7 @@ impl StatsReport {
             bot: facts.bot.to_owned(),
             version: facts.version.to_owned(),
             status: facts.status,
-            uptime_seconds: facts.started_at.map(|start| secs_between(start, facts.now)),
+            uptime_seconds: facts.uptime_seconds(),
             started_at: facts.started_at,
             counting_since: epoch.begin,
             period,

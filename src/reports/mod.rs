@@ -2,6 +2,7 @@
 //!
 //! Plain data and its layout. Reads no books itself and no clock: whoever has the fold fills a report in.
 
+mod audience;
 mod epochs;
 mod fill;
 pub mod raymundo;
@@ -10,6 +11,7 @@ mod screen;
 pub mod stats;
 mod view;
 
+pub use audience::{Audience, Look, PEOPLE_SHOWN, PeopleUse};
 pub use epochs::{EpochInfo, EpochUse, NoSuchEpoch, epochs};
 pub use fill::Facts;
 pub use screen::StatsScreen;

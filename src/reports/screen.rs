@@ -150,8 +150,9 @@ impl StatsReport {
 }
 
 impl<'a> StatsScreen<'a> {
-    /// What `view` shows of a report.
+    /// What `view` shows of a report. Of people a report knows nothing: in their place the overview is shown.
     pub fn of(report: &'a StatsReport, view: View) -> StatsScreen<'a> {
+        let view = if view == View::Users { View::Overview } else { view };
         let requests = &report.requests;
         let (limits, more_limits) = limit_lines(report, view);
         let (models, more_models) = model_lines(report, view);

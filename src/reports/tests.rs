@@ -265,7 +265,7 @@ fn the_screen_in_a_chat_in_four_languages() {
     for surface in [Surface::Telegram, Surface::WhatsApp] {
         for lang in Lang::ALL {
             let mut page = String::new();
-            for ((name, report), view) in reports.iter().flat_map(|report| View::ALL.map(|view| (report, view))) {
+            for ((name, report), view) in reports.iter().flat_map(|report| View::OF_REPORT.map(|view| (report, view))) {
                 let text = report.text_for(templates, surface, lang, view);
                 let about = format!("{surface} {lang} {name} {}:\n{text}", view.as_str());
                 assert!(columns(&text).iter().all(|line| line.chars().count() <= PHONE_COLUMNS), "{about}");
@@ -488,7 +488,7 @@ proptest! {
         report.models = vec![report.models[0].clone(), report.models[1].clone(), report.models[0].clone()];
         report.limits.push(limit(&name, "tokens_per_day", requests, 2_000_000, None));
         for lang in Lang::ALL {
-            for (surface, view) in [Surface::Telegram, Surface::WhatsApp].into_iter().flat_map(|on| View::ALL.map(|view| (on, view))) {
+            for (surface, view) in [Surface::Telegram, Surface::WhatsApp].into_iter().flat_map(|on| View::OF_REPORT.map(|view| (on, view))) {
                 let text = report.text_for(templates(), surface, lang, view);
                 let unescaped = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
                 for line in columns(&unescaped) {
@@ -520,7 +520,7 @@ proptest! {
         });
         let templates = templates();
         for lang in Lang::ALL {
-            for view in View::ALL {
+            for view in View::OF_REPORT {
                 let screen = report.text(templates, lang, view);
                 for line in screen.lines() {
                     prop_assert!(line.chars().count() <= LINE_WIDTH, "{lang} {} wide:\n{line}", line.chars().count());

@@ -23,6 +23,9 @@ impl View {
     /// Every view.
     pub const ALL: [View; 5] = [View::Overview, View::Models, View::Types, View::Limits, View::Users];
 
+    /// Those of a report, which knows nothing of people.
+    pub const OF_REPORT: [View; 4] = [View::Overview, View::Models, View::Types, View::Limits];
+
     /// The name programs use, which is also the template's.
     pub fn as_str(self) -> &'static str {
         match self {

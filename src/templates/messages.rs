@@ -107,65 +107,138 @@ const MODEL_USE: &str = r#"{"model":{"name":"gpt-4o","provider":"github","shares
 const LIMIT_USE: &str = r#"{"limit":{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,
 "share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}},
 "now":"2026-11-22T14:03:20-06:00"}"#;
-const LEVELS: &str = r#"{"limits":[{"name":"github","full":true,"back_in_seconds":25200},
-{"name":"cloud","full":true,"back_in_seconds":null},{"name":"lab","full":false,"back_in_seconds":null}]}"#;
+const LEVELS: &str = r#"{"limits":[{"name":"github","own":null,"full":true,"back_in_seconds":25200},
+{"name":"everything","own":"user","full":true,"back_in_seconds":null},{"name":"everything","own":"team","full":false,"back_in_seconds":null},
+{"name":"everything","own":null,"full":false,"back_in_seconds":null}]}"#;
 
-/// One person's own screen. `limits` holds only those that are full or nearly so, without numbers: `name`, `full`,
-/// `back_in_seconds`. `last_error` is their own: `kind`, `at`.
+/// A line of a table: `line` is what a person, or a person's calls of one model, used. Of its tokens and its cost some
+/// may be estimates; `unpriced_requests` are in no cost.
+const USE_SAMPLES: &[&str] = &[
+    r#"{"line":{"name":"Ana","requests":61,"tokens":128450,"estimated":true,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":1,"share":0.74}}"#,
+    r#"{"line":{"name":"gpt-4o","requests":1,"tokens":12,"estimated":false,"cost_usd":"0","cost_estimated":false,"unpriced_requests":0}}"#,
+    r#"{"line":{"name":"new","requests":2,"tokens":9,"estimated":false,"cost_usd":null,"cost_estimated":false,"unpriced_requests":2,"share":null}}"#,
+];
+
+/// One person's own screen; `since` is the last reset, `view` the part that is asked for. `models` are lines of
+/// `part/use`. `limits` holds only those that are full or nearly so, without numbers: `name`, `own` (`user` or `team`
+/// when it is the person's or the group's alone), `full`, `back_in_seconds`. `last_error` is their own: `kind`, `at`.
+/// `reading` says that the books are still being read.
 const OWN_FIELDS: &[&str] = &[
     "bot",
     "period",
+    "since",
+    "view",
+    "status",
+    "uptime_seconds",
+    "requests",
+    "failed",
+    "prompt",
+    "completion",
+    "tokens",
+    "estimated",
+    "cost_usd",
+    "cost_estimated",
+    "unpriced_requests",
+    "budget_left_usd",
+    "models",
+    "more_models",
+    "reading",
+    "limits",
+    "last_error",
+    "now",
+];
+const OWN_SAMPLES: &[&str] = &[
+    r#"{"bot":"Raymundo","period":"today","since":null,"view":"overview","status":"ok","uptime_seconds":192840,"requests":12,
+"failed":2,"prompt":9630,"completion":3215,"tokens":12845,"estimated":true,"cost_usd":"0.41","cost_estimated":true,
+"unpriced_requests":2,"budget_left_usd":"0.59","models":[],"more_models":0,"reading":false,"limits":[{"name":"github",
+"own":null,"full":true,"back_in_seconds":25200},{"name":"lab","own":null,"full":false,"back_in_seconds":null},
+{"name":"everything","own":"user","full":false,"back_in_seconds":null}],"last_error":{"kind":"total_timeout",
+"at":"2026-11-22T13:03:20-06:00"},"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"bot":"Raymundo","period":"7d","since":null,"view":"models","status":"ok","uptime_seconds":60,"requests":1,
+"failed":0,"prompt":9,"completion":3,"tokens":12,"estimated":false,"cost_usd":"0","cost_estimated":false,
+"unpriced_requests":0,"budget_left_usd":null,"models":[{"name":"llama3.2","requests":1,"tokens":12,"estimated":false,
+"cost_usd":"0","cost_estimated":false,"unpriced_requests":0}],"more_models":1,"reading":false,"limits":[],
+"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"bot":"Raymundo","period":"7d","since":null,"view":"overview","status":"degraded","uptime_seconds":60,"requests":1,
+"failed":0,"prompt":9,"completion":3,"tokens":12,"estimated":false,"cost_usd":null,"cost_estimated":false,
+"unpriced_requests":1,"budget_left_usd":null,"models":[],"more_models":0,"reading":true,"limits":[],"last_error":null,
+"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"bot":"Raymundo","period":"all","since":null,"view":"overview","status":"ok","uptime_seconds":5,"requests":0,
+"failed":0,"prompt":0,"completion":0,"tokens":0,"estimated":false,"cost_usd":"0","cost_estimated":false,
+"unpriced_requests":0,"budget_left_usd":null,"models":[],"more_models":0,"reading":false,"limits":[],
+"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+    r#"{"bot":"Raymundo","period":"all","since":"2026-11-03T09:00:00-06:00","view":"limits","status":"ok","uptime_seconds":5,
+"requests":0,"failed":0,"prompt":0,"completion":0,"tokens":0,"estimated":false,"cost_usd":"0","cost_estimated":false,
+"unpriced_requests":0,"budget_left_usd":null,"models":[],"more_models":0,"reading":false,"limits":[],
+"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+];
+
+/// A group's screen: its totals alone, no cost and no names. `limits` and `since` as on a person's own screen; `types`
+/// are `name` and `count`.
+const GROUP_FIELDS: &[&str] = &[
+    "bot",
+    "period",
+    "since",
+    "view",
     "status",
     "uptime_seconds",
     "requests",
     "prompt",
     "completion",
     "estimated",
-    "cost_usd",
-    "cost_estimated",
-    "unpriced_requests",
-    "budget_left_usd",
+    "types",
     "limits",
-    "last_error",
-    "now",
 ];
-const OWN_SAMPLES: &[&str] = &[
-    r#"{"bot":"Raymundo","period":"today","status":"ok","uptime_seconds":192840,"requests":12,"prompt":9630,"completion":3215,
-"estimated":true,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,"budget_left_usd":"0.59",
-"limits":[{"name":"github","full":true,"back_in_seconds":25200},{"name":"lab","full":false,"back_in_seconds":null}],
-"last_error":{"kind":"total_timeout","at":"2026-11-22T13:03:20-06:00"},"now":"2026-11-22T14:03:20-06:00"}"#,
-    r#"{"bot":"Raymundo","period":"7d","status":"ok","uptime_seconds":60,"requests":1,"prompt":9,"completion":3,
-"estimated":false,"cost_usd":"0","cost_estimated":false,"unpriced_requests":0,"budget_left_usd":null,
-"limits":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
-    r#"{"bot":"Raymundo","period":"7d","status":"degraded","uptime_seconds":60,"requests":1,"prompt":9,"completion":3,
-"estimated":false,"cost_usd":null,"cost_estimated":false,"unpriced_requests":1,"budget_left_usd":null,
-"limits":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
-    r#"{"bot":"Raymundo","period":"all","status":"ok","uptime_seconds":5,"requests":0,"prompt":0,"completion":0,
-"estimated":false,"cost_usd":"0","cost_estimated":false,"unpriced_requests":0,"budget_left_usd":null,
-"limits":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
-];
-
-/// A group's screen: its totals alone, no cost and no names. `limits` as on a person's own screen.
-const GROUP_FIELDS: &[&str] =
-    &["bot", "period", "status", "uptime_seconds", "requests", "prompt", "completion", "estimated", "limits"];
 const GROUP_SAMPLES: &[&str] = &[
-    r#"{"bot":"Raymundo","period":"30d","status":"ok","uptime_seconds":192840,"requests":124,"prompt":96300,"completion":32150,
-"estimated":true,"limits":[{"name":"github","full":true,"back_in_seconds":25200}]}"#,
-    r#"{"bot":"Raymundo","period":"all","status":"ok","uptime_seconds":5,"requests":0,"prompt":0,"completion":0,"estimated":false,
-"limits":[]}"#,
+    r#"{"bot":"Raymundo","period":"30d","since":null,"view":"overview","status":"ok","uptime_seconds":192840,"requests":124,
+"prompt":96300,"completion":32150,"estimated":true,"types":[{"name":"chat","count":124}],"limits":[{"name":"github",
+"own":null,"full":true,"back_in_seconds":25200},{"name":"everything","own":"team","full":false,
+"back_in_seconds":null}]}"#,
+    r#"{"bot":"Raymundo","period":"all","since":"2026-11-03T09:00:00-06:00","view":"types","status":"ok","uptime_seconds":5,
+"requests":3,"prompt":9,"completion":3,"estimated":false,"types":[{"name":"chat","count":2},{"name":"vision",
+"count":1}],"limits":[]}"#,
+    r#"{"bot":"Raymundo","period":"all","since":null,"view":"limits","status":"ok","uptime_seconds":5,"requests":0,
+"prompt":0,"completion":0,"estimated":false,"types":[],"limits":[]}"#,
+    r#"{"bot":"Raymundo","period":"all","since":null,"view":"overview","status":"ok","uptime_seconds":5,"requests":0,
+"prompt":0,"completion":0,"estimated":false,"types":[],"limits":[]}"#,
 ];
 
-/// Who used how much, for admins: the first `people` by tokens, `more` others, and the totals of all of them. A person:
-/// `name` as the owner knows them, `requests`, `tokens`, `estimated`, `cost_usd`, `unpriced_requests`.
-const USERS_FIELDS: &[&str] =
-    &["bot", "period", "status", "uptime_seconds", "people", "more", "requests", "tokens", "estimated"];
+/// Who used how much, for admins: the first `people` by tokens as lines of `part/use`, `more` others (`more_estimated`
+/// when their number is) with the `rest`, and `nobody`, which no person asked for, each with `requests` and `tokens`;
+/// and the totals of all of it.
+const USERS_FIELDS: &[&str] = &[
+    "bot",
+    "period",
+    "since",
+    "status",
+    "uptime_seconds",
+    "people",
+    "more",
+    "more_estimated",
+    "rest",
+    "nobody",
+    "requests",
+    "tokens",
+    "estimated",
+    "reading",
+];
 const USERS_SAMPLES: &[&str] = &[
-    r#"{"bot":"Raymundo","period":"today","status":"ok","uptime_seconds":192840,"people":[
-{"name":"Ana","requests":61,"tokens":128450,"estimated":true,"cost_usd":"0.41","unpriced_requests":0},
-{"name":"222","requests":1,"tokens":12,"estimated":false,"cost_usd":"0","unpriced_requests":0},
-{"name":"Luis","requests":2,"tokens":9,"estimated":false,"cost_usd":null,"unpriced_requests":2}],
-"more":3,"requests":247,"tokens":173680,"estimated":true}"#,
-    r#"{"bot":"Raymundo","period":"all","status":"ok","uptime_seconds":5,"people":[],"more":0,"requests":0,"tokens":0,"estimated":false}"#,
+    r#"{"bot":"Raymundo","period":"today","since":null,"status":"ok","uptime_seconds":192840,"people":[{"name":"Ana",
+"requests":61,"tokens":128450,"estimated":true,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":0,
+"share":0.74},{"name":"222","requests":1,"tokens":12,"estimated":false,"cost_usd":"0","cost_estimated":false,
+"unpriced_requests":0,"share":0.0001},{"name":"Luis","requests":2,"tokens":9,"estimated":false,"cost_usd":null,
+"cost_estimated":false,"unpriced_requests":2,"share":0.0001}],"more":3,"more_estimated":false,"rest":{"requests":180,
+"tokens":45000},"nobody":{"requests":3,"tokens":209},"requests":247,"tokens":173680,"estimated":true,"reading":false}"#,
+    r#"{"bot":"Raymundo","period":"30d","since":null,"status":"ok","uptime_seconds":192840,"people":[{"name":"Ana",
+"requests":1,"tokens":12,"estimated":false,"cost_usd":"0.41","cost_estimated":false,"unpriced_requests":0,
+"share":0.0002}],"more":260000,"more_estimated":true,"rest":{"requests":260000,"tokens":520000},
+"nobody":{"requests":0,"tokens":0},"requests":260001,"tokens":520012,"estimated":false,"reading":true}"#,
+    r#"{"bot":"Raymundo","period":"all","since":"2026-11-03T09:00:00-06:00","status":"ok","uptime_seconds":5,"people":[],
+"more":0,"more_estimated":false,"rest":{"requests":0,"tokens":0},"nobody":{"requests":3,"tokens":209},"requests":3,
+"tokens":209,"estimated":false,"reading":false}"#,
+    r#"{"bot":"Raymundo","period":"all","since":null,"status":"ok","uptime_seconds":5,"people":[],"more":0,
+"more_estimated":false,"rest":{"requests":0,"tokens":0},"nobody":{"requests":0,"tokens":0},"requests":0,"tokens":0,
+"estimated":false,"reading":false}"#,
 ];
 
 /// How the bot and what it needs are: for admins.
@@ -210,9 +283,20 @@ pub const MESSAGES: &[Message] = &[
     Message { name: "part/model_use", fields: &["model"], samples: &[MODEL_USE] },
     Message { name: "part/limit_use", fields: &["limit", "now"], samples: &[LIMIT_USE] },
     Message { name: "part/levels", fields: &["limits"], samples: &[LEVELS] },
+    Message {
+        name: "part/heading",
+        fields: &["bot", "period", "since"],
+        samples: &[
+            r#"{"bot":"Raymundo","period":"today","since":"2026-11-03T09:00:00-06:00"}"#,
+            r#"{"bot":"Raymundo","period":"all","since":"2026-11-03T09:00:00-06:00"}"#,
+        ],
+    },
+    Message { name: "part/reading", fields: &["reading"], samples: &[r#"{"reading":true}"#] },
+    Message { name: "part/use", fields: &["line"], samples: USE_SAMPLES },
     Message { name: "stats_own", fields: OWN_FIELDS, samples: OWN_SAMPLES },
     Message { name: "stats_group", fields: GROUP_FIELDS, samples: GROUP_SAMPLES },
     Message { name: "stats_users", fields: USERS_FIELDS, samples: USERS_SAMPLES },
+    Message { name: "stats_unreadable", fields: &[], samples: &["{}"] },
     Message { name: "stats", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
     Message { name: "stats/", fields: STATS_FIELDS, samples: &[STATS_FULL, STATS_EMPTY] },
     Message {

@@ -124,7 +124,13 @@ impl Work {
             self.read_open_day(&data, &acts, file, length)?;
             round.at_start = None;
         }
-        let Some(newest) = newest else { return Ok(()) };
+        let Some(newest) = newest else {
+            let mut state = self.journal.state();
+            if state.newest_file.is_none() {
+                state.users.set_complete(true); // no line is written yet
+            }
+            return Ok(());
+        };
         let mut days: BTreeMap<Day, Vec<FileName>> = BTreeMap::new();
         let sealed = round.sealed.as_ref().map(|fold| fold.file());
         for file in data.journal_files()? {

@@ -67,6 +67,16 @@ fn fold_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+#[test]
+fn of_new_books_everybody_is_known() {
+    let folder = quick_folder();
+    let (ledger, _) = open(folder.path());
+    ledger.seal().expect("there is nothing to seal");
+    assert!(ledger.users().is_complete());
+    ledger.append(&plain(1, at(0)), at(0)).expect("appended");
+    assert!(ledger.users().is_complete());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
