@@ -24,7 +24,11 @@ impl Account {
     /// # Errors
     /// When the file cannot be written.
     pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<(Account, Vec<Pending>), InboxError> {
-        let (inbox, pending) = Inbox::open(path, clock.now().at)?;
+        let (mut inbox, mut pending) = Inbox::open(path, clock.now().at)?;
+        // It left for Telegram just when the process ended: all but certainly it came there.
+        for sent in pending.extract_if(.., |pending| pending.stage == Stage::Sending) {
+            inbox.done(sent.entry.update, clock.now().at)?;
+        }
         let (former, begun): (Vec<Pending>, Vec<Pending>) =
             pending.into_iter().partition(|pending| pending.stage == Stage::Received);
         let former = former.into_iter().map(|pending| (pending.entry.update, pending.entry)).collect();
@@ -51,6 +55,14 @@ impl Account {
 
     pub(super) fn placed(&self, updates: &[u32], message: i32) {
         self.note(updates, |inbox, update| inbox.placed(update, i64::from(message)));
+    }
+
+    pub(super) fn sending(&self, updates: &[u32]) {
+        self.note(updates, |inbox, update| inbox.sending(update));
+    }
+
+    pub(super) fn unsent(&self, updates: &[u32]) {
+        self.note(updates, |inbox, update| inbox.unsent(update));
     }
 
     pub(super) fn done(&self, updates: &[u32]) {

@@ -194,13 +194,33 @@ impl Answer {
         if messages.is_empty() && self.message.is_none() {
             messages.push(html::of("…"));
         }
-        let receipt = Receipt::of(&self.origin);
-        let shown = self.show_all(tools, &messages, receipt).await;
+        let origin = self.origin.clone();
+        let receipt = Receipt::of(&origin);
+        // Whether a message changed can be asked after a crash, whether one was sent cannot: what a model wrote grows,
+        // however short it is.
+        let grows = tools.streaming == Streaming::Edits && self.message.is_none() && self.length > 0;
+        let placed = if grows { self.place(tools, receipt).await } else { Ok(()) };
+        let shown = match placed {
+            Ok(()) => self.show_all(tools, &messages, receipt).await,
+            Err(failure) => Err(failure),
+        };
         match (shown, receipt) {
             (Ok(()) | Err(Failure::NotModified), Some(receipt)) => receipt.settle(),
             (Err(failure), receipt) => saying::give_up(tools, self.spot, receipt, &failure),
             _ => {}
         }
+    }
+
+    /// Sends a message for the answer to grow in, with its button.
+    async fn place(&mut self, tools: &Tools, receipt: Option<&Receipt>) -> Result<(), Failure> {
+        let stop = presses::markup(&vec![vec![self.stop.clone()]], tools.nonce);
+        let words = Words { text: "…", html: false };
+        let reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0);
+        let send = Show::Send { words, keyboard: stop.as_ref(), reply_to };
+        let message = tools.insist(self.spot, send, None).await?.ok_or(Failure::Broken)?;
+        receipt.inspect(|receipt| receipt.placed(message));
+        self.message = Some(message);
+        Ok(())
     }
 
     async fn show_all(&self, tools: &Tools, messages: &[Formatted], receipt: Option<&Receipt>) -> Result<(), Failure> {

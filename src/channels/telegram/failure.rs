@@ -63,6 +63,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether Telegram certainly did nothing.
+    pub(super) fn is_certain(&self) -> bool {
+        !matches!(self, Failure::Cut | Failure::Broken)
+    }
+
     /// Whether the same call may go through a little later.
     pub(super) fn passes(&self) -> bool {
         matches!(self, Failure::Server(_) | Failure::Unreachable | Failure::Cut)

@@ -329,7 +329,7 @@ impl<D: Door, R: Renderer> Intake<D, R> {
             let saying = self.apology(entry);
             self.lanes.say(match stage {
                 Stage::Placed(placed) => Item::Settle { placed: i32::try_from(placed).unwrap_or_default(), saying },
-                Stage::Received | Stage::Started => Item::Say(saying),
+                Stage::Received | Stage::Started | Stage::Sending => Item::Say(saying),
             });
         }
     }

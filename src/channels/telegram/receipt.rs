@@ -2,7 +2,7 @@
 //! model twice.
 //!
 //! An update is *received* before Telegram is told so; *started* before a model is asked; *placed* when the message that
-//! its answer grows in is there; *answered* just before a whole reply is sent; *done* when all was shown, or cannot be.
+//! its answer grows in is there; *sending* just before a whole reply is sent; *done* when all was shown, or cannot be.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -38,8 +38,13 @@ impl Receipt {
     }
 
     /// A whole reply is about to be sent.
-    pub(super) fn answering(&self) {
-        self.account.done(&self.updates);
+    pub(super) fn sending(&self) {
+        self.account.sending(&self.updates);
+    }
+
+    /// It certainly did not come to Telegram.
+    pub(super) fn unsent(&self) {
+        self.account.unsent(&self.updates);
     }
 
     /// All was shown, or cannot be.

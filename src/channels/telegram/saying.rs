@@ -56,7 +56,7 @@ pub(super) fn reply_to(spot: Spot, origin: &Origin) -> Option<i32> {
     origin.message.as_ref().filter(|_| of_a_message).and_then(message_id)
 }
 
-/// Sends a message; gives its id.
+/// Sends a message; gives its id. `whole`: it is all there is to say.
 pub(super) async fn send(
     tools: &Tools,
     spot: Spot,

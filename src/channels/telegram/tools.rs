@@ -89,7 +89,8 @@ impl Tools {
 
     /// Makes a call until it went through or cannot, at the pace of its chat.
     ///
-    /// Right before it is made, and not while it waits, what it answers counts as answered.
+    /// That it is on its way is noted right before it is made, and not while it waits; and taken back when Telegram
+    /// certainly did nothing.
     pub(super) async fn insist(
         &self,
         spot: Spot,
@@ -99,10 +100,12 @@ impl Tools {
         let (mut tries, mut cuts) = (0, 0);
         loop {
             self.wait_for_turn(spot).await;
-            if let Some(receipt) = answers {
-                receipt.answering();
+            answers.inspect(|receipt| receipt.sending());
+            let made = self.attempt(spot, show).await;
+            if made.as_ref().is_err_and(Failure::is_certain) {
+                answers.inspect(|receipt| receipt.unsent());
             }
-            match self.attempt(spot, show).await {
+            match made {
                 Err(Failure::Flood(_) | Failure::Migrated(_)) => {}
                 Err(failure) if failure.passes() && tries < MAX_TRIES && cuts < MAX_CUTS => {
                     sleep(backoff(tries)).await;

@@ -71,8 +71,10 @@ pub enum Stage {
     Received,
     /// A model was called for it, or was about to be.
     Started,
-    /// The answer stands, or is growing, in this message.
+    /// The answer is growing in this message.
     Placed(i64),
+    /// A whole answer is on its way to Telegram: whether it came there is not known.
+    Sending,
 }
 
 /// An update that is not done.
@@ -175,6 +177,22 @@ impl Inbox {
     /// If the file cannot be written.
     pub fn placed(&mut self, update: u64, message: i64) -> Result<(), InboxError> {
         self.add(&[Record::Placed(update, message)], false)
+    }
+
+    /// A whole answer to an update is about to be sent.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn sending(&mut self, update: u64) -> Result<(), InboxError> {
+        self.add(&[Record::Sending(update)], false)
+    }
+
+    /// What was to be sent for an update did certainly not come to Telegram.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn unsent(&mut self, update: u64) -> Result<(), InboxError> {
+        self.add(&[Record::Unsent(update)], false)
     }
 
     /// An update is answered, or needs no answer. Its id is remembered for a day and ten thousand others, so that it is

@@ -11,6 +11,8 @@ pub(super) enum Record {
     Received(Entry),
     Started(u64),
     Placed(u64, i64),
+    Sending(u64),
+    Unsent(u64),
     /// With the Unix time in seconds.
     Done(u64, i64),
 }
@@ -22,6 +24,7 @@ impl Record {
             Stage::Received => None,
             Stage::Started => Some(Record::Started(update)),
             Stage::Placed(message) => Some(Record::Placed(update, message)),
+            Stage::Sending => Some(Record::Sending(update)),
         }
     }
 
@@ -33,6 +36,8 @@ impl Record {
             }
             Record::Started(update) => format!("started {update}"),
             Record::Placed(update, message) => format!("placed {update} {message}"),
+            Record::Sending(update) => format!("sending {update}"),
+            Record::Unsent(update) => format!("unsent {update}"),
             Record::Done(update, secs) => format!("done {update} {secs}"),
         };
         let crc = crc32c::crc32c(line.as_bytes());
@@ -57,6 +62,8 @@ impl Record {
             }
             "started" => Record::Started(update),
             "placed" => Record::Placed(update, number()?),
+            "sending" => Record::Sending(update),
+            "unsent" => Record::Unsent(update),
             "done" => Record::Done(update, number()?),
             _ => return None,
         };
@@ -74,13 +81,14 @@ mod tests {
     fn the_form_does_not_change_within_a_version() {
         let entry = Entry { update: 7, chat: -100_123, thread: Some(4), message: 55, language: Language::new("pt-br") };
         let mut lines = String::new();
-        for record in
-            [Record::Received(entry), Record::Started(7), Record::Placed(7, 56), Record::Done(7, 1_770_000_000)]
-        {
+        let steps = [Record::Started(7), Record::Placed(7, 56), Record::Sending(7), Record::Unsent(7)];
+        Record::Received(entry).write(&mut lines);
+        for record in steps.into_iter().chain([Record::Done(7, 1_770_000_000)]) {
             record.write(&mut lines);
         }
         let texts: Vec<&str> = lines.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
-        let expected = ["received 7 -100123 4 55 pt-br", "started 7", "placed 7 56", "done 7 1770000000"];
+        let expected =
+            ["received 7 -100123 4 55 pt-br", "started 7", "placed 7 56", "sending 7", "unsent 7", "done 7 1770000000"];
         assert_eq!(texts, expected);
         assert!(lines.starts_with("received 7 -100123 4 55 pt-br ") && lines.lines().all(|line| line.len() < 128));
     }

@@ -33,6 +33,12 @@ impl State {
             }
             Record::Started(update) => self.advance(update, Stage::Started),
             Record::Placed(update, message) => self.advance(update, Stage::Placed(message)),
+            Record::Sending(update) => self.advance(update, Stage::Sending),
+            Record::Unsent(update) => {
+                if let Some((_, stage @ Stage::Sending)) = self.pending.get_mut(&update) {
+                    *stage = Stage::Started;
+                }
+            }
             Record::Done(update, secs) => {
                 self.pending.remove(&update);
                 if self.done.insert(update) {
@@ -50,6 +56,8 @@ impl State {
             Record::Received(entry) => !self.knows(entry.update),
             Record::Started(update) => stage(update) == Some(Stage::Received),
             Record::Placed(update, message) => stage(update).is_some_and(|stage| stage < Stage::Placed(message)),
+            Record::Sending(update) => stage(update).is_some_and(|stage| stage < Stage::Sending),
+            Record::Unsent(update) => stage(update) == Some(Stage::Sending),
             Record::Done(update, _) => self.pending.contains_key(&update),
         }
     }
@@ -128,13 +136,19 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_never_goes_back() {
+    fn a_stage_never_goes_back_but_from_what_was_not_sent() {
         let entry = Entry { update: 1, chat: 2, thread: None, message: 3, language: Language::new("es") };
         let mut state = State::default();
         for record in [Record::Received(entry), Record::Placed(1, 9), Record::Started(1), Record::Received(entry)] {
             state.apply(record);
         }
         assert_eq!(state.pending().collect::<Vec<_>>(), [Pending { entry, stage: Stage::Placed(9) }]);
+        for (record, stage) in [(Record::Unsent(1), Stage::Placed(9)), (Record::Sending(1), Stage::Sending)] {
+            state.apply(record);
+            assert_eq!(state.pending().collect::<Vec<_>>(), [Pending { entry, stage }]);
+        }
+        state.apply(Record::Unsent(1));
+        assert_eq!(state.pending().collect::<Vec<_>>(), [Pending { entry, stage: Stage::Started }]);
         state.apply(Record::Done(1, 5));
         state.apply(Record::Received(entry));
         assert_eq!(state.pending().len(), 0);
