@@ -145,6 +145,9 @@ impl<D: Door, R: Renderer> Intake<D, R> {
             return (*what != What::Joined).then_some(Speaker { spot: *spot, person, lang });
         }
         let Some(group) = self.group_of(spot.chat).filter(|_| *what != What::Joined) else {
+            if let What::Pressed { press, .. } = what {
+                self.acknowledge(press);
+            }
             // Whoever may do something about it is told the id; nobody else hears anything.
             if heard && role == Some(Role::Admin) && self.group_of(spot.chat).is_none() {
                 if self.lets_group_in(what) {
@@ -291,8 +294,7 @@ impl<D: Door, R: Renderer> Intake<D, R> {
         let now = self.tools.now();
         let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
         if let What::Pressed { press, .. } = &incoming.what {
-            let origin = Origin { press: Some(press.as_str().into()), ..Origin::default() };
-            return self.lanes.acknowledge(None, origin);
+            return self.acknowledge(press);
         }
         let code = match &incoming.what {
             What::Said { text, photo: None, .. } => code_of(text),
@@ -312,6 +314,11 @@ impl<D: Door, R: Renderer> Intake<D, R> {
             let message = Message::Stranger { id: id.to_string(), admin_hint: None };
             self.say(&speaker, &message, Origin::default(), false);
         }
+    }
+
+    /// Answers a press that means nothing here: else the app shows that it waits.
+    fn acknowledge(&self, press: &str) {
+        self.lanes.acknowledge(None, Origin { press: Some(press.into()), ..Origin::default() });
     }
 
     fn refuse_group(&self, spot: Spot, lang: Lang) {

@@ -24,7 +24,7 @@ const CONFLICT_WAIT: Duration = Duration::from_secs(3);
 
 /// Asks who the bot is until it is told; `None` when the program ends, or there is no such bot.
 ///
-/// A start without a network is none of a problem: the rest of the program runs, and the bot comes when it can.
+/// A start without a network is no problem: the rest of the program runs, and the bot comes when it can.
 pub async fn introduce(api: &Api, stop: &CancelToken) -> Option<Me> {
     let mut trouble = Trouble::default();
     loop {
@@ -119,13 +119,9 @@ impl Trouble {
                          Trying again every few seconds"
                     );
                 }
-                sleep(CONFLICT_WAIT).await;
-                Some(())
+                pause(CONFLICT_WAIT, stop).await
             }
-            Failure::Flood(wait) => {
-                sleep(*wait).await;
-                Some(())
-            }
+            Failure::Flood(wait) => pause(*wait, stop).await,
             failure => self.wait(failure, stop).await,
         }
     }
@@ -135,12 +131,16 @@ impl Trouble {
             tracing::warn!(%failure, "Telegram cannot be reached; trying again");
             self.told = Some(failure.clone());
         }
-        let wait = sleep(backoff(self.tries));
         self.tries = self.tries.saturating_add(1);
-        tokio::select! {
-            () = wait => Some(()),
-            _ = stop.cancelled() => None,
-        }
+        pause(backoff(self.tries - 1), stop).await
+    }
+}
+
+/// Waits; `None` when the program ends meanwhile.
+async fn pause(wait: Duration, stop: &CancelToken) -> Option<()> {
+    tokio::select! {
+        () = sleep(wait) => Some(()),
+        _ = stop.cancelled() => None,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Killed at every point of an answer's way: each question is answered or apologised for once, and no model is asked
 //! twice.
 
+use std::time::Duration;
+
 use super::bot::Bot;
 use super::{Call, Chat};
-use crate::providers::{Hit, Reply, openai};
+use crate::providers::{Hit, Reply, Step, openai};
 
 /// Says the question again, in pieces, with an end to know it by.
 fn echo(hit: &Hit) -> Reply {
@@ -13,12 +15,11 @@ fn echo(hit: &Hit) -> Reply {
     let messages = hit.json()["messages"].clone();
     let question = messages.as_array().and_then(|all| all.last()).map(|last| last["content"].clone());
     let question = question.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default();
-    let pieces = [
-        format!("You said: {question}. "),
-        "This goes on for a little while, and then comes ".into(),
-        "the end.".into(),
-    ];
-    openai::chat(&pieces.each_ref().map(String::as_str), 20, 5)
+    let first = format!("You said: {question}. This goes on for a little while, and then comes ");
+    let mut reply = openai::chat(&[&first, "the end."], 20, 5);
+    // Long enough for a frame before the end.
+    reply.steps.insert(3, Step::Wait(Duration::from_millis(1_200)));
+    reply
 }
 
 fn counts(call: &Call) -> bool {
@@ -31,7 +32,7 @@ fn outcomes(chat: &Chat, question: &str, message: i64) -> (usize, usize) {
     let shown = chat.shows();
     let of_bot = || shown.iter().filter(|shown| shown.is_from_bot());
     let answers = of_bot().filter(|shown| {
-        shown.markup.is_none() && shown.text.contains(&format!("{question}.")) && shown.text.ends_with("the end.")
+        shown.markup.is_none() && shown.text.contains(&format!("{question}.")) && shown.text.contains("the end.")
     });
     let apologies = of_bot().filter(|shown| shown.reply_to == Some(message) && shown.text.contains("restarted"));
     (answers.count(), apologies.count())
@@ -47,12 +48,12 @@ async fn killed_anywhere_each_question_is_answered_or_apologised_for_once() {
         let before = bot.fake.calls().iter().filter(|call| counts(call)).count();
         let question = format!("question {point}");
         let sent = ana.says(&question);
-        asked.push((question, sent));
         bot.fake
             .wait_for(|calls| (calls.iter().filter(|call| counts(call)).count() >= before + point).then_some(()))
             .await;
         app.signal("KILL");
         tokio::task::block_in_place(|| app.wait());
+        asked.push((question, sent));
     }
     let app = bot.start().await;
     let last = ana.says("/id");
@@ -60,7 +61,7 @@ async fn killed_anywhere_each_question_is_answered_or_apologised_for_once() {
     let settled = |shown: &[super::Message]| {
         let once = |(question, sent): &(String, super::Sent)| {
             let is_done = |m: &super::Message| {
-                m.markup.is_none() && m.text.contains(&format!("{question}.")) && m.text.ends_with("the end.")
+                m.markup.is_none() && m.text.contains(&format!("{question}.")) && m.text.contains("the end.")
             };
             shown.iter().any(|m| {
                 m.is_from_bot() && (is_done(m) || (m.reply_to == Some(sent.message) && m.text.contains("restarted")))

@@ -30,7 +30,9 @@
 
 #![allow(dead_code, unused_imports, reason = "every test uses a part of it")]
 
+#[cfg(feature = "telegram")]
 mod arriving;
+#[cfg(feature = "telegram")]
 mod bot;
 mod call;
 mod chat;
@@ -39,6 +41,7 @@ mod delivery;
 mod fake_api;
 mod html;
 mod judge;
+#[cfg(feature = "telegram")]
 mod killed;
 mod markup;
 mod media;
@@ -48,6 +51,7 @@ mod rates;
 mod refusal;
 mod script;
 mod self_tests;
+#[cfg(feature = "telegram")]
 mod talking;
 mod world;
 

@@ -212,3 +212,53 @@ async fn html_that_is_refused_is_sent_as_plain_text() {
     ana.says("hi");
     assert!(!ana.sees("Hello").await.has("bold"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drafts_are_shown_where_there_are_any_and_edits_where_not() {
+    for known in [true, false] {
+        let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
+        let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "streaming = \"drafts\"").await;
+        if !known {
+            bot.fake.without_drafts();
+        }
+        let app = bot.start().await;
+        let ana = bot.chat();
+        ana.says("tell me");
+        bot.fake.wait_for_calls("sendMessageDraft", 1).await;
+        assert_eq!(ana.draft().is_some(), known);
+        assert!(ana.reads().is_empty(), "a draft that failed is a frame less and no message");
+        bot.model.release();
+        ana.sees("Its end.").await;
+        assert_eq!(ana.draft(), None);
+        ana.says("again");
+        ana.wait_for(|shown| (shown.iter().filter(|m| m.text.contains("Its end.")).count() == 2).then_some(())).await;
+        let drafts = bot.fake.calls_of("sendMessageDraft").len();
+        assert!(known || drafts == 1, "not tried again: {drafts}");
+        app.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_streaming_an_answer_comes_whole() {
+    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
+    let bot = Bot::new(openai::polite(&["m"], held), "streaming = \"off\"").await;
+    let _app = bot.start().await;
+    let ana = bot.chat();
+    ana.says("tell me");
+    bot.fake.wait_for_calls("sendMessage", 1).await;
+    assert!(ana.sees("Its end.").await.edits.is_empty());
+    assert_eq!(bot.fake.calls_of("editMessageText").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_question_is_asked_again() {
+    let bot = Bot::saying(&["An answer"]).await;
+    let _app = bot.start().await;
+    let ana = bot.chat();
+    let asked = ana.says("what is a mole?");
+    ana.sees("An answer").await;
+    ana.edits(asked.message, "what is a vole?");
+    ana.wait_for(|shown| (shown.iter().filter(|m| m.text == "An answer").count() == 2).then_some(())).await;
+    let asked: Vec<_> = bot.model.hits().into_iter().filter(|hit| hit.method == "POST").collect();
+    assert!(!asked[1].json()["messages"].to_string().contains("mole"));
+}
