@@ -48,9 +48,13 @@ async fn killed_anywhere_each_question_is_answered_or_apologised_for_once() {
         let before = bot.fake.calls().iter().filter(|call| counts(call)).count();
         let question = format!("question {point}");
         let sent = ana.says(&question);
-        bot.fake
-            .wait_for(|calls| (calls.iter().filter(|call| counts(call)).count() >= before + point).then_some(()))
-            .await;
+        let is_over =
+            |call: &Call| call.text("text").contains(&format!("{question}.")) && call.text("text").contains("the end.");
+        let reached = |calls: &[Call]| {
+            let count = calls.iter().filter(|call| counts(call)).count();
+            (count >= before + point || calls.iter().any(is_over)).then_some(())
+        };
+        bot.fake.wait_for(reached).await;
         app.signal("KILL");
         tokio::task::block_in_place(|| app.wait());
         asked.push((question, sent));
