@@ -98,7 +98,7 @@ impl Desk {
             windows,
             learned,
             providers: self.provider_infos.clone(),
-            timezone: self.zone.name(),
+            timezone: self.zone,
             now: now.at,
         }
     }

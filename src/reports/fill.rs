@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono_tz::Tz;
+
 use super::stats::{
     Conversations, Cost, Errors, Imported, Latency, LimitUse, ModelUse, ObservedLimit, PlaceTokens, ProviderInfo,
     Requests, ServiceStatus, StatsReport, Tokens, success_rate,
@@ -32,7 +34,7 @@ pub struct Facts<'a> {
     /// The configured providers.
     pub providers: Vec<ProviderInfo>,
     /// The owner's zone.
-    pub timezone: &'a str,
+    pub timezone: Tz,
     /// Now.
     pub now: Timestamp,
 }
@@ -76,7 +78,7 @@ impl StatsReport {
             latency_ms: latency(&selection.total(|key| key.status != Status::Refused)),
             errors: errors(&total),
             cost: Cost { usd: total.cost, unpriced_requests: count(total.unpriced) },
-            limits: facts.windows.iter().map(|window| limit(window, facts.learned)).collect(),
+            limits: facts.windows.iter().map(|window| limit(window, facts)).collect(),
             demo: facts.providers.iter().any(|provider| provider.demo),
             models,
             conversations: Conversations {
@@ -86,7 +88,7 @@ impl StatsReport {
             },
             last_request_at: selection.last_at(),
             generated_at: facts.now,
-            timezone: Some(facts.timezone.to_owned()),
+            timezone: Some(facts.timezone.name().to_owned()),
             providers: facts.providers.clone(),
             epoch,
             imported: imported(&total),
@@ -211,15 +213,17 @@ fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
     models
 }
 
-fn limit(window: &Window, learned: &[(String, Learned)]) -> LimitUse {
+fn limit(window: &Window, facts: &Facts<'_>) -> LimitUse {
     let provider = window.provider().map(str::to_owned);
-    let said = provider.as_ref().and_then(|name| learned.iter().find(|(of, _)| of == name));
+    let said = provider.as_ref().and_then(|name| facts.learned.iter().find(|(of, _)| of == name));
+    // As the owner's clock will show it then: in between it may be put forward or back.
+    let resets_at = Timestamp::in_zone(window.resets_at.unix_micros(), &facts.timezone);
     LimitUse {
         limit: window.limit.as_str().to_owned(),
         used: window.used,
         max: window.max,
         percent: LimitUse::percent_of(window.used, window.max),
-        resets_at: Some(window.resets_at).filter(|_| window.limit.is_daily()),
+        resets_at: Some(resets_at).filter(|_| window.limit.is_daily()),
         subject: subject_of(window),
         reserved: window.reserved,
         observed: said.and_then(|(_, learned)| observed(window, learned)),
@@ -261,7 +265,7 @@ mod tests {
             windows: &[],
             learned: &[],
             providers: Vec::new(),
-            timezone: "UTC",
+            timezone: Tz::UTC,
             now: at(0),
         };
         StatsReport::of(&facts, Period::All)

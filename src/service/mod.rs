@@ -54,7 +54,7 @@ pub fn report(
         windows: &seen.windows,
         learned: &[],
         providers: config.providers.iter().map(describe).collect(),
-        timezone: zone.name(),
+        timezone: zone,
         now: clock.now().at,
     };
     let report = StatsReport::of_epoch(&facts, period, epoch);

@@ -6,6 +6,7 @@ mod compat; // requirement 4's scripts and samples against raymundo's form
 mod docs; // every word about the program, held against the program
 mod export; // the records themselves: exports, the old viewer, `recent`
 mod faults; // rows C, D, E and J of the table of faults, on real disks and with real signals
+mod fortnight; // a fortnight of life with a fixed clock, its screens as snapshots
 mod http_doors; // the REST door of the built program
 mod import; // what others recorded, taken over: once, again, grown, damaged
 mod import_again; // what is imported again, at once, or by a detour counts once

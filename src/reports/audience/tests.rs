@@ -72,7 +72,7 @@ fn facts<'a>(picture: &'a Picture, windows: &'a [Window]) -> Facts<'a> {
         windows,
         learned: &[],
         providers: Vec::new(),
-        timezone: "UTC",
+        timezone: chrono_tz::Tz::UTC,
         now: now(),
     }
 }

@@ -171,7 +171,7 @@ pub(super) fn assert_stats_are_the_fold(app: &TestApp, data: &Path, clock: &Arc<
         windows: &[],
         learned: &[],
         providers: Vec::new(),
-        timezone: "UTC",
+        timezone: chrono_tz::Tz::UTC,
         now,
     };
     let folded = serde_json::to_value(StatsReport::of(&facts, Period::All)).expect("plain data");
