@@ -152,7 +152,8 @@ impl Answer {
         if in_drafts {
             return self.draft(tools, &plain).await;
         }
-        let words = Words { text: &plain, html: false };
+        let growing = format!("{} …", &*plain);
+        let words = Words { text: &growing, html: false };
         let stop = presses::markup(&vec![vec![self.stop.clone()]], tools.nonce);
         if let Some(message) = self.message.filter(|_| !rolls) {
             return tools.attempt(self.spot, Show::Edit { message, words, keyboard: stop.as_ref() }).await.map(drop);

@@ -43,6 +43,7 @@ mod html;
 mod judge;
 #[cfg(feature = "telegram")]
 mod killed;
+mod killing;
 mod markup;
 mod media;
 mod methods;

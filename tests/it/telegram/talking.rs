@@ -206,7 +206,7 @@ async fn a_flood_wait_is_honoured_and_another_chat_does_not_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn html_that_is_refused_is_sent_as_plain_text() {
     let bot = Bot::saying(&["**Hello**"]).await;
-    bot.fake.fault(Fault::on("sendMessage", Effect::bad("can't parse entities: no reason")));
+    bot.fake.fault(Fault::on("editMessageText", Effect::bad("can't parse entities: no reason")));
     let _app = bot.start().await;
     let ana = bot.chat();
     ana.says("hi");
