@@ -26,6 +26,20 @@ fn a_piped_chat_answers_shows_the_books_and_ends_well() {
 }
 
 #[test]
+fn the_owner_at_the_terminal_sees_who_used_most() {
+    let home = Home::new(DEMO);
+    let before = home.run(&["chat"], "/stats users\n");
+    assert!(before.out.contains("Nobody has asked anything yet."), "{before:?}");
+    let ended = home.run(&["chat"], "hello\nhello again\n/stats users\n/stats usuarios\n");
+    assert_eq!((ended.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    let screens = ended.out.matches("Together: 1 person · 2 requests").count();
+    assert_eq!(screens, 2, "{ended:?}");
+    assert!(ended.out.contains("\nowner · 2 requests · "), "{ended:?}");
+    let elsewhere = home.run(&["stats", "--view", "users"], "");
+    assert_eq!(elsewhere.code(), Some(2), "a folder's report knows no people: {elsewhere:?}");
+}
+
+#[test]
 fn help_names_every_command_and_mistakes_name_what_would_have_been_right() {
     let home = Home::new(DEMO);
     let help = home.run(&["--help"], "");
