@@ -114,3 +114,24 @@ fn windows_show_every_fixed_limit_and_the_fullest_few_of_a_star() {
     assert_eq!((windows[1].label.to_string().as_str(), windows[1].reserved), ("feature:f19", 19));
     assert_eq!((windows[5].label.to_string().as_str(), windows[5].used), ("feature:f15", 0));
 }
+
+#[test]
+fn asked_about_somebody_the_windows_show_theirs_however_full_those_of_others_are() {
+    let by_channel = Scope::everything().with(Facet::User, Pick::Each).with(Facet::Channel, Pick::Each);
+    let mut gate = gate(vec![rule(by_channel, Caps { requests_per_minute: Some(99), ..NO_CAPS })]);
+    let mut number = 0;
+    for user in 0..20u64 {
+        for _ in 0..=user {
+            number += 1;
+            let name = format!("u{user:02}");
+            gate.reserve(id(number), &Subject { user: Some(&name), ..CLOUD }, tokens(1, 0), noon()).expect("fits");
+        }
+    }
+    let seen = |windows: Vec<Window>| -> Vec<(String, u64)> {
+        windows.iter().map(|window| (window.label.to_string(), window.used)).collect()
+    };
+    assert_eq!(seen(gate.windows(noon()))[0], ("user:u19 channel:api".to_owned(), 20));
+    assert_eq!(seen(gate.windows_about(Facet::User, "u00", noon())), [("user:u00 channel:api".to_owned(), 1)]);
+    assert_eq!(seen(gate.windows_about(Facet::User, "nobody", noon())), []);
+    assert_eq!(gate.windows_about(Facet::Team, "sales", noon()), gate.windows(noon()), "no rule speaks of teams");
+}
