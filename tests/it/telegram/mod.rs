@@ -38,6 +38,7 @@ mod call;
 mod chat;
 mod commands;
 mod delivery;
+mod fairness;
 mod fake_api;
 mod html;
 mod judge;
