@@ -4,9 +4,12 @@
 //! message that was sent for a failure when it cannot read all of the answer, and prints URLs, which hold the token.
 
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hyper::body::{Frame, SizeHint};
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -146,15 +149,17 @@ impl Api {
         self.call::<Value>("setWebhook", &body, 0).await.map(drop)
     }
 
-    /// Shows something; gives the id of the message, if it is a new one.
-    pub(super) async fn show(&self, spot: Spot, show: Show<'_>) -> Result<Option<i32>, Failure> {
+    /// Shows something; gives the id of the message, if it is a new one. `leaving` is called when it goes out.
+    pub(super) async fn show(&self, spot: Spot, show: Show<'_>, leaving: Leaving) -> Result<Option<i32>, Failure> {
         match show {
             Show::Send { words, keyboard, reply_to } => {
-                let sent: Sent = self.typed(&message(spot, words, keyboard, reply_to)).await?;
+                let message = message(spot, words, keyboard, reply_to);
+                let sent: Sent = self.leaving(SendMessage::NAME, &message, leaving).await?;
                 return Ok(Some(sent.message_id));
             }
             Show::Edit { message, words, keyboard } => {
-                self.typed::<_, Value>(&edit(spot, message, words, keyboard)).await?;
+                let edit = edit(spot, message, words, keyboard);
+                self.leaving::<Value>(EditMessageText::NAME, &edit, leaving).await?;
             }
             Show::TakeButtons { message } => {
                 self.typed::<_, Value>(&EditMessageReplyMarkup::new(chat(spot), MessageId(message))).await?;
@@ -212,11 +217,32 @@ impl Api {
         body: &(impl Serialize + ?Sized),
         wait_secs: u64,
     ) -> Result<T, Failure> {
+        self.made(method, body, wait_secs, None).await
+    }
+
+    /// A call that tells when it goes out.
+    async fn leaving<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        body: &(impl Serialize + ?Sized),
+        leaving: Leaving,
+    ) -> Result<T, Failure> {
+        self.made(method, body, 0, leaving).await
+    }
+
+    async fn made<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        body: &(impl Serialize + ?Sized),
+        wait_secs: u64,
+        leaving: Leaving,
+    ) -> Result<T, Failure> {
         let mut url = self.methods.clone();
         url.path_segments_mut().map_err(|()| Failure::Broken)?.push(method);
         let body = serde_json::to_vec(body).map_err(|_| Failure::Broken)?;
         let request = self.client.post(url).timeout(Duration::from_secs(CALL_SECS + wait_secs));
-        let request = request.header(http::header::CONTENT_TYPE, "application/json").body(body);
+        let request = request.header(http::header::CONTENT_TYPE, "application/json");
+        let request = request.body(reqwest::Body::wrap(Outgoing { body: Some(body.into()), leaving }));
         let answer = request.send().await?;
         let status = answer.status();
         let body = read(answer, MAX_ANSWER_BYTES).await?;
@@ -225,6 +251,37 @@ impl Api {
         }
         let answer: Answer<T> = serde_json::from_slice(&body).map_err(|_| Failure::Broken)?;
         answer.result.ok_or(Failure::Broken)
+    }
+}
+
+/// Called when a call goes out, if somebody wants to know.
+pub(super) type Leaving = Option<Box<dyn FnOnce() + Send + Sync>>;
+
+/// The body of a call. It is asked for when the connection stands and just before it is written, which is the last moment
+/// to note that it is on its way.
+struct Outgoing {
+    body: Option<Bytes>,
+    leaving: Leaving,
+}
+
+impl hyper::body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let body = self.body.take();
+        if let (Some(_), Some(leaving)) = (&body, self.leaving.take()) {
+            leaving();
+        }
+        Poll::Ready(body.map(|body| Ok(Frame::data(body))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.as_ref().map_or(0, |body| body.len() as u64))
     }
 }
 

@@ -19,7 +19,7 @@ const GROWTH: u32 = 4;
 const MAX_GROWTH: u32 = 12;
 
 /// The least time between the last frame and the whole answer.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+const LAST_WAIT: Duration = Duration::from_millis(300);
 
 /// What is to be shown next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

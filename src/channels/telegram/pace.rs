@@ -245,9 +245,9 @@ mod tests {
         for chat in 0..40 {
             let_through(&mut pace, chat, Class::Frame, at(0), 1);
         }
-        assert_eq!(pace.recent.len(), 25);
+        assert_eq!(pace.recent.len(), FRAMES_OVERALL);
         let finals: usize = (100..140).map(|chat| let_through(&mut pace, chat, Class::Final, at(0), 1)).sum();
-        assert_eq!(finals, 5);
+        assert_eq!(finals, OVERALL - FRAMES_OVERALL);
     }
 
     #[test]
@@ -280,13 +280,13 @@ mod tests {
     #[test]
     fn who_waits_keeps_the_turn_and_who_left_does_not_block() {
         let mut pace = Pace::default();
-        for chat in 0..30 {
+        for chat in 0..OVERALL as i64 {
             assert_eq!(let_through(&mut pace, chat, Class::Final, at(0), 1), 1);
         }
         assert_eq!(pace.ready(50, Private, Class::Frame, at(1)), Turn::NotBefore(at(1_000)));
         assert_eq!(pace.ready(51, Private, Class::Final, at(2)), Turn::NotBefore(at(1_000)));
         assert_eq!(pace.line.len(), 2);
-        for chat in 100..128 {
+        for chat in 100..98 + OVERALL as i64 {
             assert_eq!(let_through(&mut pace, chat, Class::Final, at(1_000), 1), 1);
         }
         assert_eq!(let_through(&mut pace, 128, Class::Final, at(1_000), 1), 1, "answers do not wait for frames");

@@ -37,9 +37,10 @@ impl Receipt {
         self.account.placed(&self.updates, message);
     }
 
-    /// A whole reply is about to be sent.
-    pub(super) fn sending(&self) {
-        self.account.sending(&self.updates);
+    /// Notes that a whole reply goes out, when it is called.
+    pub(super) fn leaving(&self) -> Box<dyn FnOnce() + Send + Sync> {
+        let (account, updates) = (Arc::clone(&self.account), self.updates.clone());
+        Box::new(move || account.sending(&updates))
     }
 
     /// It certainly did not come to Telegram.

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Streaming;
 use super::account::Account;
-use super::api::{Api, Show};
+use super::api::{Api, Leaving, Show};
 use super::failure::Failure;
 use super::pace::{ChatKind, Class, Pace, Turn};
 use super::receipt::Receipt;
@@ -89,8 +89,8 @@ impl Tools {
 
     /// Makes a call until it went through or cannot, at the pace of its chat.
     ///
-    /// That it is on its way is noted right before it is made, and not while it waits; and taken back when Telegram
-    /// certainly did nothing.
+    /// That it is on its way is noted when it goes out, and not while it waits; and taken back when Telegram certainly
+    /// did nothing.
     pub(super) async fn insist(
         &self,
         spot: Spot,
@@ -100,8 +100,8 @@ impl Tools {
         let (mut tries, mut cuts) = (0, 0);
         loop {
             self.wait_for_turn(spot).await;
-            answers.inspect(|receipt| receipt.sending());
-            let made = self.attempt(spot, show).await;
+            let leaving = answers.map(|receipt| receipt.leaving());
+            let made = self.attempt_noted(spot, show, leaving).await;
             if made.as_ref().is_err_and(Failure::is_certain) {
                 answers.inspect(|receipt| receipt.unsent());
             }
@@ -119,11 +119,15 @@ impl Tools {
 
     /// Makes a call once, and learns from how it fails.
     pub(super) async fn attempt(&self, spot: Spot, show: Show<'_>) -> Result<Option<i32>, Failure> {
+        self.attempt_noted(spot, show, None).await
+    }
+
+    async fn attempt_noted(&self, spot: Spot, show: Show<'_>, leaving: Leaving) -> Result<Option<i32>, Failure> {
         if self.is_closed(spot.chat) {
             return Err(Failure::Blocked);
         }
         let to = self.where_now(spot);
-        let result = self.api.show(to, show).await;
+        let result = self.api.show(to, show, leaving).await;
         match &result {
             Err(Failure::Flood(wait)) => {
                 let now = self.now();
