@@ -20,6 +20,8 @@ pub trait Ticket: Any + Send + Sync {
 pub struct Origin {
     /// The message a person wrote, or the one whose button they pressed.
     pub message: Option<MessageRef>,
+    /// The question whose answer the message replies to.
+    pub about: Option<MessageRef>,
     /// The press of a button, which its channel wants answered.
     pub press: Option<Arc<str>>,
     /// The channel's account of it.

@@ -112,7 +112,7 @@ impl Reply<'_> {
             Command::UndoReset => self.undo_reset(),
             Command::Usage(switch) => self.usage(switch),
             Command::Cost => {
-                let last = self.session.last_receipt.clone();
+                let last = self.session.receipt(self.origin.about.as_ref());
                 self.say(Message::Cost { last })
             }
             Command::Model(wanted) => vec![Effect::ListModels { chat, wanted }],
@@ -166,8 +166,9 @@ impl Reply<'_> {
         let id = JobId(*self.last_job);
         self.session.last_question = photos.is_empty().then(|| text.clone());
         self.session.last_message = origin.message.clone();
-        let asker = person.id.clone();
-        self.session.running = Some(Running { job: id, question: text, asker, cancelled: false, forget: false });
+        let (asker, message) = (person.id.clone(), origin.message.clone());
+        self.session.running =
+            Some(Running { job: id, question: text, asker, message, cancelled: false, forget: false });
         let job = Job {
             id,
             chat: self.chat.clone(),

@@ -10,6 +10,9 @@ use super::people::{ChatKey, Person, Photo, PrivateText};
 use crate::templates::Lang;
 use crate::usage::{Now, Tick};
 
+/// Answers of one chat whose receipts are kept.
+const MAX_RECEIPTS: usize = 20;
+
 /// Tells one generation from another, within one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub u64);
@@ -70,6 +73,8 @@ pub(super) struct Session {
     /// The message of the question asked last, which may be edited.
     pub(super) last_message: Option<MessageRef>,
     pub(super) last_receipt: Option<ReceiptView>,
+    /// What the latest answers used, by the messages that asked for them.
+    pub(super) receipts: VecDeque<(MessageRef, ReceiptView)>,
     pub(super) pending_reset: Option<PendingReset>,
     /// An interrupt came and no message since: the next one leaves.
     pub(super) leaving: bool,
@@ -83,6 +88,8 @@ pub(super) struct Running {
     pub(super) question: PrivateText,
     /// The id of who asked.
     pub(super) asker: String,
+    /// The message that asked.
+    pub(super) message: Option<MessageRef>,
     pub(super) cancelled: bool,
     /// A new conversation began meanwhile: the answer is not to be remembered.
     pub(super) forget: bool,
@@ -110,10 +117,26 @@ impl Session {
             last_question: None,
             last_message: None,
             last_receipt: None,
+            receipts: VecDeque::new(),
             pending_reset: None,
             leaving: false,
             last_seen: now.tick,
         }
+    }
+
+    /// Remembers what an answer used.
+    pub(super) fn note_receipt(&mut self, asked: Option<MessageRef>, receipt: ReceiptView) {
+        if let Some(asked) = asked {
+            self.receipts.truncate(MAX_RECEIPTS - 1);
+            self.receipts.push_front((asked, receipt.clone()));
+        }
+        self.last_receipt = Some(receipt);
+    }
+
+    /// What the answer used that `about` asked for; the last one when that is not known.
+    pub(super) fn receipt(&self, about: Option<&MessageRef>) -> Option<ReceiptView> {
+        let found = self.receipts.iter().find(|(asked, _)| Some(asked) == about).map(|(_, receipt)| receipt);
+        found.or(self.last_receipt.as_ref()).cloned()
     }
 
     /// Forgets what was said; keeps what was chosen.

@@ -408,7 +408,9 @@ impl Conversation {
             if !text.trim().is_empty() {
                 session.history.push(running.question, text, &self.settings.bounds);
             }
-            session.last_receipt = receipt.or(session.last_receipt.take());
+            if let Some(receipt) = receipt {
+                session.note_receipt(running.message, receipt);
+            }
         }
         let note = result.err().map(|problem| match problem {
             Problem::Cancelled | Problem::Failed { kind: ErrorKind::CancelledByUser, .. } => Message::Cancelled,

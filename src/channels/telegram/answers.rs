@@ -11,7 +11,7 @@ use super::presses;
 use super::receipt::Receipt;
 use super::saying::{self, reply_to};
 use super::split::{MAX_LENGTH, Parts};
-use super::spot::Spot;
+use super::spot::{Spot, message_id};
 use super::tools::Tools;
 use super::{Streaming, html};
 use crate::conversation::{Button, Event, JobId, Origin, Person, PrivateText};
@@ -164,6 +164,7 @@ impl Answer {
         if let Some(receipt) = Receipt::of(&self.origin) {
             receipt.placed(message);
         }
+        tools.answered(self.spot, message, self.origin.message.as_ref().and_then(message_id));
         match self.message.replace(message) {
             Some(before) => {
                 let whole = format::format(&self.parts.complete()[self.whole]);
@@ -220,6 +221,7 @@ impl Answer {
         let send = Show::Send { words, keyboard: stop.as_ref(), reply_to };
         let message = tools.insist(self.spot, send, None).await?.ok_or(Failure::Broken)?;
         receipt.inspect(|receipt| receipt.placed(message));
+        tools.answered(self.spot, message, self.origin.message.as_ref().and_then(message_id));
         self.message = Some(message);
         Ok(())
     }

@@ -188,9 +188,11 @@ impl<D: Door, R: Renderer> Intake<D, R> {
     }
 
     async fn handle(self: &Arc<Self>, id: u32, incoming: Incoming, speaker: Speaker) {
-        let Incoming { message, to_us, what, .. } = incoming;
+        let Incoming { message, replied, to_us, what, .. } = incoming;
+        let about = replied.map(|replied| message_ref(self.tools.question_of(speaker.spot, replied)));
         let origin = |press: Option<String>| Origin {
             message: Some(message_ref(message)),
+            about: about.clone(),
             press: press.map(Into::into),
             ticket: Some(Arc::new(Receipt::new(&self.tools.account, vec![id]))),
         };
@@ -256,7 +258,7 @@ impl<D: Door, R: Renderer> Intake<D, R> {
     async fn fetch(&self, question: Question) {
         let Question { speaker, text, photos, message, updates, .. } = question;
         let ticket = Arc::new(Receipt::new(&self.tools.account, updates));
-        let origin = Origin { message: Some(message_ref(message)), press: None, ticket: Some(ticket) };
+        let origin = Origin { message: Some(message_ref(message)), ticket: Some(ticket), ..Origin::default() };
         let (mut fetched, mut failed) = (Vec::new(), None);
         for sight in photos {
             match self.photo(sight).await {
@@ -356,8 +358,8 @@ impl<D: Door, R: Renderer> Intake<D, R> {
         let update = u32::try_from(entry.update).unwrap_or_default();
         let origin = Origin {
             message: i32::try_from(entry.message).ok().filter(|message| *message > 0).map(message_ref),
-            press: None,
             ticket: Some(Arc::new(Receipt::new(&self.tools.account, vec![update]))),
+            ..Origin::default()
         };
         Saying { spot, text, keyboard: Vec::new(), replace: None, origin, as_reply: true }
     }

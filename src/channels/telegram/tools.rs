@@ -1,6 +1,6 @@
 //! What every lane works with: the API, the pace, the account of updates, and tasks that are all awaited.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ const MAX_TRIES: u32 = 70;
 /// Tries of a message after which it is not known whether it was sent: better shown twice than not, but not ever again.
 const MAX_CUTS: u32 = 2;
 
+/// Answers whose questions are remembered.
+const MAX_ANSWERS: usize = 1_000;
+
 /// Chats that do not take messages, remembered at most; more are found out anew.
 const MAX_CLOSED: usize = 10_000;
 
@@ -51,6 +54,8 @@ pub(super) struct Shared {
     moved: HashMap<i64, i64>,
     /// Chats that do not take messages.
     closed: HashSet<i64>,
+    /// The newest answers: chat, message, and the message that asked.
+    answers: VecDeque<(i64, i32, i32)>,
     /// The server knows no drafts.
     pub(super) no_drafts: bool,
 }
@@ -173,6 +178,21 @@ impl Tools {
 
     fn where_now(&self, spot: Spot) -> Spot {
         Spot { chat: self.shared().moved.get(&spot.chat).copied().unwrap_or(spot.chat), ..spot }
+    }
+
+    /// A message holds the answer to another.
+    pub(super) fn answered(&self, spot: Spot, message: i32, question: Option<i32>) {
+        let Some(question) = question else { return };
+        let answers = &mut self.shared().answers;
+        answers.truncate(MAX_ANSWERS - 1);
+        answers.push_front((spot.chat, message, question));
+    }
+
+    /// The message that asked for the answer in this one; this one itself, if it is no answer that is remembered.
+    pub(super) fn question_of(&self, spot: Spot, message: i32) -> i32 {
+        let shared = self.shared();
+        let found = shared.answers.iter().find(|(chat, answer, _)| (*chat, *answer) == (spot.chat, message));
+        found.map_or(message, |(_, _, question)| *question)
     }
 
     /// The chat takes no messages.

@@ -114,6 +114,62 @@ async fn the_books_have_buttons_that_change_the_same_message_and_are_the_askers(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn everybody_reads_the_language_of_their_app_until_they_choose_another_for_the_chat() {
+    let bot = Bot::saying(&["ok"]).await;
+    let config = super::bot::config(&bot.fake.url(), &bot.model.url(), "");
+    bot.home.configure(&config.replace("users = [111]", "users = [301, 302, 303, 304]"));
+    let app = bot.start().await;
+    let spoken = [
+        (301, "en", "Working", "Models", "what Raymundo"),
+        (302, "es-MX", "Funcionando", "Modelos", "entiende"),
+        (303, "pt-br", "no ar", "Modelos", "entende"),
+        (304, "fr", "En service", "Modèles", "comprend"),
+    ];
+    for (id, code, working, models, help) in spoken {
+        let chat = bot.fake.private(&Person::new(id, "Somebody").speaking(code));
+        chat.says("/raymundo estado");
+        let screen = chat.sees(working).await;
+        assert!(screen.data_of(models).is_some(), "{code}: {:?}", screen.buttons());
+        chat.says("/help");
+        chat.wait_for(|shown| shown.iter().find(|m| m.text.to_lowercase().contains(&help.to_lowercase())).map(drop))
+            .await;
+    }
+    let chosen = bot.fake.private(&Person::new(301, "Somebody").speaking("en"));
+    chosen.says("/lang fr");
+    chosen.sees("français").await;
+    assert_eq!(app.stop().code(), Some(0));
+    let _app = bot.start().await;
+    chosen.says("/stats");
+    chosen.sees("En service").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cost_of_any_answer_is_told_in_reply_to_it() {
+    let bot = Bot::new(
+        |hit| {
+            let long = String::from_utf8_lossy(&hit.body).contains("a long one");
+            let reply = if long { openai::chat(&["Long."], 2_000, 500) } else { openai::chat(&["Short."], 20, 5) };
+            openai::polite(&["m"], reply)(hit)
+        },
+        "",
+    )
+    .await;
+    let _app = bot.start().await;
+    let ana = bot.chat();
+    ana.says("a long one");
+    let long = ana.sees("Long.").await;
+    ana.wait_for(|shown| shown.iter().find(|m| m.id == long.id && m.markup.is_none()).map(drop)).await;
+    ana.says("/new");
+    ana.sees("conversation").await;
+    ana.says("hi");
+    ana.sees("Short.").await;
+    ana.says("/cost");
+    let last = ana.sees_after(long.id, "20").await;
+    ana.replying_to(long.id).says("/cost");
+    ana.sees_after(last.id, "2,000").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_answered_when_it_speaks_to_the_bot_and_in_reply() {
     let bot = Bot::saying(&["Hello group"]).await;
     let _app = bot.start().await;

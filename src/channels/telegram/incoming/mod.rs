@@ -21,6 +21,8 @@ pub(super) struct Incoming {
     pub(super) from: Sender,
     /// The message it is about; 0 for none.
     pub(super) message: i32,
+    /// The message it replies to.
+    pub(super) replied: Option<i32>,
     /// Said to the bot. In groups most is not.
     pub(super) to_us: bool,
     /// What.
@@ -84,9 +86,11 @@ fn said(message: Message, me: &Me) -> Option<Incoming> {
     if let MessageKind::Common(MessageCommon { media_kind: MediaKind::Migration(migration), .. }) = &message.kind {
         let ChatMigration::To { chat_id } = migration else { return None };
         let from = Sender { id: 0, lang: None };
-        return Some(Incoming { spot, from, message: id, to_us: true, what: What::Migrated { to: chat_id.0 } });
+        let what = What::Migrated { to: chat_id.0 };
+        return Some(Incoming { spot, from, message: id, replied: None, to_us: true, what });
     }
     let from = sender(&message)?;
+    let replied = message.reply_to_message().map(|replied| replied.id.0);
     // What Telegram itself tells of a chat (a pinned message, a new title) is no word of anybody. What teloxide is too
     // old to know is empty here.
     let content = match message.kind {
@@ -104,7 +108,7 @@ fn said(message: Message, me: &Me) -> Option<Incoming> {
         }
         what => (what, is_private),
     };
-    Some(Incoming { spot, from, message: id, to_us, what })
+    Some(Incoming { spot, from, message: id, replied, to_us, what })
 }
 
 fn edited(message: Message, me: &Me) -> Option<Incoming> {
@@ -120,7 +124,7 @@ fn pressed(query: CallbackQuery) -> Option<Incoming> {
     let spot = Spot { chat: message.chat().id.0, thread };
     let from = Sender { id: i64::try_from(query.from.id.0).ok()?, lang: lang_of(query.from.language_code.as_deref()) };
     let what = What::Pressed { press: query.id.0, data: query.data.unwrap_or_default() };
-    Some(Incoming { spot, from, message: message.id().0, to_us: true, what })
+    Some(Incoming { spot, from, message: message.id().0, replied: None, to_us: true, what })
 }
 
 fn membership(change: ChatMemberUpdated) -> Option<Incoming> {
@@ -133,7 +137,7 @@ fn membership(change: ChatMemberUpdated) -> Option<Incoming> {
     let spot = Spot { chat: change.chat.id.0, thread: None };
     let from =
         Sender { id: i64::try_from(change.from.id.0).ok()?, lang: lang_of(change.from.language_code.as_deref()) };
-    (!change.chat.is_channel()).then_some(Incoming { spot, from, message: 0, to_us: true, what })
+    (!change.chat.is_channel()).then_some(Incoming { spot, from, message: 0, replied: None, to_us: true, what })
 }
 
 /// Who wrote. Other bots are nobody, but an admin who writes in the name of their group is.
