@@ -61,8 +61,8 @@ impl Account {
         self.note(updates, |inbox, update| inbox.sending(update));
     }
 
-    pub(super) fn unsent(&self, updates: &[u32]) {
-        self.note(updates, |inbox, update| inbox.unsent(update));
+    pub(super) fn reopened(&self, updates: &[u32]) {
+        self.note(updates, |inbox, update| inbox.reopened(update));
     }
 
     pub(super) fn done(&self, updates: &[u32]) {

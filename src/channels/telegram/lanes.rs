@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::answers::{Answer, Ending, Want};
 use super::api::Show;
 use super::failure::Failure;
+use super::receipt::Receipt;
 use super::saying::{self, Saying};
 use super::spot::Spot;
 use super::tools::Tools;
@@ -241,9 +242,13 @@ fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Tur
     Turn::Wait(due.unwrap_or(LOOK_EVERY).clamp(Duration::from_millis(1), LOOK_EVERY))
 }
 
-/// A message that still has its button was not finished. Whether it had is asked by taking it away.
+/// A message that still has its button was not finished. Whether it had is asked by taking it away, so that it can be
+/// asked once: after a crash in between there is an apology in any case.
 async fn settle(tools: &Tools, placed: i32, saying: Saying) {
     let spot = saying.spot;
+    if let Some(receipt) = Receipt::of(&saying.origin) {
+        receipt.reopened();
+    }
     match tools.insist(spot, Show::TakeButtons { message: placed }, None).await {
         Err(Failure::NotModified) => drop(saying),
         _ => saying::say(tools, saying).await,

@@ -43,9 +43,9 @@ impl Receipt {
         Box::new(move || account.sending(&updates))
     }
 
-    /// It certainly did not come to Telegram.
-    pub(super) fn unsent(&self) {
-        self.account.unsent(&self.updates);
+    /// What was sent or placed is no answer: after a crash from here on there is an apology.
+    pub(super) fn reopened(&self) {
+        self.account.reopened(&self.updates);
     }
 
     /// All was shown, or cannot be.

@@ -108,7 +108,7 @@ impl Tools {
             let leaving = answers.map(|receipt| receipt.leaving());
             let made = self.attempt_noted(spot, show, leaving).await;
             if made.as_ref().is_err_and(Failure::is_certain) {
-                answers.inspect(|receipt| receipt.unsent());
+                answers.inspect(|receipt| receipt.reopened());
             }
             match made {
                 Err(Failure::Flood(_) | Failure::Migrated(_)) => {}

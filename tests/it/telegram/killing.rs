@@ -18,6 +18,9 @@ use crate::running::Home;
 const DEFAULT_ROUNDS: u64 = 12;
 const PEOPLE: i64 = 6;
 
+/// After so many restarts what is neither answered nor apologised for is lost.
+const MANY_ROUNDS: u64 = 20;
+
 /// What the model is asked in a call; empty for what is no call.
 fn question(hit: &Hit) -> String {
     if hit.method == "GET" {
@@ -44,6 +47,7 @@ fn echo(hit: &Hit) -> Reply {
 
 /// What a person wrote, and how it ended so far.
 struct Written {
+    round: u64,
     chat: usize,
     text: String,
     sent: Sent,
@@ -84,12 +88,19 @@ async fn killed_at_random_each_update_is_answered_or_apologised_for_once() {
         Home::new(&config).with_env("TELOXIDE_TOKEN", FakeApi::TOKEN).with_env("KEY", "sk-0123456789-0123456789");
     let chats: Vec<Chat> = users.iter().map(|id| fake.private(&Person::new(*id, "Somebody"))).collect();
     let (mut open, mut settled, mut number) = (Vec::<Written>::new(), Vec::new(), 0);
-    for _ in 0..rounds {
+    for round in 0..rounds {
         let app = tokio::task::block_in_place(|| home.serve());
         let (now_settled, still_open) =
             open.into_iter().partition(|written: &Written| written.is_settled(&chats[written.chat].shows()));
         settled.extend::<Vec<Written>>(now_settled);
         open = still_open;
+        if let Some(lost) = open.iter().find(|written| written.round + MANY_ROUNDS < round) {
+            let shown = chats[lost.chat].shows();
+            let inbox = std::fs::read_to_string(home.data().join("telegram.inbox")).expect("the inbox");
+            let of_lost = inbox.lines().filter(|line| line.contains(&format!(" {} ", lost.sent.update)));
+            let last = &shown[shown.len().saturating_sub(6)..];
+            panic!("`{}` is lost; {last:#?}; the inbox: {:?}", lost.text, of_lost.collect::<Vec<_>>());
+        }
         for (index, chat) in chats.iter().enumerate() {
             // Nobody writes again before they heard something.
             if open.iter().any(|written| written.chat == index) {
@@ -98,7 +109,7 @@ async fn killed_at_random_each_update_is_answered_or_apologised_for_once() {
             number += 1;
             let text = if chance.below(4) == 0 { format!("/zq{number}") } else { format!("q{number}") };
             let sent = chat.says(&text);
-            open.push(Written { chat: index, text, sent });
+            open.push(Written { round, chat: index, text, sent });
         }
         tokio::time::sleep(Duration::from_micros(chance.below(900_000))).await;
         app.signal("KILL");

@@ -38,12 +38,14 @@ mod call;
 mod chat;
 mod commands;
 mod delivery;
+#[cfg(feature = "telegram")]
 mod fairness;
 mod fake_api;
 mod html;
 mod judge;
 #[cfg(feature = "telegram")]
 mod killed;
+#[cfg(feature = "telegram")]
 mod killing;
 mod markup;
 mod media;

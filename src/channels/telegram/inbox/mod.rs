@@ -187,12 +187,12 @@ impl Inbox {
         self.add(&[Record::Sending(update)], false)
     }
 
-    /// What was to be sent for an update did certainly not come to Telegram.
+    /// What was sent or placed for an update is no answer to it: it counts as started again.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn unsent(&mut self, update: u64) -> Result<(), InboxError> {
-        self.add(&[Record::Unsent(update)], false)
+    pub fn reopened(&mut self, update: u64) -> Result<(), InboxError> {
+        self.add(&[Record::Reopened(update)], false)
     }
 
     /// An update is answered, or needs no answer. Its id is remembered for a day and ten thousand others, so that it is

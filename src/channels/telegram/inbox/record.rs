@@ -12,7 +12,7 @@ pub(super) enum Record {
     Started(u64),
     Placed(u64, i64),
     Sending(u64),
-    Unsent(u64),
+    Reopened(u64),
     /// With the Unix time in seconds.
     Done(u64, i64),
 }
@@ -37,7 +37,7 @@ impl Record {
             Record::Started(update) => format!("started {update}"),
             Record::Placed(update, message) => format!("placed {update} {message}"),
             Record::Sending(update) => format!("sending {update}"),
-            Record::Unsent(update) => format!("unsent {update}"),
+            Record::Reopened(update) => format!("reopened {update}"),
             Record::Done(update, secs) => format!("done {update} {secs}"),
         };
         let crc = crc32c::crc32c(line.as_bytes());
@@ -63,7 +63,7 @@ impl Record {
             "started" => Record::Started(update),
             "placed" => Record::Placed(update, number()?),
             "sending" => Record::Sending(update),
-            "unsent" => Record::Unsent(update),
+            "reopened" => Record::Reopened(update),
             "done" => Record::Done(update, number()?),
             _ => return None,
         };
@@ -81,14 +81,20 @@ mod tests {
     fn the_form_does_not_change_within_a_version() {
         let entry = Entry { update: 7, chat: -100_123, thread: Some(4), message: 55, language: Language::new("pt-br") };
         let mut lines = String::new();
-        let steps = [Record::Started(7), Record::Placed(7, 56), Record::Sending(7), Record::Unsent(7)];
+        let steps = [Record::Started(7), Record::Placed(7, 56), Record::Sending(7), Record::Reopened(7)];
         Record::Received(entry).write(&mut lines);
         for record in steps.into_iter().chain([Record::Done(7, 1_770_000_000)]) {
             record.write(&mut lines);
         }
         let texts: Vec<&str> = lines.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
-        let expected =
-            ["received 7 -100123 4 55 pt-br", "started 7", "placed 7 56", "sending 7", "unsent 7", "done 7 1770000000"];
+        let expected = [
+            "received 7 -100123 4 55 pt-br",
+            "started 7",
+            "placed 7 56",
+            "sending 7",
+            "reopened 7",
+            "done 7 1770000000",
+        ];
         assert_eq!(texts, expected);
         assert!(lines.starts_with("received 7 -100123 4 55 pt-br ") && lines.lines().all(|line| line.len() < 128));
     }

@@ -34,8 +34,8 @@ impl State {
             Record::Started(update) => self.advance(update, Stage::Started),
             Record::Placed(update, message) => self.advance(update, Stage::Placed(message)),
             Record::Sending(update) => self.advance(update, Stage::Sending),
-            Record::Unsent(update) => {
-                if let Some((_, stage @ Stage::Sending)) = self.pending.get_mut(&update) {
+            Record::Reopened(update) => {
+                if let Some((_, stage @ (Stage::Sending | Stage::Placed(_)))) = self.pending.get_mut(&update) {
                     *stage = Stage::Started;
                 }
             }
@@ -57,7 +57,7 @@ impl State {
             Record::Started(update) => stage(update) == Some(Stage::Received),
             Record::Placed(update, message) => stage(update).is_some_and(|stage| stage < Stage::Placed(message)),
             Record::Sending(update) => stage(update).is_some_and(|stage| stage < Stage::Sending),
-            Record::Unsent(update) => stage(update) == Some(Stage::Sending),
+            Record::Reopened(update) => matches!(stage(update), Some(Stage::Sending | Stage::Placed(_))),
             Record::Done(update, _) => self.pending.contains_key(&update),
         }
     }
@@ -136,19 +136,23 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_never_goes_back_but_from_what_was_not_sent() {
+    fn a_stage_never_goes_back_but_when_it_is_reopened() {
         let entry = Entry { update: 1, chat: 2, thread: None, message: 3, language: Language::new("es") };
         let mut state = State::default();
         for record in [Record::Received(entry), Record::Placed(1, 9), Record::Started(1), Record::Received(entry)] {
             state.apply(record);
         }
         assert_eq!(state.pending().collect::<Vec<_>>(), [Pending { entry, stage: Stage::Placed(9) }]);
-        for (record, stage) in [(Record::Unsent(1), Stage::Placed(9)), (Record::Sending(1), Stage::Sending)] {
+        for (record, stage) in [
+            (Record::Reopened(1), Stage::Started),
+            (Record::Reopened(1), Stage::Started),
+            (Record::Sending(1), Stage::Sending),
+            (Record::Placed(1, 10), Stage::Sending),
+            (Record::Reopened(1), Stage::Started),
+        ] {
             state.apply(record);
             assert_eq!(state.pending().collect::<Vec<_>>(), [Pending { entry, stage }]);
         }
-        state.apply(Record::Unsent(1));
-        assert_eq!(state.pending().collect::<Vec<_>>(), [Pending { entry, stage: Stage::Started }]);
         state.apply(Record::Done(1, 5));
         state.apply(Record::Received(entry));
         assert_eq!(state.pending().len(), 0);
