@@ -88,6 +88,7 @@ impl Service {
             providers: vec![Provider::new(spec, Transport::new())].into(),
             people: Arc::new(People::open(data, [7; 32]).expect("a writable folder")),
             clock: Arc::clone(&clock),
+            zone: chrono_tz::Tz::UTC,
             random,
             retries: RetryPolicy::default(),
             max_output_tokens: Some(1024),

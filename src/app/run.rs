@@ -192,6 +192,7 @@ impl App {
             providers: Arc::clone(&self.desk.providers),
             people: Arc::clone(&self.desk.people),
             clock: Arc::clone(&self.clock),
+            zone: self.desk.zone,
             random,
             retries: RetryPolicy::default(),
             max_output_tokens: (chat.max_output_tokens > 0).then_some(chat.max_output_tokens),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use serde_json::json;
 
 use super::driver::{Assistant, DeltaSink};
@@ -33,6 +34,8 @@ pub struct Answering {
     pub people: Arc<People>,
     /// The only clock.
     pub clock: Arc<dyn Clock>,
+    /// The owner's zone: what times are told in.
+    pub zone: Tz,
     /// The only source of chance.
     pub random: fn() -> [u8; 16],
     /// When a failed attempt is followed by another.
@@ -65,7 +68,7 @@ impl Assistant for Answering {
         loop {
             let permit = match self.metering.open(call.clone(), self.clock.now()).await {
                 Ok(permit) => permit,
-                Err(refused) => return AnswerOutcome::problem(refusal(refused, self.clock.now().at)),
+                Err(refused) => return AnswerOutcome::problem(refusal(refused, self.clock.now().at, self.zone)),
             };
             let id = permit.id();
             let attempt = self.attempt(provider, &job, messages.clone(), permit, &sink, &cancel).await;
@@ -338,9 +341,9 @@ fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
     }
 }
 
-fn refusal(refused: Refused, now: Timestamp) -> Problem {
+fn refusal(refused: Refused, now: Timestamp, zone: Tz) -> Problem {
     match refused {
-        Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal, now)),
+        Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal, now, zone)),
         Refused::Busy => failed(ErrorKind::Busy),
         Refused::Ledger(_) => failed(ErrorKind::LedgerUnavailable),
     }
@@ -350,13 +353,14 @@ fn failed(kind: ErrorKind) -> Problem {
     Problem::Failed { kind, http_status: None, retry_in_seconds: None }
 }
 
-fn limit_view(refusal: &Refusal, now: Timestamp) -> LimitView {
+fn limit_view(refusal: &Refusal, now: Timestamp, zone: Tz) -> LimitView {
     LimitView {
         limit: refusal.limit.as_str().to_owned(),
         scope: Some(refusal.label.to_string()),
         used: refusal.used,
         max: refusal.max,
-        resets_at: refusal.until(),
+        // By the clock as it will be then, which may be another than it is now.
+        resets_at: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), &zone)),
         resets_in_seconds: refusal.wait_ms().map(|millis| millis.div_ceil(1000)),
         now,
         never_fits: refusal.until().is_none(),

@@ -324,6 +324,7 @@ async fn j3_a_panic_of_ours_is_recorded() {
         providers: Arc::clone(&bench.answering.providers),
         people: Arc::clone(&bench.answering.people),
         clock,
+        zone: chrono_tz::Tz::UTC,
         random: bench.answering.random,
         retries: bench.answering.retries,
         max_output_tokens: None,

@@ -83,6 +83,7 @@ pub fn answering(data: &Path, metering: Metering, providers: Vec<Provider>, cloc
         providers: providers.into(),
         people: Arc::new(People::open(data, [7; 32]).expect("a writable folder")),
         clock: Arc::clone(clock),
+        zone: chrono_tz::Tz::UTC,
         random,
         retries: RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() },
         max_output_tokens: Some(256),
