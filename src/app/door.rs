@@ -109,6 +109,13 @@ impl ChatDoor {
         let shown = id.to_string();
         let configured = self.channels.get(channel).map_or(Access::None, |guests| guests.configured(id));
         if configured != Access::None {
+            // What a chat added to it goes all the same: a configured user may have become an admin.
+            let subject = self.people.hash(channel, &id.to_string());
+            if self.settings().access_of(&subject) != Access::None
+                && let Err(error) = self.set_access(channel, id, Access::None).await
+            {
+                return not_written(&error);
+            }
             return Message::Configured { id: shown };
         }
         if self.access(channel, id) == Access::None {

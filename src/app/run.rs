@@ -86,7 +86,7 @@ impl App {
         };
         tracing::info!(version = env!("CARGO_PKG_VERSION"), replayed = self.found.replayed, "tallybot is running");
         self.notices().iter().for_each(|notice| say(notice));
-        if let Some(code) = &self.claim {
+        if let Some(code) = self.claim.as_ref().filter(|_| doors.messengers) {
             // To whoever started it, and to nobody and nothing else.
             let code = code.expose_secret();
             say(&format!(

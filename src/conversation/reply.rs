@@ -110,6 +110,10 @@ impl Reply<'_> {
             Command::Stats { period, view } => self.stats(period, view),
             Command::ResetStats { confirmed } => self.reset(confirmed),
             Command::UndoReset => self.undo_reset(),
+            // What others spend is nobody's business in a group.
+            Command::Usage(_) | Command::Cost | Command::Claim(_) if person.group.is_some() => {
+                self.say(Message::PrivateOnly)
+            }
             Command::Usage(switch) => self.usage(switch),
             Command::Cost => {
                 let last = self.session.receipt(self.origin.about.as_ref());
@@ -166,9 +170,9 @@ impl Reply<'_> {
         let id = JobId(*self.last_job);
         self.session.last_question = photos.is_empty().then(|| text.clone());
         self.session.last_message = origin.message.clone();
-        let (asker, message) = (person.id.clone(), origin.message.clone());
+        let (asker, message, in_group) = (person.id.clone(), origin.message.clone(), person.group.is_some());
         self.session.running =
-            Some(Running { job: id, question: text, asker, message, cancelled: false, forget: false });
+            Some(Running { job: id, question: text, asker, message, in_group, cancelled: false, forget: false });
         let job = Job {
             id,
             chat: self.chat.clone(),
@@ -211,7 +215,7 @@ impl Reply<'_> {
             }
             Press::Stats { period, view, .. } => self.stats(period, view),
             Press::Stop(job) => return self.stop(job),
-            Press::AskReset | Press::ConfirmReset if !self.person.admin => {
+            Press::AskReset | Press::ConfirmReset | Press::CancelReset if !self.person.admin => {
                 return vec![self.acknowledge(Some(Message::AdminOnly))];
             }
             Press::AskReset => self.ask_reset(),
@@ -237,7 +241,7 @@ impl Reply<'_> {
 
     fn stop(self, job: JobId) -> Vec<Effect> {
         match &mut self.session.running {
-            Some(running) if running.job == job && running.asker != self.person.id && !self.person.admin => {
+            Some(running) if running.job == job && !may_stop(self.person, running) => {
                 vec![self.acknowledge(Some(Message::PressForeign))]
             }
             Some(running) if running.job == job => {
@@ -263,19 +267,30 @@ impl Reply<'_> {
     }
 
     /// Nothing is said when there is something to stop: the end of the answer says it.
-    fn cancel(self) -> Vec<Effect> {
+    fn cancel(mut self) -> Vec<Effect> {
+        let waited = self.forget_waiting();
         match &mut self.session.running {
-            Some(running) => {
+            Some(running) if may_stop(self.person, running) => {
                 running.cancelled = true;
-                self.session.waiting.clear();
                 vec![Effect::Cancel { job: running.job }]
             }
-            None => self.say(Message::NothingToCancel),
+            _ if waited => self.say(Message::Cancelled),
+            _ => self.say(Message::NothingToCancel),
         }
     }
 
-    fn start_afresh(self) -> Vec<Effect> {
-        let cancel = self.session.running.as_ref().map(|running| Effect::Cancel { job: running.job });
+    /// Forgets the questions that wait: in a group their own, for an admin all. Whether there were any.
+    fn forget_waiting(&mut self) -> bool {
+        let before = self.session.waiting.len();
+        let all = self.person.admin || self.person.group.is_none();
+        self.session.waiting.retain(|question| !all && question.person.id != self.person.id);
+        self.session.waiting.len() < before
+    }
+
+    fn start_afresh(mut self) -> Vec<Effect> {
+        let running = self.session.running.as_ref().filter(|running| may_stop(self.person, running));
+        let cancel = running.map(|running| Effect::Cancel { job: running.job });
+        self.forget_waiting();
         self.session.start_afresh(self.chat, self.now);
         cancel.into_iter().chain(self.say(Message::NewConversation)).collect()
     }
@@ -356,4 +371,9 @@ impl Reply<'_> {
     fn say(self, message: Message) -> Vec<Effect> {
         vec![Effect::say(self.chat.clone(), self.session.lang, message)]
     }
+}
+
+/// An answer is stopped by who asked, or an admin; in a chat of one's own nobody else is there.
+fn may_stop(person: &Person, running: &Running) -> bool {
+    person.admin || !running.in_group || running.asker == person.id
 }

@@ -90,6 +90,8 @@ pub(super) struct Running {
     pub(super) asker: String,
     /// The message that asked.
     pub(super) message: Option<MessageRef>,
+    /// Others read the answer too.
+    pub(super) in_group: bool,
     pub(super) cancelled: bool,
     /// A new conversation began meanwhile: the answer is not to be remembered.
     pub(super) forget: bool,
@@ -143,7 +145,6 @@ impl Session {
     pub(super) fn start_afresh(&mut self, chat: &ChatKey, now: Now) {
         self.identity = session_identity(chat, now);
         self.history.clear();
-        self.waiting.clear();
         self.last_question = None;
         self.last_receipt = None;
         if let Some(running) = &mut self.running {

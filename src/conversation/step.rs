@@ -379,11 +379,13 @@ impl Conversation {
     /// Ends an answer, and begins the one that waits for it.
     fn answered(&mut self, chat: ChatKey, job: JobId, outcome: AnswerOutcome, now: Now) -> Vec<Effect> {
         let mut effects = vec![self.end(chat.clone(), job, outcome)];
-        let next = self.sessions.get_mut(&chat).filter(|session| session.running.is_none()).and_then(|session| {
+        let next = |sessions: &mut Sessions| {
+            let session = sessions.get_mut(&chat).filter(|session| session.running.is_none())?;
             session.told_full = false;
             session.waiting.pop_front()
-        });
-        if let Some(question) = next {
+        };
+        // One that does not fit is told so, and begins nothing.
+        while let Some(question) = next(&mut self.sessions) {
             let person = question.person.clone();
             let origin = question.origin.clone();
             effects.extend(self.reply(&chat, &person, origin, now, |reply| reply.ask(question)));
@@ -401,7 +403,8 @@ impl Conversation {
             return Effect::End { chat, lang, job, footer: None, note: None };
         };
         let choice = receipt.as_ref().map(|receipt| receipt.choice.clone());
-        let footer = receipt.clone().filter(|_| session.footer).map(Message::UsageFooter);
+        let in_group = session.running.as_ref().is_some_and(|running| running.in_group);
+        let footer = receipt.clone().filter(|_| session.footer && !in_group).map(Message::UsageFooter);
         if let Some(running) = session.running.take_if(|running| running.job == job)
             && !running.forget
         {

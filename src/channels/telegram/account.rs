@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inbox::{Entry, Inbox, InboxError, Pending, Stage};
+use crate::conversation::CancelToken;
 use crate::usage::Clock;
 
 /// The account of all updates.
@@ -13,8 +13,8 @@ pub(super) struct Account {
     inbox: Mutex<Inbox>,
     /// Taken in by another process, and nothing done about them: Telegram may bring them again.
     former: Mutex<BTreeMap<u64, Entry>>,
-    /// What is dropped from now on was not answered.
-    closing: AtomicBool,
+    /// Once it says so, what is dropped was not answered.
+    stop: CancelToken,
     clock: Arc<dyn Clock>,
 }
 
@@ -23,7 +23,11 @@ impl Account {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<(Account, Vec<Pending>), InboxError> {
+    pub(super) fn open(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        stop: CancelToken,
+    ) -> Result<(Account, Vec<Pending>), InboxError> {
         let (mut inbox, mut pending) = Inbox::open(path, clock.now().at)?;
         // It left for Telegram just when the process ended: all but certainly it came there.
         for sent in pending.extract_if(.., |pending| pending.stage == Stage::Sending) {
@@ -33,7 +37,7 @@ impl Account {
             pending.into_iter().partition(|pending| pending.stage == Stage::Received);
         let former = former.into_iter().map(|pending| (pending.entry.update, pending.entry)).collect();
         let former = Mutex::new(former);
-        Ok((Account { inbox: Mutex::new(inbox), former, closing: AtomicBool::new(false), clock }, begun))
+        Ok((Account { inbox: Mutex::new(inbox), former, stop, clock }, begun))
     }
 
     /// Takes updates in, durably; gives those that are to be handled. Blocks.
@@ -70,13 +74,8 @@ impl Account {
         self.note(updates, |inbox, update| inbox.done(update, at));
     }
 
-    /// From now on only what was answered is done.
-    pub(super) fn close(&self) {
-        self.closing.store(true, Ordering::Relaxed);
-    }
-
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
+        self.stop.reason().is_some()
     }
 
     /// A note that cannot be written is no reason not to answer: at worst there is an apology too many after a crash.

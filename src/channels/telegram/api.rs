@@ -162,7 +162,8 @@ impl Api {
                 self.leaving::<Value>(EditMessageText::NAME, &edit, leaving).await?;
             }
             Show::TakeButtons { message } => {
-                self.typed::<_, Value>(&EditMessageReplyMarkup::new(chat(spot), MessageId(message))).await?;
+                let edit = EditMessageReplyMarkup::new(chat(spot), MessageId(message));
+                self.leaving::<Value>(EditMessageReplyMarkup::NAME, &edit, leaving).await?;
             }
             Show::Typing => {
                 let action = SendChatAction::new(chat(spot), ChatAction::Typing);

@@ -26,6 +26,9 @@ use crate::conversation::{
 use crate::models::MAX_IMAGES;
 use crate::templates::Lang;
 
+/// The account in whose name Telegram shows those who write in the name of their group.
+const ANONYMOUS_ADMIN: i64 = 1_087_968_824;
+
 /// How long the rest of an album is waited for.
 const ALBUM_WAIT: Duration = Duration::from_secs(1);
 
@@ -133,7 +136,8 @@ impl<D: Door, R: Renderer> Intake<D, R> {
             _ => self.tools.open(spot.chat),
         }
         let identity = from.id.to_string();
-        let role = self.door.role_of(CHANNEL, &identity);
+        // Whoever writes in the name of a group shares one id with all who do so anywhere.
+        let role = self.door.role_of(CHANNEL, &identity).filter(|_| from.id != ANONYMOUS_ADMIN);
         let lang = self.lang_of(*spot, from);
         let heard = incoming.to_us || matches!(what, What::Said { album: Some(_), .. });
         if spot.is_private() {

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::receipt::Receipt;
 use super::saying::{self, Saying};
 use super::spot::Spot;
-use super::tools::Tools;
+use super::tools::{Noting, Tools};
 use crate::conversation::driver::Outgoing;
 use crate::conversation::{JobId, Origin, PrivateText};
 
@@ -179,8 +179,25 @@ impl Waiting {
     }
 }
 
+/// Takes a lane away that ends otherwise than by having nothing in it, so that the next message begins another.
+struct Leave<'a> {
+    lanes: &'a Lanes,
+    chat: i64,
+    lane: &'a Arc<Lane>,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        let mut lanes = self.lanes.lanes();
+        if lanes.get(&self.chat).is_some_and(|lane| Arc::ptr_eq(lane, self.lane)) {
+            lanes.remove(&self.chat);
+        }
+    }
+}
+
 async fn run(lanes: Arc<Lanes>, chat: i64, lane: Arc<Lane>) {
     let tools = Arc::clone(&lanes.tools);
+    let _one_that_broke_makes_room = Leave { lanes: &lanes, chat, lane: &lane };
     let mut answers: Vec<Answer> = Vec::new();
     loop {
         match next(&tools, chat, &lane, &mut answers) {
@@ -246,10 +263,9 @@ fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Tur
 /// asked once: after a crash in between there is an apology in any case.
 async fn settle(tools: &Tools, placed: i32, saying: Saying) {
     let spot = saying.spot;
-    if let Some(receipt) = Receipt::of(&saying.origin) {
-        receipt.reopened();
-    }
-    match tools.insist(spot, Show::TakeButtons { message: placed }, None).await {
+    let receipt = Receipt::of(&saying.origin);
+    let noting = receipt.map_or(Noting::Nothing, Noting::Reopening);
+    match tools.insist_noting(spot, Show::TakeButtons { message: placed }, noting).await {
         Err(Failure::NotModified) => drop(saying),
         _ => saying::say(tools, saying).await,
     }

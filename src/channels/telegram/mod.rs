@@ -118,7 +118,7 @@ impl<D: Door, R: Renderer> Telegram<D, R> {
     pub async fn run(self, stop: CancelToken) -> Result<(), InboxError> {
         let Telegram { api, me, names, door, renderer, language, streaming, source, inbox, clock, nonce, .. } = self;
         let (events, mut outgoing, menus, admins) = (self.events, self.outgoing, self.menus, self.admins);
-        let (account, begun) = Account::open(&inbox, Arc::clone(&clock))?;
+        let (account, begun) = Account::open(&inbox, Arc::clone(&clock), stop.clone())?;
         let account = Arc::new(account);
         let tools = Arc::new(Tools {
             api,
@@ -147,16 +147,12 @@ impl<D: Door, R: Renderer> Telegram<D, R> {
                 Source::Webhook(hooked) => webhook::run(&intake, hooked, &stop).await,
             }
         };
-        let closing = async {
-            stop.cancelled().await;
-            account.close();
-        };
         let showing = async {
             while let Some(outgoing) = outgoing.recv().await {
                 lanes.push(outgoing);
             }
         };
-        tokio::join!(taking, closing, showing);
+        tokio::join!(taking, showing);
         tools.finish_tasks(LAST_WORDS).await;
         Ok(())
     }

@@ -43,6 +43,12 @@ impl Receipt {
         Box::new(move || account.sending(&updates))
     }
 
+    /// Notes that what is placed may be no answer, when it is called.
+    pub(super) fn reopening(&self) -> Box<dyn FnOnce() + Send + Sync> {
+        let (account, updates) = (Arc::clone(&self.account), self.updates.clone());
+        Box::new(move || account.reopened(&updates))
+    }
+
     /// What was sent or placed is no answer: after a crash from here on there is an apology.
     pub(super) fn reopened(&self) {
         self.account.reopened(&self.updates);
@@ -56,6 +62,7 @@ impl Receipt {
     /// It could not be shown now: an apology follows at the next start.
     pub(super) fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
+        self.reopened();
     }
 }
 
@@ -71,6 +78,9 @@ impl Drop for Receipt {
         let is_open = *self.kept.get_mut() || self.account.is_closing();
         if *self.settled.get_mut() || !is_open {
             self.account.done(&self.updates);
+        } else {
+            // Only a process that is killed leaves what it was sending: it all but certainly came there.
+            self.account.reopened(&self.updates);
         }
     }
 }

@@ -44,7 +44,8 @@ pub(super) async fn say(tools: &Tools, saying: Saying) {
         None => send(tools, spot, &text, keyboard.as_ref(), reply_to, answers).await,
     };
     match (said, receipt) {
-        (Ok(_) | Err(Failure::NotModified), Some(receipt)) => receipt.settle(),
+        // A word about a question that waits answers nothing: whoever waits holds on to it.
+        (Ok(_) | Err(Failure::NotModified), Some(receipt)) if is_last => receipt.settle(),
         (Err(failure), receipt) => give_up(tools, spot, receipt, &failure),
         _ => {}
     }

@@ -33,6 +33,16 @@ const MAX_ANSWERS: usize = 1_000;
 /// Chats that do not take messages, remembered at most; more are found out anew.
 const MAX_CLOSED: usize = 10_000;
 
+/// What is noted when a call goes out.
+#[derive(Clone, Copy)]
+pub(super) enum Noting<'a> {
+    Nothing,
+    /// A whole answer is on its way.
+    Sending(&'a Receipt),
+    /// Whether the answer was whole is being asked, which can be asked once.
+    Reopening(&'a Receipt),
+}
+
 /// Shared by all lanes.
 pub(super) struct Tools {
     pub(super) api: Api,
@@ -102,13 +112,29 @@ impl Tools {
         show: Show<'_>,
         answers: Option<&Receipt>,
     ) -> Result<Option<i32>, Failure> {
+        self.insist_noting(spot, show, answers.map_or(Noting::Nothing, Noting::Sending)).await
+    }
+
+    /// [`insist`](Tools::insist), with something noted when the call goes out.
+    pub(super) async fn insist_noting(
+        &self,
+        spot: Spot,
+        show: Show<'_>,
+        noting: Noting<'_>,
+    ) -> Result<Option<i32>, Failure> {
         let (mut tries, mut cuts) = (0, 0);
         loop {
             self.wait_for_turn(spot).await;
-            let leaving = answers.map(|receipt| receipt.leaving());
+            let leaving = match noting {
+                Noting::Nothing => None,
+                Noting::Sending(receipt) => Some(receipt.leaving()),
+                Noting::Reopening(receipt) => Some(receipt.reopening()),
+            };
             let made = self.attempt_noted(spot, show, leaving).await;
-            if made.as_ref().is_err_and(Failure::is_certain) {
-                answers.inspect(|receipt| receipt.reopened());
+            if let (Noting::Sending(receipt), Err(failure)) = (noting, &made)
+                && failure.is_certain()
+            {
+                receipt.reopened();
             }
             match made {
                 Err(Failure::Flood(_) | Failure::Migrated(_)) => {}
@@ -172,7 +198,7 @@ impl Tools {
     pub(super) fn moved(&self, from: i64, to: i64) {
         let mut shared = self.shared();
         if shared.moved.len() < MAX_CLOSED && shared.moved.insert(from, to) != Some(to) {
-            tracing::warn!(from, to, "a Telegram group has a new id; what was for the old one goes there");
+            tracing::warn!("a Telegram group has a new id; what was for the old one goes there");
         }
     }
 

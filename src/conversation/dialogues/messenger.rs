@@ -1,7 +1,7 @@
 //! What a messenger adds: questions that wait, edits, buttons, photos, bare words.
 
 use super::*;
-use crate::conversation::{Group, MessageRef, Origin, Photo, Press};
+use crate::conversation::{Bounds, Group, MessageRef, Origin, Photo, Press};
 use crate::reports::View;
 use crate::stats::Period;
 
@@ -110,14 +110,41 @@ fn a_reset_is_pressed_twice_by_the_same_admin_within_a_minute() {
     assert_eq!(d.presses("1", true, Press::ConfirmReset), "toast press_old");
 }
 
+/// Somebody says something in the group.
+fn in_group(d: &mut Dialogue, by: &str, text: &str) -> String {
+    let person = Person { group: Some(Group { team: "sales".into() }), ..Person::new(by, false) };
+    d.step(Event::said(chat("1"), person, text))
+}
+
 #[test]
-fn an_answer_is_stopped_by_who_asked_or_an_admin() {
+fn an_answer_in_a_group_is_stopped_by_who_asked_or_an_admin() {
     let mut d = messenger();
-    d.writes(1, "hello");
+    assert_eq!(in_group(&mut d, "111", "hello"), "ask #1 ollama/llama3.2 [hello]");
     assert_eq!(d.presses("7", false, Press::Stop(JobId(1))), "toast press_foreign");
+    assert_eq!(in_group(&mut d, "7", "/cancel"), "say nothing_to_cancel");
+    assert_eq!(in_group(&mut d, "7", "and me"), "say queued");
+    assert_eq!(in_group(&mut d, "8", "/new"), "say new_conversation", "the question of another waits on");
     assert_eq!(d.presses("111", false, Press::Stop(JobId(1))), "toast stopped; cancel #1");
-    d.answered(1, "", Err(Problem::Cancelled));
+    let end = d.answered(1, "", Err(Problem::Cancelled));
+    assert_eq!(end, "end #1 - cancelled; ask #2 ollama/llama3.2 [and me]", "no price in a group");
     assert_eq!(d.presses("111", false, Press::Stop(JobId(1))), "toast press_old");
+}
+
+#[test]
+fn what_answers_cost_is_not_told_in_a_group() {
+    let mut d = messenger();
+    for text in ["/cost", "/usage on", "/claim ABCDE"] {
+        assert_eq!(in_group(&mut d, "1", text), "say private_only", "{text}");
+    }
+}
+
+#[test]
+fn a_question_that_does_not_fit_holds_up_none_behind_it() {
+    let bounds = Bounds { tokens: 20, ..Bounds::default() };
+    let mut d = Dialogue::with(Settings { place: Place::Chat, bounds, ..settings() });
+    d.check(&[("one", "ask #1 ollama/llama3.2 [one]"), (&"long ".repeat(40), "say queued"), ("two", "say queued")]);
+    let end = d.answered(1, "a", Ok(()));
+    assert_eq!(end, "end #1 usage_footer -; say too_long; ask #2 ollama/llama3.2 [one|a|two]");
 }
 
 #[test]

@@ -156,7 +156,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         if timeout(grace.cancel, self.finish_tasks()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "generations did not end in time and were dropped");
             self.tasks.abort_all();
-            self.finish_tasks().await;
+            let _dropped_or_stuck = timeout(grace.cancel, self.finish_tasks()).await;
         }
         let _delivered_or_not = timeout(grace.cancel, self.outbox.send_all()).await;
     }
@@ -211,6 +211,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
     fn broken(&mut self, owner: Owner) {
         let kind = match owner.job.and_then(|job| self.jobs.get(&job)?.cancel.reason()) {
             Some(reason) => reason.kind(),
+            None if self.stopping => ErrorKind::Shutdown,
             None => ErrorKind::Panic,
         };
         match owner.job {
@@ -256,6 +257,8 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                 let text = message.map(|message| self.parts.renderer.render_plain(lang, &message).into());
                 self.outbox.push(Outgoing::Acknowledge { chat, text, origin: origin.clone() });
             }
+            // What waited in line is not begun any more: whoever keeps account of it sees that it was not answered.
+            Effect::Ask { .. } if self.stopping => {}
             Effect::Ask { job } => self.ask(job),
             Effect::Cancel { job } => {
                 if let Some(running) = self.jobs.get(&job) {

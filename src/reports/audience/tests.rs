@@ -279,11 +279,7 @@ fn a_limit_is_told_without_numbers_the_worst_of_each_name() {
     let text = look.text(&facts(&Picture::default(), &windows), &PeopleUse::default(), |_| None, templates());
     assert_eq!(
         text.lines().skip(2).collect::<Vec<_>>(),
-        [
-            "cloud · límite alcanzado, vuelve en 7\u{a0}h",
-            "lab · casi en el límite",
-            "Tu propio límite · casi en el límite"
-        ]
+        ["cloud · agotado, disponible en 7\u{a0}h", "lab · casi agotado", "Tu propio límite · casi agotado"]
     );
 }
 

@@ -57,7 +57,7 @@ impl Written {
     fn is_answer(&self, shown: &Message) -> bool {
         let mine = format!("You said {},", self.text);
         let whole = shown.text.contains(&mine) && shown.text.ends_with("the end.") && shown.markup.is_none();
-        shown.is_from_bot() && (whole || self.text.starts_with('/') && shown.text.contains(&self.text))
+        shown.is_from_bot() && (whole || self.text.starts_with('/') && shown.text.contains(&format!("{}.", self.text)))
     }
 
     fn is_apology(&self, shown: &Message) -> bool {

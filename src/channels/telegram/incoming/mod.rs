@@ -173,6 +173,10 @@ impl Content {
         let replied = common.reply_to_message.as_ref().and_then(|replied| replied.from.as_ref());
         let replies_to_us = replied.is_some_and(|user| i64::try_from(user.id.0) == Ok(me.id));
         let what = match common.media_kind {
+            // What somebody else wrote commands nothing, whoever forwards it.
+            MediaKind::Text(text) if common.forward_origin.is_some() => {
+                What::Said { text: format!("> {}", text.text), photo: None, album: None }
+            }
             MediaKind::Text(text) => What::Said { text: text.text, photo: None, album: None },
             MediaKind::Photo(photo) => What::Said {
                 text: photo.caption.unwrap_or_default(),
