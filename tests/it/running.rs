@@ -384,13 +384,14 @@ pub fn is_journal(path: &Path) -> bool {
     name.starts_with("tokens_") && name.ends_with(".jsonl")
 }
 
-/// Calls `look` for a path and, when it is a folder, for everything below.
+/// Calls `look` for a path and, when it is a folder, for everything below, in the order of the names.
 pub fn walk(path: &Path, look: &mut impl FnMut(&Path)) {
     look(path);
     if path.is_dir() {
-        for entry in std::fs::read_dir(path).expect("ours to read") {
-            walk(&entry.expect("an entry").path(), look);
-        }
+        let entries = std::fs::read_dir(path).expect("ours to read").map(|entry| entry.expect("an entry").path());
+        let mut entries: Vec<PathBuf> = entries.collect();
+        entries.sort_unstable();
+        entries.iter().for_each(|entry| walk(entry, look));
     }
 }
 
