@@ -27,10 +27,10 @@ use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
 use crate::stats::{Period, Picture};
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, ErrorKind, Now, Opening, SubjectId, Timestamp, UsageRecord};
+use crate::usage::{Clock, ErrorKind, Failure, Now, Opening, SubjectId, Timestamp, UsageRecord};
 
 /// How long a list of models or a readiness check waits for one provider.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// People named in raymundo's form, the busiest first.
 const USERS_LISTED: usize = 100;
@@ -200,12 +200,16 @@ impl Desk {
     }
 
     async fn check(&self, provider: &Provider) -> ProviderCheck {
-        let check = match tokio::time::timeout(PATIENCE, provider.probe()).await {
-            Ok(Ok(())) => Check::ok(),
-            Ok(Err(error)) => Check::failing(error.failure.to_string()),
-            Err(_) => Check::failing(ErrorKind::FirstByteTimeout.as_str()),
-        };
+        let check = probed(provider).await.map_or_else(|failure| Check::failing(failure.to_string()), |()| Check::ok());
         ProviderCheck { name: provider.name().to_owned(), check }
+    }
+}
+
+/// Whether a provider answers soon.
+pub(super) async fn probed(provider: &Provider) -> Result<(), Failure> {
+    match tokio::time::timeout(PATIENCE, provider.probe()).await {
+        Ok(answered) => answered.map_err(|error| error.failure),
+        Err(_) => Err(Failure::of(ErrorKind::FirstByteTimeout)),
     }
 }
 

@@ -200,9 +200,7 @@ impl ChatDoor {
         let (people, metering, settings) =
             (Arc::clone(&self.people), self.metering.clone(), Arc::clone(&self.settings));
         let written = self.tasks.spawn_blocking(move || {
-            if let Err(error) = people.save() {
-                tracing::warn!(error = %error, "people.json cannot be written; a new person will show as a hash");
-            }
+            save_people(&people);
             metering.set(&[setting])?;
             // Looked up under the lock, so that of two who set something the later one stays.
             let mut settings = settings.lock().expect("nobody panics while holding it");
@@ -291,7 +289,14 @@ impl Door for ChatDoor {
     }
 }
 
+/// Writes who is who. That it cannot be written costs a name its display.
+pub(super) fn save_people(people: &People) {
+    if let Err(error) = people.save() {
+        tracing::warn!(error = %error, "people.json cannot be written; a new person will show as a hash");
+    }
+}
+
 fn not_written(error: &LedgerError) -> Message {
     tracing::error!(error = %error, "who may speak could not be written");
-    Message::Error { kind: ErrorKind::LedgerUnavailable, http_status: None, retry_in_seconds: None, choice: None }
+    Message::failed(ErrorKind::LedgerUnavailable)
 }

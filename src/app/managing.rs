@@ -3,11 +3,10 @@
 use futures_util::future::join_all;
 
 use super::Desk;
-use super::desk::PATIENCE;
+use super::desk::probed;
 use crate::conversation::driver::{Door, ManageRequest};
 use crate::conversation::{HealthView, LastError, Message, ProviderHealth, Request};
 use crate::models::Provider;
-use crate::usage::ErrorKind;
 
 impl Desk {
     /// Does what is asked and says what came of it. In a group, an admin speaks of the group.
@@ -35,11 +34,10 @@ impl Desk {
         let providers = join_all(self.providers.iter().map(provider_health)).await;
         let ledger = self.metering.health();
         let disk = rustix::fs::statvfs(&self.folder).ok();
-        let up_micros = now.at.unix_micros().saturating_sub(self.started_at.unix_micros());
         let last_error = self.metering.last_failure().map(|(at, failure)| LastError { kind: failure.kind, at });
         HealthView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_seconds: u64::try_from(up_micros / 1_000_000).ok(),
+            uptime_seconds: Some(now.at.seconds_since(self.started_at)),
             disk_free_bytes: disk.as_ref().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
             disk_total_bytes: disk.as_ref().map(|disk| disk.f_blocks.saturating_mul(disk.f_frsize)),
             ledger_ok: ledger.trouble.is_none(),
@@ -53,11 +51,7 @@ impl Desk {
 }
 
 async fn provider_health(provider: &Provider) -> ProviderHealth {
-    let error = match tokio::time::timeout(PATIENCE, provider.probe()).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.failure.kind),
-        Err(_) => Some(ErrorKind::FirstByteTimeout),
-    };
+    let error = probed(provider).await.err().map(|failure| failure.kind);
     let local = Some(provider.is_local(provider.model()));
     ProviderHealth { name: provider.name().to_owned(), ok: error.is_none(), local, error }
 }

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use super::door::save_people;
 use super::guard::Door;
 use super::{App, Desk, RestDesk, descriptors, random};
 use crate::channels::terminal::{Look, Terminal};
@@ -208,13 +209,6 @@ impl App {
     }
 }
 
-async fn save_people(desk: &Desk) {
-    let people = Arc::clone(&desk.people);
-    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || people.save()).await {
-        tracing::warn!(error = %error, "people.json cannot be written; a new person will show as a hash");
-    }
-}
-
 /// Binds the door. That the default address is taken is no reason not to chat; an address somebody chose is.
 async fn bind(address: SocketAddr, doors: Doors, say: &impl Fn(&str)) -> anyhow::Result<Option<TcpListener>> {
     match TcpListener::bind(address).await {
@@ -310,7 +304,8 @@ async fn chores(desk: Arc<Desk>, stop: CancelToken) {
         }
         let now = desk.clock.now();
         desk.metering.tick(now);
-        save_people(&desk).await;
+        let people = Arc::clone(&desk.people);
+        let _broken = tokio::task::spawn_blocking(move || save_people(&people)).await;
         let metering = desk.metering.clone();
         let _broken = tokio::task::spawn_blocking(move || metering.write_token_stats()).await;
         let is_due =

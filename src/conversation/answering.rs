@@ -335,7 +335,7 @@ fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
         prompt_tokens: known(receipt.tokens.prompt),
         completion_tokens: known(receipt.tokens.completion),
         total_tokens: known(receipt.tokens.total()),
-        estimated: matches!(receipt.usage_source, UsageSource::Partial | UsageSource::Estimated),
+        estimated: receipt.usage_source.has_estimates(),
         cost_usd: receipt.cost,
         latency_ms: receipt.latency_ms,
     }

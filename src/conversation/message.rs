@@ -282,6 +282,11 @@ pub enum Message {
 }
 
 impl Message {
+    /// Something of the program's own failed.
+    pub fn failed(kind: ErrorKind) -> Message {
+        Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None }
+    }
+
     /// The key of the template this is rendered by.
     pub fn template(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {

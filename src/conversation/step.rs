@@ -340,7 +340,7 @@ impl Conversation {
             Event::StatsReset { chat, result, replace } => {
                 let message = match result {
                     Ok(counting_since) => Message::ResetDone { counting_since },
-                    Err(kind) => Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None },
+                    Err(kind) => Message::failed(kind),
                 };
                 let lang = self.lang_of(&chat);
                 vec![Effect::Say { chat, lang, message, keyboard: Vec::new(), replace }]
@@ -349,7 +349,7 @@ impl Conversation {
                 let message = match result {
                     Ok(Some(counting_since)) => Message::ResetUndone { counting_since },
                     Ok(None) => Message::ResetNothingToUndo,
-                    Err(kind) => Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None },
+                    Err(kind) => Message::failed(kind),
                 };
                 vec![self.say(chat, message)]
             }

@@ -11,7 +11,7 @@ use super::stats::{
 use super::{EpochInfo, NoSuchEpoch};
 use crate::limits::{Learned, Window};
 use crate::stats::{Key, Period, Picture, Selection, Sums, Symbol};
-use crate::usage::{Status, Timestamp, UsageSource};
+use crate::usage::{Status, Timestamp};
 
 /// Everything a report is made of.
 pub struct Facts<'a> {
@@ -42,7 +42,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// How long the process that serves the books has run; `None` when none does.
     pub fn uptime_seconds(&self) -> Option<u64> {
-        self.started_at.map(|start| secs_between(start, self.now))
+        self.started_at.map(|start| self.now.seconds_since(start))
     }
 }
 
@@ -96,16 +96,12 @@ impl StatsReport {
     }
 }
 
-fn secs_between(start: Timestamp, end: Timestamp) -> u64 {
-    u64::try_from((end.unix_micros() - start.unix_micros()) / 1_000_000).unwrap_or(0)
-}
-
 /// Sums are signed because corrections are; what is shown of them never is.
-fn count(value: i64) -> u64 {
+pub(super) fn count(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-fn tokens_of(value: i128) -> u64 {
+pub(super) fn tokens_of(value: i128) -> u64 {
     u64::try_from(value.max(0)).unwrap_or(u64::MAX)
 }
 
@@ -138,7 +134,7 @@ fn named(groups: BTreeMap<&str, Sums>) -> BTreeMap<String, u64> {
 }
 
 fn tokens(selection: &Selection<'_>, total: &Sums) -> Tokens {
-    let is_estimate = |key: &Key| matches!(key.usage_source, UsageSource::Partial | UsageSource::Estimated);
+    let is_estimate = |key: &Key| key.usage_source.has_estimates();
     let place = |local: bool| {
         let sums = selection.total(|key| key.local == local);
         let estimated = selection.total(|key| key.local == local && is_estimate(key));

@@ -126,6 +126,11 @@ impl Timestamp {
         Timestamp { unix_micros: unix_micros.clamp(86_400_000_000, MAX), offset_secs }
     }
 
+    /// Whole seconds from an earlier moment to this one; 0 from a later one.
+    pub fn seconds_since(self, earlier: Timestamp) -> u64 {
+        u64::try_from((self.unix_micros() - earlier.unix_micros()) / 1_000_000).unwrap_or(0)
+    }
+
     /// An instant with the offset that a zone has at it.
     pub fn in_zone(unix_micros: i64, zone: &impl TimeZone) -> Timestamp {
         let utc = DateTime::from_timestamp_micros(unix_micros).unwrap_or_default().naive_utc();

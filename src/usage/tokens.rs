@@ -66,6 +66,11 @@ impl UsageSource {
     pub const ALL: [UsageSource; 4] =
         [UsageSource::Reported, UsageSource::Partial, UsageSource::Estimated, UsageSource::None];
 
+    /// Whether some of the counts are estimates.
+    pub fn has_estimates(self) -> bool {
+        matches!(self, UsageSource::Partial | UsageSource::Estimated)
+    }
+
     /// The name in records and labels.
     pub fn as_str(self) -> &'static str {
         match self {

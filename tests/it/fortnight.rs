@@ -308,8 +308,8 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// What both fortnights have in common, up to the Sunday on which the clocks are changed.
-async fn first_days(life: &mut Life) {
+/// What both fortnights have in common, up to the first hour of the Sunday on which the clocks are changed.
+async fn first_days(life: &mut Life, sunday: &str) {
     use Viewer::{Admin, Alone, Group};
     life.point("a new bot");
     life.show(Admin, Period::Today, View::Overview);
@@ -380,6 +380,10 @@ async fn first_days(life: &mut Life) {
     life.show(Admin, Period::All, View::Users);
     life.show(Alone("Ana"), Period::All, View::Models);
     life.an_ordinary_day(5).await;
+    life.go(6, 0, 30);
+    life.ask("Ana", None, Ask::Local).await;
+    life.point(sunday);
+    life.show(Admin, Period::Today, View::Limits);
 }
 
 /// From the Monday after to the second Sunday.
@@ -421,11 +425,7 @@ async fn last_days(life: &mut Life) {
 #[tokio::test]
 async fn a_fortnight_around_the_day_of_23_hours() {
     let mut life = Life::begin("2026-03-23");
-    first_days(&mut life).await;
-    life.go(6, 0, 30);
-    life.ask("Ana", None, Ask::Local).await;
-    life.point("the day of 23 hours");
-    life.show(Viewer::Admin, Period::Today, View::Limits);
+    first_days(&mut life, "the day of 23 hours").await;
     life.go_to("2026-03-29T01:59:59+01:00");
     life.ask("Ana", None, Ask::Cloud).await;
     life.point("two o'clock is three o'clock");
@@ -441,11 +441,7 @@ async fn a_fortnight_around_the_day_of_23_hours() {
 #[tokio::test]
 async fn a_fortnight_around_the_day_of_25_hours() {
     let mut life = Life::begin("2026-10-19");
-    first_days(&mut life).await;
-    life.go(6, 0, 30);
-    life.ask("Ana", None, Ask::Local).await;
-    life.point("the day of 25 hours");
-    life.show(Viewer::Admin, Period::Today, View::Limits);
+    first_days(&mut life, "the day of 25 hours").await;
     for (at, what) in [("2026-10-25T02:30:00+02:00", "half past two"), ("2026-10-25T02:30:00+01:00", "and once more")] {
         life.go_to(at);
         life.ask("Ana", None, Ask::Cloud).await;

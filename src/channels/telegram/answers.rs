@@ -161,11 +161,7 @@ impl Answer {
         let reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0 && !rolls);
         let send = Show::Send { words, keyboard: stop.as_ref(), reply_to };
         let message = tools.attempt(self.spot, send).await?.ok_or(Failure::Broken)?;
-        if let Some(receipt) = Receipt::of(&self.origin) {
-            receipt.placed(message);
-        }
-        tools.answered(self.spot, message, self.origin.message.as_ref().and_then(message_id));
-        match self.message.replace(message) {
+        match self.grows_in(tools, message) {
             Some(before) => {
                 let whole = format::format(&self.parts.complete()[self.whole]);
                 self.whole += 1;
@@ -196,12 +192,11 @@ impl Answer {
         if messages.is_empty() && self.message.is_none() {
             messages.push(html::of("…"));
         }
-        let origin = self.origin.clone();
-        let receipt = Receipt::of(&origin);
         // Whether a message changed can be asked after a crash, whether one was sent cannot: what a model wrote grows,
         // however short it is.
         let grows = tools.streaming == Streaming::Edits && self.message.is_none() && self.length > 0;
-        let placed = if grows { self.place(tools, receipt).await } else { Ok(()) };
+        let placed = if grows { self.place(tools).await } else { Ok(()) };
+        let receipt = Receipt::of(&self.origin);
         let shown = match placed {
             Ok(()) => self.show_all(tools, &messages, receipt).await,
             Err(failure) => Err(failure),
@@ -214,16 +209,23 @@ impl Answer {
     }
 
     /// Sends a message for the answer to grow in, with its button.
-    async fn place(&mut self, tools: &Tools, receipt: Option<&Receipt>) -> Result<(), Failure> {
+    async fn place(&mut self, tools: &Tools) -> Result<(), Failure> {
         let stop = presses::markup(&vec![vec![self.stop.clone()]], tools.nonce);
         let words = Words { text: "…", html: false };
         let reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0);
         let send = Show::Send { words, keyboard: stop.as_ref(), reply_to };
         let message = tools.insist(self.spot, send, None).await?.ok_or(Failure::Broken)?;
-        receipt.inspect(|receipt| receipt.placed(message));
-        tools.answered(self.spot, message, self.origin.message.as_ref().and_then(message_id));
-        self.message = Some(message);
+        self.grows_in(tools, message);
         Ok(())
+    }
+
+    /// Notes the message that it grows in from now on; gives the one before.
+    fn grows_in(&mut self, tools: &Tools, message: i32) -> Option<i32> {
+        if let Some(receipt) = Receipt::of(&self.origin) {
+            receipt.placed(message);
+        }
+        tools.answered(self.spot, message, self.origin.message.as_ref().and_then(message_id));
+        self.message.replace(message)
     }
 
     async fn show_all(&self, tools: &Tools, messages: &[Formatted], receipt: Option<&Receipt>) -> Result<(), Failure> {

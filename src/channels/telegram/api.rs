@@ -136,7 +136,7 @@ impl Api {
         if let Some(offset) = offset {
             body["offset"] = offset.into();
         }
-        let updates: Vec<Box<RawValue>> = self.call("getUpdates", &body, wait_secs).await?;
+        let updates: Vec<Box<RawValue>> = self.call("getUpdates", &body, wait_secs, None).await?;
         Ok(updates.into_iter().filter_map(RawUpdate::read).collect())
     }
 
@@ -146,7 +146,7 @@ impl Api {
 
     pub(super) async fn set_webhook(&self, url: &str, secret: &str) -> Result<(), Failure> {
         let body = json!({"url": url, "secret_token": secret, "allowed_updates": ALLOWED_UPDATES});
-        self.call::<Value>("setWebhook", &body, 0).await.map(drop)
+        self.call::<Value>("setWebhook", &body, 0, None).await.map(drop)
     }
 
     /// Shows something; gives the id of the message, if it is a new one. `leaving` is called when it goes out.
@@ -154,16 +154,16 @@ impl Api {
         match show {
             Show::Send { words, keyboard, reply_to } => {
                 let message = message(spot, words, keyboard, reply_to);
-                let sent: Sent = self.leaving(SendMessage::NAME, &message, leaving).await?;
+                let sent: Sent = self.call(SendMessage::NAME, &message, 0, leaving).await?;
                 return Ok(Some(sent.message_id));
             }
             Show::Edit { message, words, keyboard } => {
                 let edit = edit(spot, message, words, keyboard);
-                self.leaving::<Value>(EditMessageText::NAME, &edit, leaving).await?;
+                self.call::<Value>(EditMessageText::NAME, &edit, 0, leaving).await?;
             }
             Show::TakeButtons { message } => {
                 let edit = EditMessageReplyMarkup::new(chat(spot), MessageId(message));
-                self.leaving::<Value>(EditMessageReplyMarkup::NAME, &edit, leaving).await?;
+                self.call::<Value>(EditMessageReplyMarkup::NAME, &edit, 0, leaving).await?;
             }
             Show::Typing => {
                 let action = SendChatAction::new(chat(spot), ChatAction::Typing);
@@ -173,7 +173,7 @@ impl Api {
             Show::Draft { id, text } => {
                 let body =
                     json!({"chat_id": spot.chat, "message_thread_id": spot.thread, "draft_id": id, "text": text});
-                self.call::<Value>("sendMessageDraft", &body, 0).await?;
+                self.call::<Value>("sendMessageDraft", &body, 0, None).await?;
             }
         }
         Ok(None)
@@ -204,34 +204,15 @@ impl Api {
     }
 
     pub(super) async fn set_commands(&self, body: &Value) -> Result<(), Failure> {
-        self.call::<Value>("setMyCommands", body, 0).await.map(drop)
+        self.call::<Value>("setMyCommands", body, 0, None).await.map(drop)
     }
 
     async fn typed<P: Payload + Serialize, T: DeserializeOwned>(&self, payload: &P) -> Result<T, Failure> {
-        self.call(P::NAME, payload, 0).await
+        self.call(P::NAME, payload, 0, None).await
     }
 
-    /// One call. `wait_secs` is how long the server waits by itself before it answers.
+    /// One call. `wait_secs` is how long the server waits by itself before it answers; `leaving` is called when it goes out.
     async fn call<T: DeserializeOwned>(
-        &self,
-        method: &str,
-        body: &(impl Serialize + ?Sized),
-        wait_secs: u64,
-    ) -> Result<T, Failure> {
-        self.made(method, body, wait_secs, None).await
-    }
-
-    /// A call that tells when it goes out.
-    async fn leaving<T: DeserializeOwned>(
-        &self,
-        method: &str,
-        body: &(impl Serialize + ?Sized),
-        leaving: Leaving,
-    ) -> Result<T, Failure> {
-        self.made(method, body, 0, leaving).await
-    }
-
-    async fn made<T: DeserializeOwned>(
         &self,
         method: &str,
         body: &(impl Serialize + ?Sized),

@@ -220,7 +220,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                 self.take_from(Event::Answered { chat: owner.chat, job, outcome }, &owner.origin);
             }
             None => {
-                let message = Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None };
+                let message = Message::failed(kind);
                 let text = self.parts.renderer.render(owner.lang, &message);
                 self.say_text(owner, text);
             }

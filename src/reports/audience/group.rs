@@ -4,22 +4,18 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::Look;
 use super::levels::{Level, levels};
-use super::spent::{count, has_estimates, tokens};
-use crate::reports::stats::ServiceStatus;
+use super::spent::has_estimates;
+use super::{Heading, Look};
+use crate::reports::fill::{count, tokens_of};
 use crate::reports::{Facts, View};
-use crate::stats::{Key, Period, Symbol};
-use crate::usage::{Timestamp, UsageSource};
+use crate::stats::{Key, Symbol};
 
 #[derive(Debug, Serialize)]
 pub(super) struct GroupScreen<'a> {
-    bot: &'a str,
-    period: Period,
-    since: Option<Timestamp>,
+    #[serde(flatten)]
+    heading: Heading<'a>,
     view: View,
-    status: ServiceStatus,
-    uptime_seconds: Option<u64>,
     requests: u64,
     prompt: u64,
     completion: u64,
@@ -40,7 +36,6 @@ impl<'a> GroupScreen<'a> {
         // A team without a name would be everybody who has none.
         let team = facts.picture.names().find(team).filter(|team| *team != Symbol::ABSENT);
         let is_own = |key: &Key| Some(key.team) == team;
-        let is_estimate = |key: &Key| matches!(key.usage_source, UsageSource::Partial | UsageSource::Estimated);
         let total = selection.total(is_own);
         let types = selection.group_by(|key| is_own(key).then(|| selection.text(key.request_type)));
         let types =
@@ -48,16 +43,12 @@ impl<'a> GroupScreen<'a> {
         let mut types: Vec<TypeCount<'_>> = types.filter(|of| of.count > 0).collect();
         types.sort_by_key(|of| Reverse(of.count));
         GroupScreen {
-            bot: facts.bot,
-            period: look.period,
-            since: facts.picture.last_reset(),
+            heading: Heading::of(look, facts),
             view: look.view,
-            status: facts.status,
-            uptime_seconds: facts.uptime_seconds(),
             requests: count(total.records),
-            prompt: tokens(total.prompt),
-            completion: tokens(total.completion),
-            estimated: has_estimates(&selection.total(|key| is_own(key) && is_estimate(key))),
+            prompt: tokens_of(total.prompt),
+            completion: tokens_of(total.completion),
+            estimated: has_estimates(&selection.total(|key| is_own(key) && key.usage_source.has_estimates())),
             types,
             limits: levels(facts.windows, &look.audience, facts.now),
         }

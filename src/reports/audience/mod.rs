@@ -12,12 +12,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 
+use serde::Serialize;
+
+use super::stats::ServiceStatus;
 use super::{Facts, StatsReport, View};
 use crate::ledger::{TopUsers, Users, UsersBy};
 use crate::limits::Facet;
 use crate::stats::{Period, UserSums};
 use crate::templates::{Lang, Surface, Templates};
-use crate::usage::{Day, SubjectId};
+use crate::usage::{Day, SubjectId, Timestamp};
 
 /// People named on the screen of those who used most.
 pub const PEOPLE_SHOWN: usize = 7;
@@ -67,6 +70,28 @@ pub struct Look {
     pub lang: Lang,
     /// In what form.
     pub surface: Surface,
+}
+
+/// What stands above every screen of an audience.
+#[derive(Debug, Serialize)]
+struct Heading<'a> {
+    bot: &'a str,
+    period: Period,
+    since: Option<Timestamp>,
+    status: ServiceStatus,
+    uptime_seconds: Option<u64>,
+}
+
+impl<'a> Heading<'a> {
+    fn of(look: &Look, facts: &Facts<'a>) -> Heading<'a> {
+        Heading {
+            bot: facts.bot,
+            period: look.period,
+            since: facts.picture.last_reset(),
+            status: facts.status,
+            uptime_seconds: facts.uptime_seconds(),
+        }
+    }
 }
 
 /// What people used, as far as a [`Look`] may know it.

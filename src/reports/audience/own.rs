@@ -7,22 +7,18 @@ use serde::Serialize;
 
 use super::levels::{Level, levels};
 use super::spent::{Certainty, Spent};
-use super::{Look, PeopleUse, Rows};
-use crate::reports::stats::ServiceStatus;
+use super::{Heading, Look, PeopleUse, Rows};
 use crate::reports::{Facts, View};
-use crate::stats::{Period, UserSums};
+use crate::stats::UserSums;
 
 /// Models named on the screen.
 const MODELS_SHOWN: usize = 7;
 
 #[derive(Debug, Serialize)]
 pub(super) struct OwnScreen<'a> {
-    bot: &'a str,
-    period: Period,
-    since: Option<crate::usage::Timestamp>,
+    #[serde(flatten)]
+    heading: Heading<'a>,
     view: View,
-    status: ServiceStatus,
-    uptime_seconds: Option<u64>,
     #[serde(flatten)]
     spent: Spent,
     models: Vec<OwnModel<'a>>,
@@ -47,12 +43,8 @@ impl<'a> OwnScreen<'a> {
         let rows = own.into_iter().flatten().map(|((_, model), sums)| (model.as_str(), sums));
         let (models, more_models) = models(own, &certainty);
         OwnScreen {
-            bot: facts.bot,
-            period: look.period,
-            since: facts.picture.last_reset(),
+            heading: Heading::of(look, facts),
             view: look.view,
-            status: facts.status,
-            uptime_seconds: facts.uptime_seconds(),
             spent: certainty.spent(rows),
             models,
             more_models,

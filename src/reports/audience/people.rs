@@ -3,23 +3,20 @@
 
 use serde::Serialize;
 
-use super::spent::{Certainty, Spent, count, has_estimates, tokens};
-use super::{Look, PeopleUse};
+use super::spent::{Certainty, Spent, has_estimates};
+use super::{Heading, Look, PeopleUse};
 use crate::reports::Facts;
-use crate::reports::stats::ServiceStatus;
-use crate::stats::{Period, Sums, UserSums};
-use crate::usage::{SubjectId, Timestamp, UsageSource};
+use crate::reports::fill::{count, tokens_of};
+use crate::stats::{Sums, UserSums};
+use crate::usage::SubjectId;
 
 /// Letters shown of somebody whose name is not known.
 const UNNAMED_LETTERS: usize = 8;
 
 #[derive(Debug, Serialize)]
 pub(super) struct PeopleScreen<'a> {
-    bot: &'a str,
-    period: Period,
-    since: Option<Timestamp>,
-    status: ServiceStatus,
-    uptime_seconds: Option<u64>,
+    #[serde(flatten)]
+    heading: Heading<'a>,
     people: Vec<PersonLine>,
     more: u64,
     /// How many people there are is an estimate.
@@ -56,7 +53,6 @@ impl<'a> PeopleScreen<'a> {
     ) -> PeopleScreen<'a> {
         let selection = facts.picture.select(look.period, facts.now.day());
         let certainty = Certainty::of(&selection);
-        let is_estimate = |source| matches!(source, UsageSource::Partial | UsageSource::Estimated);
         let total = selection.total(|_| true);
         let all = &people.all;
         let Split { rest, nobody } = Split::of(people, &total);
@@ -68,19 +64,15 @@ impl<'a> PeopleScreen<'a> {
         let more_estimated = all.others != UserSums::default();
         let users = if more_estimated { all.users.max(selection.users()) } else { all.users };
         PeopleScreen {
-            bot: facts.bot,
-            period: look.period,
-            since: facts.picture.last_reset(),
-            status: facts.status,
-            uptime_seconds: facts.uptime_seconds(),
+            heading: Heading::of(look, facts),
             people: people.people.iter().map(line).collect(),
             more: users.saturating_sub(people.people.len() as u64),
             more_estimated,
             rest,
             nobody,
             requests: count(total.records),
-            tokens: tokens(total.tokens()),
-            estimated: has_estimates(&selection.total(|key| is_estimate(key.usage_source))),
+            tokens: tokens_of(total.tokens()),
+            estimated: has_estimates(&selection.total(|key| key.usage_source.has_estimates())),
             reading: people.incomplete,
         }
     }
@@ -102,12 +94,12 @@ impl Split {
         Split {
             rest: Rest {
                 requests: count(everybody.records - named.records),
-                tokens: tokens(everybodys_tokens - named.tokens()),
+                tokens: tokens_of(everybodys_tokens - named.tokens()),
             },
             // What programs sent without a user, and totals taken over from elsewhere.
             nobody: Rest {
                 requests: count(total.records - everybody.records),
-                tokens: tokens(total.tokens() - everybodys_tokens),
+                tokens: tokens_of(total.tokens() - everybodys_tokens),
             },
         }
     }

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::reports::fill::{count, tokens_of};
 use crate::stats::{Selection, Sums, UserSums};
-use crate::usage::{Money, UsageSource};
+use crate::usage::Money;
 
 /// How well the numbers of each model are known.
 pub(super) struct Certainty<'a> {
@@ -43,7 +44,7 @@ impl<'a> Certainty<'a> {
     pub(super) fn of(selection: &Selection<'a>) -> Certainty<'a> {
         let mut models: HashMap<&str, OfModel> = HashMap::new();
         for (key, sums) in selection.rows() {
-            let is_estimate = matches!(key.usage_source, UsageSource::Partial | UsageSource::Estimated);
+            let is_estimate = key.usage_source.has_estimates();
             let model = models.entry(selection.text(key.model)).or_default();
             model.estimated |= is_estimate && sums.tokens() != 0;
             model.unpriced += sums.unpriced;
@@ -75,22 +76,13 @@ impl<'a> Certainty<'a> {
         Spent {
             requests: count(all.records),
             failed: count(all.failed),
-            prompt: tokens(all.prompt),
-            completion: tokens(all.completion),
-            tokens: tokens(all.tokens()),
+            prompt: tokens_of(all.prompt),
+            completion: tokens_of(all.completion),
+            tokens: tokens_of(all.tokens()),
             cost_usd: (cost != Money::default() || spent.unpriced_requests == 0).then_some(cost),
             ..spent
         }
     }
-}
-
-/// What people show of sums that corrections may have made negative.
-pub(super) fn count(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
-
-pub(super) fn tokens(value: i128) -> u64 {
-    u64::try_from(value.max(0)).unwrap_or(u64::MAX)
 }
 
 /// Whether some tokens of a total are estimates.

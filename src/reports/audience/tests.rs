@@ -13,6 +13,7 @@ use super::people::PeopleScreen;
 use super::*;
 use crate::ledger::{Durability, KnownNames, Ledger, Options};
 use crate::limits::{Label, LimitKind, Window};
+use crate::reports::fill::tokens_of;
 use crate::reports::stats::ServiceStatus;
 use crate::stats::{Picture, Stats};
 use crate::usage::arbitrary::{BASE_MICROS, record};
@@ -132,7 +133,7 @@ proptest! {
                 let is_own = |record: &&Record| record.user == Some(person(n))
                     && look.period.contains(record.timestamp.day(), now().day());
                 records.iter().filter(is_own).for_each(|record| own.merge(&UserSums::of(record)));
-                let expected = [own.records.into(), own.failed.into(), own.prompt, own.completion].map(spent::tokens);
+                let expected = [own.records.into(), own.failed.into(), own.prompt, own.completion].map(tokens_of);
                 let shown = ["requests", "failed", "prompt", "completion"].map(|field| number(&screen, field));
                 prop_assert_eq!(shown, expected, "{:?}", look);
                 prop_assert!(own.cost <= Default::default() || screen["cost_usd"] == json(own.cost), "{}", screen);

@@ -103,7 +103,7 @@ fn cost(record: &UsageRecord<'_>) -> String {
     let Some(cost) = record.cost else {
         return if record.tokens.total() > 0 { "unknown" } else { "-" }.to_owned();
     };
-    let is_estimate = matches!(record.usage_source, UsageSource::Partial | UsageSource::Estimated);
+    let is_estimate = record.usage_source.has_estimates();
     let mark = if is_estimate && cost.pico_usd() != 0 { "~" } else { "" };
     let shown = numbers::money(Lang::En, &cost.to_string(), Precision::Fine).unwrap_or_else(|| cost.to_string());
     format!("{mark}{}", shown.replace(NBSP, ""))
