@@ -35,6 +35,7 @@
 //! - [`access`]: who may come in, by token, host or number.
 //! - [`metering`]: the one door: a call is opened, finished, and recorded whatever happens between.
 //! - [`reports`]: the numbers of one picture of the books, as JSON and as text.
+//! - [`alerts`]: what somebody should hear of without asking.
 //! - [`conversation`]: what is said to the bot and what it answers, as events and effects.
 //! - [`service`]: the books as shell commands see them: a folder, or the tallybot that holds it.
 //! - [`channels`]: where people write.
@@ -63,6 +64,8 @@ pub mod access;
 pub mod metering;
 
 pub mod reports;
+
+pub mod alerts;
 
 pub mod conversation;
 

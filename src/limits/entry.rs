@@ -1,9 +1,9 @@
 //! The counts of one rule for one subject: what is used, what is reserved, and whether one more call fits.
 
 use super::day::DaySpan;
+use super::kind::{Caps, LimitKind};
 use super::minute::{BUCKETS, Minute};
 use super::refusal::NextSafe;
-use super::rule::{Caps, LimitKind};
 use crate::usage::{Day, Now};
 
 /// Days before the current one that are still counted, for clocks that go back and records that come late.
@@ -89,6 +89,7 @@ impl Entry {
             LimitKind::TokensPerMinute => (self.tokens.used(now_second), self.reserved),
             LimitKind::RequestsPerDay => (count().requests.max(0) as u64, 0),
             LimitKind::TokensPerDay => (count().tokens.max(0) as u64, count().reserved),
+            _ => (0, 0),
         };
         Standing { used, reserved }
     }
@@ -103,7 +104,7 @@ impl Entry {
             let next = match excess {
                 0 => return None,
                 _ if asked > max => NextSafe::Never,
-                _ if kind.is_daily() => NextSafe::after_micros(now.at, span.end_micros - now.at.unix_micros()),
+                _ if kind.is_calendar() => NextSafe::after_micros(now.at, span.end_micros - now.at.unix_micros()),
                 _ => self.after_the_minute(kind, excess, now),
             };
             Some(Obstacle { kind, used, max, next })
@@ -129,7 +130,7 @@ impl Entry {
     /// Reserves tokens for an admitted call.
     pub(super) fn reserve(&mut self, caps: &Caps, tokens: u64, day: Day, now_second: i64) {
         self.reserved = self.reserved.saturating_add(tokens);
-        if caps.tokens_per_day.is_some() {
+        if caps.get(LimitKind::TokensPerDay).is_some() {
             let count = self.count_mut(day, now_second);
             count.reserved = count.reserved.saturating_add(tokens);
         }
@@ -150,7 +151,7 @@ impl Entry {
 
     /// Books requests that were admitted in `second`.
     pub(super) fn book_requests(&mut self, caps: &Caps, requests: u64, day: Day, second: i64, now_second: i64) {
-        if caps.requests_per_minute.is_some() {
+        if caps.get(LimitKind::RequestsPerMinute).is_some() {
             self.requests.add(second, requests, now_second);
         }
         self.correct_day(caps, signed(requests), 0, day, now_second);
@@ -158,7 +159,7 @@ impl Entry {
 
     /// Books tokens that were settled in `second` for a call that was admitted on `day`.
     pub(super) fn book_tokens(&mut self, caps: &Caps, tokens: u64, day: Day, second: i64, now_second: i64) {
-        if caps.tokens_per_minute.is_some() {
+        if caps.get(LimitKind::TokensPerMinute).is_some() {
             self.tokens.add(second, tokens, now_second);
         }
         self.correct_day(caps, 0, signed(tokens), day, now_second);
@@ -167,7 +168,7 @@ impl Entry {
     /// Takes back the request of a call that was admitted in `second` and never sent.
     pub(super) fn take_request_back(&mut self, caps: &Caps, day: Day, second: i64) {
         self.requests.remove(second, 1);
-        if caps.requests_per_day.is_some()
+        if caps.get(LimitKind::RequestsPerDay).is_some()
             && let Some(count) = self.days.iter_mut().find(|count| count.day == day)
         {
             count.requests = count.requests.saturating_sub(1);
@@ -176,8 +177,8 @@ impl Entry {
 
     /// Adds to a day, or takes from it.
     pub(super) fn correct_day(&mut self, caps: &Caps, requests: i64, tokens: i64, day: Day, now_second: i64) {
-        let requests = if caps.requests_per_day.is_some() { requests } else { 0 };
-        let tokens = if caps.tokens_per_day.is_some() { tokens } else { 0 };
+        let requests = if caps.get(LimitKind::RequestsPerDay).is_some() { requests } else { 0 };
+        let tokens = if caps.get(LimitKind::TokensPerDay).is_some() { tokens } else { 0 };
         if requests != 0 || tokens != 0 {
             let count = self.count_mut(day, now_second);
             count.requests = count.requests.saturating_add(requests);

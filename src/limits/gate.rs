@@ -26,6 +26,8 @@ pub struct Estimate {
     pub prompt: u64,
     /// Output: the cap that goes upstream, or what such calls usually need.
     pub output: u64,
+    /// What both cost at most, in pico-dollars; saturated.
+    pub pico_usd: u64,
 }
 
 impl Estimate {
@@ -40,6 +42,15 @@ impl Estimate {
 pub struct Used {
     /// Input and output tokens.
     pub tokens: u64,
+    /// What they cost, in pico-dollars; where the price is not known, what the owner estimates.
+    pub pico_usd: u64,
+}
+
+impl Used {
+    /// Tokens that cost nothing.
+    pub fn of_tokens(tokens: u64) -> Used {
+        Used { tokens, pico_usd: 0 }
+    }
 }
 
 /// Whether calls that end so have reached a provider: refused and cached ones have not, and count in no limit.
@@ -197,7 +208,7 @@ impl Gate {
         let counts = reaches_a_provider(record.status);
         if self.open.contains_key(&record.id) {
             if counts {
-                self.settle(record.id, Used { tokens: record.tokens.total() }, now);
+                self.settle(record.id, Used::of_tokens(record.tokens.total()), now);
             } else {
                 self.cancel(record.id);
             }
@@ -297,7 +308,14 @@ impl Gate {
         worst.map(|(entry, obstacle)| {
             let (entry, rule) = self.table.with_rule(entry);
             let label = rule.scope.label(&entry.key);
-            Refusal { limit: obstacle.kind, label, used: obstacle.used, max: obstacle.max, next: obstacle.next }
+            Refusal {
+                limit: obstacle.kind,
+                label,
+                used: obstacle.used,
+                max: obstacle.max,
+                at_limit: rule.at_limit.clone(),
+                next: obstacle.next,
+            }
         })
     }
 

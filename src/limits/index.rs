@@ -62,12 +62,11 @@ mod tests {
             call in prop::collection::vec(0u8..4, 7),
         ) {
             let value = |n: u8| ["*", "a", "b", "c"][n as usize];
-            let rule = |picks: &Vec<(usize, u8)>| Rule {
-                scope: picks.iter().fold(Scope::everything(), |scope, (facet, n)| {
+            let rule = |picks: &Vec<(usize, u8)>| {
+                let scope = picks.iter().fold(Scope::everything(), |scope, (facet, n)| {
                     scope.with(Facet::ALL[*facet], Pick::parse(value(*n)))
-                }),
-                caps: Caps::default(),
-                day_zone: chrono_tz::Tz::UTC,
+                });
+                Rule::new(scope, Caps::default(), chrono_tz::Tz::UTC)
             };
             let rules: Vec<Rule> = scopes.iter().map(rule).collect();
             let given = |n: usize| (call[n] > 0).then(|| value(call[n]));

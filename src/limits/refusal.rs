@@ -1,6 +1,7 @@
 //! Why a call may not be made now, and when it may.
 
-use super::rule::{Label, LimitKind};
+use super::kind::LimitKind;
+use super::rule::{AtLimit, Label};
 use crate::usage::Timestamp;
 
 /// A call that does not fit. Nothing was booked.
@@ -13,10 +14,12 @@ pub struct Refusal {
     pub limit: LimitKind,
     /// Whose.
     pub label: Label,
-    /// Used and reserved in its window.
+    /// Used and reserved in its window: requests, tokens or pico-dollars.
     pub used: u64,
-    /// The cap.
+    /// The cap, likewise.
     pub max: u64,
+    /// What the rule says is to happen; `None` leaves it to who asks.
+    pub at_limit: Option<AtLimit>,
     /// When the same call would fit into every limit, if nobody else calls before.
     pub next: NextSafe,
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use chrono_tz::Tz;
-use serde::{Serialize, Serializer};
+
+use super::kind::Caps;
+use crate::usage::Day;
 
 /// Something a limit can be for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -178,92 +180,6 @@ impl fmt::Display for Label {
     }
 }
 
-/// What a limit counts, and over what time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LimitKind {
-    /// Requests admitted in a sliding minute.
-    RequestsPerMinute,
-    /// Requests admitted on a day of the rule's zone.
-    RequestsPerDay,
-    /// Tokens settled in a sliding minute, and all that is reserved.
-    TokensPerMinute,
-    /// Tokens of the calls admitted on a day of the rule's zone, used or reserved.
-    TokensPerDay,
-}
-
-impl LimitKind {
-    /// Every kind, in the order in which they are shown.
-    pub const ALL: [LimitKind; 4] =
-        [LimitKind::RequestsPerMinute, LimitKind::RequestsPerDay, LimitKind::TokensPerMinute, LimitKind::TokensPerDay];
-
-    /// The name in the configuration, in records and in `/stats`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LimitKind::RequestsPerMinute => "requests_per_minute",
-            LimitKind::RequestsPerDay => "requests_per_day",
-            LimitKind::TokensPerMinute => "tokens_per_minute",
-            LimitKind::TokensPerDay => "tokens_per_day",
-        }
-    }
-
-    /// The kind of a name.
-    pub fn parse(text: &str) -> Option<LimitKind> {
-        LimitKind::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-
-    /// Whether it counts tokens, not requests.
-    pub fn counts_tokens(self) -> bool {
-        matches!(self, LimitKind::TokensPerMinute | LimitKind::TokensPerDay)
-    }
-
-    /// Whether it runs over a calendar day.
-    pub fn is_daily(self) -> bool {
-        matches!(self, LimitKind::RequestsPerDay | LimitKind::TokensPerDay)
-    }
-}
-
-impl fmt::Display for LimitKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for LimitKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-/// The caps of a rule. `None` is unlimited; 0 is a cap that refuses everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Caps {
-    /// Requests in any sixty seconds.
-    pub requests_per_minute: Option<u64>,
-    /// Requests on one day.
-    pub requests_per_day: Option<u64>,
-    /// Tokens in any sixty seconds.
-    pub tokens_per_minute: Option<u64>,
-    /// Tokens on one day.
-    pub tokens_per_day: Option<u64>,
-}
-
-impl Caps {
-    /// The cap of a kind.
-    pub fn get(&self, kind: LimitKind) -> Option<u64> {
-        match kind {
-            LimitKind::RequestsPerMinute => self.requests_per_minute,
-            LimitKind::RequestsPerDay => self.requests_per_day,
-            LimitKind::TokensPerMinute => self.tokens_per_minute,
-            LimitKind::TokensPerDay => self.tokens_per_day,
-        }
-    }
-
-    /// The kinds that are capped, with their caps.
-    pub fn set(&self) -> impl Iterator<Item = (LimitKind, u64)> {
-        LimitKind::ALL.into_iter().filter_map(|kind| Some((kind, self.get(kind)?)))
-    }
-}
-
 /// One limit: whom it is for, its caps, and the zone in which its day runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -271,11 +187,31 @@ pub struct Rule {
     pub scope: Scope,
     /// How much is allowed.
     pub caps: Caps,
-    /// Where its day begins and ends.
+    /// Where its days, weeks and months begin and end.
     pub day_zone: Tz,
+    /// From which day on a prepaid cap counts; `None` from the beginning of the books.
+    pub since: Option<Day>,
+    /// What happens at a cap; `None` leaves it to who asks.
+    pub at_limit: Option<AtLimit>,
+}
+
+/// What happens to a call that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AtLimit {
+    /// It waits in line until it fits, as long as that is worth waiting for.
+    Wait,
+    /// Another provider is asked: the one named, else one whose models are local.
+    Fallback(Option<Box<str>>),
+    /// It is refused, with the time of the next safe call.
+    Refuse,
 }
 
 impl Rule {
+    /// A rule that leaves it to who asks what happens at its caps.
+    pub fn new(scope: Scope, caps: Caps, day_zone: Tz) -> Rule {
+        Rule { scope, caps, day_zone, since: None, at_limit: None }
+    }
+
     /// What the rule counts, as a text that stays the same when only the size of a cap changes: counts saved under it
     /// are still true after such a change.
     pub fn fingerprint(&self) -> String {
@@ -286,8 +222,11 @@ impl Rule {
         for (kind, _) in self.caps.set() {
             text.push_str(&format!("{kind};"));
         }
-        if self.caps.set().any(|(kind, _)| kind.is_daily()) {
+        if self.caps.set().any(|(kind, _)| kind.is_calendar()) {
             text.push_str(self.day_zone.name());
+        }
+        if let Some(since) = self.since {
+            text.push_str(&format!(";{since}"));
         }
         text
     }
@@ -330,14 +269,12 @@ impl<'a> Subject<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LimitKind;
 
     #[test]
     fn a_fingerprint_changes_with_what_is_counted_and_not_with_the_size_of_a_cap() {
-        let rule = |cap, zone| Rule {
-            scope: Scope::provider("cloud").with(Facet::User, Pick::parse("*")),
-            caps: Caps { requests_per_day: Some(cap), ..Caps::default() },
-            day_zone: zone,
-        };
+        let scope = Scope::provider("cloud").with(Facet::User, Pick::parse("*"));
+        let rule = |cap, zone| Rule::new(scope.clone(), Caps::of([(LimitKind::RequestsPerDay, cap)]), zone);
         assert_eq!(rule(1, Tz::UTC).fingerprint(), rule(2, Tz::UTC).fingerprint());
         assert_ne!(rule(1, Tz::UTC).fingerprint(), rule(1, Tz::Africa__Cairo).fingerprint());
         let named = Rule { scope: Scope::provider("cloud").with(Facet::User, Pick::parse("x")), ..rule(1, Tz::UTC) };

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::day::DaySpan;
 use super::entry::{Entry, PAST_DAYS, second_of};
 use super::gate::tick_micros_at;
+use super::kind::Caps;
 use super::minute::Minute;
-use super::rule::Caps;
 use super::table::{Compiled, Table};
 use crate::usage::{Day, Now};
 

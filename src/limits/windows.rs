@@ -2,10 +2,11 @@
 
 use super::day::{DaySpan, ZoneDays};
 use super::entry::{Entry, Standing, second_of};
+use super::kind::LimitKind;
 use super::minute::BUCKETS;
-use super::rule::{Facet, Label, LimitKind};
+use super::rule::{Facet, Label};
 use super::table::{Compiled, Table};
-use crate::usage::{Now, Timestamp};
+use crate::usage::{Day, Now, Timestamp};
 
 /// Of a rule that counts each of something apart, so many of the fullest are shown per kind.
 pub const FULLEST_SHOWN: usize = 5;
@@ -23,8 +24,11 @@ pub struct Window {
     pub reserved: u64,
     /// The cap.
     pub max: u64,
-    /// A day's end, or when the oldest of what a minute holds leaves it (now, when it is empty).
-    pub resets_at: Timestamp,
+    /// Its first day, in the zone of its rule; today, where it slides; day 0, where it has no beginning.
+    pub first_day: Day,
+    /// The window's end, or when the oldest of what a minute holds leaves it (now, when it is empty); `None` where
+    /// nothing ever comes back.
+    pub resets_at: Option<Timestamp>,
 }
 
 impl Window {
@@ -86,7 +90,8 @@ fn windows_of_rule(
             used: standing.used,
             reserved: standing.reserved,
             max,
-            resets_at: resets_at(limit, entry, span, now),
+            first_day: span.day,
+            resets_at: Some(resets_at(limit, entry, span, now)),
         }));
     }
     windows
@@ -106,7 +111,7 @@ fn insert_fullest<'a>(standings: &mut Fullest<'a>, standing: Standing, entry: &'
 }
 
 fn resets_at(limit: LimitKind, entry: &Entry, span: DaySpan, now: Now) -> Timestamp {
-    if limit.is_daily() {
+    if limit.is_calendar() {
         return now.at.plus_micros(span.end_micros - now.at.unix_micros());
     }
     let minute = if limit.counts_tokens() { &entry.tokens } else { &entry.requests };

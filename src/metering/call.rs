@@ -95,7 +95,7 @@ impl Call {
     /// What is reserved for it.
     pub(super) fn estimate(&self) -> Estimate {
         let output = self.output_cap.and_then(|cap| cap.granted).unwrap_or(DEFAULT_OUTPUT_RESERVE);
-        Estimate { prompt: self.prompt_tokens, output }
+        Estimate { prompt: self.prompt_tokens, output, pico_usd: 0 }
     }
 
     /// What its slot holds while it is open.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use super::*;
-use crate::limits::{Caps, Scope};
+use crate::limits::{Caps, LimitKind, Scope};
 use crate::stats::Period;
 use crate::usage::{Day, Given, Tick, TokenCounts};
 
@@ -30,8 +30,8 @@ fn chance() -> [u8; 16] {
 }
 
 fn rule(requests_per_day: u64) -> Rule {
-    let caps = Caps { requests_per_day: Some(requests_per_day), ..Caps::default() };
-    Rule { scope: Scope::everything(), caps, day_zone: chrono_tz::Tz::UTC }
+    let caps = Caps::of([(LimitKind::RequestsPerDay, requests_per_day)]);
+    Rule::new(Scope::everything(), caps, chrono_tz::Tz::UTC)
 }
 
 fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Metering, Found) {
@@ -218,8 +218,8 @@ async fn an_output_cap_is_lowered_to_what_a_token_limit_has_left_before_a_call_i
     let folder = TempDir::new().expect("a temporary folder");
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());
     let (metering, _) = start(folder.path(), Durability::Kill, &clock);
-    let caps = Caps { tokens_per_day: Some(3_000), ..Caps::default() };
-    let rule = Rule { scope: Scope::everything(), caps, day_zone: chrono_tz::Tz::UTC };
+    let caps = Caps::of([(LimitKind::TokensPerDay, 3_000)]);
+    let rule = Rule::new(Scope::everything(), caps, chrono_tz::Tz::UTC);
     *metering.gate() = Gate::new(vec![rule], Vec::<String>::new());
     let ask = async |prompt_tokens| {
         let output_cap = Some(OutputCap { asked: Some(4_096), granted: Some(4_096) });

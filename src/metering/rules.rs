@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use crate::config::{Config, LimitFor, Provider, Rates};
 use crate::ledger::KnownNames;
-use crate::limits::{Caps, Facet, Pick, Rule, Scope};
+use crate::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
 use crate::usage::names::{CHANNELS, REQUEST_TYPES};
 use crate::usage::prices::PriceBook;
 use crate::usage::{Dimension, SubjectId};
@@ -14,26 +14,25 @@ use crate::usage::{Dimension, SubjectId};
 /// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits
 /// in `zone`. `subject` gives the subject id of a channel and an identity, for persons such as `telegram:111`.
 pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> SubjectId) -> Vec<Rule> {
-    let of_providers = config.providers.iter().map(|provider| Rule {
-        scope: Scope::provider(&provider.name),
-        caps: caps(&provider.limits),
-        day_zone: provider.limits.day_timezone.unwrap_or(Tz::UTC),
+    let of_providers = config.providers.iter().map(|provider| {
+        let limits = &provider.limits;
+        Rule::new(Scope::provider(&provider.name), caps(limits), limits.day_timezone.unwrap_or(Tz::UTC))
     });
-    let of_owner = config.limits.iter().map(|limit| Rule {
-        scope: scope(&limit.applies_to, &subject),
-        caps: caps(&limit.rates),
-        day_zone: limit.rates.day_timezone.unwrap_or(zone),
+    let of_owner = config.limits.iter().map(|limit| {
+        let day_zone = limit.rates.day_timezone.unwrap_or(zone);
+        Rule::new(scope(&limit.applies_to, &subject), caps(&limit.rates), day_zone)
     });
-    of_providers.chain(of_owner).filter(|rule| rule.caps.set().next().is_some()).collect()
+    of_providers.chain(of_owner).filter(|rule| !rule.caps.is_empty()).collect()
 }
 
 fn caps(rates: &Rates) -> Caps {
-    Caps {
-        requests_per_minute: rates.requests_per_minute,
-        requests_per_day: rates.requests_per_day,
-        tokens_per_minute: rates.tokens_per_minute,
-        tokens_per_day: rates.tokens_per_day,
-    }
+    let given = [
+        (LimitKind::RequestsPerMinute, rates.requests_per_minute),
+        (LimitKind::RequestsPerDay, rates.requests_per_day),
+        (LimitKind::TokensPerMinute, rates.tokens_per_minute),
+        (LimitKind::TokensPerDay, rates.tokens_per_day),
+    ];
+    Caps::of(given.into_iter().filter_map(|(kind, max)| Some((kind, max?))))
 }
 
 fn scope(of: &LimitFor, subject: &impl Fn(&str, &str) -> SubjectId) -> Scope {

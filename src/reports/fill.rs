@@ -213,13 +213,13 @@ fn limit(window: &Window, facts: &Facts<'_>) -> LimitUse {
     let provider = window.provider().map(str::to_owned);
     let said = provider.as_ref().and_then(|name| facts.learned.iter().find(|(of, _)| of == name));
     // As the owner's clock will show it then: in between it may be put forward or back.
-    let resets_at = Timestamp::in_zone(window.resets_at.unix_micros(), &facts.timezone);
+    let resets_at = window.resets_at.map(|at| Timestamp::in_zone(at.unix_micros(), &facts.timezone));
     LimitUse {
         limit: window.limit.as_str().to_owned(),
         used: window.used,
         max: window.max,
         percent: LimitUse::percent_of(window.used, window.max),
-        resets_at: Some(resets_at).filter(|_| window.limit.is_daily()),
+        resets_at: resets_at.filter(|_| window.limit.is_calendar()),
         subject: subject_of(window),
         reserved: window.reserved,
         observed: said.and_then(|(_, learned)| observed(window, learned)),

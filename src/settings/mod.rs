@@ -3,12 +3,18 @@
 //!
 //! Pure: no I/O and no clock. Identities are subject ids, which name nobody.
 
+mod alerts;
+mod budgets;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::templates::Lang;
 use crate::usage::SubjectId;
+
+pub use alerts::{AlertState, Alerts, MAX_ALERTS};
+pub use budgets::{BudgetActs, BudgetChange, BudgetKey, MAX_BUDGETS};
 
 /// Chats whose language is remembered at most; beyond, a chat's language lasts until the restart.
 pub const MAX_LANGUAGES: usize = 100_000;
@@ -30,6 +36,25 @@ pub enum Setting {
         chat: SubjectId,
         /// The language.
         language: Lang,
+    },
+    /// A budget was changed.
+    Budget {
+        /// Which one.
+        #[serde(flatten)]
+        of: BudgetKey,
+        /// How.
+        #[serde(flatten)]
+        change: BudgetChange,
+        /// Who did it; nobody where it came from the shell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<SubjectId>,
+    },
+    /// An alert goes out, or has been delivered.
+    Alert {
+        /// The alert: the same for ever, so that one told twice is known.
+        id: String,
+        /// How far it is.
+        state: AlertState,
     },
     /// Something a newer version sets; kept, and without meaning here.
     #[serde(other)]
@@ -53,6 +78,8 @@ pub enum Access {
 pub struct Settings {
     access: BTreeMap<SubjectId, Access>,
     languages: BTreeMap<SubjectId, Lang>,
+    budgets: BTreeMap<BudgetKey, BudgetActs>,
+    alerts: Alerts,
 }
 
 impl Settings {
@@ -66,6 +93,12 @@ impl Settings {
                     self.languages.insert(*chat, *language);
                 }
             }
+            Setting::Budget { of, change, .. } => {
+                if self.budgets.len() < MAX_BUDGETS || self.budgets.contains_key(of) {
+                    self.budgets.entry(of.clone()).or_default().apply(change);
+                }
+            }
+            Setting::Alert { id, state } => self.alerts.apply(id, *state),
             Setting::Unknown => {}
         }
     }
@@ -78,6 +111,26 @@ impl Settings {
     /// Everybody who was let in, in the order of their ids.
     pub fn admitted(&self) -> impl Iterator<Item = (&SubjectId, Access)> {
         self.access.iter().map(|(subject, access)| (subject, *access))
+    }
+
+    /// What was done to budgets, in the order of their keys.
+    pub fn budgets(&self) -> impl Iterator<Item = (&BudgetKey, &BudgetActs)> {
+        self.budgets.iter()
+    }
+
+    /// What was done to a budget.
+    pub fn budget(&self, of: &BudgetKey) -> Option<&BudgetActs> {
+        self.budgets.get(of)
+    }
+
+    /// How far an alert is; `None` when nobody heard of it, or too long ago.
+    pub fn alert(&self, id: &str) -> Option<AlertState> {
+        self.alerts.state(id)
+    }
+
+    /// Alerts that went out and were not confirmed, the oldest first.
+    pub fn firing(&self) -> impl Iterator<Item = &str> {
+        self.alerts.firing()
     }
 
     /// The language that was chosen in a chat.

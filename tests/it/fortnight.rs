@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{NaiveDate, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use tallybot::ledger::{Durability, People};
-use tallybot::limits::{Caps, Facet, Pick, Rule, Scope};
+use tallybot::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::metering::{Call, Metering, Outcome, Permit, Refused};
 use tallybot::reports::stats::ServiceStatus;
 use tallybot::reports::{Audience, Facts, Look, View};
@@ -90,15 +90,14 @@ struct Life {
 /// Eight requests a day to the cloud, on its own day; ten thousand tokens at home, on ours; three
 /// requests a minute for everybody.
 fn rules() -> Vec<Rule> {
-    let none = Caps::default();
     vec![
-        Rule { scope: Scope::provider("cloud"), caps: Caps { requests_per_day: Some(8), ..none }, day_zone: Tz::UTC },
-        Rule { scope: Scope::provider("ollama"), caps: Caps { tokens_per_day: Some(10_000), ..none }, day_zone: ZONE },
-        Rule {
-            scope: Scope::everything().with(Facet::User, Pick::Each),
-            caps: Caps { requests_per_minute: Some(3), ..none },
-            day_zone: ZONE,
-        },
+        Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 8)]), Tz::UTC),
+        Rule::new(Scope::provider("ollama"), Caps::of([(LimitKind::TokensPerDay, 10_000)]), ZONE),
+        Rule::new(
+            Scope::everything().with(Facet::User, Pick::Each),
+            Caps::of([(LimitKind::RequestsPerMinute, 3)]),
+            ZONE,
+        ),
     ]
 }
 

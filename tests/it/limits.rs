@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tallybot::conversation::driver::Assistant;
 use tallybot::conversation::{AnswerOutcome, CancelToken, LimitView, Problem};
-use tallybot::limits::{Caps, Rule, Scope};
+use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::models::{Kind, Timeouts};
 use tallybot::stats::Period;
 use tallybot::usage::{Clock, ErrorKind, Failure, Status, Timestamp, UsageRecord, UsageSource};
@@ -22,16 +22,16 @@ const CALLERS: usize = 64;
 const PER_MINUTE: usize = 15;
 
 fn provider_rule(caps: Caps, zone: chrono_tz::Tz) -> Rule {
-    Rule { scope: Scope::provider("cloud"), caps, day_zone: zone }
+    Rule::new(Scope::provider("cloud"), caps, zone)
 }
 
 fn fifteen_a_minute() -> Vec<Rule> {
-    let caps = Caps { requests_per_minute: Some(PER_MINUTE as u64), ..Caps::default() };
+    let caps = Caps::of([(LimitKind::RequestsPerMinute, PER_MINUTE as u64)]);
     vec![provider_rule(caps, chrono_tz::Tz::UTC)]
 }
 
 fn a_day(requests: u64, zone: chrono_tz::Tz) -> Vec<Rule> {
-    vec![provider_rule(Caps { requests_per_day: Some(requests), ..Caps::default() }, zone)]
+    vec![provider_rule(Caps::of([(LimitKind::RequestsPerDay, requests)]), zone)]
 }
 
 async fn polite_cloud() -> ScriptedProvider {
@@ -171,7 +171,7 @@ async fn a_day_begins_in_the_providers_zone() {
     assert_eq!(server.hits().len(), 6);
     let window = &bench.answering.metering.windows(clock.now())[0];
     let next = Timestamp::parse("2026-11-23T06:00:00Z").expect("a time");
-    assert_eq!((window.used, window.max, window.resets_at), (3, 3, next));
+    assert_eq!((window.used, window.max, window.resets_at), (3, 3, Some(next)));
 }
 
 /// A zone in which it is about noon, so that no day ends while a test runs.

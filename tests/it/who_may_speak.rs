@@ -10,7 +10,7 @@ use tallybot::config::{self, Config};
 use tallybot::conversation::driver::{Assistant, Books, Door, ManageRequest, Role};
 use tallybot::conversation::{CancelToken, ChatKey, Group, ListedRole, Message, Person, PrivateText, Request};
 use tallybot::ledger::{Durability, Folder, People};
-use tallybot::limits::{Caps, Facet, Pick, Rule, Scope};
+use tallybot::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::metering::Metering;
 use tallybot::models::{Kind, Provider, Timeouts};
 use tallybot::templates::{Lang, Templates};
@@ -357,11 +357,8 @@ async fn health_says_how_the_books_the_disk_and_each_provider_are_and_what_faile
 #[tokio::test]
 async fn a_call_of_a_group_is_of_its_team_and_the_teams_limit_holds() {
     let server = ScriptedProvider::always(openai::chat(&["Yes."], 20, 2)).await;
-    let rule = Rule {
-        scope: Scope::everything().with(Facet::Team, Pick::parse("group-abcdefgh")),
-        caps: Caps { requests_per_day: Some(1), ..Caps::default() },
-        day_zone: chrono_tz::Tz::UTC,
-    };
+    let scope = Scope::everything().with(Facet::Team, Pick::parse("group-abcdefgh"));
+    let rule = Rule::new(scope, Caps::of([(LimitKind::RequestsPerDay, 1)]), chrono_tz::Tz::UTC);
     let clock = VirtualClock::at("2026-11-22T12:00:00Z");
     let bench = Bench::with(Kind::OpenAi, &server.url(), Timeouts::default(), vec![rule], clock);
     let ask = async |team: Option<&str>| {

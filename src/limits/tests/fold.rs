@@ -6,17 +6,17 @@ use super::*;
 use crate::usage::{Kind, Status};
 
 fn rules() -> Vec<Rule> {
-    let caps = Caps {
-        requests_per_minute: Some(40),
-        requests_per_day: Some(1_000),
-        tokens_per_minute: Some(20_000),
-        tokens_per_day: Some(90_000),
-    };
+    let caps = Caps::of([
+        (LimitKind::RequestsPerMinute, 40),
+        (LimitKind::RequestsPerDay, 1_000),
+        (LimitKind::TokensPerMinute, 20_000),
+        (LimitKind::TokensPerDay, 90_000),
+    ]);
     let each = Scope::everything().with(Facet::User, Pick::Each).with(Facet::Model, Pick::Each);
     vec![
-        Rule { scope: Scope::provider("cloud"), caps, day_zone: Tz::America__Los_Angeles },
-        Rule { scope: each, caps: Caps { requests_per_minute: None, ..caps }, day_zone: Tz::Africa__Cairo },
-        rule(Scope::everything(), Caps { tokens_per_day: Some(80_000), ..NO_CAPS }),
+        Rule::new(Scope::provider("cloud"), caps, Tz::America__Los_Angeles),
+        Rule::new(each, caps.with(LimitKind::RequestsPerMinute, None), Tz::Africa__Cairo),
+        rule(Scope::everything(), Caps::of([(LimitKind::TokensPerDay, 80_000)])),
     ]
 }
 
@@ -77,7 +77,7 @@ fn live(plans: &[Plan]) -> (Gate, Vec<UsageRecord<'static>>, Now) {
                     }
                     2 => {
                         record.status = Status::Timeout;
-                        assert!(gate.settle(record.id, Used { tokens: plan.used }, now));
+                        assert!(gate.settle(record.id, Used::of_tokens(plan.used), now));
                         records.push(record);
                     }
                     _ => {
@@ -134,7 +134,7 @@ proptest! {
             prop_assert!(used >= theirs.used, "{theirs:?}"); // a bucket may stay a second longer, never shorter
         }
         let settled = later(started, 62_000_000 - (downtime_ms * 1_000).min(61_000_000));
-        prop_assert!(next.windows(settled).iter().all(|w| w.limit.is_daily() || w.used == 0));
+        prop_assert!(next.windows(settled).iter().all(|w| w.limit.is_calendar() || w.used == 0));
     }
 }
 
@@ -144,7 +144,7 @@ fn calls_in_flight_are_not_in_what_is_saved() {
     let empty = gate.save(noon());
     gate.reserve(id(1), &CLOUD, tokens(5, 5), noon()).expect("fits");
     assert_eq!(gate.save(noon()), empty);
-    gate.settle(id(1), Used { tokens: 3 }, noon());
+    gate.settle(id(1), Used::of_tokens(3), noon());
     assert_ne!(gate.save(noon()), empty);
 }
 

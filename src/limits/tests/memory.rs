@@ -10,14 +10,14 @@ fn users(gate: &mut Gate, count: u64, now: Now) -> usize {
     let admitted = |n: &u64| {
         let user = format!("user{n}");
         gate.reserve(id(*n), &Subject { user: Some(&user), ..CLOUD }, tokens(1, 1), now).is_ok()
-            && gate.settle(id(*n), Used { tokens: 1 }, now)
+            && gate.settle(id(*n), Used::of_tokens(1), now)
     };
     (0..count).filter(admitted).count()
 }
 
 #[test]
 fn idle_entries_are_dropped() {
-    let mut gate = gate(vec![per_user(Caps { requests_per_minute: Some(9), ..NO_CAPS })]);
+    let mut gate = gate(vec![per_user(Caps::of([(LimitKind::RequestsPerMinute, 9)]))]);
     assert_eq!(users(&mut gate, 1_500, noon()), 1_500);
     gate.expire(later(noon(), 30_000_000));
     assert_eq!(gate.entry_count(), 1_500);
@@ -30,14 +30,14 @@ fn idle_entries_are_dropped() {
 
 #[test]
 fn names_beyond_the_bound_share_one_count() {
-    let mut gate = gate(vec![per_user(Caps { requests_per_minute: Some(2), ..NO_CAPS })]).with_entries_max(10);
+    let mut gate = gate(vec![per_user(Caps::of([(LimitKind::RequestsPerMinute, 2)]))]).with_entries_max(10);
     assert_eq!(users(&mut gate, 100, noon()), 10 + 2);
     assert_eq!(gate.entry_count(), 11);
 }
 
 #[test]
 fn a_saved_state_that_is_not_whole_is_not_taken() {
-    let daily = Caps { requests_per_day: Some(9), ..NO_CAPS };
+    let daily = Caps::of([(LimitKind::RequestsPerDay, 9)]);
     let fixed = || rule(Scope::provider("cloud"), daily);
     let mut small = gate(vec![fixed()]);
     users(&mut small, 3, noon());
@@ -46,7 +46,7 @@ fn a_saved_state_that_is_not_whole_is_not_taken() {
     assert!(!gate(vec![fixed(), per_user(daily)]).restore(&saved, noon())); // a rule is missing
     assert!(gate(vec![]).restore(&saved, noon())); // an unknown rule is dropped
     assert!(!gate(vec![fixed()]).restore(&serde_json::json!({"v": 1}), noon()));
-    let raised = rule(Scope::provider("cloud"), Caps { requests_per_day: Some(99), ..NO_CAPS });
+    let raised = rule(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 99)]));
     let mut raised = gate(vec![raised]);
     assert!(raised.restore(&saved, noon()));
     assert_eq!(standing(&raised, LimitKind::RequestsPerDay, noon()), (3, 0));
@@ -64,7 +64,7 @@ fn a_saved_state_that_is_not_whole_is_not_taken() {
 fn only_matching_rules_are_touched_among_many() {
     let fixed = |n: u64| {
         let scope = Scope::provider("cloud").with(Facet::User, Pick::Only(format!("user{n}").into()));
-        rule(scope, Caps { requests_per_minute: Some(1), ..NO_CAPS })
+        rule(scope, Caps::of([(LimitKind::RequestsPerMinute, 1)]))
     };
     let mut gate = gate((0..1_000).map(fixed).collect());
     assert_eq!(users(&mut gate, 1_100, noon()), 1_100);

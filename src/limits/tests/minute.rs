@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn of_64_callers_exactly_15_pass_and_the_next_is_told_the_moment_to_the_millisecond() {
-    let caps = Caps { requests_per_minute: Some(15), ..NO_CAPS };
+    let caps = Caps::of([(LimitKind::RequestsPerMinute, 15)]);
     let mut gate = gate_of(caps);
     let now = later(noon(), 345_678);
     let answers: Vec<_> = (0..64).map(|n| gate.reserve(id(n), &CLOUD, tokens(10, 10), now)).collect();
@@ -24,7 +24,7 @@ fn of_64_callers_exactly_15_pass_and_the_next_is_told_the_moment_to_the_millisec
 
 #[test]
 fn steady_demand_gets_exactly_the_cap() {
-    let mut gate = gate_of(Caps { requests_per_minute: Some(15), ..NO_CAPS });
+    let mut gate = gate_of(Caps::of([(LimitKind::RequestsPerMinute, 15)]));
     let admitted = (0..6_100)
         .filter(|n| gate.reserve(id(*n), &CLOUD, tokens(0, 0), later(noon(), *n as i64 * 100_000)).is_ok())
         .count();
@@ -33,11 +33,11 @@ fn steady_demand_gets_exactly_the_cap() {
 
 #[test]
 fn tokens_wait_for_as_many_buckets_as_they_need() {
-    let mut gate = gate_of(Caps { tokens_per_minute: Some(100), ..NO_CAPS });
+    let mut gate = gate_of(Caps::of([(LimitKind::TokensPerMinute, 100)]));
     for n in 0..3 {
         let now = later(noon(), n * 10_000_000);
         gate.reserve(id(n as u64), &CLOUD, tokens(30, 0), now).expect("fits");
-        assert!(gate.settle(id(n as u64), Used { tokens: 30 }, now));
+        assert!(gate.settle(id(n as u64), Used::of_tokens(30), now));
     }
     let now = later(noon(), 25_000_000);
     let wait = |gate: &mut Gate, asked| gate.reserve(id(9), &CLOUD, tokens(asked, 0), now).expect_err("full").wait_ms();
@@ -52,15 +52,15 @@ fn tokens_wait_for_as_many_buckets_as_they_need() {
 #[test]
 fn a_cap_of_zero_refuses_everything_for_ever() {
     for caps in [
-        Caps { requests_per_minute: Some(0), ..NO_CAPS },
-        Caps { requests_per_day: Some(0), ..NO_CAPS },
-        Caps { tokens_per_minute: Some(0), ..NO_CAPS },
-        Caps { tokens_per_day: Some(0), ..NO_CAPS },
+        Caps::of([(LimitKind::RequestsPerMinute, 0)]),
+        Caps::of([(LimitKind::RequestsPerDay, 0)]),
+        Caps::of([(LimitKind::TokensPerMinute, 0)]),
+        Caps::of([(LimitKind::TokensPerDay, 0)]),
     ] {
         let refusal = gate_of(caps).reserve(id(1), &CLOUD, tokens(0, 0), noon()).expect_err("nothing is allowed");
         assert_eq!((refusal.next, refusal.wait_ms(), refusal.max), (NextSafe::Never, None, 0));
     }
-    assert_eq!(gate_of(NO_CAPS).reserve(id(1), &CLOUD, tokens(u64::MAX, u64::MAX), noon()), Ok(()));
+    assert_eq!(gate_of(Caps::default()).reserve(id(1), &CLOUD, tokens(u64::MAX, u64::MAX), noon()), Ok(()));
 }
 
 /// A call as the slow model remembers it.
@@ -82,8 +82,8 @@ fn model_admits(calls: &[Call], tick: i64, asked: u64, caps: Caps) -> bool {
             Some(_) => 0,
         })
         .sum();
-    caps.requests_per_minute.is_none_or(|cap| requests < cap)
-        && caps.tokens_per_minute.is_none_or(|cap| tokens + asked.max(1) <= cap)
+    caps.get(LimitKind::RequestsPerMinute).is_none_or(|cap| requests < cap)
+        && caps.get(LimitKind::TokensPerMinute).is_none_or(|cap| tokens + asked.max(1) <= cap)
 }
 
 /// The most that any sixty seconds hold, both ends included.
@@ -98,7 +98,7 @@ proptest! {
         // per arrival: pause, tokens asked, share of them used, calls left open before the oldest is settled
         arrivals in prop::collection::vec((0i64..9_000_000, 0u64..400, 0u64..=100, 0usize..6), 1..250),
     ) {
-        let caps = Caps { requests_per_minute: Some(15), tokens_per_minute: Some(1_500), ..NO_CAPS };
+        let caps = Caps::of([(LimitKind::RequestsPerMinute, 15), (LimitKind::TokensPerMinute, 1_500)]);
         let mut gate = gate_of(caps);
         let mut calls: Vec<Call> = Vec::new();
         let mut now = noon();
@@ -119,7 +119,7 @@ proptest! {
             let open: Vec<usize> = (0..calls.len()).filter(|n| calls[*n].settled.is_none()).collect();
             for n in open.iter().take(open.len().saturating_sub(left_open)) {
                 let used = calls[*n].asked * percent / 100;
-                prop_assert!(gate.settle(id(*n as u64), Used { tokens: used }, now), "it is open");
+                prop_assert!(gate.settle(id(*n as u64), Used::of_tokens(used), now), "it is open");
                 calls[*n].settled = Some((tick, used));
             }
         }

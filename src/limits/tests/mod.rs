@@ -31,14 +31,11 @@ fn id(number: u64) -> RecordId {
 }
 
 fn tokens(prompt: u64, output: u64) -> Estimate {
-    Estimate { prompt, output }
+    Estimate { prompt, output, pico_usd: 0 }
 }
 
-const NO_CAPS: Caps =
-    Caps { requests_per_minute: None, requests_per_day: None, tokens_per_minute: None, tokens_per_day: None };
-
 fn rule(scope: Scope, caps: Caps) -> Rule {
-    Rule { scope, caps, day_zone: Tz::UTC }
+    Rule::new(scope, caps, Tz::UTC)
 }
 
 fn gate(rules: Vec<Rule>) -> Gate {

@@ -2,14 +2,16 @@
 
 use super::*;
 
-const ROOMY: Caps = Caps { tokens_per_minute: Some(1_000), tokens_per_day: Some(1_000), ..NO_CAPS };
+fn roomy() -> Caps {
+    Caps::of([(LimitKind::TokensPerMinute, 1_000), (LimitKind::TokensPerDay, 1_000)])
+}
 
 #[test]
 fn a_call_is_booked_in_every_limit_that_means_it_or_in_none() {
-    let everyone = rule(Scope::everything(), Caps { requests_per_minute: Some(100), ..ROOMY });
-    let tight = rule(Scope::provider("cloud"), Caps { requests_per_day: Some(1), ..NO_CAPS });
+    let everyone = rule(Scope::everything(), roomy().with(LimitKind::RequestsPerMinute, Some(Cap::At(100))));
+    let tight = rule(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 1)]));
     let team = Scope::everything().with(Facet::Team, Pick::parse("sales"));
-    let mut gate = gate(vec![everyone, tight, rule(team, Caps { tokens_per_minute: Some(50), ..NO_CAPS })]);
+    let mut gate = gate(vec![everyone, tight, rule(team, Caps::of([(LimitKind::TokensPerMinute, 50)]))]);
     let sales = Subject { team: Some("sales"), ..CLOUD };
 
     let refusal = gate.reserve(id(1), &sales, tokens(51, 0), noon()).expect_err("more than sales may");
@@ -26,7 +28,7 @@ fn a_call_is_booked_in_every_limit_that_means_it_or_in_none() {
 
 #[test]
 fn where_several_limits_refuse_the_longest_wait_is_told() {
-    let caps = Caps { requests_per_minute: Some(1), requests_per_day: Some(1), ..NO_CAPS };
+    let caps = Caps::of([(LimitKind::RequestsPerMinute, 1), (LimitKind::RequestsPerDay, 1)]);
     let mut gate = gate_of(caps);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("fits");
     let refusal = gate.reserve(id(2), &CLOUD, tokens(1, 1), noon()).expect_err("full");
@@ -37,30 +39,32 @@ fn where_several_limits_refuse_the_longest_wait_is_told() {
 
 #[test]
 fn an_open_call_counts_in_full_whatever_its_age_and_gives_back_what_it_did_not_use() {
-    let mut gate = gate_of(ROOMY);
+    let mut gate = gate_of(roomy());
     gate.reserve(id(1), &CLOUD, tokens(400, 600), noon()).expect("fits exactly");
     let much_later = later(noon(), 3_000_000_000);
     assert!(gate.reserve(id(2), &CLOUD, tokens(1, 0), much_later).is_err());
-    assert!(gate.settle(id(1), Used { tokens: 300 }, much_later));
-    assert!(!gate.settle(id(1), Used { tokens: 300 }, much_later));
+    assert!(gate.settle(id(1), Used::of_tokens(300), much_later));
+    assert!(!gate.settle(id(1), Used::of_tokens(300), much_later));
     assert_eq!(standing(&gate, LimitKind::TokensPerMinute, much_later), (300, 0));
     assert_eq!(gate.reserve(id(2), &CLOUD, tokens(700, 0), much_later), Ok(()));
 }
 
 #[test]
 fn a_growing_answer_is_topped_up_while_there_is_room_and_only_the_rest_is_overshoot() {
-    let mut gate = gate_of(ROOMY);
+    let mut gate = gate_of(roomy());
     gate.reserve(id(1), &CLOUD, tokens(100, 100), noon()).expect("fits");
     assert!(gate.top_up(id(1), 800, noon()));
     assert!(!gate.top_up(id(1), 1, noon()));
     assert!(!gate.top_up(id(2), 1, noon()));
-    gate.settle(id(1), Used { tokens: 1_003 }, noon());
+    gate.settle(id(1), Used::of_tokens(1_003), noon());
     assert_eq!(standing(&gate, LimitKind::TokensPerDay, noon()), (1_003, 0));
 }
 
 #[test]
 fn a_call_that_was_never_sent_gives_its_request_back() {
-    let mut gate = gate_of(Caps { requests_per_minute: Some(1), requests_per_day: Some(1), ..ROOMY });
+    let mut gate = gate_of(
+        roomy().with(LimitKind::RequestsPerMinute, Some(Cap::At(1))).with(LimitKind::RequestsPerDay, Some(Cap::At(1))),
+    );
     gate.reserve(id(1), &CLOUD, tokens(9, 9), noon()).expect("fits");
     gate.reserve(id(1), &CLOUD, tokens(9, 9), noon()).expect("it is the same call");
     assert!(gate.cancel(id(1)));
@@ -71,7 +75,7 @@ fn a_call_that_was_never_sent_gives_its_request_back() {
 
 #[test]
 fn an_abandoned_reservation_comes_back_once_and_its_late_record_is_not_counted_twice() {
-    let mut gate = gate_of(Caps { requests_per_day: Some(2), ..ROOMY });
+    let mut gate = gate_of(roomy().with(LimitKind::RequestsPerDay, Some(Cap::At(2))));
     gate.reserve(id(1), &CLOUD, tokens(1_000, 0), noon()).expect("fits");
     let max_age = RESERVATION_MAX_AGE_SECS as i64 * 1_000_000;
     assert_eq!(gate.expire(later(noon(), max_age - 1_000)), []);
@@ -88,7 +92,7 @@ fn an_abandoned_reservation_comes_back_once_and_its_late_record_is_not_counted_t
 #[test]
 fn each_value_of_a_star_counts_apart_and_a_call_without_one_is_not_meant() {
     let scope = Scope::everything().with(Facet::User, Pick::Each);
-    let mut gate = gate(vec![rule(scope, Caps { requests_per_minute: Some(1), ..NO_CAPS })]);
+    let mut gate = gate(vec![rule(scope, Caps::of([(LimitKind::RequestsPerMinute, 1)]))]);
     let of = |user| Subject { user, ..CLOUD };
     assert!(gate.reserve(id(1), &of(Some("ann")), tokens(1, 1), noon()).is_ok());
     assert!(gate.reserve(id(2), &of(Some("bob")), tokens(1, 1), noon()).is_ok());
@@ -101,8 +105,8 @@ fn each_value_of_a_star_counts_apart_and_a_call_without_one_is_not_meant() {
 #[test]
 fn windows_show_every_fixed_limit_and_the_fullest_few_of_a_star() {
     let each = Scope::everything().with(Facet::Feature, Pick::Each);
-    let fixed = rule(Scope::provider("cloud"), Caps { requests_per_day: Some(150), ..NO_CAPS });
-    let mut gate = gate(vec![fixed, rule(each, ROOMY)]);
+    let fixed = rule(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 150)]));
+    let mut gate = gate(vec![fixed, rule(each, roomy())]);
     assert_eq!(gate.windows(noon()).len(), 1);
     for n in 0..20u64 {
         let feature = format!("f{n:02}");
@@ -118,7 +122,7 @@ fn windows_show_every_fixed_limit_and_the_fullest_few_of_a_star() {
 #[test]
 fn asked_about_somebody_the_windows_show_theirs_however_full_those_of_others_are() {
     let by_channel = Scope::everything().with(Facet::User, Pick::Each).with(Facet::Channel, Pick::Each);
-    let mut gate = gate(vec![rule(by_channel, Caps { requests_per_minute: Some(99), ..NO_CAPS })]);
+    let mut gate = gate(vec![rule(by_channel, Caps::of([(LimitKind::RequestsPerMinute, 99)]))]);
     let mut number = 0;
     for user in 0..20u64 {
         for _ in 0..=user {

@@ -47,7 +47,7 @@ fn level_of(window: &Window, audience: &Audience, now: Timestamp) -> Option<Leve
         return None;
     }
     let full = held >= u128::from(window.max);
-    let micros = (window.resets_at.unix_micros() - now.unix_micros()).max(0).unsigned_abs();
+    let micros = window.resets_at.map(|at| (at.unix_micros() - now.unix_micros()).max(0).unsigned_abs());
     let own = own.and_then(|(facet, _)| window.label.get(facet).map(|_| facet.as_str()));
     let provider_or_model = || window.provider().or(window.label.get(Facet::Model));
     let name = own.map_or_else(provider_or_model, |_| None).unwrap_or("everything");
@@ -55,6 +55,6 @@ fn level_of(window: &Window, audience: &Audience, now: Timestamp) -> Option<Leve
         name: name.to_owned(),
         own,
         full,
-        back_in_seconds: (full && window.max > 0).then(|| micros.div_ceil(1_000_000)),
+        back_in_seconds: micros.filter(|_| full && window.max > 0).map(|micros| micros.div_ceil(1_000_000)),
     })
 }

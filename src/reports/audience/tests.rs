@@ -205,7 +205,8 @@ fn window(facets: &[(Facet, &str)], used: u64) -> Window {
         used,
         reserved: 0,
         max: 10,
-        resets_at: now().plus_micros(25_200_000_000),
+        first_day: now().day(),
+        resets_at: Some(now().plus_micros(25_200_000_000)),
     }
 }
 
@@ -268,7 +269,7 @@ fn a_limit_is_told_without_numbers_the_worst_of_each_name() {
     let own = person(0).to_string();
     let mut soon = window(&[(Facet::Provider, "cloud")], 10);
     soon.limit = LimitKind::RequestsPerMinute;
-    soon.resets_at = now().plus_micros(20_000_000);
+    soon.resets_at = Some(now().plus_micros(20_000_000));
     let windows = [
         window(&[(Facet::Provider, "cloud")], 10),
         soon,

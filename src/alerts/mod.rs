@@ -1,0 +1,5 @@
+//! What somebody should hear of without asking: pure, from what the books and the gate show before and after.
+
+mod notice;
+
+pub use notice::{Alert, Notice, Severity, WindowAlert};
