@@ -6,7 +6,7 @@ use toml::de::DeTable;
 use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
-use super::{Chat, Compat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+use super::{AtLimit, Budget, Chat, Compat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
 use crate::templates::Lang;
 
 /// No configuration is longer.
@@ -67,14 +67,13 @@ fn read_all(top: &mut Section<'_>) -> Config {
     let chat = top.table("chat", Chat::read);
     let mut names = Vec::new();
     let providers = top.tables("providers", 64, |section| Provider::read(section, &mut names));
+    check_fallbacks(top, &providers, &names);
     let limits = top.tables("limits", 1_000, |section| Limit::read(section, &names));
+    let budgets = top.tables("budgets", 1_000, |section| Budget::read(section, &names));
     let telegram = top.table("telegram", Telegram::read);
     let templates_dir = top.table("templates", |section| section.path("dir"));
     let prices = top.tables("prices", 10_000, PriceRow::read);
     let compat = top.table("compat", Compat::read);
-    if let Some(item) = top.find("budgets") {
-        item.says("come with a later version; for now use `[[limits]]`, for example `tokens_per_day = 1500000`");
-    }
     Config {
         language,
         timezone,
@@ -86,10 +85,26 @@ fn read_all(top: &mut Section<'_>) -> Config {
         chat,
         providers,
         limits,
+        budgets,
         telegram,
         templates_dir,
         prices,
         compat,
+    }
+}
+
+/// A provider's limits can fall back on one that comes later, so that is looked at when all are known.
+fn check_fallbacks(top: &Section<'_>, providers: &[Provider], names: &[String]) {
+    for (at, provider) in providers.iter().enumerate() {
+        let Some(AtLimit::Fallback(Some(name))) = &provider.limits.at_limit else { continue };
+        let path = format!("providers[{at}].limits.at_limit.fallback");
+        if *name == provider.name {
+            top.wrong("providers", format!("`{path}` is `\"{name}\"`, the provider itself; name another one"));
+        } else if !names.contains(name) {
+            let known = names.join("\"`, `\"");
+            let text = format!("`{path}` is `\"{name}\"`, and no provider is called so; expected one of `\"{known}\"`");
+            top.wrong("providers", text);
+        }
     }
 }
 

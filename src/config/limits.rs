@@ -1,25 +1,37 @@
 //! The sections `[[limits]]` and `limits = { … }` of a provider: how much may be used, by whom, in which window.
 
 use chrono_tz::Tz;
+use toml::de::DeValue;
 
 use super::check::zone;
 use super::mistakes::nearest;
 use super::reader::{Section, Whole};
 use crate::usage::names::CHANNELS;
 
-/// Requests and tokens per minute and per day; what is `None` is not limited.
+/// How much of something is allowed. What is not said is left to the default: another limit for `"*"`, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// As much as one likes, whatever the default.
+    Unlimited,
+    /// At most this; 0 is nothing at all.
+    AtMost(u64),
+}
+
+/// Requests and tokens per minute and per day; of what is `None` nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     /// Requests in any 60 seconds.
-    pub requests_per_minute: Option<u64>,
+    pub requests_per_minute: Option<Allowance>,
     /// Requests of a day.
-    pub requests_per_day: Option<u64>,
+    pub requests_per_day: Option<Allowance>,
     /// Tokens, input and output, in any 60 seconds.
-    pub tokens_per_minute: Option<u64>,
+    pub tokens_per_minute: Option<Allowance>,
     /// Tokens, input and output, of a day.
-    pub tokens_per_day: Option<u64>,
+    pub tokens_per_day: Option<Allowance>,
     /// The zone in which these days begin; `None` is UTC for a provider's limits, the owner's zone for the owner's.
     pub day_timezone: Option<Tz>,
+    /// What happens when one of them is reached; `None` leaves it to who asks: a chat waits, a program is refused.
+    pub at_limit: Option<AtLimit>,
 }
 
 /// One limit of the owner's.
@@ -29,8 +41,6 @@ pub struct Limit {
     pub applies_to: LimitFor,
     /// How much is allowed.
     pub rates: Rates,
-    /// What happens when it is reached.
-    pub at_limit: AtLimit,
 }
 
 /// What a limit counts: calls that match every name given. `"*"` counts each value by itself; nothing, all calls.
@@ -40,7 +50,7 @@ pub struct LimitFor {
     pub provider: Option<String>,
     /// A model.
     pub model: Option<String>,
-    /// A person.
+    /// A person, such as `telegram:111`; `guests` for all who are named nowhere, together.
     pub user: Option<String>,
     /// A team.
     pub team: Option<String>,
@@ -53,29 +63,34 @@ pub struct LimitFor {
 }
 
 /// What happens to a call that finds its limit reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AtLimit {
+    /// It waits in line, where that is not too long.
+    Wait,
+    /// Another provider is asked: the one named, else the first whose models are local.
+    Fallback(Option<String>),
     /// It is refused, with the time of the next safe call.
-    #[default]
     Refuse,
 }
 
 impl Rates {
-    /// Whether nothing is limited.
+    /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         let Rates { requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, .. } = self;
         [requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day].iter().all(|rate| rate.is_none())
     }
 
-    pub(super) fn read(section: &mut Section<'_>) -> Rates {
-        let requests = |example| Whole { min: 1, max: 1_000_000_000, unit: "requests", example };
-        let tokens = |example| Whole { min: 1, max: 1_000_000_000_000, unit: "tokens", example };
+    /// Reads rates; `providers` are the names that may be fallen back on, where they are known yet.
+    pub(super) fn read(section: &mut Section<'_>, providers: Option<&[String]>) -> Rates {
+        let requests = |example| Whole { min: 0, max: 1_000_000_000, unit: "requests", example };
+        let tokens = |example| Whole { min: 0, max: 1_000_000_000_000, unit: "tokens", example };
         let rates = Rates {
-            requests_per_minute: section.whole("requests_per_minute", requests(15)),
-            requests_per_day: section.whole("requests_per_day", requests(150)),
-            tokens_per_minute: section.whole("tokens_per_minute", tokens(150_000)),
-            tokens_per_day: section.whole("tokens_per_day", tokens(1_500_000)),
+            requests_per_minute: allowance(section, "requests_per_minute", requests(15)),
+            requests_per_day: allowance(section, "requests_per_day", requests(150)),
+            tokens_per_minute: allowance(section, "tokens_per_minute", tokens(150_000)),
+            tokens_per_day: allowance(section, "tokens_per_day", tokens(1_500_000)),
             day_timezone: zone(section, "day_timezone"),
+            at_limit: at_limit(section, providers),
         };
         rates.check_order(section);
         rates
@@ -88,7 +103,7 @@ impl Rates {
             ("tokens_per_day", self.tokens_per_day, "tokens_per_minute", self.tokens_per_minute),
         ];
         for (day_key, day, minute_key, minute) in pairs {
-            if let (Some(day), Some(minute)) = (day, minute)
+            if let (Some(Allowance::AtMost(day)), Some(Allowance::AtMost(minute))) = (day, minute)
                 && day < minute
             {
                 let text = format!(
@@ -104,40 +119,74 @@ impl Rates {
 impl Limit {
     /// Reads one limit; `providers` are the names it may count.
     pub(super) fn read(section: &mut Section<'_>, providers: &[String]) -> Option<Limit> {
-        let applies_to = section.table("for", |section| {
-            let applies_to = LimitFor::read(section);
-            applies_to.check_provider(section, providers);
-            applies_to
-        });
-        let rates = Rates::read(section);
-        let found = ["requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day"];
-        if rates.is_empty() && !found.iter().any(|key| section.has(key)) {
-            let path = section.path_of("");
-            let text = format!(
-                "`{}` limits nothing; expected at least one of `{}`, for example `requests_per_minute = 6`",
-                path.trim_end_matches('.'),
-                found.join("`, `")
-            );
-            section.wrong("", text);
-        }
-        Some(Limit { applies_to, rates, at_limit: at_limit(section) })
+        let applies_to = section.table("for", |section| LimitFor::read(section, providers));
+        let rates = Rates::read(section, Some(providers));
+        says_something(
+            section,
+            rates.is_empty(),
+            &["requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day"],
+            "requests_per_minute = 6",
+        );
+        Some(Limit { applies_to, rates })
     }
 }
 
-fn at_limit(section: &mut Section<'_>) -> AtLimit {
-    let words = [("refuse", true), ("wait", false), ("fallback", false)];
-    if section.choice("at_limit", &words) == Some(false) {
+/// A limit or a budget has to limit something.
+pub(super) fn says_something(section: &Section<'_>, is_empty: bool, keys: &[&str], example: &str) {
+    if is_empty && !keys.iter().any(|key| section.has(key)) {
+        let path = section.path_of("");
         let text = format!(
-            "`{}` asks to wait or to fall back, which comes with a later version; write `at_limit = \"refuse\"`",
-            section.path_of("at_limit")
+            "`{}` limits nothing; expected at least one of `{}`, for example `{example}`",
+            path.trim_end_matches('.'),
+            keys.join("`, `")
         );
-        section.wrong("at_limit", text);
+        section.wrong("", text);
     }
-    AtLimit::Refuse
+}
+
+/// A whole number, or `"unlimited"`.
+pub(super) fn allowance(section: &mut Section<'_>, key: &'static str, range: Whole) -> Option<Allowance> {
+    if section.peek(key).is_some_and(|value| value.as_str() == Some("unlimited")) {
+        let _is_known_now = section.find(key);
+        return Some(Allowance::Unlimited);
+    }
+    section.whole_or(key, range, ", or `\"unlimited\"`").map(Allowance::AtMost)
+}
+
+/// `"wait"`, `"refuse"`, `"fallback"`, or `{ fallback = "the name of a provider" }`.
+pub(super) fn at_limit(section: &mut Section<'_>, providers: Option<&[String]>) -> Option<AtLimit> {
+    if matches!(section.peek("at_limit"), Some(DeValue::Table(_))) {
+        return section.table("at_limit", |section| {
+            let name =
+                section.parsed("fallback", "the name of a provider", "\"ollama\"", |name| Some(name.to_owned()))?;
+            if let Some(providers) = providers {
+                check_provider(section, "fallback", &name, providers);
+            }
+            Some(AtLimit::Fallback(Some(name)))
+        });
+    }
+    let words = [("wait", AtLimit::Wait), ("refuse", AtLimit::Refuse), ("fallback", AtLimit::Fallback(None))];
+    let chosen = section.choice("at_limit", &[(words[0].0, 0), (words[1].0, 1), (words[2].0, 2)])?;
+    words.into_iter().nth(chosen).map(|(_, at_limit)| at_limit)
+}
+
+/// A provider's name has to be one of those that are configured.
+fn check_provider(section: &Section<'_>, key: &'static str, name: &str, providers: &[String]) {
+    if providers.iter().any(|known| known == name) {
+        return;
+    }
+    let hint = match nearest(name, providers.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{key} = \"{meant}\"`?"),
+        None if providers.is_empty() => "there is no `[[providers]]` section".to_owned(),
+        None => format!("expected one of `\"{}\"`", providers.join("\"`, `\"")),
+    };
+    let path = section.path_of(key);
+    section.wrong(key, format!("`{path}` is `\"{name}\"`, and no provider is called so; {hint}"));
 }
 
 impl LimitFor {
-    fn read(section: &mut Section<'_>) -> LimitFor {
+    /// Reads whom something is for; `providers` are the names it may count.
+    pub(super) fn read(section: &mut Section<'_>, providers: &[String]) -> LimitFor {
         let mut name = |key, example: &str| {
             let expected = "a name of 1 to 128 bytes, or `\"*\"` for each by itself";
             section.parsed(key, expected, &format!("\"{example}\""), |text| {
@@ -147,20 +196,10 @@ impl LimitFor {
         };
         let (provider, model, user) = (name("provider", "cloud"), name("model", "gpt-4o"), name("user", "*"));
         let (team, feature, key) = (name("team", "sales"), name("feature", "search"), name("key", "*"));
+        if let Some(name) = provider.as_ref().filter(|name| *name != "*") {
+            check_provider(section, "provider", name, providers);
+        }
         LimitFor { provider, model, user, team, feature, key, channel: channel(section) }
-    }
-
-    fn check_provider(&self, section: &Section<'_>, providers: &[String]) {
-        let Some(name) = self.provider.as_ref().filter(|name| *name != "*" && !providers.contains(name)) else {
-            return;
-        };
-        let hint = match nearest(name, providers.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean `provider = \"{meant}\"`?"),
-            None if providers.is_empty() => "there is no `[[providers]]` section".to_owned(),
-            None => format!("expected one of `\"{}\"`", providers.join("\"`, `\"")),
-        };
-        let path = section.path_of("provider");
-        section.wrong("provider", format!("`{path}` is `\"{name}\"`, and no provider is called so; {hint}"));
     }
 }
 

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no environment: the text, the variables and the secret files come in as arguments.
 //! A file that is not there reads as an empty one, and an empty one is [`Config::default`].
 
+mod budgets;
 mod chat;
 mod check;
 mod compat;
@@ -24,11 +25,12 @@ use chrono_tz::Tz;
 
 use crate::templates::Lang;
 
+pub use budgets::{Budget, Per};
 pub use chat::Chat;
 pub use check::{Checked, check};
 pub use compat::Compat;
 pub use http::Http;
-pub use limits::{AtLimit, Limit, LimitFor, Rates};
+pub use limits::{Allowance, AtLimit, Limit, LimitFor, Rates};
 pub use mistakes::{Finding, Mistakes};
 pub use prices::PriceRow;
 pub use providers::{Provider, ProviderKind, Timeouts};
@@ -59,6 +61,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The owner's own limits.
     pub limits: Vec<Limit>,
+    /// The owner's budgets.
+    pub budgets: Vec<Budget>,
     /// Telegram; `None` when there is no such section.
     pub telegram: Option<Telegram>,
     /// The owner's folder of templates, which go before the built-in ones.
@@ -82,6 +86,7 @@ impl Default for Config {
             chat: Chat::default(),
             providers: Vec::new(),
             limits: Vec::new(),
+            budgets: Vec::new(),
             telegram: None,
             templates_dir: None,
             prices: Vec::new(),

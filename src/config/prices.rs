@@ -83,7 +83,7 @@ fn is_price(text: &str) -> bool {
 }
 
 /// A day, as a TOML date or in quotes.
-fn day(section: &mut Section<'_>, key: &'static str) -> Option<Day> {
+pub(super) fn day(section: &mut Section<'_>, key: &'static str) -> Option<Day> {
     let item = section.find(key)?;
     let day = match item.value {
         DeValue::String(text) => Day::parse(text),

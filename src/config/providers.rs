@@ -99,7 +99,7 @@ impl Provider {
         let vision_model = label(section, "vision_model", "llava");
         let api_key = api_key(section);
         let plan = label(section, "plan", "free");
-        let limits = section.table("limits", Rates::read);
+        let limits = section.table("limits", |section| Rates::read(section, None));
         let timeouts = section.table("timeouts", Timeouts::read);
         let local = section.flag("local");
         let price_vendor = label(section, "price_vendor", "openai");

@@ -129,6 +129,12 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.keys().any(|name| name.get_ref() == key))
     }
 
+    /// The value of `key` as it stands there; the key is not known by that.
+    pub(super) fn peek(&self, key: &str) -> Option<&'a DeValue<'a>> {
+        let (_, value) = self.table?.iter().find(|(name, _)| name.get_ref() == key)?;
+        Some(value.get_ref())
+    }
+
     /// The path of a key of this section, as it is shown.
     pub(super) fn path_of(&self, key: &str) -> String {
         joined(&self.path, key)
@@ -175,6 +181,11 @@ impl<'a> Section<'a> {
 
     /// A whole number within a range.
     pub(super) fn whole(&mut self, key: &'static str, range: Whole) -> Option<u64> {
+        self.whole_or(key, range, "")
+    }
+
+    /// A whole number within a range; `or` says what else is understood, which the caller has looked for.
+    pub(super) fn whole_or(&mut self, key: &'static str, range: Whole, or: &str) -> Option<u64> {
         let item = self.find(key)?;
         let number = match item.value {
             DeValue::Integer(digits) => {
@@ -186,7 +197,7 @@ impl<'a> Section<'a> {
         if found.is_none() {
             let meant = item.value.as_str().and_then(number_in_words);
             let example = meant.filter(|n| (range.min..=range.max).contains(n)).unwrap_or(range.example);
-            let expected = format!("a whole number of {} from {} to {}", range.unit, range.min, range.max);
+            let expected = format!("a whole number of {} from {} to {}{or}", range.unit, range.min, range.max);
             item.wrong(&expected, &example.to_string());
         }
         found

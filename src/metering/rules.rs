@@ -4,35 +4,70 @@ use std::collections::{HashMap, HashSet};
 
 use chrono_tz::Tz;
 
-use crate::config::{Config, LimitFor, Provider, Rates};
+use crate::config::{self, Allowance, Budget, Config, LimitFor, Per, Provider, Rates};
 use crate::ledger::KnownNames;
-use crate::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
+use crate::limits::{AtLimit, Cap, Caps, Facet, LimitKind, Measure, Pick, Rule, Scope, Span};
 use crate::usage::names::{CHANNELS, REQUEST_TYPES};
 use crate::usage::prices::PriceBook;
 use crate::usage::{Dimension, SubjectId};
 
-/// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits
-/// in `zone`. `subject` gives the subject id of a channel and an identity, for persons such as `telegram:111`.
+/// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits and
+/// budgets in `zone`. `subject` gives the subject id of a channel and an identity, for persons such as `telegram:111`.
 pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> SubjectId) -> Vec<Rule> {
     let of_providers = config.providers.iter().map(|provider| {
         let limits = &provider.limits;
-        Rule::new(Scope::provider(&provider.name), caps(limits), limits.day_timezone.unwrap_or(Tz::UTC))
+        of_rates(Scope::provider(&provider.name), limits, limits.day_timezone.unwrap_or(Tz::UTC))
     });
     let of_owner = config.limits.iter().map(|limit| {
         let day_zone = limit.rates.day_timezone.unwrap_or(zone);
-        Rule::new(scope(&limit.applies_to, &subject), caps(&limit.rates), day_zone)
+        of_rates(scope(&limit.applies_to, &subject), &limit.rates, day_zone)
     });
-    of_providers.chain(of_owner).filter(|rule| !rule.caps.is_empty()).collect()
+    let budgets = config.budgets.iter().map(|budget| of_budget(scope(&budget.applies_to, &subject), budget, zone));
+    of_providers.chain(of_owner).chain(budgets).filter(|rule| !rule.caps.is_empty()).collect()
 }
 
-fn caps(rates: &Rates) -> Caps {
-    let given = [
+fn of_rates(scope: Scope, rates: &Rates, day_zone: Tz) -> Rule {
+    let caps = caps([
         (LimitKind::RequestsPerMinute, rates.requests_per_minute),
         (LimitKind::RequestsPerDay, rates.requests_per_day),
         (LimitKind::TokensPerMinute, rates.tokens_per_minute),
         (LimitKind::TokensPerDay, rates.tokens_per_day),
-    ];
-    Caps::of(given.into_iter().filter_map(|(kind, max)| Some((kind, max?))))
+    ]);
+    Rule { at_limit: rates.at_limit.as_ref().map(at_limit), ..Rule::new(scope, caps, day_zone) }
+}
+
+fn of_budget(scope: Scope, budget: &Budget, zone: Tz) -> Rule {
+    let span = match budget.per {
+        Per::Day => Span::Day,
+        Per::Week => Span::Week,
+        Per::Month => Span::Month,
+        Per::Prepaid => Span::Prepaid,
+    };
+    let amounts =
+        [(Measure::Requests, budget.requests), (Measure::Tokens, budget.tokens), (Measure::Money, budget.usd)];
+    let of_kinds = amounts.map(|(measure, amount)| {
+        (LimitKind::of(measure, span).expect("each measure has a kind for each time of a budget"), amount)
+    });
+    let at_limit = budget.at_limit.as_ref().map(at_limit);
+    Rule { since: budget.since, at_limit, ..Rule::new(scope, caps(of_kinds), zone) }
+}
+
+fn caps(given: impl IntoIterator<Item = (LimitKind, Option<Allowance>)>) -> Caps {
+    given.into_iter().fold(Caps::default(), |caps, (kind, allowance)| {
+        let cap = allowance.map(|allowance| match allowance {
+            Allowance::Unlimited => Cap::Unlimited,
+            Allowance::AtMost(max) => Cap::At(max),
+        });
+        caps.with(kind, cap)
+    })
+}
+
+fn at_limit(configured: &config::AtLimit) -> AtLimit {
+    match configured {
+        config::AtLimit::Wait => AtLimit::Wait,
+        config::AtLimit::Refuse => AtLimit::Refuse,
+        config::AtLimit::Fallback(name) => AtLimit::Fallback(name.as_deref().map(Box::from)),
+    }
 }
 
 fn scope(of: &LimitFor, subject: &impl Fn(&str, &str) -> SubjectId) -> Scope {

@@ -117,7 +117,7 @@ fn the_example_shows_the_real_defaults() {
     let http = Http { read_token: None, admin_token: None, ..config.http.clone() };
     assert_eq!(format!("{http:?}"), format!("{:?}", default.http));
     assert_eq!(config.providers[0].timeouts, Timeouts::default());
-    assert_eq!(config.limits[0].at_limit, AtLimit::default());
+    assert_eq!(config.limits[0].rates.at_limit, Some(AtLimit::Wait));
     let sparse = "[[providers]]\nname=\"a\"\nkind=\"ollama\"\nmodel=\"m\"\n[[providers]]\nname=\"b\"\nkind=\"openai\"\n\
                   model=\"m\"\n[telegram]\n";
     let sparse = checked(sparse).config;
@@ -140,7 +140,7 @@ fn the_example_shows_every_key() {
                 .iter()
                 .any(|form| text.contains(form))
     };
-    let hidden: Vec<&String> = findings.asked.iter().filter(|key| !shown(key) && *key != "budgets").collect();
+    let hidden: Vec<&String> = findings.asked.iter().filter(|key| !shown(key)).collect();
     assert!(hidden.is_empty(), "the example does not show {hidden:?}");
     assert!(findings.asked.len() >= 75, "only {} keys were asked for", findings.asked.len());
 }
@@ -151,10 +151,20 @@ fn the_design_sample_is_understood() {
     let cloud = &config.providers[1];
     assert_eq!(cloud.kind, ProviderKind::OpenAi);
     assert_eq!(cloud.plan.as_deref(), Some("free"));
-    let Rates { requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, day_timezone } = cloud.limits;
-    assert_eq!((requests_per_minute, requests_per_day), (Some(15), Some(150)));
-    assert_eq!((tokens_per_minute, tokens_per_day), (Some(150_000), Some(1_500_000)));
-    assert_eq!(day_timezone, Some(Tz::UTC));
+    let some = |max| Some(Allowance::AtMost(max));
+    let expected = Rates {
+        requests_per_minute: some(15),
+        requests_per_day: some(150),
+        tokens_per_minute: some(150_000),
+        tokens_per_day: some(1_500_000),
+        day_timezone: Some(Tz::UTC),
+        at_limit: Some(AtLimit::Fallback(Some("ollama".to_owned()))),
+    };
+    assert_eq!(cloud.limits, expected);
+    let budget = &config.budgets[0];
+    assert_eq!((budget.per, budget.usd), (Per::Month, some(20_000_000_000_000)));
+    assert_eq!(budget.at_limit, Some(AtLimit::Fallback(None)));
+    assert_eq!((config.budgets[1].tokens, config.budgets[1].applies_to.user.as_deref()), (some(50_000), Some("*")));
     assert_eq!(config.timezone, Some(Tz::America__Mexico_City));
     assert_eq!(config.limits[0].applies_to.user.as_deref(), Some("*"));
     assert_eq!(config.prices[0].to, Day::from_ymd(2026, 12, 31));
