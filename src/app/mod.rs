@@ -140,10 +140,11 @@ fn open_people(place: &Place) -> anyhow::Result<Arc<People>> {
 pub fn prices_of(config: &Config) -> anyhow::Result<PriceBook> {
     let rows: Result<Vec<PriceRow>, String> = config.prices.iter().map(price_row).collect();
     let rows = rows.map_err(|problem| anyhow!("a row of [[prices]] does not fit: {problem}"))?;
+    let bundled = PriceBook::bundled().with_unknown(config.unknown_price);
     if rows.is_empty() {
-        return Ok(PriceBook::bundled());
+        return Ok(bundled);
     }
-    PriceBook::bundled().with_overrides(rows).map_err(|problems| {
+    bundled.with_overrides(rows).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the rows of [[prices]] do not fit: {}", problems.join("; "))
     })
@@ -156,6 +157,8 @@ fn price_row(row: &config::PriceRow) -> Result<PriceRow, String> {
     let start_of = |day: Day| Timestamp::new(i64::from(day.0) * 86_400_000_000, 0);
     Ok(PriceRow {
         vendor: row.vendor.clone(),
+        tier: row.tier,
+        above: row.above,
         cache_read: optional(&row.cache_read)?,
         cache_write: optional(&row.cache_write)?,
         cache_write_1h: optional(&row.cache_write_1h)?,

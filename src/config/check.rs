@@ -4,6 +4,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use toml::de::DeTable;
 
 use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
+use super::prices::unknown_price;
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
 use super::{AtLimit, Budget, Chat, Compat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
@@ -73,6 +74,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
     let telegram = top.table("telegram", Telegram::read);
     let templates_dir = top.table("templates", |section| section.path("dir"));
     let prices = top.tables("prices", 10_000, PriceRow::read);
+    let unknown_price = top.table("unknown_price", unknown_price);
     let compat = top.table("compat", Compat::read);
     Config {
         language,
@@ -89,6 +91,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
         telegram,
         templates_dir,
         prices,
+        unknown_price,
         compat,
     }
 }

@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 
 use crate::templates::Lang;
+use crate::usage::prices::UnknownPrice;
 
 pub use budgets::{Budget, Per};
 pub use chat::Chat;
@@ -69,6 +70,8 @@ pub struct Config {
     pub templates_dir: Option<PathBuf>,
     /// The owner's own prices, which go before the built-in ones.
     pub prices: Vec<PriceRow>,
+    /// What calls of models without a price are taken to cost at most, where money is held back for them.
+    pub unknown_price: UnknownPrice,
     /// The forms of older programs.
     pub compat: Compat,
 }
@@ -90,6 +93,7 @@ impl Default for Config {
             telegram: None,
             templates_dir: None,
             prices: Vec::new(),
+            unknown_price: UnknownPrice::default(),
             compat: Compat::default(),
         }
     }

@@ -1,10 +1,23 @@
-//! The sections `[[prices]]`: the owner's own prices, kept as the decimals they were written as.
+//! The sections `[[prices]]`, the owner's own prices, kept as the decimals they were written as, and `[unknown_price]`.
 
 use toml::de::DeValue;
 
 use super::providers::label;
-use super::reader::Section;
+use super::reader::{Section, Whole};
 use crate::usage::Day;
+use crate::usage::prices::{Tier, UnknownPrice};
+
+/// The service tiers a row can be for, as they are written.
+const TIERS: [(&str, Tier); 5] = [
+    ("standard", Tier::Standard),
+    ("batch", Tier::Batch),
+    ("flex", Tier::Flex),
+    ("fast", Tier::Fast),
+    ("ultrafast", Tier::Ultrafast),
+];
+
+/// Prompt sizes at which prices change.
+const PROMPTS: Whole = Whole { min: 1, max: 100_000_000, unit: "tokens", example: 200_000 };
 
 /// One of `[[prices]]`: what a model costs, in dollars per million tokens. Decimals have at most six places.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +26,10 @@ pub struct PriceRow {
     pub vendor: Option<String>,
     /// The model.
     pub model: String,
+    /// The service tier; `None` holds for every one.
+    pub tier: Option<Tier>,
+    /// Holds for prompts of more tokens than this, and then for the whole call; `None` for every size.
+    pub above: Option<u64>,
     /// Input.
     pub input: String,
     /// Output.
@@ -41,6 +58,8 @@ impl PriceRow {
                 section.missing(key, "dollars per 1M tokens, in quotes", "\"2.50\"");
             }
         }
+        let tier = section.choice("tier", &TIERS);
+        let above = section.whole("above", PROMPTS);
         let (input, output) = (price(section, "input", "2.50"), price(section, "output", "10.00"));
         let cache_read = price(section, "cache_read", "1.25");
         let cache_write = price(section, "cache_write", "3.125");
@@ -55,6 +74,8 @@ impl PriceRow {
         Some(PriceRow {
             vendor,
             model: model?,
+            tier,
+            above,
             input: input?,
             output: output?,
             cache_read,
@@ -63,6 +84,16 @@ impl PriceRow {
             from,
             to,
         })
+    }
+}
+
+/// Reads `[unknown_price]`: what is not said there is as in its default.
+pub(super) fn unknown_price(section: &mut Section<'_>) -> UnknownPrice {
+    let default = UnknownPrice::default();
+    let mut of = |key, example| price(section, key, example).and_then(|text| text.parse().ok());
+    UnknownPrice {
+        input: of("input", "10.00").unwrap_or(default.input),
+        output: of("output", "30.00").unwrap_or(default.output),
     }
 }
 

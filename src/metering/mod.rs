@@ -150,7 +150,7 @@ impl Metering {
             gate,
             last_failure,
             refusals: Mutex::default(),
-            pricing: Pricing { prices: setup.prices, vendors: setup.vendors },
+            pricing: Pricing::new(setup.prices, setup.vendors),
             clock: setup.clock,
             random: setup.random,
         };

@@ -1,19 +1,47 @@
 //! What a record costs: by its source if that says, else by the price book.
 
 use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
 
 use crate::usage::prices::{PriceBook, PriceQuery};
-use crate::usage::{Money, Status, UsageRecord, UsageSource};
+use crate::usage::{Money, Status, Timestamp, TokenCounts, UsageRecord, UsageSource};
 
-/// The prices, and who bills by which.
+/// The prices, and who bills by which. The book can be replaced while calls are priced; what was recorded stays.
 pub struct Pricing {
-    /// The prices.
-    pub prices: PriceBook,
-    /// By whose prices a provider bills, for those where that is known.
-    pub vendors: HashMap<String, String>,
+    prices: RwLock<PriceBook>,
+    vendors: HashMap<String, String>,
 }
 
 impl Pricing {
+    /// Prices by a book. `vendors`: by whose prices a provider bills, for those where that is known.
+    pub fn new(prices: PriceBook, vendors: HashMap<String, String>) -> Pricing {
+        Pricing { prices: RwLock::new(prices), vendors }
+    }
+
+    /// From now on calls are priced by this book.
+    pub fn replace(&self, prices: PriceBook) {
+        *self.prices.write().unwrap_or_else(PoisonError::into_inner) = prices;
+    }
+
+    /// What a call of a provider would cost at most, for what is held back from a budget before it is made: its input at
+    /// the dearest price that input has (fresh, or written to a cache), its output in full, at the standard tier, by the
+    /// row for a prompt of that size and for the dearer hour of the week. A model without a price counts by the owner's
+    /// `[unknown_price]`; a local one is free.
+    pub fn upper_bound(
+        &self,
+        provider: &str,
+        model: &str,
+        local: bool,
+        prompt_tokens: u64,
+        output_tokens: u64,
+        at: Timestamp,
+    ) -> Money {
+        let tokens = TokenCounts { prompt: prompt_tokens, completion: output_tokens, ..TokenCounts::default() };
+        let vendor = self.vendors.get(provider).map(String::as_str);
+        let query = PriceQuery { vendor, model, service_tier: None, at, local, tokens: &tokens };
+        self.prices.read().unwrap_or_else(PoisonError::into_inner).upper_bound(&query)
+    }
+
     /// Gives a record its cost, unless its source gave one.
     pub fn price(&self, record: &mut UsageRecord<'_>) {
         if record.cost.is_some() {
@@ -24,7 +52,7 @@ impl Pricing {
         if says_nothing && record.status == Status::Ok && !record.local {
             return; // it answered, so it used something, and nobody knows how much
         }
-        let priced = self.prices.price(&PriceQuery {
+        let priced = self.prices.read().unwrap_or_else(PoisonError::into_inner).price(&PriceQuery {
             vendor: self.vendors.get(record.provider.as_str()).map(String::as_str),
             model: &record.model,
             service_tier: record.service_tier.as_deref(),

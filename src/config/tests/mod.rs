@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::check::read;
 use super::*;
 use crate::usage::Day;
+use crate::usage::prices::Tier;
 
 const EXAMPLE: &str = include_str!("../../../tallybot.example.toml");
 
@@ -118,6 +119,7 @@ fn the_example_shows_the_real_defaults() {
     assert_eq!(format!("{http:?}"), format!("{:?}", default.http));
     assert_eq!(config.providers[0].timeouts, Timeouts::default());
     assert_eq!(config.limits[0].rates.at_limit, Some(AtLimit::Wait));
+    assert_eq!(config.unknown_price, default.unknown_price);
     let sparse = "[[providers]]\nname=\"a\"\nkind=\"ollama\"\nmodel=\"m\"\n[[providers]]\nname=\"b\"\nkind=\"openai\"\n\
                   model=\"m\"\n[telegram]\n";
     let sparse = checked(sparse).config;
@@ -167,6 +169,7 @@ fn the_design_sample_is_understood() {
     assert_eq!((config.budgets[1].tokens, config.budgets[1].applies_to.user.as_deref()), (some(50_000), Some("*")));
     assert_eq!(config.timezone, Some(Tz::America__Mexico_City));
     assert_eq!(config.limits[0].applies_to.user.as_deref(), Some("*"));
+    assert_eq!((config.prices[0].tier, config.prices[0].above), (Some(Tier::Standard), Some(200_000)));
     assert_eq!(config.prices[0].to, Day::from_ymd(2026, 12, 31));
     assert_eq!(config.telegram.map(|telegram| (telegram.users, telegram.admins)), Some((vec![111], vec![111])));
 }

@@ -38,7 +38,7 @@ impl Taker {
     pub(super) async fn open(place: Place<'_>) -> anyhow::Result<Taker> {
         let (folder, zone, clock, random) = (place.folder.to_owned(), place.zone, place.clock.clone(), place.random);
         let vendors = vendors_of(place.config, &place.prices);
-        let pricing = Pricing { prices: place.prices.clone(), vendors };
+        let pricing = Pricing::new(place.prices.clone(), vendors);
         let books = Books::open(place).await?;
         let people = match &books {
             Books::Here(_) => None,

@@ -28,6 +28,24 @@ pub struct PriceBook {
     /// The first list that prices a call wins.
     layers: Vec<Arc<Layer>>,
     vendors: Arc<Vendors>,
+    unknown: UnknownPrice,
+}
+
+/// What a call of a model without a price is taken to cost at most, in dollars per million tokens: the owner's figure.
+/// It holds money back from a budget and never becomes the cost of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownPrice {
+    /// For each token of the prompt.
+    pub input: Price,
+    /// For each token of the answer.
+    pub output: Price,
+}
+
+impl Default for UnknownPrice {
+    /// $10 and $30, dearer than most: a budget is to end early rather than late.
+    fn default() -> UnknownPrice {
+        UnknownPrice { input: Price::whole_dollars(10), output: Price::whole_dollars(30) }
+    }
 }
 
 /// What is known about vendors, apart from their rows.
@@ -100,7 +118,7 @@ impl PriceBook {
 
     /// A requirement document's own figures, and nothing else.
     pub fn document(set: DocumentSet) -> PriceBook {
-        PriceBook { layers: vec![set.layer()], vendors: PriceBook::bundled().vendors }
+        PriceBook { layers: vec![set.layer()], vendors: PriceBook::bundled().vendors, unknown: UnknownPrice::default() }
     }
 
     /// The same book with an owner's rows in front; they replace earlier ones.
@@ -122,7 +140,12 @@ impl PriceBook {
         }
         let others = self.layers.iter().filter(|layer| layer.origin != Origin::Owner).cloned();
         let layers = std::iter::once(Arc::new(Layer::new(Origin::Owner, rows)?)).chain(others).collect();
-        Ok(PriceBook { layers, vendors: Arc::new(vendors) })
+        Ok(PriceBook { layers, vendors: Arc::new(vendors), unknown: self.unknown })
+    }
+
+    /// The same book with another figure for models it does not know.
+    pub fn with_unknown(self, unknown: UnknownPrice) -> PriceBook {
+        PriceBook { unknown, ..self }
     }
 
     /// What the call cost, exactly; `None` when no row says so, which is not the same as nothing.
@@ -141,6 +164,32 @@ impl PriceBook {
             price_id.push_str(tier);
         }
         Some(Priced { cost, price_id: Name::from(price_id) })
+    }
+
+    /// What the call would cost at most: by the book at the standard tier ([`PriceQuery::service_tier`] is not asked),
+    /// by the owner's figure where the book does not know the model, nothing where it is local.
+    ///
+    /// All input counts at the dearest of its prices (fresh, or written to a cache), by the row for a prompt of that
+    /// size, at the dearer hour of the week. A model that gives no output is not charged for any.
+    pub fn upper_bound(&self, query: &PriceQuery<'_>) -> Money {
+        if query.local {
+            return Money::ZERO;
+        }
+        let TokenCounts { prompt, completion, .. } = *query.tokens;
+        let at_most = |input: Price, output: Price| {
+            Money::of_tokens(prompt, input.micro_usd_per_mtok())
+                + Money::of_tokens(completion, output.micro_usd_per_mtok())
+        };
+        let by_row = |entry: &Entry| {
+            let row = &entry.row;
+            let written = row.cache_write.max(row.cache_write_1h).unwrap_or(row.input);
+            at_most(row.input.max(written), row.output.unwrap_or_default())
+        };
+        let standard = PriceQuery { service_tier: None, ..*query };
+        let at_peak = self.find_by(&standard, |row| row.counts_at_any_hour(query.at, prompt));
+        let off_peak = self.find_by(&standard, |row| row.peak.is_none() && row.counts_at_any_hour(query.at, prompt));
+        let known = at_peak.into_iter().chain(off_peak).map(|(entry, _)| by_row(entry)).max();
+        known.unwrap_or_else(|| at_most(self.unknown.input, self.unknown.output))
     }
 
     /// Whether a row has exactly this name. Dated forms of a name do not count: there is no end of them.
@@ -166,8 +215,22 @@ impl PriceBook {
         &self.vendors.multiples
     }
 
+    /// What calls of unknown models are taken to cost at most; see [`UnknownPrice`].
+    pub fn unknown_price(&self) -> UnknownPrice {
+        self.unknown
+    }
+
     /// The row and the multiple that price a call.
     fn find(&self, query: &PriceQuery<'_>) -> Option<(&Entry, Option<&Multiple>)> {
+        self.find_by(query, |row| row.counts(query.at, query.tokens.prompt))
+    }
+
+    /// The same among the rows for which `counts` holds.
+    fn find_by(
+        &self,
+        query: &PriceQuery<'_>,
+        counts: impl Fn(&PriceRow) -> bool,
+    ) -> Option<(&Entry, Option<&Multiple>)> {
         let name = ModelName::read(query.model, |part| self.vendors.names.contains_key(part));
         let by_family =
             name.family.is_some() && !self.layers.iter().any(|layer| layer.has(name.whole) || layer.has(name.bare));
@@ -177,7 +240,7 @@ impl PriceBook {
         };
         let tier = Tier::served(query.service_tier, vendor);
         self.layers.iter().find_map(|layer| {
-            let row = |vendor, tier| choose(layer.rows_of(&name, by_family), vendor, query, tier);
+            let row = |vendor, tier| choose(layer.rows_of(&name, by_family), vendor, &counts, tier);
             let own_tier = || Some((row(Some(vendor?), tier)?, None));
             let by_multiple = || {
                 let entry = row(Some(vendor?), Some(Tier::Standard))?;
@@ -249,5 +312,5 @@ fn read_bundled(text: &str) -> PriceBook {
     names.extend(file.vendors);
     let layer = Layer::new(Origin::Bundled, file.rows).expect("a test checks the bundled prices");
     let vendors = Vendors { multiples: file.multiples, names, hosts: file.hosts.into_iter().collect() };
-    PriceBook { layers: vec![Arc::new(layer)], vendors: Arc::new(vendors) }
+    PriceBook { layers: vec![Arc::new(layer)], vendors: Arc::new(vendors), unknown: UnknownPrice::default() }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-use super::book::{Origin, PriceQuery};
+use super::book::Origin;
 use super::model_name::ModelName;
 use super::{PriceRow, Tier};
 
@@ -120,17 +120,17 @@ impl Layer {
 
 /// The row of one vendor that prices this call, and whether it prices the tier itself (or is its standard row).
 ///
-/// Among rows that count, one that names the tier beats one for every tier, the higher threshold beats the lower, and
+/// Among the rows for which `counts` holds, one that names the tier beats one for every tier, the higher threshold beats the lower, and
 /// a row with hours beats one without.
 pub(super) fn choose<'a>(
     rows: impl Iterator<Item = &'a Entry>,
     vendor: Option<&str>,
-    query: &PriceQuery<'_>,
+    counts: &impl Fn(&PriceRow) -> bool,
     tier: Option<Tier>,
 ) -> Option<&'a Entry> {
     rows.filter(|entry| entry.row.vendor.as_deref() == vendor)
         .filter(|entry| entry.row.tier.is_none_or(|priced| Some(priced) == tier))
-        .filter(|entry| entry.row.counts(query.at, query.tokens.prompt))
+        .filter(|entry| counts(&entry.row))
         .max_by_key(|entry| (entry.row.tier.is_some(), entry.row.above, entry.row.peak.is_some()))
 }
 

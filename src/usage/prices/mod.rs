@@ -14,7 +14,7 @@ mod tier;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Origin, PriceBook, PriceEntry, PriceQuery, Priced};
+pub use book::{Origin, PriceBook, PriceEntry, PriceQuery, Priced, UnknownPrice};
 pub use document::DocumentSet;
 pub use layer::{MAX_PRICE_ID_BYTES, PriceListError};
 pub use price::{Price, PriceError};

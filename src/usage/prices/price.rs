@@ -28,6 +28,11 @@ impl Price {
         if micro_usd_per_mtok < MAX { Some(Price(micro_usd_per_mtok)) } else { None }
     }
 
+    /// A price in whole dollars per million tokens.
+    pub(super) const fn whole_dollars(dollars: u16) -> Price {
+        Price(dollars as u64 * MICROS_PER_DOLLAR)
+    }
+
     /// The price in micro-dollars per million tokens.
     pub const fn micro_usd_per_mtok(self) -> u64 {
         self.0

@@ -122,10 +122,15 @@ impl PriceRow {
 
     /// Whether the row counts at this moment for a prompt of this size.
     pub(super) fn counts(&self, at: Timestamp, prompt_tokens: u64) -> bool {
+        self.counts_at_any_hour(at, prompt_tokens)
+            && self.peak.as_ref().is_none_or(|peak| peak.contains(at) && !self.peak_except.contains(&utc_day(at)))
+    }
+
+    /// The same, whatever the hour of the week is.
+    pub(super) fn counts_at_any_hour(&self, at: Timestamp, prompt_tokens: u64) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
             && self.above.is_none_or(|above| prompt_tokens > above)
-            && self.peak.as_ref().is_none_or(|peak| peak.contains(at) && !self.peak_except.contains(&utc_day(at)))
     }
 }
 

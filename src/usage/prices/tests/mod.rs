@@ -1,5 +1,6 @@
 //! The laws of the price book: worked costs to the last pico-dollar, dated changes, tiers, edges, and what is unknown.
 
+mod bounds;
 mod lists;
 
 use proptest::prelude::*;
