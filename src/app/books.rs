@@ -24,7 +24,14 @@ pub async fn open_books(config: &Config, folder: &Path) -> anyhow::Result<Books>
 /// When the configured prices do not fit.
 pub fn place<'a>(config: &'a Config, folder: &'a Path) -> anyhow::Result<Place<'a>> {
     let zone = zone_of(config);
-    Ok(Place { config, folder, zone, prices: prices_of(config)?, clock: Arc::new(SystemClock::new(zone)), random })
+    Ok(Place {
+        config,
+        folder,
+        zone,
+        prices: prices_of(config, folder)?,
+        clock: Arc::new(SystemClock::new(zone)),
+        random,
+    })
 }
 
 /// Records one model call in the books of `folder`, and returns when the record is durable. Where a tallybot is running

@@ -8,6 +8,7 @@ mod door;
 mod guard;
 mod log;
 mod managing;
+mod prices;
 mod providers;
 mod run;
 #[cfg(feature = "telegram")]
@@ -16,7 +17,7 @@ mod telegram;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use chrono_tz::Tz;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
@@ -25,15 +26,18 @@ pub use books::{log_tokens, open_books, place};
 pub use clock::SystemClock;
 pub use desk::{Desk, RestDesk};
 pub use door::{ChatDoor, DoorParts};
+pub use prices::{prices_of, with_rows};
+pub use providers::is_local;
 pub use run::Doors;
 
-use crate::config::{self, Config};
+use prices::Watch;
+
+use crate::config::Config;
 use crate::ledger::People;
 use crate::metering::{Found, Metering, Setup, known_names_of, rules_of, vendors_of};
 use crate::models::{Provider, Transport};
 use crate::templates::Templates;
-use crate::usage::prices::{Price, PriceBook, PriceRow};
-use crate::usage::{Clock, Day, Timestamp};
+use crate::usage::Clock;
 
 /// Sixteen random bytes from the system.
 ///
@@ -67,6 +71,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     found: Found,
     listen: Option<std::net::SocketAddr>,
+    watch: Watch,
     /// Makes the first admin; to be shown once.
     claim: Option<SecretString>,
 }
@@ -80,7 +85,8 @@ impl App {
         let zone = zone_of(&config);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(zone));
         let templates = Templates::load(config.templates_dir.as_deref()).context("cannot load the templates")?;
-        let prices = prices_of(&config)?;
+        let watch = Watch::new(&place.data_dir);
+        let prices = prices_of(&config, &place.data_dir)?;
         // The books are opened before any provider is asked anything: what cannot be recorded is not called.
         let people = open_people(&place)?;
         log::start(&place.data_dir, &config.log);
@@ -122,7 +128,7 @@ impl App {
             clock: Arc::clone(&clock),
             tasks,
         };
-        Ok(App { config, desk: Arc::new(desk), clock, found, listen: place.listen, claim })
+        Ok(App { config, desk: Arc::new(desk), clock, found, listen: place.listen, watch, claim })
     }
 }
 
@@ -131,39 +137,4 @@ fn open_people(place: &Place) -> anyhow::Result<Arc<People>> {
     key[..16].copy_from_slice(&halves[0]);
     key[16..].copy_from_slice(&halves[1]);
     Ok(Arc::new(People::open(&place.data_dir, key)?))
-}
-
-/// The price book with the owner's rows in front.
-///
-/// # Errors
-/// When a row does not fit.
-pub fn prices_of(config: &Config) -> anyhow::Result<PriceBook> {
-    let rows: Result<Vec<PriceRow>, String> = config.prices.iter().map(price_row).collect();
-    let rows = rows.map_err(|problem| anyhow!("a row of [[prices]] does not fit: {problem}"))?;
-    let bundled = PriceBook::bundled().with_unknown(config.unknown_price);
-    if rows.is_empty() {
-        return Ok(bundled);
-    }
-    bundled.with_overrides(rows).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("the rows of [[prices]] do not fit: {}", problems.join("; "))
-    })
-}
-
-/// An owner's row as the price book takes it. Its days are UTC days, the last one included.
-fn price_row(row: &config::PriceRow) -> Result<PriceRow, String> {
-    let price = |text: &str| text.parse::<Price>().map_err(|error| error.to_string());
-    let optional = |text: &Option<String>| text.as_deref().map(price).transpose();
-    let start_of = |day: Day| Timestamp::new(i64::from(day.0) * 86_400_000_000, 0);
-    Ok(PriceRow {
-        vendor: row.vendor.clone(),
-        tier: row.tier,
-        above: row.above,
-        cache_read: optional(&row.cache_read)?,
-        cache_write: optional(&row.cache_write)?,
-        cache_write_1h: optional(&row.cache_write_1h)?,
-        from: row.from.map(start_of),
-        until: row.to.map(|last| start_of(last.plus(1))),
-        ..PriceRow::new(row.model.clone(), price(&row.input)?, Some(price(&row.output)?))
-    })
 }

@@ -46,6 +46,11 @@ fn configured(provider: &config::Provider, transport: &Transport) -> Provider {
     Provider::new(spec, transport.clone())
 }
 
+/// Whether a model of a configured provider runs on the owner's machine, as far as it can be told without asking.
+pub fn is_local(provider: &config::Provider, model: &str) -> bool {
+    configured(provider, &Transport::new()).is_local(model)
+}
+
 /// A local Ollama with its first model that can chat, if it answers soon.
 async fn local_ollama(transport: &Transport) -> Option<Provider> {
     let of =

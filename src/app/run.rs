@@ -99,7 +99,7 @@ impl App {
         let chat_parts = self.parts();
         let mut parts = JoinSet::new();
         parts.spawn(signals);
-        parts.spawn(chores(Arc::clone(&self.desk), stop.clone()));
+        parts.spawn(chores(Arc::clone(&self.desk), self.prices(), stop.clone()));
         if let Some(listener) = listener {
             let address = listener.local_addr().context("cannot read the address")?;
             tracing::info!(address = %address, "listening");
@@ -136,6 +136,12 @@ impl App {
         self.desk.metering.close(self.clock.now()).context("cannot close the books")?;
         tracing::info!("tallybot has stopped");
         ended
+    }
+
+    /// Prices by the file of prices, whenever that is another one.
+    fn prices(&self) -> impl FnMut() + Send + use<> {
+        let (mut watch, config, desk) = (self.watch.clone(), self.config.clone(), Arc::clone(&self.desk));
+        move || watch.look(&config, &desk.folder, &desk.metering)
     }
 
     fn rest(&self) -> Rest {
@@ -293,8 +299,8 @@ async fn supervise(mut parts: JoinSet<()>, stop: &CancelToken) {
     }
 }
 
-/// Once a second: abandoned reservations, counted refusals, the totals by model; now and then a snapshot.
-async fn chores(desk: Arc<Desk>, stop: CancelToken) {
+/// Once a second: abandoned reservations, imported prices, counted refusals, the totals by model; now and then a snapshot.
+async fn chores(desk: Arc<Desk>, mut prices: impl FnMut(), stop: CancelToken) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     let mut last_snapshot = desk.clock.now().tick.second();
     loop {
@@ -304,6 +310,7 @@ async fn chores(desk: Arc<Desk>, stop: CancelToken) {
         }
         let now = desk.clock.now();
         desk.metering.tick(now);
+        prices();
         let people = Arc::clone(&desk.people);
         let _broken = tokio::task::spawn_blocking(move || save_people(&people)).await;
         let metering = desk.metering.clone();

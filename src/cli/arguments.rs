@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use super::prices::{PRICES_EXAMPLES, PricesArguments};
 use super::records::{ExportArguments, RecentArguments};
+use super::what_if::{WHAT_IF_EXAMPLES, WhatIfArguments};
 use crate::reports::View;
 use crate::service::import::Format;
 use crate::stats::Period;
@@ -73,6 +75,12 @@ pub(super) enum BooksCommand {
     /// Take over calls and totals that other programs, or another tallybot, recorded
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(ImportArguments),
+    /// Look at the prices, check that every model has one, and take those of a list
+    #[command(after_help = PRICES_EXAMPLES)]
+    Prices(PricesArguments),
+    /// Price the recorded calls by other prices, beside what they cost
+    #[command(after_help = WHAT_IF_EXAMPLES)]
+    WhatIf(WhatIfArguments),
     /// Start counting from zero (what was recorded stays)
     Reset {
         /// Take the last reset back: what it hid is shown again
@@ -93,7 +101,10 @@ impl BooksCommand {
     /// Whether it changes anything in the folder.
     pub(super) fn writes(&self) -> bool {
         match self {
-            BooksCommand::Stats(_) | BooksCommand::Recent(_) | BooksCommand::Export(_) => false,
+            BooksCommand::Stats(_) | BooksCommand::Recent(_) | BooksCommand::Export(_) | BooksCommand::WhatIf(_) => {
+                false
+            }
+            BooksCommand::Prices(arguments) => arguments.writes(),
             BooksCommand::Verify(arguments) => arguments.repair,
             BooksCommand::Import(arguments) => !arguments.dry_run,
             BooksCommand::Archive(arguments) => !arguments.dry_run,
@@ -316,7 +327,9 @@ mod tests {
     fn the_arguments_are_consistent_and_the_examples_parse() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-        let examples = [EXAMPLES, LOG_EXAMPLES, IMPORT_EXAMPLES].into_iter().flat_map(str::lines);
+        let examples = [EXAMPLES, LOG_EXAMPLES, IMPORT_EXAMPLES, PRICES_EXAMPLES, WHAT_IF_EXAMPLES]
+            .into_iter()
+            .flat_map(str::lines);
         let examples = examples.filter(|line| line.starts_with("  ") || line.contains("| "));
         for line in examples.filter_map(|line| line.split("tallybot").nth(1)) {
             assert!(line.len() + "  tallybot".len() <= 80, "it would be wrapped: {line}");

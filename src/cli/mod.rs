@@ -6,10 +6,12 @@ mod arguments;
 mod import;
 mod log;
 mod output;
+mod prices;
 mod progress;
 mod records;
 mod settings;
 mod verify;
+mod what_if;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -87,6 +89,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Log(arguments) => log::log(&loaded, *arguments).await?,
         BooksCommand::Recent(recent) => records::recent(&loaded, *recent).await?,
         BooksCommand::Export(export) => records::export(&loaded, *export)?,
+        BooksCommand::Prices(arguments) => return prices::prices(&loaded, arguments),
+        BooksCommand::WhatIf(arguments) => what_if::what_if(&loaded, &arguments)?,
         BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
         BooksCommand::Verify(arguments) => return verify::verify(&loaded, &arguments),
         BooksCommand::Archive(arguments) => verify::archive(&loaded, &arguments)?,

@@ -50,7 +50,7 @@ impl std::fmt::Display for FileName {
 }
 
 /// What the names of everything begin with that tallybot makes in its folder.
-const OWN_NAMES: [&str; 12] = [
+const OWN_NAMES: [&str; 13] = [
     "tokens_",
     "control.jsonl",
     "open.slots",
@@ -59,6 +59,7 @@ const OWN_NAMES: [&str; 12] = [
     "token_debug.log",
     "tallybot.lock",
     "people.json",
+    "prices.",
     "subject.key",
     "derived",
     ".tallybot",

@@ -408,6 +408,11 @@ impl Metering {
         }
     }
 
+    /// From now on calls are priced by this book; what was recorded stays as it is.
+    pub fn use_prices(&self, prices: PriceBook) {
+        self.inner.pricing.replace(prices);
+    }
+
     /// Gives a record its cost, unless its source gave one.
     pub fn price(&self, record: &mut UsageRecord<'_>) {
         self.inner.pricing.price(record);

@@ -6,6 +6,7 @@ mod checking;
 pub mod import;
 pub mod items;
 mod log;
+pub mod prices;
 pub mod records;
 mod remote;
 

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+pub mod decimal;
 mod estimate;
 mod failure;
 mod ids;

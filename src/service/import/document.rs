@@ -3,8 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::found::Found;
-use crate::service::items::{MAX_COST_USD, MAX_TOKENS, decimal};
-use crate::usage::Money;
+use crate::service::items::{MAX_COST_USD, MAX_TOKENS};
+use crate::usage::{Money, decimal};
 
 /// A document that is being read: its text, and what was wrong in the part that is looked at.
 pub(super) struct Document<'a> {

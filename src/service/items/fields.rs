@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::decimal;
 use super::{Identity, ItemTime};
+use crate::usage::decimal;
 use crate::usage::names::Name;
 use crate::usage::{MAX_METADATA_BYTES, Metadata, Money, Timestamp};
 

@@ -6,7 +6,6 @@
 
 mod body;
 mod build;
-pub(super) mod decimal;
 mod fields;
 mod item;
 mod record;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::FixedState;
 use serde::Deserialize;
 
-use super::layer::{Entry, Layer, choose};
+use super::layer::{Entry, KnownAs, Layer, choose};
 use super::model_name::ModelName;
 use super::{DocumentSet, Multiple, Price, PriceListError, PriceRow, Tier};
 use crate::usage::names::Name;
@@ -16,8 +16,9 @@ use crate::usage::{Money, Timestamp, TokenCounts};
 ///
 /// How a call finds its row:
 /// 1. A local model costs nothing (`local`).
-/// 2. An owner's row wins over a bundled one, except that a row for `gpt-4o` does not take over a dated snapshot that
-///    has a row of its own.
+/// 2. An owner's row wins over one taken from somebody else's list, and that over a bundled one, except that a row for
+///    `gpt-4o` does not take over a dated snapshot that has a row of its own, and that the beginnings (`…*`) of taken
+///    rows count only for names that no list knows.
 /// 3. A name is looked up as written, then without publisher prefix, then without its date, then by `…*` rows.
 /// 4. The vendor is the one given, else the publisher in the name. Without either, all vendors are searched, and a name
 ///    that several know is not priced. A given vendor that the book does not know has no prices.
@@ -62,10 +63,33 @@ struct Vendors {
 pub enum Origin {
     /// The list that comes with the program.
     Bundled,
+    /// What an owner took over from somebody else's list.
+    Taken,
     /// The owner's `[[prices]]`.
     Owner,
     /// A requirement document's figures.
     Document(DocumentSet),
+}
+
+impl Origin {
+    /// The list's name for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Bundled => "bundled",
+            Origin::Taken => "taken",
+            Origin::Owner => "yours",
+            Origin::Document(set) => set.name(),
+        }
+    }
+
+    /// The place of its list in a book: an earlier one wins.
+    fn rank(self) -> u8 {
+        match self {
+            Origin::Owner => 0,
+            Origin::Taken => 1,
+            Origin::Bundled | Origin::Document(_) => 2,
+        }
+    }
 }
 
 /// A row of the book with its name, for lists.
@@ -126,7 +150,19 @@ impl PriceBook {
     /// # Errors
     /// Every mistake in the rows.
     pub fn with_overrides(&self, rows: Vec<PriceRow>) -> Result<PriceBook, Vec<PriceListError>> {
-        let mut rows = rows;
+        self.with_list(Origin::Owner, rows)
+    }
+
+    /// The same book with rows taken from somebody else's list, behind the owner's and in front of all others; they
+    /// replace earlier ones.
+    ///
+    /// # Errors
+    /// Every mistake in the rows.
+    pub fn with_taken(&self, rows: Vec<PriceRow>) -> Result<PriceBook, Vec<PriceListError>> {
+        self.with_list(Origin::Taken, rows)
+    }
+
+    fn with_list(&self, origin: Origin, mut rows: Vec<PriceRow>) -> Result<PriceBook, Vec<PriceListError>> {
         for vendor in rows.iter_mut().filter_map(|row| row.vendor.as_mut()) {
             *vendor = self.vendor_name(vendor).to_owned();
         }
@@ -138,9 +174,16 @@ impl PriceBook {
         for vendor in rows.iter().filter_map(|row| row.vendor.as_ref()) {
             vendors.names.insert(vendor.clone(), vendor.clone());
         }
-        let others = self.layers.iter().filter(|layer| layer.origin != Origin::Owner).cloned();
-        let layers = std::iter::once(Arc::new(Layer::new(Origin::Owner, rows)?)).chain(others).collect();
+        let others = self.layers.iter().filter(|layer| layer.origin != origin).cloned();
+        let mut layers: Vec<_> = std::iter::once(Arc::new(Layer::new(origin, rows)?)).chain(others).collect();
+        layers.sort_by_key(|layer| layer.origin.rank());
         Ok(PriceBook { layers, vendors: Arc::new(vendors), unknown: self.unknown })
+    }
+
+    /// The rows of one list alone, with what is known of vendors.
+    pub fn only(&self, origin: Origin) -> PriceBook {
+        let layers = self.layers.iter().filter(|layer| layer.origin == origin).cloned().collect();
+        PriceBook { layers, ..self.clone() }
     }
 
     /// The same book with another figure for models it does not know.
@@ -197,6 +240,41 @@ impl PriceBook {
         self.layers.iter().any(|layer| layer.has(model))
     }
 
+    /// The row that prices a call, and the multiple by which it does where its tier has no row.
+    pub fn winner(&self, query: &PriceQuery<'_>) -> Option<(PriceEntry<'_>, Option<&Multiple>)> {
+        let (entry, multiple) = self.find(query)?;
+        let origin =
+            self.layers.iter().find(|layer| layer.entries.iter().any(|other| std::ptr::eq(other, entry)))?.origin;
+        Some((PriceEntry { price_id: &entry.id, origin, row: &entry.row }, multiple))
+    }
+
+    /// Every row that answers to a model's name, of one vendor or of any, in the order in which lists win.
+    pub fn rows_of(&self, vendor: Option<&str>, model: &str) -> Vec<PriceEntry<'_>> {
+        let name = self.name(model);
+        let vendor = vendor.or(name.publisher).map(|vendor| self.vendor_name(vendor));
+        let known = self.known_as(&name);
+        let rows = self.layers.iter().flat_map(|layer| {
+            layer.rows_of(&name, known).map(move |entry| PriceEntry {
+                price_id: &entry.id,
+                origin: layer.origin,
+                row: &entry.row,
+            })
+        });
+        rows.filter(|entry| vendor.is_none() || entry.row.vendor.as_deref().is_none_or(|own| Some(own) == vendor))
+            .collect()
+    }
+
+    /// The one vendor whose row prices a model where nobody says who bills.
+    pub fn usual_vendor(&self, model: &str) -> Option<&str> {
+        let name = self.name(model);
+        self.only_vendor(&name, self.known_as(&name))
+    }
+
+    /// Whether a model is known to be billed by somebody else where nobody says who bills.
+    pub fn is_anothers(&self, vendor: &str, model: &str) -> bool {
+        self.usual_vendor(model).is_some_and(|usual| usual != self.vendor_name(vendor))
+    }
+
     /// Whose prices a host bills: `api.openai.com` → `openai`.
     pub fn vendor_of_host(&self, host: &str) -> Option<&str> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -231,16 +309,15 @@ impl PriceBook {
         query: &PriceQuery<'_>,
         counts: impl Fn(&PriceRow) -> bool,
     ) -> Option<(&Entry, Option<&Multiple>)> {
-        let name = ModelName::read(query.model, |part| self.vendors.names.contains_key(part));
-        let by_family =
-            name.family.is_some() && !self.layers.iter().any(|layer| layer.has(name.whole) || layer.has(name.bare));
+        let name = self.name(query.model);
+        let known = self.known_as(&name);
         let vendor = match query.vendor.or(name.publisher) {
             Some(vendor) => Some(self.vendor_name(vendor)),
-            None => self.only_vendor(&name, by_family),
+            None => self.only_vendor(&name, known),
         };
         let tier = Tier::served(query.service_tier, vendor);
         self.layers.iter().find_map(|layer| {
-            let row = |vendor, tier| choose(layer.rows_of(&name, by_family), vendor, &counts, tier);
+            let row = |vendor, tier| choose(layer.rows_of(&name, known), vendor, &counts, tier);
             let own_tier = || Some((row(Some(vendor?), tier)?, None));
             let by_multiple = || {
                 let entry = row(Some(vendor?), Some(Tier::Standard))?;
@@ -254,18 +331,31 @@ impl PriceBook {
     }
 
     /// The one vendor that has rows of this name; `None` when there is none or more than one.
-    fn only_vendor(&self, name: &ModelName<'_>, by_family: bool) -> Option<&str> {
+    fn only_vendor(&self, name: &ModelName<'_>, known: KnownAs) -> Option<&str> {
         let mut vendors = self
             .layers
             .iter()
-            .flat_map(|layer| layer.rows_of(name, by_family))
+            .flat_map(|layer| layer.rows_of(name, known))
             .filter(|entry| !entry.row.only_named)
             .filter_map(|entry| entry.row.vendor.as_deref());
         let first = vendors.next()?;
         vendors.all(|vendor| vendor == first).then_some(first)
     }
 
-    fn vendor_name<'a>(&'a self, name: &'a str) -> &'a str {
+    fn name<'n>(&self, model: &'n str) -> ModelName<'n> {
+        ModelName::read(model, |part| self.vendors.names.contains_key(part))
+    }
+
+    fn known_as(&self, name: &ModelName<'_>) -> KnownAs {
+        let has = |name: &str| self.layers.iter().any(|layer| layer.has(name));
+        match name.family {
+            _ if has(name.whole) || has(name.bare) => KnownAs::Itself,
+            Some(family) if has(family) => KnownAs::Family,
+            _ => KnownAs::Nothing,
+        }
+    }
+
+    pub(super) fn vendor_name<'a>(&'a self, name: &'a str) -> &'a str {
         self.vendors.names.get(name).map_or(name, String::as_str)
     }
 }

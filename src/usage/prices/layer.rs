@@ -54,6 +54,17 @@ pub(super) struct Entry {
     pub(super) id: String,
 }
 
+/// As what any list of a book has a row of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KnownAs {
+    /// As it is written.
+    Itself,
+    /// As its family only, without its date.
+    Family,
+    /// No list has either.
+    Nothing,
+}
+
 /// A list of rows, indexed by name.
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -101,13 +112,18 @@ impl Layer {
     }
 
     /// The rows of a name: by its exact form, then by its family, then by how it begins.
-    pub(super) fn rows_of(&self, name: &ModelName<'_>, by_family: bool) -> impl Iterator<Item = &Entry> {
-        let family = name.family.filter(|_| by_family);
+    pub(super) fn rows_of(&self, name: &ModelName<'_>, known: KnownAs) -> impl Iterator<Item = &Entry> {
+        let family = name.family.filter(|_| known != KnownAs::Itself);
+        // A list of somebody else's is not asked by beginnings where any list knows the name: they catch too much.
+        let by_beginning = self.origin != Origin::Taken || known == KnownAs::Nothing;
         [Some(name.whole), Some(name.bare).filter(|bare| *bare != name.whole), family]
             .into_iter()
             .flatten()
             .find_map(|name| self.exact.get(name))
             .or_else(|| {
+                if !by_beginning {
+                    return None;
+                }
                 let begins = |text: &str, beginning: &str| text.starts_with(beginning);
                 let fits = |beginning: &str| begins(name.whole, beginning) || begins(name.bare, beginning);
                 self.beginnings.iter().find(|(beginning, _)| fits(beginning)).map(|(_, rows)| rows)
@@ -137,7 +153,7 @@ pub(super) fn choose<'a>(
 /// Names a row and its version: `openai/gpt-4o@2026-08-21`, then what part of a price it is (`>272k`, `:fast`, `:peak`).
 ///
 /// In the bundled list the version is the first day of validity, else `..` and the day it ended, else the day it was
-/// checked. An owner's row is told apart by a fingerprint of its content; a document's by its name alone.
+/// checked. An owner's row, and one taken from others, is told apart by a fingerprint of its content; a document's by its name alone.
 fn price_id(origin: &Origin, row: &PriceRow) -> String {
     let model = if row.model == "*" { "any" } else { &row.model };
     let (head, version) = match origin {
@@ -152,9 +168,10 @@ fn price_id(origin: &Origin, row: &PriceRow) -> String {
             };
             (row.vendor.clone().unwrap_or_default(), version)
         }
-        Origin::Owner => {
+        Origin::Owner | Origin::Taken => {
+            let list = if *origin == Origin::Owner { "own" } else { "taken" };
             let vendor = row.vendor.as_ref().map(|vendor| format!("/{vendor}")).unwrap_or_default();
-            (format!("own{vendor}"), format!("#{:08x}", fingerprint(row)))
+            (format!("{list}{vendor}"), format!("#{:08x}", fingerprint(row)))
         }
     };
     let threshold = row.above.map(|tokens| match tokens {
@@ -200,21 +217,28 @@ fn fingerprint(row: &PriceRow) -> u32 {
     crc32c::crc32c(content.join("|").as_bytes())
 }
 
+/// Whether a name can be looked up; a `*` may stand at its end.
+pub(super) fn is_name(name: &str) -> bool {
+    let inner = name.strip_suffix('*').unwrap_or(name);
+    !name.is_empty() && !inner.contains('*') && !name.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
 fn mistakes(rows: &[PriceRow]) -> Vec<PriceListError> {
     let mut mistakes = Vec::new();
+    let mut of_name: HashMap<&str, Vec<usize>, FixedState> = HashMap::default();
     for (at, row) in rows.iter().enumerate() {
-        let unfit = |name: &&str| {
-            let inner = name.strip_suffix('*').unwrap_or(name);
-            name.is_empty() || inner.contains('*') || name.chars().any(|c| c.is_control() || c.is_whitespace())
-        };
-        if let Some(name) = row.names().find(unfit) {
+        if let Some(name) = row.names().find(|name| !is_name(name)) {
             mistakes.push(PriceListError::Name { row: at + 1, name: name.chars().take(60).collect() });
         }
         if row.from.zip(row.until).is_some_and(|(from, until)| until <= from) {
             mistakes.push(PriceListError::Never { row: at + 1 });
         }
-        for (earlier, other) in rows[..at].iter().enumerate() {
-            if let Some(name) = shared_call(other, row) {
+        let mut sharing: Vec<usize> = row.names().filter_map(|name| of_name.get(name)).flatten().copied().collect();
+        sharing.sort_unstable();
+        sharing.dedup();
+        row.names().for_each(|name| of_name.entry(name).or_default().push(at));
+        for earlier in sharing.into_iter().filter(|earlier| *earlier != at) {
+            if let Some(name) = shared_call(&rows[earlier], row) {
                 mistakes.push(PriceListError::Overlap { first: earlier + 1, second: at + 1, name: name.to_owned() });
             }
         }

@@ -1,6 +1,6 @@
 //! One row of a price list, as the bundled list and an owner's `[[prices]]` write it. Data only; look-up is elsewhere.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Price, Tier};
 use crate::usage::{Day, Timestamp};
@@ -14,63 +14,66 @@ use crate::usage::{Day, Timestamp};
 /// input = "2.00"
 /// output = "8.00"
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceRow {
     /// Who bills: `openai`, `anthropic`, `google`, … `None` stands for everybody.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
     /// The model's exact name; with a trailing `*`, every name that begins so.
     pub model: String,
     /// Other names of the same row.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
     /// The service tier it prices; `None` prices every tier as it stands (in the bundled list: standard).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// Counts for prompts of more than this many tokens (fresh, read and written together), for the whole request.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above: Option<u64>,
     /// The hours in which it counts; then it wins over a row without hours.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<Peak>,
     /// Days (UTC) on which `peak` has no hours.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peak_except: Vec<Day>,
     /// The first moment it counts. In a file: `2026-12-01` (00:00 UTC) or a time with its offset.
-    #[serde(default, deserialize_with = "read_instant")]
+    #[serde(default, deserialize_with = "read_instant", skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// The first moment it no longer counts.
-    #[serde(default, deserialize_with = "read_instant")]
+    #[serde(default, deserialize_with = "read_instant", skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// Input that was neither read from a cache nor written to one.
     pub input: Price,
     /// Input read from a cache; `None` when reads are billed as input.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read: Option<Price>,
     /// Input written to a cache for minutes; `None` with `cache_write_1h` also `None`: writes are billed as input.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<Price>,
     /// Input written to a cache for an hour or more; `None` beside a `cache_write`: not known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_1h: Option<Price>,
     /// Output, reasoning included; `None` when the model gives none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Price>,
     /// Others serve a model of this name at other prices: counts only where the vendor is known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_named: bool,
     /// How far the price can be trusted.
     #[serde(default)]
     pub status: PriceStatus,
+    /// The day on which the vendor stops serving the model, where it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off: Option<Day>,
     /// Where the price was read.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The day of that source.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<Day>,
     /// Anything else worth knowing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
@@ -109,6 +112,7 @@ impl PriceRow {
             output,
             only_named: false,
             status: PriceStatus::Live,
+            off: None,
             source: None,
             checked: None,
             note: None,
@@ -219,6 +223,12 @@ impl std::fmt::Display for Peak {
             write!(f, " {:02}:{:02}-{:02}:{:02}", from / 60, from % 60, until / 60, until % 60)?;
         }
         Ok(())
+    }
+}
+
+impl Serialize for Peak {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

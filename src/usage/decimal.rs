@@ -1,6 +1,6 @@
 //! Numbers exactly as they are written: JSON literals to whole numbers and money, never through a float.
 
-use crate::usage::Money;
+use super::Money;
 
 /// A non-negative number literal, taken apart: `digits` × 10^`-scale`.
 struct Literal {
@@ -56,24 +56,29 @@ impl Literal {
 }
 
 /// A whole number: `150`, `150.0`, `1.5e2`.
-pub(in crate::service) fn whole(literal: &str) -> Option<u64> {
-    let (value, rest) = Literal::read(literal)?.shifted(0)?;
+pub fn whole(literal: &str) -> Option<u64> {
+    exact(literal, 0)
+}
+
+/// A number × 10^`places` if that is whole: `2e-06` and 12 are 2000000.
+pub fn exact(literal: &str, places: u8) -> Option<u64> {
+    let (value, rest) = Literal::read(literal)?.shifted(i64::from(places))?;
     rest.bytes().all(|byte| byte == b'0').then(|| u64::try_from(value).ok())?
 }
 
 /// A number of which only the whole part counts: `2450.7` is 2450.
-pub(in crate::service) fn whole_part(literal: &str) -> Option<u64> {
+pub fn whole_part(literal: &str) -> Option<u64> {
     u64::try_from(Literal::read(literal)?.shifted(0)?.0).ok()
 }
 
 /// A number × 1000, of which only the whole part counts: `2.45` is 2450.
-pub(in crate::service) fn thousandths(literal: &str) -> Option<u64> {
+pub fn thousandths(literal: &str) -> Option<u64> {
     u64::try_from(Literal::read(literal)?.shifted(3)?.0).ok()
 }
 
 /// Dollars from a JSON number: exact to a pico-dollar; what is finer (the noise of a caller's float) is rounded half
 /// up.
-pub(in crate::service) fn dollars(literal: &str) -> Option<Money> {
+pub fn dollars(literal: &str) -> Option<Money> {
     let (pico, rest) = Literal::read(literal)?.shifted(12)?;
     let up = rest.bytes().next().is_some_and(|digit| digit >= b'5');
     i128::try_from(pico).ok().map(|pico| Money::from_pico_usd(pico + i128::from(up)))
@@ -105,6 +110,11 @@ mod tests {
         ] {
             assert_eq!(whole(text), value, "{text}");
         }
+        assert_eq!(
+            [exact("2e-06", 12), exact("0.0375", 6), exact("3.75e-08", 12)],
+            [Some(2_000_000), Some(37_500), Some(37_500)]
+        );
+        assert_eq!([exact("1.0000000000000001e-07", 12), exact("-2e-06", 12), exact("1e-13", 12)], [None; 3]);
         assert_eq!(whole_part("2450.7"), Some(2450));
         assert_eq!(whole_part("0.9"), Some(0));
         assert_eq!(whole_part("1e-400"), Some(0));
@@ -135,7 +145,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[-+0-9.eE]{0,40}") {
-            let _ = (whole(&text), whole_part(&text), dollars(&text));
+            let _ = (exact(&text, 12), whole(&text), whole_part(&text), dollars(&text));
         }
 
         #[test]

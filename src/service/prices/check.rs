@@ -1,0 +1,180 @@
+//! Whether every model that is configured, or was ever called, has a price; and which prices will not last.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::config::{Config, Provider};
+use crate::metering::{self, vendors_of};
+use crate::usage::prices::{PriceBook, PriceQuery, PriceRow, PriceStatus};
+use crate::usage::{Clock, Day, TokenCounts};
+
+/// So many days before a model or a price ends, it is said.
+const SOON_DAYS: i32 = 60;
+
+/// Every model, and whether it has a price.
+#[derive(Clone, Debug, Serialize)]
+pub struct PriceCheck {
+    /// The models: configured ones, then those that were called otherwise.
+    pub models: Vec<CheckedModel>,
+}
+
+/// A model of a provider.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedModel {
+    /// The provider.
+    pub provider: String,
+    /// The model.
+    pub model: String,
+    /// Whether it stands in the configuration.
+    pub configured: bool,
+    /// Whether it has a price.
+    pub state: PriceState,
+    /// The row that prices it now.
+    pub price_id: Option<String>,
+    /// How often it was called.
+    pub calls: i64,
+    /// How many of those calls used tokens and have no known cost.
+    pub calls_without_cost: i64,
+    /// What to know, or to do.
+    pub advice: Vec<String>,
+}
+
+/// Whether calls of a model have a cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceState {
+    /// A row prices it.
+    Priced,
+    /// It runs on the owner's machine.
+    Local,
+    /// No row prices it: its calls are recorded without a cost.
+    Unknown,
+}
+
+impl PriceState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PriceState::Priced => "priced",
+            PriceState::Local => "local",
+            PriceState::Unknown => "unknown",
+        }
+    }
+}
+
+impl PriceCheck {
+    /// Whether every model is priced or local.
+    pub fn is_whole(&self) -> bool {
+        self.models.iter().all(|model| model.state != PriceState::Unknown)
+    }
+}
+
+/// Checks every configured model and every model in the books of a folder. `is_local` says which configured ones run on
+/// the owner's machine.
+///
+/// # Errors
+/// When the books cannot be read.
+pub fn check(
+    config: &Config,
+    folder: &Path,
+    book: &PriceBook,
+    is_local: impl Fn(&Provider, &str) -> bool,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<PriceCheck> {
+    let mut models: BTreeMap<(bool, String, String, bool), (i64, i64)> = BTreeMap::new();
+    let mut configured = Vec::new();
+    for provider in &config.providers {
+        for model in std::iter::once(&provider.model).chain(&provider.vision_model).filter(|model| !model.is_empty()) {
+            configured.push((provider.name.clone(), model.clone()));
+            models.entry((false, provider.name.clone(), model.clone(), is_local(provider, model))).or_default();
+        }
+    }
+    let picture = metering::look(folder, Vec::new(), Vec::new(), clock)?.reading.picture;
+    let all = picture.all_time();
+    for (key, sums) in all.rows() {
+        let (provider, model) = (all.text(key.provider).to_owned(), all.text(key.model).to_owned());
+        let is_extra = !configured.contains(&(provider.clone(), model.clone()));
+        let row = models.entry((is_extra, provider, model, key.local)).or_default();
+        *row = (row.0 + sums.records, row.1 + sums.unpriced);
+    }
+    let look = Look { config, book, vendors: vendors_of(config, book), now: clock.now().at };
+    let models = models.into_iter().filter(|((is_extra, ..), (calls, _))| !is_extra || *calls != 0);
+    let models =
+        models.map(|((is_extra, provider, model, local), calls)| look.model(!is_extra, provider, model, local, calls));
+    Ok(PriceCheck { models: models.collect() })
+}
+
+/// What a model is looked up with.
+struct Look<'a> {
+    config: &'a Config,
+    book: &'a PriceBook,
+    vendors: std::collections::HashMap<String, String>,
+    now: crate::usage::Timestamp,
+}
+
+impl Look<'_> {
+    fn model(&self, configured: bool, provider: String, model: String, local: bool, calls: (i64, i64)) -> CheckedModel {
+        let vendor = self.vendors.get(&provider).map(String::as_str);
+        let tokens = TokenCounts { prompt: 1, ..TokenCounts::default() };
+        let query =
+            PriceQuery { vendor, model: &model, service_tier: None, at: self.now, local: false, tokens: &tokens };
+        let winner = self.book.winner(&query).filter(|_| !local);
+        let (state, advice) = match &winner {
+            _ if local => (PriceState::Local, Vec::new()),
+            Some((entry, _)) => (PriceState::Priced, self.ends(entry.row)),
+            None => (PriceState::Unknown, vec![self.remedy(&provider, &model, vendor)]),
+        };
+        CheckedModel {
+            configured,
+            state,
+            price_id: winner.map(|(entry, _)| entry.price_id.to_owned()),
+            calls: calls.0,
+            calls_without_cost: calls.1,
+            advice,
+            provider,
+            model,
+        }
+    }
+
+    /// What does not last of a row that prices now.
+    fn ends(&self, row: &PriceRow) -> Vec<String> {
+        let today = self.now.with_offset(0).day();
+        let soon = |day: Day| day <= today.plus(SOON_DAYS);
+        let mut ends = Vec::new();
+        match row.off {
+            Some(off) if off <= today => {
+                ends.push(format!("the vendor stopped serving it on {off}: choose another model"))
+            }
+            Some(off) if soon(off) => ends.push(format!("the vendor stops serving it on {off}: choose another model")),
+            _ if row.status == PriceStatus::Retired => ends.push("the vendor no longer serves it".to_owned()),
+            _ => {}
+        }
+        if let Some(until) = row.until.map(|until| until.with_offset(0).day()).filter(|until| soon(*until)) {
+            ends.push(format!("this price holds until {until}; see tallybot prices show {}", row.model));
+        }
+        if row.status == PriceStatus::Estimate {
+            ends.push("the vendor has not confirmed this price".to_owned());
+        }
+        ends
+    }
+
+    /// What to do about a model without a price.
+    fn remedy(&self, provider: &str, model: &str, vendor: Option<&str>) -> String {
+        let rows = self.book.rows_of(None, model);
+        let mut vendors: Vec<&str> = rows.iter().filter_map(|entry| entry.row.vendor.as_deref()).collect();
+        vendors.sort_unstable();
+        vendors.dedup();
+        let is_configured = self.config.providers.iter().any(|configured| configured.name == provider);
+        match (vendors.first(), vendor) {
+            (Some(first), None) if is_configured => format!(
+                "{} have prices of it: say whose hold with price_vendor = \"{first}\" at the provider `{provider}`",
+                vendors.join(", ")
+            ),
+            (Some(first), None) => format!("{} have prices of it: name it `{first}/{model}`", vendors.join(", ")),
+            _ => "give it a price under [[prices]], or take one with tallybot prices import".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Composed lists of others: every form, every refusal, and that nothing breaks the reader.
