@@ -445,6 +445,7 @@ fn import_text(summary: &ImportSummary, take: bool) -> String {
     text += &section("Changed", summary.models.iter().filter(|m| is_clear(m, ChangeKind::Changed)), import_lines);
     text += &section("New", summary.models.iter().filter(|m| is_clear(m, ChangeKind::New)), new_line);
     text += &section("Refused", summary.refused.iter(), |refused| format!("  {}: {}\n", refused.name, refused.reason));
+    text.push('\n');
     let to_take = summary.models.iter().filter(|model| model.to_take).count();
     let left = new + changed - to_take;
     text += &match (summary.taken, take) {
@@ -470,7 +471,7 @@ fn section<T>(title: &str, things: impl Iterator<Item = T>, line: impl Fn(T) -> 
     }
     let lines: String = things.into_iter().take(SHOWN).map(line).collect();
     let more = if count > SHOWN { format!("  and {} more; --json lists them\n", count - SHOWN) } else { String::new() };
-    format!("\n{title}:\n{lines}{more}\n")
+    format!("\n{title}:\n{lines}{more}")
 }
 
 fn import_lines(model: &Proposed) -> String {
