@@ -15,14 +15,11 @@ use crate::models::{
     self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind, Observed, Provider,
     Retry, RetryPolicy,
 };
-use crate::usage::names::Name;
+use crate::usage::names::{Name, VISION};
 use crate::usage::{
     Clock, ErrorKind, Failure, Metadata, OutputCap, Status, Timestamp, TokenCounts, TokenEstimator, UsageSource,
     estimate_tokens,
 };
-
-/// The request type of calls about photos.
-const VISION: &str = "vision";
 
 /// Answers questions with the configured providers, through the one door.
 pub struct Answering {

@@ -2,10 +2,10 @@
 
 use crate::ledger::OpenCall;
 use crate::limits::{Estimate, Refusal, Subject};
-use crate::usage::names::Name;
+use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp, TokenCounts, UsageRecord,
-    UsageSource,
+    Factors, Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp, TokenCounts,
+    UsageRecord, UsageSource,
 };
 
 use super::DEFAULT_OUTPUT_RESERVE;
@@ -45,7 +45,7 @@ pub struct Call {
     pub call: Option<RecordId>,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// Estimated input tokens.
+    /// Estimated input tokens; behind the door, calibrated.
     pub prompt_tokens: u64,
     /// The slice of them that is system text.
     pub system_tokens: Option<u64>,
@@ -90,6 +90,13 @@ impl Call {
             feature: self.feature.as_deref(),
             key: self.key.as_deref(),
         }
+    }
+
+    /// Calibrates what was estimated of it. Of a prompt with pictures too little is known.
+    pub(super) fn calibrate(&mut self, factors: Factors) {
+        let factors = if self.request_type == VISION { factors.without_prompt() } else { factors };
+        self.prompt_tokens = factors.prompt(self.prompt_tokens);
+        self.system_tokens = self.system_tokens.map(|tokens| factors.prompt(tokens));
     }
 
     /// What is reserved for it.

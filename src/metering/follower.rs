@@ -1,20 +1,32 @@
-//! The gate as it follows the journal: what is settled is exactly what is recorded.
+//! The gate and the calibration of estimates as they follow the journal: what is settled is exactly what is recorded.
 
 use std::sync::{Arc, Mutex};
 
+use serde::Deserialize as _;
+
 use crate::ledger::{Follower, FollowerCheck};
 use crate::limits::{Compared, Gate, Rule};
-use crate::usage::{Clock, Failure, Kind, Timestamp, UsageRecord};
+use crate::usage::{Calibration, Clock, Failure, Kind, Timestamp, UsageRecord};
 
 /// Days of records that limits may still look at: the longest window is a day, in whatever zone.
 const HORIZON_MICROS: i64 = 4 * 86_400_000_000;
 
+/// Days of the calibration that are compared: those whose records are replayed whole, whatever the zone.
+const DAYS_COMPARED: i32 = 1;
+
+/// Where the calibration stands in the saved state, beside the fields of the gate. An older state has none.
+const CALIBRATION: &str = "calibration";
+
 /// The newest failure that was recorded, and when its call was admitted.
 pub(super) type LastFailure = Arc<Mutex<Option<(Timestamp, Failure)>>>;
 
-/// Folds records into the gate, under the journal's lock.
+/// Folds records into the gate and the calibration, under the journal's lock.
+///
+/// The calibration looks back a month, through the snapshot. Where that is lost, or does not fit the limits any more, it
+/// begins with the days that are replayed for the gate.
 pub(super) struct GateFollower {
     gate: Arc<Mutex<Gate>>,
+    calibration: Arc<Mutex<Calibration>>,
     clock: Arc<dyn Clock>,
     has_rules: bool,
     last_failure: LastFailure,
@@ -28,7 +40,13 @@ impl GateFollower {
     ) -> (Arc<Mutex<Gate>>, GateFollower) {
         let has_rules = !rules.is_empty();
         let gate = Arc::new(Mutex::new(Gate::new(rules, providers)));
-        (Arc::clone(&gate), GateFollower { gate, clock, has_rules, last_failure: LastFailure::default() })
+        let (calibration, last_failure) = (Arc::default(), LastFailure::default());
+        (Arc::clone(&gate), GateFollower { gate, calibration, clock, has_rules, last_failure })
+    }
+
+    /// What is known of estimates from here on.
+    pub(super) fn calibration(&self) -> Arc<Mutex<Calibration>> {
+        Arc::clone(&self.calibration)
     }
 
     /// What is kept of failures from here on.
@@ -50,27 +68,52 @@ impl GateFollower {
 impl Follower for GateFollower {
     fn apply(&mut self, record: &UsageRecord<'_>) {
         self.note_failure(record);
+        if record.estimated.is_some() {
+            self.calibration.lock().expect(UNPOISONED).apply(record);
+        }
         if self.has_rules {
-            self.gate.lock().expect("nothing under the gate's lock panics").apply(record, self.clock.now());
+            self.gate.lock().expect(UNPOISONED).apply(record, self.clock.now());
         }
     }
 
     fn save(&self) -> serde_json::Value {
-        self.gate.lock().expect("nothing under the gate's lock panics").save(self.clock.now())
+        let now = self.clock.now();
+        let mut saved = self.gate.lock().expect(UNPOISONED).save(now);
+        let mut calibration = self.calibration.lock().expect(UNPOISONED);
+        calibration.forget(now.at.day());
+        if !calibration.is_empty() {
+            saved[CALIBRATION] = serde_json::to_value(&*calibration).expect("sums and names can be written as JSON");
+        }
+        saved
     }
 
     fn restore(&mut self, saved: &serde_json::Value) -> bool {
-        self.gate.lock().expect("nothing under the gate's lock panics").restore(saved, self.clock.now())
+        let Some(calibration) = calibration_in(saved) else { return false };
+        let is_restored = self.gate.lock().expect(UNPOISONED).restore(saved, self.clock.now());
+        if is_restored {
+            *self.calibration.lock().expect(UNPOISONED) = calibration.unwrap_or_default();
+        }
+        is_restored
     }
 
     fn horizon(&self) -> Timestamp {
-        let now = self.clock.now().at;
-        now.plus_micros(if self.has_rules { -HORIZON_MICROS } else { HORIZON_MICROS })
+        self.clock.now().at.plus_micros(-HORIZON_MICROS)
     }
 
     fn compare(&self, saved: &serde_json::Value) -> FollowerCheck {
-        let gate = self.gate.lock().expect("nothing under the gate's lock panics");
-        let Compared { rules, left_out, differences } = gate.compare(saved, self.clock.now());
+        let now = self.clock.now();
+        let Compared { rules, left_out, mut differences } = self.gate.lock().expect(UNPOISONED).compare(saved, now);
+        if let Some(Some(saved)) = calibration_in(saved) {
+            let since = now.at.day().plus(-DAYS_COMPARED);
+            differences.extend(self.calibration.lock().expect(UNPOISONED).differences(&saved, since));
+        }
         FollowerCheck { compared: rules, left_out, differences }
     }
+}
+
+const UNPOISONED: &str = "nothing under these locks panics";
+
+/// The calibration of a saved state; `Some(None)` when it is from before there was one, `None` when it is unreadable.
+fn calibration_in(saved: &serde_json::Value) -> Option<Option<Calibration>> {
+    saved.get(CALIBRATION).map(Calibration::deserialize).transpose().ok()
 }

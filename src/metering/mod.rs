@@ -28,7 +28,8 @@ use crate::settings::Setting;
 use crate::stats::Picture;
 use crate::usage::prices::PriceBook;
 use crate::usage::{
-    Clock, ErrorKind, Failure, Now, Opening, OutputCap, RecordId, Status, Timestamp, UsageRecord, UsageSource,
+    Calibration, Clock, ErrorKind, Factors, Failure, Now, Opening, OutputCap, RecordId, Status, Timestamp, UsageRecord,
+    UsageSource,
 };
 
 pub use call::{Call, Outcome, Receipt, Refused};
@@ -126,6 +127,7 @@ pub struct Metering {
 struct Inner {
     ledger: Ledger,
     gate: Arc<Mutex<Gate>>,
+    calibration: Arc<Mutex<Calibration>>,
     last_failure: LastFailure,
     refusals: Mutex<Refusals>,
     pricing: Pricing,
@@ -141,13 +143,14 @@ impl Metering {
     pub fn start(folder: &Path, setup: Setup) -> Result<(Metering, Found), LedgerError> {
         let now = setup.clock.now();
         let (gate, follower) = GateFollower::new(setup.rules, setup.providers, Arc::clone(&setup.clock));
-        let last_failure = follower.last_failure();
+        let (last_failure, calibration) = (follower.last_failure(), follower.calibration());
         let options = Options { durability: setup.durability, known: setup.known, follower: Box::new(follower) };
         let lineage = RecordId::new(now.at, ten(setup.random)).0;
         let (ledger, opened) = Ledger::open(folder, options, lineage, now.at)?;
         let inner = Inner {
             ledger,
             gate,
+            calibration,
             last_failure,
             refusals: Mutex::default(),
             pricing: Pricing::new(setup.prices, setup.vendors),
@@ -178,13 +181,15 @@ impl Metering {
             return Err(Refused::Ledger(trouble));
         }
         let id = RecordId::new(now.at, ten(self.inner.random));
+        let (raw_prompt, factors) = (call.prompt_tokens, self.factors(&call.model));
+        call.calibrate(factors);
         if let Err(refusal) = self.reserve(id, &mut call, now) {
             let reason = format!("{} {}", refusal.label, refusal.limit);
             self.record_refusal(&call, reason, ErrorKind::Limit, now);
             return Err(Refused::Limit(Box::new(refusal)));
         }
         match self.inner.ledger.open_call(&call.open(id, now.at)) {
-            Ok(slot) => Ok(Permit::new(self.clone(), call, id, slot, now)),
+            Ok(slot) => Ok(Permit::new(self.clone(), call, (raw_prompt, factors), id, slot, now)),
             Err(error) => {
                 self.gate().cancel(id);
                 if !matches!(error, LedgerError::TooManyOpenCalls) {
@@ -312,6 +317,11 @@ impl Metering {
     /// what was replayed at it.
     pub fn last_failure(&self) -> Option<(Timestamp, Failure)> {
         *self.inner.last_failure.lock().expect("nobody panics while holding it")
+    }
+
+    /// What estimates for a model are multiplied by, as its providers have counted so far.
+    pub fn factors(&self, model: &str) -> Factors {
+        self.inner.calibration.lock().expect("nothing under the calibration's lock panics").factors(model)
     }
 
     /// The windows of all limits now.

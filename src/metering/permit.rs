@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ledger::{OpenCall, SlotNumber};
 use crate::usage::names::Name;
-use crate::usage::{ErrorKind, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
+use crate::usage::{ErrorKind, Estimated, Factors, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
 
 use super::{Call, Metering, Outcome, Receipt};
 
@@ -21,6 +21,9 @@ pub struct Permit {
     id: RecordId,
     slot: SlotNumber,
     admitted: Now,
+    /// What was estimated of input and output before it was calibrated.
+    raw: Estimated,
+    factors: Factors,
     /// Estimated output tokens seen so far, noted in the slot, and reserved at the gate.
     output_seen: u64,
     output_noted: u64,
@@ -30,7 +33,15 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(metering: Metering, call: Call, id: RecordId, slot: SlotNumber, admitted: Now) -> Permit {
+    /// The call is calibrated; `raw_prompt` is what its prompt was estimated at before, by these `factors`.
+    pub(super) fn new(
+        metering: Metering,
+        call: Call,
+        (raw_prompt, factors): (u64, Factors),
+        id: RecordId,
+        slot: SlotNumber,
+        admitted: Now,
+    ) -> Permit {
         let output_reserved = call.estimate().output;
         Permit {
             metering,
@@ -38,6 +49,8 @@ impl Permit {
             id,
             slot,
             admitted,
+            raw: Estimated { prompt: raw_prompt, output: 0 },
+            factors,
             output_seen: 0,
             output_noted: 0,
             output_reserved,
@@ -51,15 +64,22 @@ impl Permit {
         self.id
     }
 
-    /// The call it was given for.
+    /// The call it was given for, its estimates calibrated.
     pub fn call(&self) -> &Call {
         &self.call
     }
 
-    /// Notes how much output has been seen so far, by our estimate: for the limits while it streams, and for the
+    /// A raw estimate of its output, calibrated: for the record of an answer whose tokens nobody reported.
+    pub fn calibrated_output(&self, raw_tokens: u64) -> u64 {
+        self.factors.output(raw_tokens)
+    }
+
+    /// Notes how much output has been seen so far, by our raw estimate: for the limits while it streams, and for the
     /// record should nobody get to finish it.
-    pub fn saw_output(&mut self, estimated_tokens: u64, now: Now) {
+    pub fn saw_output(&mut self, raw_tokens: u64, now: Now) {
         self.first_token_ms.get_or_insert_with(|| now.tick.millis_since(self.admitted.tick));
+        self.raw.output = raw_tokens;
+        let estimated_tokens = self.calibrated_output(raw_tokens);
         self.output_seen = estimated_tokens;
         if estimated_tokens >= self.output_noted + NOTED_EVERY {
             self.output_noted = estimated_tokens;
@@ -92,6 +112,8 @@ impl Permit {
         record.failure = outcome.failure;
         record.tokens = outcome.tokens.made_consistent();
         record.usage_source = outcome.usage_source;
+        let is_reported = outcome.usage_source == UsageSource::Reported;
+        record.estimated = Some(self.raw).filter(|raw| is_reported && *raw != Estimated::default());
         record.service_tier = outcome.service_tier.as_deref().map(Name::clean);
         record.first_token_ms = outcome.first_token_ms.or(self.first_token_ms);
         record.metadata = outcome.metadata;

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::names::Name;
 use super::{
-    Dimension, ErrorKind, Failure, Given, KeySuffix, Kind, Money, Opening, RecordId, Status, SubjectId, Timestamp,
-    TokenCounts, UsageRecord, UsageSource,
+    Dimension, ErrorKind, Estimated, Failure, Given, KeySuffix, Kind, Money, Opening, RecordId, Status, SubjectId,
+    Timestamp, TokenCounts, UsageRecord, UsageSource,
 };
 
 /// 2026-11-22T00:00:00Z.
@@ -60,6 +60,7 @@ pub(crate) fn record() -> impl Strategy<Value = UsageRecord<'static>> {
         record.other = if rest.3.0 == 1 { vec![Dimension::Model] } else { Vec::new() };
         record.count = rest.3.1;
         record.source = (rest.3.0 == 2).then(|| Given { name: Name::from("s"), id: Name::from(id.to_string()) });
+        record.estimated = rest.1.filter(|_| rest.3.2).map(|n| Estimated { prompt: n, output: n / 2 });
         record.api_key_suffix = KeySuffix::of_text("wxyz");
         record
     })

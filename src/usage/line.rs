@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use super::names::Name;
 use super::writing::push_decimal;
 use super::{
-    Dimension, Failure, Given, KeySuffix, Kind, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp,
-    TokenCounts, UsageRecord, UsageSource,
+    Dimension, Estimated, Failure, Given, KeySuffix, Kind, Metadata, Money, OutputCap, RecordId, Status, SubjectId,
+    Timestamp, TokenCounts, UsageRecord, UsageSource,
 };
 
 /// The version of the line format. A reader accepts unknown fields and refuses unknown versions.
@@ -177,6 +177,8 @@ struct Wire<'a> {
     economy: bool,
     #[serde(default)]
     system_tokens: Option<u64>,
+    #[serde(default)]
+    estimated: Option<Estimated>,
     #[serde(default, borrow)]
     prompt_print: Option<Name<'a>>,
     #[serde(default, borrow)]
@@ -250,6 +252,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for UsageRecord<'a> {
             output_cap: wire.output_cap,
             economy: wire.economy,
             system_tokens: wire.system_tokens,
+            estimated: wire.estimated,
             prompt_print: wire.prompt_print,
             source: wire.source,
             other: wire.other,
@@ -296,6 +299,13 @@ mod tests {
         for cut in 0..line.len() {
             assert!(unseal_line(&line[..cut]).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn an_estimate_beside_a_reported_count_is_a_field_of_its_own_which_older_lines_lack() {
+        let with = SAMPLE.replacen("\"local\":true", r#""estimated":{"prompt":118,"output":301},"local":true"#, 1);
+        let read = |line: &str| serde_json::from_str::<UsageRecord<'_>>(line).expect("a record").estimated;
+        assert_eq!((read(SAMPLE), read(&with)), (None, Some(Estimated { prompt: 118, output: 301 })));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 pub mod decimal;
+mod calibration;
 mod estimate;
 mod failure;
 mod ids;
@@ -22,13 +23,16 @@ mod time;
 mod tokens;
 mod writing;
 
+pub use calibration::{Calibration, Factors};
 pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, estimate_prompt_tokens, estimate_tokens};
 pub use failure::Failure;
 pub use ids::{KeySuffix, RecordId, SubjectId};
 pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line};
 pub use money::{Money, MoneyError};
 pub use opening::{Opening, Origin};
-pub use record::{Dimension, ErrorKind, Given, Kind, MAX_METADATA_BYTES, Metadata, OutputCap, Status, UsageRecord};
+pub use record::{
+    Dimension, ErrorKind, Estimated, Given, Kind, MAX_METADATA_BYTES, Metadata, OutputCap, Status, UsageRecord,
+};
 pub use time::{Clock, Day, Now, Tick, TimeError, Timestamp};
 pub use tokens::{TokenCounts, UsageSource};
 pub use writing::write_record;

@@ -6,9 +6,12 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// The request type of calls about pictures.
+pub const VISION: &str = "vision";
+
 /// Request types every installation knows; an owner may add more.
 pub const REQUEST_TYPES: [&str; 9] =
-    ["chat", "presentation", "document", "spreadsheet", "web_scraping", "correction", "vision", "internal", "other"];
+    ["chat", "presentation", "document", "spreadsheet", "web_scraping", "correction", VISION, "internal", "other"];
 
 /// Channels a record can come through. Anything else is written by a newer version.
 pub const CHANNELS: [&str; 7] = ["terminal", "telegram", "whatsapp", "gateway", "api", "shell", "import"];

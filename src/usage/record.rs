@@ -79,6 +79,8 @@ pub struct UsageRecord<'a> {
     pub economy: bool,
     /// The slice of the prompt that was system text, estimated.
     pub system_tokens: Option<u64>,
+    /// What we had estimated where the provider reported, before calibration.
+    pub estimated: Option<Estimated>,
     /// A keyed fingerprint of the prompt, to find repeats.
     pub prompt_print: Option<Name<'a>>,
     /// The id somebody else gave it: unique per source for 35 days.
@@ -126,6 +128,7 @@ impl<'a> UsageRecord<'a> {
             output_cap: None,
             economy: false,
             system_tokens: None,
+            estimated: None,
             prompt_print: None,
             source: None,
             other: Vec::new(),
@@ -179,6 +182,7 @@ impl<'a> UsageRecord<'a> {
             output_cap: self.output_cap,
             economy: self.economy,
             system_tokens: self.system_tokens,
+            estimated: self.estimated,
             prompt_print: own(self.prompt_print),
             source: self.source.map(Given::into_owned),
             other: self.other,
@@ -394,6 +398,15 @@ pub struct OutputCap {
     pub asked: Option<u64>,
     /// What was sent upstream.
     pub granted: Option<u64>,
+}
+
+/// Our own estimate of a call, in tokens, as [`estimate_tokens`](super::estimate_tokens) gives it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimated {
+    /// Input.
+    pub prompt: u64,
+    /// Output that we saw.
+    pub output: u64,
 }
 
 /// An id given by somebody else.

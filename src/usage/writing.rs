@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use super::names::Name;
-use super::{Failure, Given, Kind, Money, OutputCap, RecordId, SubjectId, UsageRecord, UsageSource};
+use super::{Estimated, Failure, Given, Kind, Money, OutputCap, RecordId, SubjectId, UsageRecord, UsageSource};
 
 /// Writes a record as one JSON object, without seal and newline.
 pub fn write_record(record: &UsageRecord<'_>, out: &mut Vec<u8>) {
@@ -74,6 +74,11 @@ fn write_unusual(record: &UsageRecord<'_>, line: &mut Line<'_>) {
         line.raw(r#","economy":true"#);
     }
     line.given_number(r#","system_tokens":"#, record.system_tokens);
+    if let Some(Estimated { prompt, output }) = record.estimated {
+        line.number(r#","estimated":{"prompt":"#, prompt);
+        line.number(r#","output":"#, output);
+        line.raw("}");
+    }
     line.given_name(r#","prompt_print":"#, &record.prompt_print);
     if let Some(Given { name, id }) = &record.source {
         line.text(r#","source":{"name":"#, name);
@@ -223,6 +228,7 @@ mod tests {
         fields.iter_mut().for_each(|(name, field)| **field = Some(Name::from(*name)));
         record.output_cap = Some(OutputCap { asked: None, granted: Some(512) });
         (record.local, record.economy) = (true, true);
+        record.estimated = Some(Estimated { prompt: 118, output: 301 });
         record.source = Some(Given { name: "script".into(), id: "1\t7".into() });
         record.other = vec![Dimension::Model, Dimension::Feature];
         assert_eq!(LINE_VERSION, 1);
@@ -238,7 +244,8 @@ mod tests {
             r#""cached_tokens":1,"cache_write_tokens":2,"cache_write_1h_tokens":3,"reasoning_tokens":4,"#,
             r#""service_tier":"tier","feature":"feature","agent":"agent","operation":"operation","team":"team","#,
             r#""requested_model":"asked","first_token_ms":10,"output_cap":{"asked":null,"granted":512},"economy":true,"#,
-            r#""system_tokens":7,"prompt_print":"print","source":{"name":"script","id":"1\t7"},"#,
+            r#""system_tokens":7,"estimated":{"prompt":118,"output":301},"prompt_print":"print","#,
+            r#""source":{"name":"script","id":"1\t7"},"#,
             r#""other":["model","feature"],"count":12}"#
         );
         assert_eq!(written(&record), expected);
