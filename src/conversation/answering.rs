@@ -12,13 +12,13 @@ use crate::ledger::People;
 use crate::limits::{self, Refusal};
 use crate::metering::{Call, Metering, Outcome, Permit, Receipt, Refused};
 use crate::models::{
-    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind, Observed, Provider,
-    Retry, RetryPolicy,
+    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Ending, Image, ImageError, Kind, Observed,
+    Provider, Retry, RetryPolicy,
 };
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Clock, ErrorKind, Failure, Metadata, OutputCap, Status, Timestamp, TokenCounts, TokenEstimator, UsageSource,
-    estimate_tokens,
+    Clock, ErrorKind, Estimated, Failure, Metadata, OutputCap, Status, Timestamp, TokenCounts, TokenEstimator,
+    UsageSource, estimate_tokens,
 };
 
 /// Answers questions with the configured providers, through the one door.
@@ -124,7 +124,7 @@ impl Answering {
         let opened = tokio::select! {
             opened = provider.chat(request) => opened,
             reason = cancel.cancelled() => {
-                let outcome = answer.cut_short(reason, None, permit.call().prompt_tokens);
+                let outcome = Answer::cut_short(reason, None, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
                 return Attempt { text: answer.text, receipt, error: None, cancelled: Some(reason) };
             }
@@ -133,20 +133,21 @@ impl Answering {
             Ok(stream) => stream,
             Err(error) => {
                 self.observe(provider, error.observed);
-                let outcome = answer.failed(&error, permit.call().prompt_tokens);
+                let outcome = Answer::failed(&error, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
                 return Attempt { text: answer.text, receipt, error: Some(error), cancelled: None };
             }
         };
         self.observe(provider, stream.observed());
         let ended = self.read(&mut stream, &mut answer, &mut permit, sink, cancel).await;
-        let prompt_tokens = permit.call().prompt_tokens;
-        let mut outcome = match &ended {
-            Ended::Whole => answer.whole(&stream, prompt_tokens),
-            Ended::Failed(error) => answer.broken(&stream, error, prompt_tokens),
-            Ended::Cancelled(reason) => answer.cut_short(*reason, Some(&stream), prompt_tokens),
-        };
+        let ending = stream.ending();
         drop(stream); // closes the upstream connection: nobody pays for what nobody reads
+        let guess = answer.guess(job, &permit, &ending.usage).await;
+        let mut outcome = match &ended {
+            Ended::Whole => Answer::whole(ending, guess),
+            Ended::Failed(error) => Answer::broken(ending, error, guess),
+            Ended::Cancelled(reason) => Answer::cut_short(*reason, Some(ending), guess),
+        };
         // The answer may have told that another machine did the work.
         outcome.local = Some(provider.is_local(&job.choice.model));
         let receipt = permit.finish(outcome, self.clock.now()).await;
@@ -215,14 +216,34 @@ struct Answer {
 }
 
 impl Answer {
-    /// Tokens as reported, the rest as estimated from what was sent and what came.
-    fn counts(&self, usage: &models::ReportedUsage, pieces: u64, prompt: u64) -> (TokenCounts, UsageSource) {
-        usage.counts(|| (prompt, self.output.tokens().max(pieces)))
+    /// What is recorded of a call of which nothing came, unless it was reported.
+    fn unseen(permit: &Permit) -> Estimated {
+        Estimated { prompt: permit.call().prompt_tokens, output: 0 }
     }
 
-    fn whole(&self, stream: &ChatStream, prompt: u64) -> Outcome {
-        let ending = stream.ending();
-        let (tokens, usage_source) = self.counts(&ending.usage, ending.pieces, prompt);
+    /// What is recorded of what was not reported: exact where the vocabulary of the model is built in, else calibrated.
+    async fn guess(&self, job: &Job, permit: &Permit, usage: &models::ReportedUsage) -> Estimated {
+        let seen = self.output.tokens();
+        let guess = Estimated { output: permit.calibrated_output(seen), ..Answer::unseen(permit) };
+        if usage.prompt.is_some() && usage.completion.is_some() {
+            return guess;
+        }
+        let messages: Vec<&str> = job.turns.iter().map(|turn| &*turn.text).collect();
+        let Some(exact) = models::exact_counts(&job.choice.model, &messages, &self.text).await else { return guess };
+        let thinking = seen.saturating_sub(estimate_tokens(&self.text));
+        Estimated {
+            prompt: if job.photos.is_empty() { exact.prompt } else { guess.prompt },
+            output: exact.answer.saturating_add(thinking),
+        }
+    }
+
+    /// Tokens as reported, the rest as guessed from what was sent and what came.
+    fn counts(usage: &models::ReportedUsage, pieces: u64, guess: Estimated) -> (TokenCounts, UsageSource) {
+        usage.counts(|| (guess.prompt, guess.output.max(pieces)))
+    }
+
+    fn whole(ending: Ending, guess: Estimated) -> Outcome {
+        let (tokens, usage_source) = Answer::counts(&ending.usage, ending.pieces, guess);
         let (status, failure) = match ending.complete {
             true => (Status::Ok, None),
             false => (Status::Error, Some(Failure::of(ErrorKind::StreamCut))),
@@ -242,17 +263,19 @@ impl Answer {
     }
 
     /// It failed in the middle.
-    fn broken(&self, stream: &ChatStream, error: &CallError, prompt: u64) -> Outcome {
-        Outcome { status: status_of(error), failure: Some(error.failure), ..self.whole(stream, prompt) }
+    fn broken(ending: Ending, error: &CallError, guess: Estimated) -> Outcome {
+        Outcome { status: status_of(error), failure: Some(error.failure), ..Answer::whole(ending, guess) }
     }
 
     /// Somebody stopped it.
-    fn cut_short(&self, reason: CancelReason, stream: Option<&ChatStream>, prompt: u64) -> Outcome {
+    fn cut_short(reason: CancelReason, ending: Option<Ending>, guess: Estimated) -> Outcome {
         let failure = Failure::of(reason.kind());
-        match stream {
-            Some(stream) => Outcome { status: Status::Cancelled, failure: Some(failure), ..self.whole(stream, prompt) },
+        match ending {
+            Some(ending) => {
+                Outcome { status: Status::Cancelled, failure: Some(failure), ..Answer::whole(ending, guess) }
+            }
             None => {
-                let tokens = TokenCounts { prompt, ..TokenCounts::default() };
+                let tokens = TokenCounts { prompt: guess.prompt, ..TokenCounts::default() };
                 Outcome { tokens, usage_source: UsageSource::Estimated, ..Outcome::failed(Status::Cancelled, failure) }
             }
         }
@@ -260,11 +283,11 @@ impl Answer {
 
     /// It failed before the first byte of an answer. An error answer is not billed; after a silence nobody knows, and
     /// the prompt is counted as an estimate.
-    fn failed(&self, error: &CallError, prompt: u64) -> Outcome {
+    fn failed(error: &CallError, guess: Estimated) -> Outcome {
         let mut outcome = Outcome::failed(status_of(error), error.failure);
         outcome.metadata = metadata(error.provider_request_id.as_deref());
         if matches!(error.failure.kind, ErrorKind::FirstByteTimeout | ErrorKind::TotalTimeout | ErrorKind::StreamCut) {
-            (outcome.tokens, outcome.usage_source) = self.counts(&error.usage, 0, prompt);
+            (outcome.tokens, outcome.usage_source) = Answer::counts(&error.usage, 0, guess);
         }
         outcome
     }

@@ -6,8 +6,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::limits::{Caps, LimitKind, Scope};
+use crate::ledger::Follower as _;
 use crate::stats::Period;
-use crate::usage::{Day, Given, Tick, TokenCounts};
+use crate::usage::{Day, Estimated, Given, Tick, TokenCounts};
 
 const START: i64 = 1_795_305_600_000_000;
 
@@ -243,4 +244,98 @@ async fn an_output_cap_is_lowered_to_what_a_token_limit_has_left_before_a_call_i
     assert!(refusal.until().is_some(), "tomorrow there is room for a short answer");
     let Err(Refused::Limit(refusal)) = ask(2_900).await else { panic!("the prompt alone is too much") };
     assert!(refusal.until().is_none());
+}
+
+/// A call whose prompt was estimated at 1,000 and reported as 1,500; its output at 800 and 400.
+async fn counted_otherwise(metering: &Metering, clock: &Arc<dyn Clock>) {
+    let mut permit = metering.open(Call { prompt_tokens: 1_000, ..call() }, clock.now()).await.expect("admitted");
+    permit.saw_output(800, clock.now());
+    let tokens = TokenCounts { prompt: 1_500, completion: 400, ..TokenCounts::default() };
+    permit.finish(Outcome { tokens, ..answered() }, clock.now()).await;
+}
+
+#[tokio::test]
+async fn estimates_are_calibrated_at_the_door_and_stay_so_after_a_restart() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    let sized = async |metering: &Metering, request_type: &'static str| {
+        let call = Call { prompt_tokens: 1_000, request_type: request_type.into(), ..call() };
+        let permit = metering.open(call, clock.now()).await.expect("admitted");
+        (permit.call().prompt_tokens, permit.calibrated_output(1_000))
+    };
+    for expected in [(1_000, 1_000), (1_000, 1_000), (1_500, 1_000)] {
+        assert_eq!(sized(&metering, "chat").await, expected);
+        counted_otherwise(&metering, &clock).await;
+    }
+    assert_eq!(sized(&metering, "chat").await, (1_500, 500), "the raw estimates were folded, not 1,500 for 1,500");
+    assert_eq!(sized(&metering, "vision").await, (1_000, 500));
+    metering.close(clock.now()).expect("closed");
+    drop(metering);
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    assert_eq!(sized(&metering, "chat").await, (1_500, 500));
+    metering.close(clock.now()).expect("closed");
+    drop(metering);
+    std::fs::remove_file(folder.path().join("metrics.json")).expect("the snapshot");
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    assert_eq!(sized(&metering, "chat").await, (1_500, 500), "recent days are replayed");
+    let checked = checking::verify(folder.path(), &[rule(1_000_000)], clock.now().at, &mut |_| {}).expect("readable");
+    assert!(checked.findings.is_empty(), "{:?}", checked.findings);
+}
+
+#[tokio::test]
+async fn what_is_reserved_and_what_nobody_reported_are_calibrated() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    for _ in 0..3 {
+        counted_otherwise(&metering, &clock).await;
+    }
+    let mut permit = metering.open(Call { prompt_tokens: 200, ..call() }, clock.now()).await.expect("admitted");
+    permit.saw_output(100, clock.now());
+    let before = metering.picture().select(Period::All, Day::default()).total(|_| true);
+    drop(permit);
+    let sums = metering.picture().select(Period::All, Day::default()).total(|_| true);
+    assert_eq!((sums.prompt - before.prompt, sums.completion - before.completion), (300, 50));
+    let caps = Caps { tokens_per_day: Some(2_000), ..Caps::default() };
+    let rule = Rule { scope: Scope::everything(), caps, day_zone: chrono_tz::Tz::UTC };
+    *metering.gate() = Gate::new(vec![rule], Vec::<String>::new());
+    let fits = async |prompt_tokens| {
+        let cap = Some(OutputCap { asked: None, granted: Some(200) });
+        metering.open(Call { prompt_tokens, output_cap: cap, ..call() }, clock.now()).await.is_ok()
+    };
+    assert!(!fits(1_201).await, "1,802 and 200 are more than 2,000");
+    assert!(fits(1_200).await);
+}
+
+#[test]
+fn a_state_from_before_calibration_is_restored_and_a_spoilt_one_is_not() {
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let follower = || GateFollower::new(vec![rule(10)], Vec::new(), Arc::clone(&clock)).1;
+    let at = clock.now().at;
+    let mut record = UsageRecord::new(RecordId::new(at, [1; 10]), at, "cloud".into(), "m".into());
+    record.tokens = TokenCounts { prompt: 6_000, ..TokenCounts::default() };
+    let mut old = follower();
+    old.apply(&record);
+    let before_calibration = old.save();
+    assert!(before_calibration.get("calibration").is_none());
+    record.estimated = Some(Estimated { prompt: 3_000, output: 0 });
+    let mut new = follower();
+    new.apply(&record);
+    let saved = new.save();
+    let restored = |saved: &serde_json::Value| {
+        let mut follower = follower();
+        let is_restored = follower.restore(saved);
+        let factors = follower.calibration().lock().expect("a lock").factors("m");
+        (is_restored, factors.prompt(1_000))
+    };
+    assert_eq!(restored(&before_calibration), (true, 1_000));
+    assert_eq!(restored(&saved), (true, 2_000));
+    assert_eq!(new.compare(&saved).differences, Vec::<String>::new());
+    assert_eq!(new.compare(&before_calibration).differences, Vec::<String>::new());
+    let mut other = saved.clone();
+    other["calibration"]["m"][at.day().to_string()]["prompt"] = serde_json::json!([3_000, 9_000]);
+    assert_eq!(new.compare(&other).differences.len(), 1);
+    other["calibration"] = serde_json::json!([]);
+    assert_eq!(restored(&other), (false, 1_000));
 }

@@ -7,6 +7,7 @@
 mod chat;
 pub mod demo;
 mod encoding;
+mod exact;
 mod failure;
 mod image;
 mod json;
@@ -25,6 +26,7 @@ pub mod transport;
 
 pub use chat::{ChatEvent, ChatMessage, ChatRequest, Ending, Finish, Learned, Role};
 pub use encoding::Decoder;
+pub use exact::{ExactCounts, exact_counts};
 pub use failure::{CallError, Retry};
 pub use image::{Image, ImageError, MAX_IMAGE_BYTES, MAX_IMAGES, MediaType};
 pub use provider::{Kind, ModelInfo, Provider, ProviderSpec, Timeouts};

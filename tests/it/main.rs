@@ -4,6 +4,7 @@ mod acts; // resets and their undoing, older epochs, opening balances: in the fo
 mod answering; // every way a chat attempt can end, and the record it leaves
 mod compat; // requirement 4's scripts and samples against raymundo's form
 mod docs; // every word about the program, held against the program
+mod estimates; // our estimates against real vocabularies, and providers that count otherwise
 mod export; // the records themselves: exports, the old viewer, `recent`
 mod faults; // rows C, D, E and J of the table of faults, on real disks and with real signals
 mod fortnight; // a fortnight of life with a fixed clock, its screens as snapshots
