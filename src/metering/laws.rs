@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use super::*;
-use crate::limits::{Caps, LimitKind, Scope};
 use crate::ledger::Follower as _;
+use crate::limits::{Caps, LimitKind, Scope};
 use crate::stats::Period;
 use crate::usage::{Day, Estimated, Given, Tick, TokenCounts};
 
@@ -297,8 +297,8 @@ async fn what_is_reserved_and_what_nobody_reported_are_calibrated() {
     drop(permit);
     let sums = metering.picture().select(Period::All, Day::default()).total(|_| true);
     assert_eq!((sums.prompt - before.prompt, sums.completion - before.completion), (300, 50));
-    let caps = Caps { tokens_per_day: Some(2_000), ..Caps::default() };
-    let rule = Rule { scope: Scope::everything(), caps, day_zone: chrono_tz::Tz::UTC };
+    let caps = Caps::of([(LimitKind::TokensPerDay, 2_000)]);
+    let rule = Rule::new(Scope::everything(), caps, chrono_tz::Tz::UTC);
     *metering.gate() = Gate::new(vec![rule], Vec::<String>::new());
     let fits = async |prompt_tokens| {
         let cap = Some(OutputCap { asked: None, granted: Some(200) });

@@ -7,8 +7,8 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
-pub mod decimal;
 mod calibration;
+pub mod decimal;
 mod estimate;
 mod failure;
 mod ids;

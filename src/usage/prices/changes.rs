@@ -190,7 +190,9 @@ impl<'a> Ours<'a> {
             let (at, place) = (own.from.unwrap_or(now).max(now), place_of(own, own.from.filter(|from| *from > now)));
             let theirs = Ours { rows: rows.iter().collect() };
             match theirs.like(own, at) {
-                None => lost.push(format!("ours has a price{place} that would no longer count, since the list has none")),
+                None => {
+                    lost.push(format!("ours has a price{place} that would no longer count, since the list has none"))
+                }
                 Some(_) if own.from.is_some_and(|from| from > now && rows.iter().all(|row| row.from != Some(from))) => {
                     lost.push(format!("ours changes{place}, and the list does not know it"));
                 }
