@@ -24,6 +24,7 @@ use tallybot::conversation::driver::{Assistant, DeltaSink, Outgoing};
 use tallybot::conversation::{Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Origin, Person, Role, Turn};
 use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role as Right};
 use tallybot::ledger::{Durability, KnownNames, People};
+use tallybot::limits::Rulebook;
 use tallybot::metering::{Metering, Setup};
 use tallybot::models::{Kind, Provider, ProviderSpec, RetryPolicy, Transport};
 use tallybot::templates::{Lang, Templates};
@@ -151,7 +152,7 @@ fn setup(clock: &Arc<dyn Clock>) -> Setup {
     Setup {
         durability: Durability::Power,
         known: KnownNames::none(),
-        rules: Vec::new(),
+        rules: Rulebook::default(),
         providers: vec!["cloud".to_owned()],
         prices: PriceBook::bundled(),
         vendors: HashMap::from([("cloud".to_owned(), "openai".to_owned())]),

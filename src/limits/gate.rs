@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::entry::{PAST_DAYS, second_of};
 use super::observed::{Learned, Observations, Observed};
 use super::refusal::Refusal;
-use super::rule::{Facet, Rule, Subject};
+use super::rule::{Facet, Subject};
+use super::rulebook::Rulebook;
 use super::table::{Booking, ENTRIES_MAX, Table};
 use super::{Compared, Window, saved, windows};
 use crate::usage::{Kind, Now, RecordId, Status, Tick, UsageRecord};
@@ -81,9 +82,9 @@ struct Reservation {
 
 impl Gate {
     /// An empty gate over rules; `providers` are the configured ones, of which headers may be noted.
-    pub fn new(rules: Vec<Rule>, providers: impl IntoIterator<Item = impl AsRef<str>>) -> Gate {
+    pub fn new(rules: impl Into<Rulebook>, providers: impl IntoIterator<Item = impl AsRef<str>>) -> Gate {
         Gate {
-            table: Table::new(rules, ENTRIES_MAX),
+            table: Table::new(rules.into().rules, ENTRIES_MAX),
             open: HashMap::default(),
             observations: Observations::of(providers),
         }
@@ -116,9 +117,10 @@ impl Gate {
         Ok(())
     }
 
-    /// Reserves more tokens for an open call that grows beyond its estimate. False when they do not fit, or the call is
+    /// Reserves more tokens, and what they cost, for an open call that grows beyond its estimate. False when they do not fit, or the call is
     /// not open: then what it still returns is overshoot, and should be stopped.
-    pub fn top_up(&mut self, id: RecordId, extra_tokens: u64, now: Now) -> bool {
+    pub fn top_up(&mut self, id: RecordId, extra: Estimate, now: Now) -> bool {
+        let extra_tokens = extra.total();
         let Some(reservation) = self.open.get_mut(&id).filter(|reservation| !reservation.lapsed) else {
             return false;
         };
@@ -314,6 +316,8 @@ impl Gate {
                 used: obstacle.used,
                 max: obstacle.max,
                 at_limit: rule.at_limit.clone(),
+                learned: false,
+                stopped: false,
                 next: obstacle.next,
             }
         })

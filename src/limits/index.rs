@@ -44,7 +44,7 @@ impl Index {
 fn demanded(rule: &Rule) -> impl Iterator<Item = (Facet, &str)> {
     rule.scope.picks().filter_map(|(facet, pick)| match pick {
         Pick::Only(value) => Some((facet, &**value)),
-        Pick::Each => None,
+        Pick::Each | Pick::Guests => None,
     })
 }
 
@@ -79,7 +79,7 @@ mod tests {
                 key: given(5),
                 channel: value(call[6]),
             };
-            let matches = |id: &u32| rules[*id as usize].scope.matches(&subject);
+            let matches = |id: &u32| rules[*id as usize].scope.matches(&subject, false);
             let mut found: Vec<u32> = Index::new(&rules).candidates(&subject).filter(matches).collect();
             found.sort_unstable();
             let expected: Vec<u32> = (0..rules.len() as u32).filter(matches).collect();

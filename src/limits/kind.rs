@@ -168,6 +168,11 @@ impl Caps {
         self.0.iter().all(Option::is_none)
     }
 
+    /// The kinds of which something is said, be it that they are unlimited.
+    pub fn said_kinds(&self) -> impl Iterator<Item = LimitKind> {
+        LimitKind::ALL.into_iter().filter(|kind| self.said(*kind).is_some())
+    }
+
     /// The kinds that are capped, with their caps.
     pub fn set(&self) -> impl Iterator<Item = (LimitKind, u64)> {
         LimitKind::ALL.into_iter().filter_map(|kind| Some((kind, self.get(kind)?)))

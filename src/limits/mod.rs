@@ -16,6 +16,7 @@ mod minute;
 mod observed;
 mod refusal;
 mod rule;
+mod rulebook;
 mod saved;
 mod table;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use level::{Level, Threshold, Thresholds};
 pub use observed::{Learned, Observed, Quota};
 pub use refusal::{NextSafe, Refusal};
 pub use rule::{AtLimit, Facet, Label, Pick, Rule, Scope, Subject};
+pub use rulebook::{Rulebook, Unpriced};
 pub use saved::{Compared, SAVED_ENTRIES_MAX};
 pub use table::ENTRIES_MAX;
 pub use windows::{FULLEST_SHOWN, Window};

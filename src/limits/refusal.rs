@@ -20,6 +20,10 @@ pub struct Refusal {
     pub max: u64,
     /// What the rule says is to happen; `None` leaves it to who asks.
     pub at_limit: Option<AtLimit>,
+    /// Whether it is the provider's own word, not a limit of ours.
+    pub learned: bool,
+    /// Whether somebody stopped the budget until its window ends.
+    pub stopped: bool,
     /// When the same call would fit into every limit, if nobody else calls before.
     pub next: NextSafe,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono_tz::Tz;
 
-use super::kind::Caps;
+use super::kind::{Caps, LimitKind};
 use crate::usage::Day;
 
 /// Something a limit can be for.
@@ -57,7 +57,12 @@ pub enum Pick {
     Each,
     /// This value.
     Only(Box<str>),
+    /// Of users: everybody whom nobody named, with one count for all of them.
+    Guests,
 }
+
+/// What stands for [`Pick::Guests`] in the configuration and in labels.
+pub(super) const GUESTS: &str = "guests";
 
 impl Pick {
     /// Reads the configuration's form: `*` or a value.
@@ -65,10 +70,16 @@ impl Pick {
         if text == "*" { Pick::Each } else { Pick::Only(text.into()) }
     }
 
+    /// The same for a facet: of users, `guests` are those whom nobody named.
+    pub fn of(facet: Facet, text: &str) -> Pick {
+        if (facet, text) == (Facet::User, GUESTS) { Pick::Guests } else { Pick::parse(text) }
+    }
+
     fn as_str(&self) -> &str {
         match self {
             Pick::Each => "*",
             Pick::Only(value) => value,
+            Pick::Guests => GUESTS,
         }
     }
 }
@@ -106,10 +117,16 @@ impl Scope {
         self.picks().any(|(_, pick)| *pick == Pick::Each)
     }
 
-    /// Whether a call is meant.
-    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+    /// Whether it is about guests.
+    pub fn has_guests(&self) -> bool {
+        self.picks().any(|(_, pick)| *pick == Pick::Guests)
+    }
+
+    /// Whether a call is meant, by a guest or not.
+    pub fn matches(&self, subject: &Subject<'_>, is_guest: bool) -> bool {
         self.picks().all(|(facet, pick)| match (pick, subject.get(facet)) {
             (_, None) => false,
+            (Pick::Guests, Some(_)) => is_guest,
             (Pick::Each, Some(_)) => true,
             (Pick::Only(value), Some(given)) => **value == *given,
         })
@@ -137,6 +154,7 @@ impl Scope {
         let mut values = key.split(KEY_SEPARATOR);
         self.picks().find_map(|(of, pick)| {
             let value = match pick {
+                Pick::Guests => GUESTS,
                 Pick::Only(value) => value,
                 Pick::Each => values.next().unwrap_or(crate::usage::names::OTHER),
             };
@@ -148,6 +166,7 @@ impl Scope {
     pub(super) fn label(&self, key: &str) -> Label {
         let mut values = key.split(KEY_SEPARATOR);
         let value = |pick: &Pick, values: &mut std::str::Split<'_, char>| match pick {
+            Pick::Guests => GUESTS.into(),
             Pick::Only(value) => value.clone(),
             Pick::Each => values.next().unwrap_or(crate::usage::names::OTHER).into(),
         };
@@ -219,10 +238,10 @@ impl Rule {
         for (facet, pick) in self.scope.picks() {
             text.push_str(&format!("{}={:?};", facet.as_str(), pick.as_str()));
         }
-        for (kind, _) in self.caps.set() {
+        for kind in self.caps.said_kinds() {
             text.push_str(&format!("{kind};"));
         }
-        if self.caps.set().any(|(kind, _)| kind.is_calendar()) {
+        if self.caps.said_kinds().any(LimitKind::is_calendar) {
             text.push_str(self.day_zone.name());
         }
         if let Some(since) = self.since {
@@ -287,9 +306,9 @@ mod tests {
         let subject = Subject { provider: "cloud", user: Some("ann"), team: Some("sales"), ..Subject::default() };
         let mut key = String::new();
         scope.write_key(&subject, &mut key);
-        assert!(scope.matches(&subject));
+        assert!(scope.matches(&subject, false));
         assert_eq!(scope.label(&key).to_string(), "provider:cloud user:ann team:sales");
         assert_eq!(Scope::everything().label("").to_string(), "everything");
-        assert!(!scope.matches(&Subject { team: None, ..subject }));
+        assert!(!scope.matches(&Subject { team: None, ..subject }, false));
     }
 }

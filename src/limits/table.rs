@@ -82,7 +82,7 @@ impl Table {
         let Table { rules, zones, index, slots, free, key, entries_max, .. } = self;
         for id in index.candidates(subject) {
             let compiled = &mut rules[id as usize];
-            if !compiled.rule.scope.matches(subject) {
+            if !compiled.rule.scope.matches(subject, false) {
                 continue;
             }
             let span = zones[compiled.zone].at(unix_micros);

@@ -22,8 +22,14 @@ pub struct Window {
     pub used: u64,
     /// Tokens held by calls in flight.
     pub reserved: u64,
-    /// The cap.
+    /// The cap, raises of this window included.
     pub max: u64,
+    /// What it was raised by for this window.
+    pub raised_by: u64,
+    /// Whether it is counted and keeps nobody away now.
+    pub paused: bool,
+    /// Whether nothing more goes until it ends.
+    pub stopped: bool,
     /// Its first day, in the zone of its rule; today, where it slides; day 0, where it has no beginning.
     pub first_day: Day,
     /// The window's end, or when the oldest of what a minute holds leaves it (now, when it is empty); `None` where
@@ -90,6 +96,9 @@ fn windows_of_rule(
             used: standing.used,
             reserved: standing.reserved,
             max,
+            raised_by: 0,
+            paused: false,
+            stopped: false,
             first_day: span.day,
             resets_at: Some(resets_at(limit, entry, span, now)),
         }));

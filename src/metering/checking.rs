@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::follower::GateFollower;
 use crate::ledger::{self, Durability, Follower, KnownNames, LedgerError, Options, Progress, Repaired, Verification};
-use crate::limits::Rule;
+use crate::limits::Rulebook;
 use crate::usage::{Clock, Now, Tick, Timestamp};
 
 /// A monotonic clock that has run longer than any window, so that every time of a record has its place on it.
@@ -20,9 +20,9 @@ impl Clock for Standing {
     }
 }
 
-fn follower_at(rules: &[Rule], at: Timestamp) -> Box<dyn Follower> {
+fn follower_at(rules: &Rulebook, at: Timestamp) -> Box<dyn Follower> {
     let clock = Arc::new(Standing(Now { at, tick: LONG_RUN }));
-    let (_, follower) = GateFollower::new(rules.to_vec(), Vec::new(), clock);
+    let (_, follower) = GateFollower::new(rules.clone(), Vec::new(), clock);
     Box::new(follower)
 }
 
@@ -32,7 +32,7 @@ fn follower_at(rules: &[Rule], at: Timestamp) -> Box<dyn Follower> {
 /// As [`ledger::verify`].
 pub fn verify(
     folder: &Path,
-    rules: &[Rule],
+    rules: &Rulebook,
     now: Timestamp,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Verification, LedgerError> {
@@ -43,8 +43,8 @@ pub fn verify(
 ///
 /// # Errors
 /// As [`ledger::repair`].
-pub fn repair(folder: &Path, rules: &[Rule], clock: &Arc<dyn Clock>) -> Result<Repaired, LedgerError> {
-    let (_, follower) = GateFollower::new(rules.to_vec(), Vec::new(), Arc::clone(clock));
+pub fn repair(folder: &Path, rules: &Rulebook, clock: &Arc<dyn Clock>) -> Result<Repaired, LedgerError> {
+    let (_, follower) = GateFollower::new(rules.clone(), Vec::new(), Arc::clone(clock));
     let options = Options { durability: Durability::Power, known: KnownNames::none(), follower: Box::new(follower) };
     ledger::repair(folder, options, clock.now().at)
 }

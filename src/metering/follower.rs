@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde::Deserialize as _;
 
 use crate::ledger::{Follower, FollowerCheck};
-use crate::limits::{Compared, Gate, Rule};
+use crate::limits::{Compared, Gate, Rulebook};
 use crate::usage::{Calibration, Clock, Failure, Kind, Timestamp, UsageRecord};
 
 /// Days of records that limits may still look at: the longest window is a day, in whatever zone.
@@ -34,11 +34,11 @@ pub(super) struct GateFollower {
 
 impl GateFollower {
     pub(super) fn new(
-        rules: Vec<Rule>,
+        rules: Rulebook,
         providers: Vec<String>,
         clock: Arc<dyn Clock>,
     ) -> (Arc<Mutex<Gate>>, GateFollower) {
-        let has_rules = !rules.is_empty();
+        let has_rules = !rules.rules.is_empty();
         let gate = Arc::new(Mutex::new(Gate::new(rules, providers)));
         let (calibration, last_failure) = (Arc::default(), LastFailure::default());
         (Arc::clone(&gate), GateFollower { gate, calibration, clock, has_rules, last_failure })

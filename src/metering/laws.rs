@@ -39,7 +39,7 @@ fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Mete
     let setup = Setup {
         durability,
         known: KnownNames::none(),
-        rules: vec![rule(1_000_000)],
+        rules: vec![rule(1_000_000)].into(),
         providers: vec!["cloud".into()],
         prices: PriceBook::bundled(),
         vendors: HashMap::new(),

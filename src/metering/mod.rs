@@ -23,7 +23,7 @@ use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
     Users,
 };
-use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rule, Window};
+use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rulebook, Window};
 use crate::settings::Setting;
 use crate::stats::Picture;
 use crate::usage::prices::PriceBook;
@@ -60,7 +60,7 @@ pub struct Setup {
     /// The names that always have a row of their own.
     pub known: KnownNames,
     /// The limits.
-    pub rules: Vec<Rule>,
+    pub rules: Rulebook,
     /// The names of the configured providers.
     pub providers: Vec<String>,
     /// The prices.
@@ -107,12 +107,12 @@ pub struct Seen {
 /// As [`Folder::read`].
 pub fn look(
     folder: &Path,
-    rules: Vec<Rule>,
+    rules: impl Into<Rulebook>,
     providers: Vec<String>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Seen, LedgerError> {
     let now = clock.now();
-    let (gate, mut follower) = GateFollower::new(rules, providers, Arc::clone(clock));
+    let (gate, mut follower) = GateFollower::new(rules.into(), providers, Arc::clone(clock));
     let reading = Folder::new(folder).read(&mut follower, now.at)?;
     let windows = gate.lock().expect("nothing under the gate's lock panics").windows(now);
     Ok(Seen { reading, windows })

@@ -6,14 +6,14 @@ use chrono_tz::Tz;
 
 use crate::config::{self, Allowance, Budget, Config, LimitFor, Per, Provider, Rates};
 use crate::ledger::KnownNames;
-use crate::limits::{AtLimit, Cap, Caps, Facet, LimitKind, Measure, Pick, Rule, Scope, Span};
+use crate::limits::{AtLimit, Cap, Caps, Facet, LimitKind, Measure, Pick, Rule, Rulebook, Scope, Span, Unpriced};
 use crate::usage::names::{CHANNELS, REQUEST_TYPES};
 use crate::usage::prices::PriceBook;
 use crate::usage::{Dimension, SubjectId};
 
 /// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits and
 /// budgets in `zone`. `subject` gives the subject id of a channel and an identity, for persons such as `telegram:111`.
-pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> SubjectId) -> Vec<Rule> {
+pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> SubjectId) -> Rulebook {
     let of_providers = config.providers.iter().map(|provider| {
         let limits = &provider.limits;
         of_rates(Scope::provider(&provider.name), limits, limits.day_timezone.unwrap_or(Tz::UTC))
@@ -23,7 +23,16 @@ pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> Subje
         of_rates(scope(&limit.applies_to, &subject), &limit.rates, day_zone)
     });
     let budgets = config.budgets.iter().map(|budget| of_budget(scope(&budget.applies_to, &subject), budget, zone));
-    of_providers.chain(of_owner).chain(budgets).filter(|rule| !rule.caps.is_empty()).collect()
+    let rules = of_providers.chain(of_owner).chain(budgets).filter(|rule| !rule.caps.is_empty()).collect();
+    let telegram = config.telegram.iter().flat_map(|telegram| telegram.users.iter().chain(&telegram.admins));
+    let listed = telegram.map(|id| subject("telegram", &id.to_string()));
+    // Whoever sits at the terminal of the machine is no guest.
+    let people = listed.chain([subject("terminal", "owner")]).map(|id| id.to_string().into()).collect();
+    let unpriced = Unpriced {
+        prompt_micro_usd_per_mtok: config.unknown_price.input.micro_usd_per_mtok(),
+        completion_micro_usd_per_mtok: config.unknown_price.output.micro_usd_per_mtok(),
+    };
+    Rulebook { rules, zone, people, unpriced }
 }
 
 fn of_rates(scope: Scope, rates: &Rates, day_zone: Tz) -> Rule {
@@ -85,7 +94,7 @@ fn scope(of: &LimitFor, subject: &impl Fn(&str, &str) -> SubjectId) -> Scope {
         (Facet::Channel, &of.channel),
     ];
     picks.into_iter().fold(Scope::everything(), |scope, (facet, value)| match value {
-        Some(value) => scope.with(facet, Pick::parse(value)),
+        Some(value) => scope.with(facet, Pick::of(facet, value)),
         None => scope,
     })
 }

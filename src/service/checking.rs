@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use super::has_books;
 use crate::config::Config;
 use crate::ledger::{self, Archived, People, Progress, Repaired, Verification, holder_of};
-use crate::limits::Rule;
+use crate::limits::Rulebook;
 use crate::metering::{self, rules_of};
 use crate::usage::{Clock, Day, SubjectId};
 
@@ -73,7 +73,7 @@ fn must_have_books(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rules(config: &Config, folder: &Path, zone: Tz) -> anyhow::Result<Vec<Rule>> {
+fn rules(config: &Config, folder: &Path, zone: Tz) -> anyhow::Result<Rulebook> {
     let key = People::key_of(folder)?.unwrap_or_default();
     Ok(rules_of(config, zone, |channel, identity| SubjectId::of(&key, channel, identity)))
 }

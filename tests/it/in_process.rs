@@ -67,7 +67,7 @@ pub fn setup(rules: Vec<Rule>, durability: Durability, clock: &Arc<dyn Clock>) -
     Setup {
         durability,
         known: KnownNames::none(),
-        rules,
+        rules: rules.into(),
         providers: vec!["ollama".to_owned(), "cloud".to_owned()],
         prices: PriceBook::bundled(),
         vendors: HashMap::from([("cloud".to_owned(), "openai".to_owned())]),

@@ -205,6 +205,9 @@ fn window(facets: &[(Facet, &str)], used: u64) -> Window {
         used,
         reserved: 0,
         max: 10,
+        raised_by: 0,
+        paused: false,
+        stopped: false,
         first_day: now().day(),
         resets_at: Some(now().plus_micros(25_200_000_000)),
     }
