@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::Follower as _;
-use crate::limits::{Caps, LimitKind, Scope};
+use crate::limits::{Caps, LimitKind, Rule, Scope};
 use crate::stats::Period;
 use crate::usage::{Day, Estimated, Given, Tick, TokenCounts};
 
