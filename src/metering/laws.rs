@@ -279,7 +279,7 @@ async fn estimates_are_calibrated_at_the_door_and_stay_so_after_a_restart() {
     std::fs::remove_file(folder.path().join("metrics.json")).expect("the snapshot");
     let (metering, _) = start(folder.path(), Durability::Kill, &clock);
     assert_eq!(sized(&metering, "chat").await, (1_500, 500), "recent days are replayed");
-    let checked = checking::verify(folder.path(), &[rule(1_000_000)], clock.now().at, &mut |_| {}).expect("readable");
+    let checked = checking::verify(folder.path(), &vec![rule(1_000_000)].into(), clock.now().at, &mut |_| {}).expect("readable");
     assert!(checked.findings.is_empty(), "{:?}", checked.findings);
 }
 
@@ -311,7 +311,7 @@ async fn what_is_reserved_and_what_nobody_reported_are_calibrated() {
 #[test]
 fn a_state_from_before_calibration_is_restored_and_a_spoilt_one_is_not() {
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());
-    let follower = || GateFollower::new(vec![rule(10)], Vec::new(), Arc::clone(&clock)).1;
+    let follower = || GateFollower::new(vec![rule(10)].into(), Vec::new(), Arc::clone(&clock)).1;
     let at = clock.now().at;
     let mut record = UsageRecord::new(RecordId::new(at, [1; 10]), at, "cloud".into(), "m".into());
     record.tokens = TokenCounts { prompt: 6_000, ..TokenCounts::default() };
