@@ -147,7 +147,7 @@ fn latin_weight(class: Class, last: Class, run: u32) -> Option<u64> {
         },
         Class::Newline if run > 0 => 100,
         Class::Newline => 700,
-        Class::Digit if run % 3 == 0 => 1400,
+        Class::Digit if run.is_multiple_of(3) => 1400,
         Class::Digit => 50,
         // `"},{"` is few tokens.
         Class::Punctuation | Class::Apostrophe if run > 0 => 200,

@@ -44,7 +44,10 @@ fn tokens(record: &UsageRecord<'_>) -> (u64, u64) {
 /// What was sent is estimated; of what came, `pieces`.
 fn assert_estimated(bench: &Bench, record: &UsageRecord<'_>, pieces: &[&str]) {
     assert_eq!(record.usage_source, UsageSource::Estimated);
-    assert_eq!(record.tokens.prompt, prompt_estimate(bench));
+    // By the model's own vocabulary, where that is built in: `How are you today?`, its frame, and the answer's.
+    let exact = (cfg!(feature = "tiktoken") && bench.kind == Kind::OpenAi).then_some(5 + 4 + 3);
+    let prompt = record.tokens.prompt;
+    assert!(prompt == prompt_estimate(bench) || Some(prompt) == exact, "{prompt}");
     let least = estimate_tokens(&pieces.concat()).min(pieces.len() as u64);
     assert!(record.tokens.completion >= least, "{} of at least {least}", record.tokens.completion);
     assert!(record.tokens.completion <= 64, "{}", record.tokens.completion);
