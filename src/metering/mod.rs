@@ -320,7 +320,7 @@ impl Metering {
     }
 
     /// What estimates for a model are multiplied by, as its providers have counted so far.
-    pub fn factors(&self, model: &str) -> Factors {
+    fn factors(&self, model: &str) -> Factors {
         self.inner.calibration.lock().expect("nothing under the calibration's lock panics").factors(model)
     }
 
