@@ -405,6 +405,9 @@ fn check_text(checked: &PriceCheck) -> String {
         text += &format!("{provider:<16}{name:<28}{state:<9}{:>12}{:>12}\n", model.calls, model.calls_without_cost);
         model.advice.iter().for_each(|advice| text += &format!("  {advice}\n"));
     }
+    if checked.money_is_limited && !checked.is_whole() {
+        text += "money is limited: there a call without a price counts by [unknown_price]\n";
+    }
     text += match checked.is_whole() {
         true => "every model has a price or runs on your own machine\n",
         false => "a model without a price is recorded without a cost, never with none\n",

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::config::{Config, Provider};
-use crate::metering::{self, vendors_of};
+use crate::limits::Measure;
+use crate::metering::{self, rules_of, vendors_of};
 use crate::usage::prices::{PriceBook, PriceQuery, PriceRow, PriceStatus};
-use crate::usage::{Clock, Day, TokenCounts};
+use crate::usage::{Clock, Day, SubjectId, TokenCounts};
 
 /// So many days before a model or a price ends, it is said.
 const SOON_DAYS: i32 = 60;
@@ -19,6 +20,8 @@ const SOON_DAYS: i32 = 60;
 pub struct PriceCheck {
     /// The models: configured ones, then those that were called otherwise.
     pub models: Vec<CheckedModel>,
+    /// Whether there is a limit in money, in which a model without a price counts by the owner's `[unknown_price]`.
+    pub money_is_limited: bool,
 }
 
 /// A model of a provider.
@@ -104,7 +107,12 @@ pub fn check(
     let models = models.into_iter().filter(|((is_extra, ..), (calls, _))| !is_extra || *calls != 0);
     let models =
         models.map(|((is_extra, provider, model, local), calls)| look.model(!is_extra, provider, model, local, calls));
-    Ok(PriceCheck { models: models.collect() })
+    Ok(PriceCheck { models: models.collect(), money_is_limited: money_is_limited(config) })
+}
+
+fn money_is_limited(config: &Config) -> bool {
+    let rules = rules_of(config, chrono_tz::Tz::UTC, |channel, identity| SubjectId::of(&[], channel, identity));
+    rules.iter().any(|rule| rule.caps.set().any(|(kind, _)| kind.measure() == Measure::Money))
 }
 
 /// What a model is looked up with.

@@ -47,7 +47,7 @@ impl Group {
     }
 
     /// The group of a record; a name that was not given is called `unknown`, as everywhere.
-    fn of(self, record: &UsageRecord<'_>) -> String {
+    pub(super) fn of(self, record: &UsageRecord<'_>) -> String {
         let name = match self {
             Group::Model => Some(&record.model),
             Group::Provider => Some(&record.provider),

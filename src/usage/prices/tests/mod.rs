@@ -2,6 +2,7 @@
 
 mod bounds;
 mod lists;
+mod taking;
 
 use proptest::prelude::*;
 
