@@ -19,6 +19,7 @@ mod log; // requirement 0's call from a shell, with and without a running tallyb
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
 mod ollama_client; // the stub, held to the official client
 mod pictures; // pictures to models: as each API takes them, estimated, and nowhere else
+mod prices; // worked costs in the books, lists of others taken and taken back, calls priced again
 mod privacy; // marked secrets through every path of the built program, then everything is searched
 mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own

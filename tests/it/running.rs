@@ -70,14 +70,7 @@ impl Home {
     pub fn wait_for(&self, name: &str) {
         let path = self.data().join(name);
         let is_there = || std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-        let patient = (0..2_000).any(|_| {
-            let there = is_there();
-            if !there {
-                std::thread::sleep(PATIENCE / 2_000);
-            }
-            there
-        });
-        assert!(patient, "`{name}` never came");
+        assert!(until(is_there), "`{name}` never came");
     }
 
     /// Every file below `run/`, with its content.
@@ -370,6 +363,17 @@ impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text())
     }
+}
+
+/// Waits until something is so; `false` when it never is.
+pub fn until(mut is_so: impl FnMut() -> bool) -> bool {
+    (0..2_000).any(|_| {
+        let so = is_so();
+        if !so {
+            std::thread::sleep(PATIENCE / 2_000);
+        }
+        so
+    })
 }
 
 /// A port that was free a moment ago.
