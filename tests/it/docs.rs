@@ -14,13 +14,15 @@ const FILES: &str = include_str!("../../docs/files.md");
 const HTTP: &str = include_str!("../../docs/http.md");
 const EXPORT: &str = include_str!("../../docs/export.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
+const PRICES: &str = include_str!("../../docs/prices.md");
 const VERIFY: &str = include_str!("../../docs/verify.md");
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("README.md", README),
     ("docs/files.md", FILES),
     ("docs/http.md", HTTP),
     ("docs/export.md", EXPORT),
     ("docs/import.md", IMPORT),
+    ("docs/prices.md", PRICES),
     ("docs/verify.md", VERIFY),
 ];
 
@@ -164,6 +166,21 @@ fn the_page_on_exports_names_every_column_and_its_commands_run() {
     let told: Vec<&str> = told.expect("the list").split('`').skip(1).step_by(2).collect();
     let columns: Vec<&str> = tallybot::reports::records::COLUMNS.iter().map(|column| column.name).collect();
     assert_eq!(told, columns);
+}
+
+#[test]
+fn the_commands_of_the_page_on_prices_run() {
+    let home = home();
+    let file = |name: &str, text: &str| fs::write(home.path().join(name), text).expect("written");
+    file("model_prices_and_context_window.json", include_str!("fixtures/prices/litellm.json"));
+    file("other-prices.toml", &blocks(PRICES, "toml")[0]);
+    assert!(run(tallybot(home.path()).arg("chat"), "hello\n").status.success());
+    let commands = commands(PRICES);
+    assert!(commands.len() >= 10, "{commands:?}");
+    for line in commands {
+        let output = run(tallybot(home.path()).args(line.split_whitespace().skip(1)), "");
+        assert!(output.status.success(), "`{line}` failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]

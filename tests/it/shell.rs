@@ -55,6 +55,8 @@ fn help_names_every_command_and_mistakes_name_what_would_have_been_right() {
         "reset",
         "verify",
         "archive",
+        "prices",
+        "what-if",
         "check-config",
         "--config",
         "--data-dir",
