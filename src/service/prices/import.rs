@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::ledger::TakenFile;
 use crate::usage::Timestamp;
 use crate::usage::prices::{
-    Change, ChangeKind, Feed, FeedFormat, MAX_FEED_BYTES, Origin, PriceBook, PriceImport, Refused, TakenPrices,
-    compare, read_feed,
+    Change, ChangeKind, Comparison, Feed, FeedFormat, MAX_FEED_BYTES, Origin, PriceBook, PriceImport, Refused,
+    TakenPrices, read_feed,
 };
 
 /// What to import, and how.
@@ -157,9 +157,10 @@ impl ImportRequest {
     ) -> anyhow::Result<Vec<Proposed>> {
         let others = PriceBook::bundled().with_taken(taken.rows.clone());
         let others = others.map_err(|problems| anyhow::anyhow!("the prices taken do not fit: {}", problems[0]))?;
+        let comparison = Comparison::new(&others, now);
         let mut models: Vec<Proposed> = Vec::new();
         for offer in &feed.offers {
-            let change = compare(offer.clone(), &others, now);
+            let change = comparison.of(offer.clone());
             let named = self.only.iter().any(|name| is_named(name, &change.vendor, &change.model));
             let of_vendor = self.vendor.as_ref().is_none_or(|vendor| *vendor == change.vendor);
             if !of_vendor || (!self.only.is_empty() && !named) {

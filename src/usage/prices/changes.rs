@@ -1,6 +1,8 @@
 //! What a list of others would change in our prices, and what in it a person should look at first. A list is checked and
 //! not trusted: what looks wrong is only taken when somebody names it.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::feed::Offer;
@@ -82,50 +84,77 @@ fn parts(row: &PriceRow) -> [(&'static str, Option<Price>); 5] {
     ]
 }
 
-/// Compares an offer with the rows of a book, which is that without the owner's own. `now` is the moment it would be taken.
-pub fn compare(offer: Offer, book: &PriceBook, now: Timestamp) -> Change {
-    let Offer { rows, notes } = offer;
-    let named = rows[0].vendor.as_deref().unwrap_or_default();
-    let (vendor, model) = (book.vendor_name(named).to_owned(), rows[0].model.clone());
-    let ours = Ours::of(book, &vendor, &model);
-    let mut prices = Vec::new();
-    // What holds now, and every change that the list announces.
-    let later = rows.iter().filter_map(|row| row.from).filter(|from| *from > now);
-    let mut moments: Vec<Timestamp> = std::iter::once(now).chain(later).collect();
-    moments.sort_unstable();
-    moments.dedup();
-    for at in moments {
-        for row in rows.iter().filter(|row| holds(row, at) && (at == now || row.from == Some(at))) {
-            let own = ours.like(row, at);
-            let place = place_of(row, (at != now).then_some(at));
-            let known = |(_, new): &(&str, Option<Price>)| new.is_some();
-            let differs = parts(row).into_iter().filter(known).map(|(part, new)| {
-                let old = own.and_then(|own| parts(own).into_iter().find(|(name, _)| *name == part)?.1);
-                PriceChange::of(format!("{part}{place}"), old, new)
-            });
-            prices.extend(differs.filter(|change| change.old != change.new));
+/// Our prices, for comparing others' with them.
+pub struct Comparison<'a> {
+    book: &'a PriceBook,
+    /// Every name with a row of its own.
+    names: BTreeSet<&'a str>,
+    now: Timestamp,
+}
+
+impl<'a> Comparison<'a> {
+    /// With the rows of a book, which is that without the owner's own. `now` is the moment at which they would be taken.
+    pub fn new(book: &'a PriceBook, now: Timestamp) -> Comparison<'a> {
+        let names = book.entries().flat_map(|entry| entry.row.names()).filter(|name| !name.ends_with('*')).collect();
+        Comparison { book, names, now }
+    }
+
+    /// Compares an offer with ours.
+    pub fn of(&self, offer: Offer) -> Change {
+        let (book, now) = (self.book, self.now);
+        let Offer { rows, notes } = offer;
+        let named = rows[0].vendor.as_deref().unwrap_or_default();
+        let (vendor, model) = (book.vendor_name(named).to_owned(), rows[0].model.clone());
+        let ours = Ours::of(book, &vendor, &model);
+        let mut prices = Vec::new();
+        // What holds now, and every change that the list announces.
+        let later = rows.iter().filter_map(|row| row.from).filter(|from| *from > now);
+        let mut moments: Vec<Timestamp> = std::iter::once(now).chain(later).collect();
+        moments.sort_unstable();
+        moments.dedup();
+        for at in moments {
+            for row in rows.iter().filter(|row| holds(row, at) && (at == now || row.from == Some(at))) {
+                let own = ours.like(row, at);
+                let place = place_of(row, (at != now).then_some(at));
+                let known = |(_, new): &(&str, Option<Price>)| new.is_some();
+                let differs = parts(row).into_iter().filter(known).map(|(part, new)| {
+                    let old = own.and_then(|own| parts(own).into_iter().find(|(name, _)| *name == part)?.1);
+                    PriceChange::of(format!("{part}{place}"), old, new)
+                });
+                prices.extend(differs.filter(|change| change.old != change.new));
+            }
         }
+        let kind = match (ours.rows.is_empty(), prices.is_empty()) {
+            (true, _) => ChangeKind::New,
+            (false, true) => ChangeKind::Same,
+            (false, false) => ChangeKind::Changed,
+        };
+        let mut look_at = Vec::new();
+        if kind != ChangeKind::Same {
+            look_at.extend(rows.iter().filter(|row| row.until.is_none_or(|until| until > now)).flat_map(strange));
+            look_at.extend(prices.iter().filter_map(jumps));
+            look_at.extend(self.caught(&rows));
+        }
+        if kind == ChangeKind::Changed {
+            look_at.extend(ours.dearer_than_checked(&rows, &prices, now));
+            look_at.extend(ours.lost(&rows, now));
+        }
+        look_at.sort_unstable();
+        look_at.dedup();
+        let rows = to_take(rows, kind, book, &vendor, now);
+        Change { vendor, model, kind, prices, look_at, notes, rows }
     }
-    let kind = match (ours.rows.is_empty(), prices.is_empty()) {
-        (true, _) => ChangeKind::New,
-        (false, true) => ChangeKind::Same,
-        (false, false) => ChangeKind::Changed,
-    };
-    let mut look_at = Vec::new();
-    if kind != ChangeKind::Same {
-        look_at
-            .extend(rows.iter().filter(|row| row.until.is_none_or(|until| until > now)).flat_map(|row| strange(row)));
-        look_at.extend(prices.iter().filter_map(jumps));
-        look_at.extend(caught(&rows, book));
+
+    /// Names with a price of their own that a beginning (`…*`) would catch too.
+    fn caught(&self, rows: &[PriceRow]) -> Vec<String> {
+        let is_own = |name: &str| rows[0].names().any(|own| own == name);
+        let caught = |beginning: &str| {
+            let mut names = self.names.range(beginning..).take_while(|name| name.starts_with(beginning));
+            let name = names.find(|name| !is_own(name))?;
+            Some(format!("`{beginning}*` also catches `{name}`, which has a price of its own"))
+        };
+        rows[0].names().filter_map(|name| caught(name.strip_suffix('*')?)).collect()
     }
-    if kind == ChangeKind::Changed {
-        look_at.extend(ours.dearer_than_checked(&rows, &prices, now));
-        look_at.extend(ours.lost(&rows, now));
-    }
-    look_at.sort_unstable();
-    look_at.dedup();
-    let rows = to_take(rows, kind, book, &vendor, now);
-    Change { vendor, model, kind, prices, look_at, notes, rows }
 }
 
 fn holds(row: &PriceRow, at: Timestamp) -> bool {
@@ -246,18 +275,6 @@ fn jumps(change: &PriceChange) -> Option<String> {
     (high >= low.saturating_mul(JUMP)).then(|| {
         format!("{} goes from ${} to ${}", change.what, change.old.unwrap_or_default(), change.new.unwrap_or_default())
     })
-}
-
-/// Names with a price of their own that a beginning (`…*`) would catch too.
-fn caught(rows: &[PriceRow], book: &PriceBook) -> Vec<String> {
-    let beginnings: Vec<&str> = rows[0].names().filter_map(|name| name.strip_suffix('*')).collect();
-    let other = |name: &&str| !name.ends_with('*') && !rows[0].names().any(|own| own == *name);
-    let caught = |beginning: &&str| {
-        let mut names = book.entries().flat_map(|entry| entry.row.names()).filter(other);
-        let name = names.find(|name| name.starts_with(beginning))?;
-        Some(format!("`{beginning}*` also catches `{name}`, which has a price of its own"))
-    };
-    if beginnings.is_empty() { Vec::new() } else { beginnings.iter().filter_map(caught).collect() }
 }
 
 /// The rows as they would be kept. A price that changes counts from the day it is taken on; what is past stays as it was.

@@ -72,8 +72,10 @@ pub(super) struct Layer {
     pub(super) entries: Vec<Entry>,
     /// Fixed hashing is safe: the names are ours or the owner's, and nothing is inserted later.
     exact: HashMap<Box<str>, Vec<usize>, FixedState>,
-    /// Names that end in `*`, without it, longest first.
-    beginnings: Vec<(Box<str>, Vec<usize>)>,
+    /// Names that end in `*`, without it.
+    beginnings: HashMap<Box<str>, Vec<usize>, FixedState>,
+    /// The length of the longest of them.
+    longest: usize,
 }
 
 impl Layer {
@@ -87,23 +89,21 @@ impl Layer {
             return Err(mistakes);
         }
         let entries: Vec<Entry> = rows.into_iter().map(|row| Entry { id: price_id(&origin, &row), row }).collect();
-        let mut layer = Layer { origin, entries, exact: HashMap::default(), beginnings: Vec::new() };
+        let mut layer =
+            Layer { origin, entries, exact: HashMap::default(), beginnings: HashMap::default(), longest: 0 };
         for at in 0..layer.entries.len() {
             let names: Vec<String> = layer.entries[at].row.names().map(str::to_owned).collect();
             names.into_iter().for_each(|name| layer.index(&name, at));
         }
-        layer.beginnings.sort_by_key(|(beginning, _)| std::cmp::Reverse(beginning.len()));
         Ok(layer)
     }
 
     fn index(&mut self, name: &str, at: usize) {
-        match name.strip_suffix('*') {
-            None => self.exact.entry(name.into()).or_default().push(at),
-            Some(beginning) => match self.beginnings.iter_mut().find(|(known, _)| **known == *beginning) {
-                Some((_, rows)) => rows.push(at),
-                None => self.beginnings.push((beginning.into(), vec![at])),
-            },
-        }
+        let Some(beginning) = name.strip_suffix('*') else {
+            return self.exact.entry(name.into()).or_default().push(at);
+        };
+        self.longest = self.longest.max(beginning.len());
+        self.beginnings.entry(beginning.into()).or_default().push(at);
     }
 
     /// Whether a row has exactly this name.
@@ -120,17 +120,20 @@ impl Layer {
             .into_iter()
             .flatten()
             .find_map(|name| self.exact.get(name))
-            .or_else(|| {
-                if !by_beginning {
-                    return None;
-                }
-                let begins = |text: &str, beginning: &str| text.starts_with(beginning);
-                let fits = |beginning: &str| begins(name.whole, beginning) || begins(name.bare, beginning);
-                self.beginnings.iter().find(|(beginning, _)| fits(beginning)).map(|(_, rows)| rows)
-            })
+            .or_else(|| self.by_beginning(name).filter(|_| by_beginning))
             .into_iter()
             .flatten()
             .map(|at| &self.entries[*at])
+    }
+
+    /// The rows of the longest beginning that fits.
+    fn by_beginning(&self, name: &ModelName<'_>) -> Option<&Vec<usize>> {
+        let longest = |text: &str| {
+            let beginnings = (0..=text.len().min(self.longest)).rev().filter_map(|end| text.get(..end));
+            beginnings.filter_map(|beginning| Some((beginning.len(), self.beginnings.get(beginning)?))).next()
+        };
+        let found = [name.whole, name.bare].map(longest);
+        found.into_iter().flatten().max_by_key(|(length, _)| *length).map(|(_, rows)| rows)
     }
 }
 

@@ -18,7 +18,7 @@ mod tier;
 mod tests;
 
 pub use book::{Origin, PriceBook, PriceEntry, PriceQuery, Priced, UnknownPrice};
-pub use changes::{Change, ChangeKind, PriceChange, compare};
+pub use changes::{Change, ChangeKind, Comparison, PriceChange};
 pub use document::DocumentSet;
 pub use feed::{Feed, FeedError, FeedFormat, MAX_FEED_BYTES, Offer, Refused, read_feed};
 pub use layer::{MAX_PRICE_ID_BYTES, PriceListError};

@@ -7,7 +7,8 @@ const GENAI: &str = include_str!("../../../../tests/it/fixtures/prices/genai.jso
 
 fn changes(text: &str, book: &PriceBook) -> Vec<Change> {
     let feed = read_feed(text, None).expect("a list");
-    feed.offers.into_iter().map(|offer| compare(offer, book, at(NOW))).collect()
+    let comparison = Comparison::new(book, at(NOW));
+    feed.offers.into_iter().map(|offer| comparison.of(offer)).collect()
 }
 
 fn change(text: &str, vendor: &str, model: &str) -> Change {
@@ -29,7 +30,8 @@ fn import(at_time: &str, taken: usize) -> PriceImport {
 fn taken(text: &str, at_time: &str, before: TakenPrices) -> TakenPrices {
     let book = PriceBook::bundled().with_taken(before.rows.clone()).expect("no mistakes");
     let feed = read_feed(text, None).expect("a list");
-    let changes: Vec<Change> = feed.offers.into_iter().map(|offer| compare(offer, &book, at(at_time))).collect();
+    let comparison = Comparison::new(&book, at(at_time));
+    let changes: Vec<Change> = feed.offers.into_iter().map(|offer| comparison.of(offer)).collect();
     let changes: Vec<&Change> = changes.iter().filter(|change| change.kind != ChangeKind::Same).collect();
     before.with(&changes, import(at_time, changes.len())).expect("they go together")
 }
