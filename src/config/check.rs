@@ -7,7 +7,7 @@ use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
 use super::prices::unknown_price;
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
-use super::{AtLimit, Budget, Chat, Compat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+use super::{Alerts, AtLimit, Budget, Chat, Compat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
 use crate::templates::Lang;
 
 /// No configuration is longer.
@@ -71,6 +71,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
     check_fallbacks(top, &providers, &names);
     let limits = top.tables("limits", 1_000, |section| Limit::read(section, &names));
     let budgets = top.tables("budgets", 1_000, |section| Budget::read(section, &names));
+    let alerts = top.table("alerts", Alerts::read);
     let telegram = top.table("telegram", Telegram::read);
     let templates_dir = top.table("templates", |section| section.path("dir"));
     let prices = top.tables("prices", 10_000, PriceRow::read);
@@ -88,6 +89,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
         providers,
         limits,
         budgets,
+        alerts,
         telegram,
         templates_dir,
         prices,

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no environment: the text, the variables and the secret files come in as arguments.
 //! A file that is not there reads as an empty one, and an empty one is [`Config::default`].
 
+mod alerts;
 mod budgets;
 mod chat;
 mod check;
@@ -26,6 +27,9 @@ use chrono_tz::Tz;
 use crate::templates::Lang;
 use crate::usage::prices::UnknownPrice;
 
+pub use alerts::{
+    AlertMail, AlertPost, AlertSecurity, AlertSeverity, AlertThreshold, AlertWebhook, Alerts, LargePrompts,
+};
 pub use budgets::{Budget, Per};
 pub use chat::Chat;
 pub use check::{Checked, check};
@@ -64,6 +68,8 @@ pub struct Config {
     pub limits: Vec<Limit>,
     /// The owner's budgets.
     pub budgets: Vec<Budget>,
+    /// What is told without being asked, and where.
+    pub alerts: Alerts,
     /// Telegram; `None` when there is no such section.
     pub telegram: Option<Telegram>,
     /// The owner's folder of templates, which go before the built-in ones.
@@ -90,6 +96,7 @@ impl Default for Config {
             providers: Vec::new(),
             limits: Vec::new(),
             budgets: Vec::new(),
+            alerts: Alerts::default(),
             telegram: None,
             templates_dir: None,
             prices: Vec::new(),

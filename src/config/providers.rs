@@ -97,7 +97,7 @@ impl Provider {
         let url = base_url(section, "url", default_url(kind));
         let model = model(section, kind);
         let vision_model = label(section, "vision_model", "llava");
-        let api_key = api_key(section);
+        let api_key = section.secret("api_key_env", "api_key_file", 1);
         let plan = label(section, "plan", "free");
         let limits = section.table("limits", |section| Rates::read(section, None));
         let timeouts = section.table("timeouts", Timeouts::read);
@@ -212,16 +212,6 @@ fn model(section: &mut Section<'_>, kind: Option<ProviderKind>) -> Option<String
     }
     section.missing("model", "the name of a model", &format!("\"{example}\""));
     None
-}
-
-fn api_key(section: &mut Section<'_>) -> Option<SecretString> {
-    if section.has("api_key_env") && section.has("api_key_file") {
-        let text = format!("`{}` stands beside `api_key_env`; expected one of them", section.path_of("api_key_file"));
-        section.wrong("api_key_file", text);
-    }
-    let from_env = section.secret_from_env("api_key_env", None, 1);
-    let from_file = section.secret_from_file("api_key_file");
-    from_env.or(from_file)
 }
 
 /// A short name that is shown as it is.

@@ -435,6 +435,9 @@ pub(super) fn example_variable(env_key: &str) -> &'static str {
         "read_token_env" => "TALLYBOT_READ_TOKEN",
         "admin_token_env" => "TALLYBOT_ADMIN_TOKEN",
         "token_env" => "TELOXIDE_TOKEN",
+        "secret_env" => "TALLYBOT_ALERTS_SECRET",
+        "url_env" => "TALLYBOT_ALERTS_URL",
+        "password_env" => "TALLYBOT_MAIL_PASSWORD",
         _ => "OPENAI_API_KEY",
     }
 }

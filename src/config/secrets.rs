@@ -51,6 +51,22 @@ pub const MIN_TOKEN_CHARS: usize = 32;
 const MAX_SECRET_BYTES: usize = 8 * 1024;
 
 impl Section<'_> {
+    /// The secret that one of two keys leads to: a variable's name, or a file.
+    pub(super) fn secret(
+        &mut self,
+        env_key: &'static str,
+        file_key: &'static str,
+        min_chars: usize,
+    ) -> Option<SecretString> {
+        if self.has(env_key) && self.has(file_key) {
+            let text = format!("`{}` stands beside `{env_key}`; expected one of them", self.path_of(file_key));
+            self.wrong(file_key, text);
+        }
+        let from_env = self.secret_from_env(env_key, None, min_chars);
+        let from_file = self.secret_from_file(file_key, min_chars);
+        from_env.or(from_file)
+    }
+
     /// The secret in the variable that `key` names; without `key`, in the variable `default`, which may be unset.
     pub(super) fn secret_from_env(
         &mut self,
@@ -80,7 +96,7 @@ impl Section<'_> {
     }
 
     /// The secret in the file that `key` names.
-    pub(super) fn secret_from_file(&mut self, key: &'static str) -> Option<SecretString> {
+    fn secret_from_file(&mut self, key: &'static str, min_chars: usize) -> Option<SecretString> {
         let path = self.path(key)?;
         let shown = path.display().to_string();
         match self.report.files.read(&shown) {
@@ -96,7 +112,7 @@ impl Section<'_> {
             }
             Ok(file) => {
                 let content = secrecy::ExposeSecret::expose_secret(&file.content).to_owned();
-                self.usable(content, key, &format!("the file `{shown}`"), 1)
+                self.usable(content, key, &format!("the file `{shown}`"), min_chars)
             }
             Err(why) => {
                 let text = format!("`{}` is `{shown}`, which cannot be read: {why}", self.path_of(key));

@@ -13,6 +13,7 @@ const EXAMPLE: &str = include_str!("../../../tallybot.example.toml");
 const MISTAKES: &str = include_str!("mistakes.txt");
 
 const KEY: &str = "sk-test-0123456789abcdefghij";
+const SLACK_URL: &str = "https://hooks.slack.com/services/T0/B0/0123456789abcdefghij";
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 fn no_env(_: &str) -> Option<String> {
@@ -26,6 +27,8 @@ fn some_env(name: &str) -> Option<String> {
         "BLANK" => Some("two words".to_owned()),
         "EMPTY" => Some(String::new()),
         "TOKEN" => Some(TOKEN.to_owned()),
+        "SLACK_URL" => Some(SLACK_URL.to_owned()),
+        "METADATA_URL" => Some("http://169.254.169.254/latest".to_owned()),
         _ => None,
     }
 }
@@ -34,7 +37,9 @@ fn full_env(name: &str) -> Option<String> {
     match name {
         "TALLYBOT_READ_TOKEN" | "TALLYBOT_WEBHOOK_SECRET" => Some(TOKEN.to_owned()),
         "TALLYBOT_ADMIN_TOKEN" => Some(TOKEN.to_uppercase()),
-        "OPENAI_API_KEY" | "TELOXIDE_TOKEN" => Some(KEY.to_owned()),
+        "TALLYBOT_ALERTS_SECRET" => Some(TOKEN.to_owned()),
+        "TALLYBOT_SLACK_URL" => Some(SLACK_URL.to_owned()),
+        "OPENAI_API_KEY" | "TELOXIDE_TOKEN" | "TALLYBOT_MAIL_PASSWORD" => Some(KEY.to_owned()),
         _ => None,
     }
 }
@@ -42,6 +47,7 @@ fn full_env(name: &str) -> Option<String> {
 fn files(path: &str) -> Result<SecretFile, String> {
     let (content, mode) = match path {
         "/keys/good" | "/srv/tallybot/groq.key" => (format!("{KEY}\n"), 0o100_600),
+        "/srv/tallybot/discord.url" => ("https://discord.com/api/webhooks/1/abc\n".to_owned(), 0o100_600),
         "/keys/open" => (KEY.to_owned(), 0o100_644),
         "/keys/empty" => ("\n".to_owned(), 0o100_600),
         _ => return Err("no such file".to_owned()),
@@ -59,6 +65,9 @@ fn j6_every_mistake_is_said_in_these_words() {
     assert!(cases.len() >= 60, "{} cases", cases.len());
     for case in cases {
         let (text, expected) = case.split_once("--> ").expect("a case has an answer");
+        if text.contains("[alerts.mail]") && !cfg!(feature = "mail") {
+            continue; // its only mistake is then the section itself
+        }
         let said = match check(text, "t.toml", &some_env, &files) {
             Ok(checked) => {
                 let warnings = checked.warnings.iter().map(|warning| format!("\n{warning}"));
@@ -84,6 +93,11 @@ fn no_message_repeats_what_may_be_a_secret() {
         ("language = \"AIzaSyA0123456789abcdefghij\"", "AIza"),
         ("sk-0123456789abcdefghij = 1", "0123456789"),
         ("[http]\nadmin_token_env = \"SHORT\"", "= `short`"),
+        ("[alerts.slack]\nurl_env = \"https://hooks.slack.com/services/T0/B0/x\"", "hooks"),
+        ("[alerts.slack]\nurl = \"https://hooks.slack.com/services/T0/B0/x\"", "hooks"),
+        ("[alerts.discord]\nurl_env = \"METADATA_URL\"", "169.254"),
+        ("[alerts.webhook]\nurl = \"https://u:hunter2@example.com\"", "hunter2"),
+        ("[alerts.mail]\npassword = \"hunter2\"", "hunter2"),
         ("[telegram]\nusers = [\"123456789:AAEabcdefghijklmnopqrstuvwxyz012345\"]", "AAE"),
     ] {
         let mistakes = check(text, "t.toml", &some_env, &files).expect_err(text);
@@ -105,7 +119,14 @@ fn an_empty_file_is_the_default_and_an_example_as_it_stands_too() {
 fn uncommented() -> String {
     let is_setting = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[');
     let lines = EXAMPLE.lines().map(|line| line.strip_prefix('#').filter(|rest| is_setting(rest)).unwrap_or(line));
-    lines.collect::<Vec<_>>().join("\n")
+    let text = lines.collect::<Vec<_>>().join("\n");
+    match text.split_once("[alerts.mail]") {
+        Some((before, _)) if !cfg!(feature = "mail") => {
+            let after = text.split_once("# Telegram:").map_or("", |(_, after)| after);
+            format!("{before}#{after}")
+        }
+        _ => text,
+    }
 }
 
 #[test]
@@ -120,6 +141,15 @@ fn the_example_shows_the_real_defaults() {
     assert_eq!(config.providers[0].timeouts, Timeouts::default());
     assert_eq!(config.limits[0].rates.at_limit, Some(AtLimit::Wait));
     assert_eq!(config.unknown_price, default.unknown_price);
+    let bare = |alerts: &Alerts| Alerts {
+        language: None,
+        webhook: None,
+        slack: None,
+        discord: None,
+        mail: None,
+        ..alerts.clone()
+    };
+    assert_eq!(format!("{:?}", bare(&config.alerts)), format!("{:?}", default.alerts));
     let sparse = "[[providers]]\nname=\"a\"\nkind=\"ollama\"\nmodel=\"m\"\n[[providers]]\nname=\"b\"\nkind=\"openai\"\n\
                   model=\"m\"\n[telegram]\n";
     let sparse = checked(sparse).config;
@@ -138,9 +168,15 @@ fn the_example_shows_every_key() {
         let name = key.rsplit('.').next().unwrap_or(key);
         let bare = name.trim_end_matches("[]");
         text.contains(&format!("\n{bare} = "))
-            || [format!("\n[{bare}]"), format!("\n[[{bare}]]"), format!("{{ {bare} = "), format!(", {bare} = ")]
-                .iter()
-                .any(|form| text.contains(form))
+            || [
+                format!("\n[{bare}]"),
+                format!("\n[{key}]"),
+                format!("\n[[{bare}]]"),
+                format!("{{ {bare} = "),
+                format!(", {bare} = "),
+            ]
+            .iter()
+            .any(|form| text.contains(form))
     };
     let hidden: Vec<&String> = findings.asked.iter().filter(|key| !shown(key)).collect();
     assert!(hidden.is_empty(), "the example does not show {hidden:?}");
@@ -183,6 +219,39 @@ fn secrets_are_read_trimmed_and_never_shown() {
     assert_eq!(exposed(&config.providers[2].api_key).as_deref(), Some(KEY));
     let shown = format!("{config:?}");
     assert!(!shown.contains(TOKEN) && !shown.contains(KEY), "{shown}");
+    let places = &config.alerts;
+    let (slack, discord) = (places.slack.as_ref().expect("read"), places.discord.as_ref().expect("read"));
+    assert_eq!(slack.url.expose_secret(), SLACK_URL);
+    assert_eq!(discord.url.expose_secret(), "https://discord.com/api/webhooks/1/abc");
+    assert_eq!(exposed(&places.webhook.as_ref().expect("read").secret).as_deref(), Some(TOKEN));
+    assert!(!shown.contains("hooks.slack.com") && !shown.contains("discord.com"), "{shown}");
+}
+
+#[test]
+fn levels_of_alerts_are_shares_or_tokens() {
+    let levels = |text: &str| checked(&format!("[alerts]\n{text}")).config.alerts.levels;
+    use AlertThreshold::{Permille, Tokens};
+    assert_eq!(levels(""), [Permille(800), Permille(900), Permille(950)]);
+    assert_eq!(levels("caution = 50\nwarning = \"62.5%\""), [Permille(500), Permille(625), Permille(950)]);
+    let mixed = "caution = \"1_200_000 tokens\"\nwarning = \"1400000tokens\"\ncritical = \"100 %\"";
+    assert_eq!(levels(mixed), [Tokens(1_200_000), Tokens(1_400_000), Permille(1_000)]);
+}
+
+#[test]
+fn a_server_of_mail_is_a_host_and_a_port() {
+    if !cfg!(feature = "mail") {
+        return;
+    }
+    let server = |smtp: &str| {
+        let text = format!("[alerts.mail]\nsmtp = \"{smtp}\"\nfrom = \"a@b\"\nto = [\"c.d+e@f.example\"]");
+        let mail = check(&text, "t.toml", &full_env, &files).ok()?.config.alerts.mail?;
+        Some((mail.host, mail.port, mail.security))
+    };
+    assert_eq!(server("smtp.example.com:465"), Some(("smtp.example.com".into(), 465, AlertSecurity::StartTls)));
+    assert_eq!(server("[::1]:25"), Some(("::1".into(), 25, AlertSecurity::StartTls)));
+    for wrong in ["smtp.example.com", "smtp.example.com:0", ":25", "smtp://a:25", "a b:25", "a:66000"] {
+        assert_eq!(server(wrong), None, "{wrong}");
+    }
 }
 
 #[test]
