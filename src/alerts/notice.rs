@@ -49,6 +49,19 @@ pub enum Alert {
         /// The highest level it reached since the last look.
         level: Level,
     },
+    /// More windows of one rule reached a level than are told one by one.
+    Many {
+        /// Whose, with `*` for each of many.
+        label: Label,
+        /// What they count.
+        limit: LimitKind,
+        /// The first day of the windows.
+        window: Day,
+        /// The level.
+        level: Level,
+        /// How many have reached it, those told one by one among them.
+        count: u64,
+    },
     /// The window of which a level was told has ended, or its cap was raised.
     Recovered {
         /// Which window, and how full it is now.
@@ -63,6 +76,8 @@ pub enum Alert {
         /// In the last so many minutes.
         minutes: u64,
     },
+    /// Calls succeed again.
+    ErrorRateBack,
     /// A provider does not answer.
     ProviderDown {
         /// Its name in the configuration.
@@ -109,6 +124,8 @@ pub enum Alert {
     },
     /// Somebody tries whether alerts arrive.
     Test,
+    /// It was about to be told when the program ended, and nothing is left that says what it was.
+    Forgotten,
 }
 
 /// A window as an alert tells it. Amounts are requests, tokens or pico-dollars, by what the limit counts.
@@ -132,13 +149,17 @@ impl Notice {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match &self.alert {
-            Alert::Level { level: Level::Critical, .. } | Alert::LedgerDown { .. } => Severity::Critical,
-            Alert::Level { level: Level::Warning, .. } | Alert::ErrorRate { .. } | Alert::ProviderDown { .. } => {
-                Severity::Warning
-            }
-            Alert::CostSpike { .. } | Alert::UnknownPrice { .. } => Severity::Warning,
-            Alert::Level { .. } | Alert::LargePrompt { .. } => Severity::Caution,
-            Alert::Recovered { .. } | Alert::ProviderBack { .. } | Alert::LedgerBack | Alert::Test => Severity::Info,
+            Alert::Level { level, .. } | Alert::Many { level, .. } => match level {
+                Level::Critical => Severity::Critical,
+                Level::Warning => Severity::Warning,
+                Level::Caution | Level::Normal => Severity::Caution,
+            },
+            Alert::LedgerDown { .. } => Severity::Critical,
+            Alert::ErrorRate { .. } | Alert::ProviderDown { .. } | Alert::CostSpike { .. } => Severity::Warning,
+            Alert::UnknownPrice { .. } | Alert::Forgotten => Severity::Warning,
+            Alert::LargePrompt { .. } => Severity::Caution,
+            Alert::Recovered { .. } | Alert::ErrorRateBack | Alert::ProviderBack { .. } => Severity::Info,
+            Alert::LedgerBack | Alert::Test => Severity::Info,
         }
     }
 }
