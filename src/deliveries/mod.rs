@@ -1,0 +1,106 @@
+//! Alerts on their way to places of the owner's: a signed webhook, Slack, Discord, mail.
+//!
+//! Each place has a queue of its own and one worker, so that a place that does not answer delays no other. Who hands an
+//! alert over never waits for the network unless it wants to know how it went. What arrives holds no name of a person:
+//! people are told by their subject ids. No URL, secret or answer of a server is in any error or log.
+
+mod discord;
+mod failure;
+mod health;
+#[cfg(feature = "mail")]
+mod mail;
+mod parcel;
+mod persistence;
+mod place;
+mod post;
+mod queue;
+mod slack;
+#[cfg(test)]
+mod tests;
+mod webhook;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::alerts::Notice;
+use crate::config::Alerts;
+use crate::templates::{Lang, Templates};
+use crate::usage::Clock;
+
+pub use failure::DeliveryError;
+pub use health::{DeliveryHealth, Failing};
+use place::Place;
+
+/// How a place took one alert, with the name of the place.
+pub type Delivered = (&'static str, Result<(), DeliveryError>);
+
+/// Every configured place. Cheap to clone; clones share the queues.
+#[derive(Clone)]
+pub struct Deliveries {
+    places: Arc<[Place]>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Deliveries {
+    /// The places of a configuration. [`run`](Deliveries::run) has to run for anything to be sent.
+    ///
+    /// # Errors
+    /// When a place cannot be used as it is configured, or the system has no sockets to make a client of.
+    pub fn new(alerts: &Alerts, clock: Arc<dyn Clock>) -> Result<Deliveries, DeliveryError> {
+        Ok(Deliveries { places: place::all(alerts)?.into(), clock })
+    }
+
+    /// Whether there is no place at all.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Hands an alert to every place that wants to hear of it, at once. The future tells, when each has taken it or was
+    /// given up, how it went; nobody has to wait for it.
+    ///
+    /// `text` is the alert as plain text, with people by their subject ids: see [`text`].
+    pub fn deliver(&self, notice: &Notice, text: &str) -> impl Future<Output = Vec<Delivered>> + Send + use<> {
+        let wanted = self.places.iter().filter(|place| place.wants(notice.severity()));
+        let receipts: Vec<_> = wanted.map(|place| (place.name(), place.accept(notice, text))).collect();
+        join_all(
+            receipts
+                .into_iter()
+                .map(|(name, receipt)| async move { (name, receipt.await.unwrap_or(Err(DeliveryError::Stopped))) }),
+        )
+    }
+
+    /// Sends what is handed over until `stop` is done. What then still waits is answered with
+    /// [`DeliveryError::Stopped`].
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let work = join_all(self.places.iter().map(|place| place.work(&*self.clock)));
+        tokio::select! {
+            biased;
+            () = stop => {}
+            _ = work => {}
+        }
+        self.places.iter().for_each(Place::close);
+    }
+
+    /// Tries each place once, whatever it wants to hear of, beside the queues.
+    pub async fn try_each(&self, notice: &Notice, text: &str) -> Vec<Delivered> {
+        let tries = self.places.iter().map(|place| async move {
+            (
+                place.name(),
+                place.send(&place.parcel(notice, text), self.clock.now().at).await.map_err(|failed| failed.error),
+            )
+        });
+        join_all(tries).await
+    }
+
+    /// How each place is.
+    pub fn health(&self) -> Vec<DeliveryHealth> {
+        self.places.iter().map(Place::health).collect()
+    }
+}
+
+/// An alert as plain text that may leave the house: people by their subject ids.
+pub fn text(templates: &Templates, lang: Lang, notice: &Notice) -> String {
+    templates.render(lang, "alert", notice.view(|_| None))
+}
