@@ -9,7 +9,7 @@ use super::live::LiveView;
 use super::sealed::Fold;
 use crate::stats::{Names, Period, Span, UserRows, UserSums, Who};
 use crate::usage::names::UNKNOWN;
-use crate::usage::{Day, SubjectId, Timestamp};
+use crate::usage::{Day, Money, SubjectId, Timestamp};
 
 /// By what the top users are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,21 @@ type Sorted<'a> = Box<dyn Iterator<Item = io::Result<(Who, UserSums)>> + 'a>;
 impl Users {
     pub(super) fn new(view: LiveView, since: Option<Timestamp>) -> Users {
         Users { live: view.live, names: view.names, folds: view.folds, complete: view.complete, since }
+    }
+
+    /// What each hour cost, from a day on, by the sealed days: those before the open file.
+    ///
+    /// # Errors
+    /// When a fold cannot be read.
+    pub fn hour_costs(&self, since: Day) -> io::Result<BTreeMap<(Day, u8), Money>> {
+        let mut costs = BTreeMap::new();
+        for fold in self.folds.iter().filter(|fold| fold.directory().spans().iter().any(|span| span.day >= since)) {
+            for (hour, cost) in fold.stats()?.current().hour_costs() {
+                *costs.entry(hour).or_default() += cost;
+            }
+        }
+        costs.retain(|(day, _), _| *day >= since);
+        Ok(costs)
     }
 
     /// Whether everybody is in it. For a while after a start the lines of the day are still being read.

@@ -6,6 +6,7 @@ use serde::Deserialize as _;
 
 use crate::ledger::{Follower, FollowerCheck};
 use crate::limits::{Compared, Gate, Rulebook};
+use crate::stats::Recent;
 use crate::usage::{Calibration, Clock, Failure, Kind, Timestamp, UsageRecord};
 
 /// Days of records that limits may still look at: the longest window is a day, in whatever zone.
@@ -20,6 +21,9 @@ const CALIBRATION: &str = "calibration";
 /// The newest failure that was recorded, and when its call was admitted.
 pub(super) type LastFailure = Arc<Mutex<Option<(Timestamp, Failure)>>>;
 
+/// What the records of the last minutes say.
+pub(super) type Recently = Arc<Mutex<Recent>>;
+
 /// Folds records into the gate and the calibration, under the journal's lock.
 ///
 /// The calibration looks back a month, through the snapshot. Where that is lost, or does not fit the limits any more, it
@@ -30,6 +34,7 @@ pub(super) struct GateFollower {
     clock: Arc<dyn Clock>,
     has_rules: bool,
     last_failure: LastFailure,
+    recent: Recently,
 }
 
 impl GateFollower {
@@ -40,8 +45,8 @@ impl GateFollower {
     ) -> (Arc<Mutex<Gate>>, GateFollower) {
         let has_rules = !rules.rules.is_empty();
         let gate = Arc::new(Mutex::new(Gate::new(rules, providers)));
-        let (calibration, last_failure) = (Arc::default(), LastFailure::default());
-        (Arc::clone(&gate), GateFollower { gate, calibration, clock, has_rules, last_failure })
+        let (calibration, last_failure, recent) = (Arc::default(), LastFailure::default(), Recently::default());
+        (Arc::clone(&gate), GateFollower { gate, calibration, clock, has_rules, last_failure, recent })
     }
 
     /// What is known of estimates from here on.
@@ -52,6 +57,11 @@ impl GateFollower {
     /// What is kept of failures from here on.
     pub(super) fn last_failure(&self) -> LastFailure {
         Arc::clone(&self.last_failure)
+    }
+
+    /// What is kept of the last minutes from here on.
+    pub(super) fn recent(&self) -> Recently {
+        Arc::clone(&self.recent)
     }
 
     fn note_failure(&self, record: &UsageRecord<'_>) {
@@ -71,6 +81,7 @@ impl Follower for GateFollower {
         if record.estimated.is_some() {
             self.calibration.lock().expect(UNPOISONED).apply(record);
         }
+        self.recent.lock().expect(UNPOISONED).apply(record, self.clock.now().at);
         if self.has_rules {
             self.gate.lock().expect(UNPOISONED).apply(record, self.clock.now());
         }

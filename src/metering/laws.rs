@@ -279,7 +279,8 @@ async fn estimates_are_calibrated_at_the_door_and_stay_so_after_a_restart() {
     std::fs::remove_file(folder.path().join("metrics.json")).expect("the snapshot");
     let (metering, _) = start(folder.path(), Durability::Kill, &clock);
     assert_eq!(sized(&metering, "chat").await, (1_500, 500), "recent days are replayed");
-    let checked = checking::verify(folder.path(), &vec![rule(1_000_000)].into(), clock.now().at, &mut |_| {}).expect("readable");
+    let checked =
+        checking::verify(folder.path(), &vec![rule(1_000_000)].into(), clock.now().at, &mut |_| {}).expect("readable");
     assert!(checked.findings.is_empty(), "{:?}", checked.findings);
 }
 

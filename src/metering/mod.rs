@@ -25,7 +25,7 @@ use crate::ledger::{
 };
 use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rulebook, Window};
 use crate::settings::Setting;
-use crate::stats::Picture;
+use crate::stats::{Picture, Recent};
 use crate::usage::prices::PriceBook;
 use crate::usage::{
     Calibration, Clock, ErrorKind, Factors, Failure, Now, Opening, OutputCap, RecordId, Status, Timestamp, UsageRecord,
@@ -38,7 +38,7 @@ pub use permit::Permit;
 pub use pricing::Pricing;
 pub use rules::{known_names_of, rules_of, vendors_of};
 
-use follower::{GateFollower, LastFailure};
+use follower::{GateFollower, LastFailure, Recently};
 use refusals::Refusals;
 
 /// Output tokens reserved for a call that sets no cap of its own; topped up while it streams.
@@ -129,6 +129,7 @@ struct Inner {
     gate: Arc<Mutex<Gate>>,
     calibration: Arc<Mutex<Calibration>>,
     last_failure: LastFailure,
+    recent: Recently,
     refusals: Mutex<Refusals>,
     pricing: Pricing,
     clock: Arc<dyn Clock>,
@@ -143,7 +144,7 @@ impl Metering {
     pub fn start(folder: &Path, setup: Setup) -> Result<(Metering, Found), LedgerError> {
         let now = setup.clock.now();
         let (gate, follower) = GateFollower::new(setup.rules, setup.providers, Arc::clone(&setup.clock));
-        let (last_failure, calibration) = (follower.last_failure(), follower.calibration());
+        let (last_failure, calibration, recent) = (follower.last_failure(), follower.calibration(), follower.recent());
         let options = Options { durability: setup.durability, known: setup.known, follower: Box::new(follower) };
         let lineage = RecordId::new(now.at, ten(setup.random)).0;
         let (ledger, opened) = Ledger::open(folder, options, lineage, now.at)?;
@@ -152,6 +153,7 @@ impl Metering {
             gate,
             calibration,
             last_failure,
+            recent,
             refusals: Mutex::default(),
             pricing: Pricing::new(setup.prices, setup.vendors),
             clock: setup.clock,
@@ -322,6 +324,11 @@ impl Metering {
     /// What estimates for a model are multiplied by, as its providers have counted so far.
     fn factors(&self, model: &str) -> Factors {
         self.inner.calibration.lock().expect("nothing under the calibration's lock panics").factors(model)
+    }
+
+    /// Looks at what the records of the last minutes say. Records wait meanwhile.
+    pub fn recent<T>(&self, look: impl FnOnce(&mut Recent) -> T) -> T {
+        look(&mut self.inner.recent.lock().expect("nobody panics while holding it"))
     }
 
     /// The windows of all limits now.

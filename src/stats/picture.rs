@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::usage::{Day, Opening, SubjectId, Timestamp, UsageRecord};
+use crate::usage::{Day, Money, Opening, SubjectId, Timestamp, UsageRecord};
 
 use super::{Cube, Distinct, Key, Names, Span, Sums, Symbol};
 
@@ -190,6 +190,17 @@ impl Picture {
     pub fn day_rows(&self, day: Day) -> impl Iterator<Item = &Key> {
         let cubes = self.epochs.iter().filter_map(move |epoch| epoch.days.get(&day));
         cubes.flat_map(|cube| cube.rows().map(|(key, _)| key))
+    }
+
+    /// What each hour cost, of the days whose hours are told apart, resets or not.
+    pub fn hour_costs(&self) -> BTreeMap<(Day, u8), Money> {
+        let mut costs: BTreeMap<(Day, u8), Money> = BTreeMap::new();
+        for (day, cube) in self.epochs.iter().flat_map(|epoch| &epoch.days) {
+            for (key, sums) in cube.rows().filter(|(key, _)| key.hour != Key::NO_HOUR) {
+                *costs.entry((*day, key.hour)).or_default() += sums.cost;
+            }
+        }
+        costs
     }
 
     /// How many rows a billing day has.
