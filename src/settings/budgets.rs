@@ -37,7 +37,8 @@ pub enum BudgetChange {
     Raise {
         /// The window.
         window: Day,
-        /// By this much, beside what it was raised by before.
+        /// By this much, beside what it was raised by before. In an act `by` is who did it.
+        #[serde(rename = "more")]
         by: u64,
     },
     /// It is counted, and keeps nobody away.

@@ -144,6 +144,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_change_of_a_budget_is_read_back_as_it_was_written() {
+        let of = BudgetKey { subject: "team:sales".into(), limit: "usd_per_day".into() };
+        let window = crate::usage::Day(20_000);
+        let changes = [
+            BudgetChange::Set { amount: 5, since: Some(window) },
+            BudgetChange::Unlimited,
+            BudgetChange::Remove,
+            BudgetChange::Raise { window, by: 7 },
+            BudgetChange::Pause,
+            BudgetChange::Resume,
+            BudgetChange::Stop { window },
+            BudgetChange::Unstop,
+            BudgetChange::Mute { window },
+        ];
+        for by in [None, Some(SubjectId::of(b"key", "telegram", "111"))] {
+            for change in &changes {
+                let setting = Setting::Budget { of: of.clone(), change: change.clone(), by };
+                let line = serde_json::to_string(&setting).expect("plain data");
+                assert_eq!(serde_json::from_str::<Setting>(&line).expect("what was written"), setting, "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn the_last_word_counts_and_what_is_not_known_is_passed_over() {
         let (ana, chat) = (SubjectId::of(b"key", "telegram", "111"), SubjectId::of(b"key", "telegram", "-5"));
         let mut settings = Settings::default();
