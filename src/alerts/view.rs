@@ -197,7 +197,9 @@ fn window_view(window: &WindowAlert, now: Timestamp, who: &impl Fn(&str) -> Opti
     }
 }
 
-fn scope(label: &Label, who: &impl Fn(&str) -> Option<String>) -> Option<String> {
+/// Whose something is, for the filter `scope`: a provider's name alone, else facets and values (`team:sales`); `None`
+/// for everything. `who` gives the name that a person is shown by, as in [`Notice::view`].
+pub fn scope(label: &Label, who: &impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut shown = label.clone();
     for (facet, value) in &mut shown.0 {
         if let Some(name) = (*facet == Facet::User).then(|| who(value)).flatten() {
@@ -224,12 +226,12 @@ mod tests {
 
     fn window(limit: LimitKind, facet: Facet, value: &str) -> WindowAlert {
         let label = Label(vec![(facet, value.into())]);
-        let resets_at = Some(Timestamp::new(60_000_000, 0));
+        let resets_at = Some(Timestamp::new(86_460_000_000, 0));
         WindowAlert { label, limit, window: Day(0), used: 1_900_000_000_000, max: 2_000_000_000_000, resets_at }
     }
 
     fn view(alert: Alert) -> serde_json::Value {
-        let notice = Notice { id: "a1".into(), at: Timestamp::new(0, 0), alert };
+        let notice = Notice { id: "a1".into(), at: Timestamp::new(86_400_000_000, 0), alert };
         let name = |id: &str| (id == "k7").then(|| "111".to_owned());
         serde_json::to_value(notice.view(name)).expect("plain data")
     }
