@@ -53,6 +53,9 @@ pub(super) enum Command {
     CheckConfig {
         /// The file [default: --config, else ./tallybot.toml]
         file: Option<PathBuf>,
+        /// Then send a test to each place of `[alerts]`, and say how that went
+        #[arg(long)]
+        send_test_alert: bool,
     },
 }
 

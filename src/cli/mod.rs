@@ -10,6 +10,7 @@ mod prices;
 mod progress;
 mod records;
 mod settings;
+mod test_alert;
 mod verify;
 mod what_if;
 
@@ -65,8 +66,8 @@ impl WrongUse {
 
 async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let command = match arguments.command {
-        Some(Command::CheckConfig { file }) => {
-            return Ok(settings::check(file.as_deref().or(arguments.config.as_deref())));
+        Some(Command::CheckConfig { file, send_test_alert }) => {
+            return settings::check(file.as_deref().or(arguments.config.as_deref()), send_test_alert).await;
         }
         Some(Command::WithBooks(command)) => command,
         None => BooksCommand::Serve,

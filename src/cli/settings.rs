@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use secrecy::SecretString;
 
+use super::test_alert;
 use crate::config::{self, Checked, Config, SecretFile};
 
 const USUAL_FILE: &str = "tallybot.toml";
@@ -27,19 +28,22 @@ pub(super) fn load(file: Option<&Path>, data_dir: Option<PathBuf>) -> Result<Loa
     Ok(Loaded { config: checked.config, data_dir, warnings })
 }
 
-/// `check-config`: every mistake of a file, or that there is none.
-pub(super) fn check(file: Option<&Path>) -> ExitCode {
-    match read(file) {
+/// `check-config`: every mistake of a file, or that there is none; then, when asked for, a test of its alerts.
+pub(super) async fn check(file: Option<&Path>, send_test_alert: bool) -> anyhow::Result<ExitCode> {
+    Ok(match read(file) {
         Ok((label, checked)) => {
             checked.warnings.iter().for_each(|warning| eprintln!("{label}:{warning}"));
             println!("{label}: the configuration holds");
+            if send_test_alert {
+                return test_alert::send(&checked.config).await;
+            }
             ExitCode::SUCCESS
         }
         Err(mistakes) => {
             eprintln!("{mistakes}");
             ExitCode::from(2)
         }
-    }
+    })
 }
 
 fn read(file: Option<&Path>) -> Result<(String, Checked), String> {

@@ -455,6 +455,7 @@ pub const MESSAGES: &[Message] = &[
     Message { name: "press_foreign", fields: &[], samples: &["{}"] },
     Message { name: "press_old", fields: &[], samples: &["{}"] },
     Message { name: "health", fields: HEALTH_FIELDS, samples: HEALTH_SAMPLES },
+    Message { name: "alert", fields: super::alerts::FIELDS, samples: super::alerts::SAMPLES },
     Message { name: "error/", fields: ERROR_FIELDS, samples: ERROR_SAMPLES },
 ];
 

@@ -4,6 +4,7 @@
 //! chat. Knows nothing of the program: callers hand in plain data ([`messages`] says which). Reads an owner's folder,
 //! nothing else; no clock.
 
+mod alerts;
 mod filters;
 mod fold;
 mod lang;

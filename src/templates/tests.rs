@@ -230,3 +230,37 @@ fn an_owner_may_give_a_text_another_form_on_one_surface() {
         assert!(error.contains("replaces no text"), "{error}");
     }
 }
+
+#[test]
+fn every_alert_in_every_language_and_form() {
+    let templates = templates();
+    for lang in Lang::ALL {
+        let shown: Vec<String> = Surface::ALL
+            .into_iter()
+            .flat_map(|surface| samples("alert").into_iter().map(move |sample| (surface, sample)))
+            .map(|(surface, sample)| {
+                let text = templates.render_for(surface, lang, "alert", &sample);
+                format!("--- {surface} {}\n{text}\n", sample["alert"].as_str().expect("a name"))
+            })
+            .collect();
+        insta::assert_snapshot!(format!("alerts_{lang}"), shown.concat());
+    }
+}
+
+#[test]
+fn an_alert_says_what_happened_in_its_first_line_and_a_sign_how_bad_it_is() {
+    let templates = templates();
+    for (lang, sample) in
+        Lang::ALL.into_iter().flat_map(|lang| samples("alert").into_iter().map(move |one| (lang, one)))
+    {
+        let text = templates.render(lang, "alert", &sample);
+        let sign = match sample["severity"].as_str().expect("a word") {
+            _ if sample["alert"] == "test" => "🔔 ",
+            "info" => "🟢 ",
+            "caution" => "🟡 ",
+            "warning" => "🟠 ",
+            _ => "🔴 ",
+        };
+        assert!(text.starts_with(sign) && !text.contains("\n\n"), "{lang}:\n{text}");
+    }
+}

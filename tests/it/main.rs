@@ -3,6 +3,7 @@
 mod acts; // resets and their undoing, older epochs, opening balances: in the folder and over HTTP
 mod answering; // every way a chat attempt can end, and the record it leaves
 mod compat; // requirement 4's scripts and samples against raymundo's form
+mod deliveries; // alerts at places of the owner's: webhook, Slack, Discord, mail
 mod docs; // every word about the program, held against the program
 mod estimates; // our estimates against real vocabularies, and providers that count otherwise
 mod export; // the records themselves: exports, the old viewer, `recent`
