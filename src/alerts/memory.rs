@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn an_episode_is_open_until_its_end_was_told_and_then_there_is_another() {
         let (mut settings, told) = (Settings::default(), BTreeSet::new());
-        let mut note = |settings: &mut Settings, id: &str, state| {
+        let note = |settings: &mut Settings, id: &str, state| {
             settings.apply(&Setting::Alert { id: id.to_owned(), state });
         };
         let known = |settings: &Settings, of: &dyn Fn(&Known<'_>)| {

@@ -7,12 +7,14 @@
 mod levels;
 mod memory;
 mod notice;
+mod outlet;
 mod policy;
 mod view;
 mod watch;
 
 pub use levels::{budget_of, level_id};
 pub use notice::{Alert, Notice, Severity, WindowAlert};
+pub use outlet::{Outlet, Told};
 pub use policy::Policy;
-pub use view::{AlertView, Happened, WindowView};
+pub use view::{AlertView, Happened, WindowView, scope};
 pub use watch::{Due, Found, Look, Watch};

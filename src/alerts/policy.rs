@@ -3,7 +3,8 @@
 use crate::limits::Thresholds;
 use crate::usage::Money;
 
-/// From where on something is worth telling. The defaults hold where the owner says nothing.
+/// From where on something is worth telling. The defaults hold where the owner says nothing; a percentage, a time or a
+/// factor of 0 is never.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Of windows.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::ChatDoor;
 use crate::config::Compat;
 use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
-use crate::conversation::{ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
+use crate::conversation::{AlertAct, ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
 use crate::http::{
     Api, ApiError, Check, Form, Health, ItemError, Noted, ProviderCheck, Readiness, ResetAnswer, ResetBody, ResetQuery,
     StatsBody, StatsFormat, StatsQuery, Written,
@@ -65,6 +65,8 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// Tasks that outlive the request that began them; awaited at the end.
     pub tasks: TaskTracker,
+    /// Held while a button below an alert is being obeyed: pressed twice at once, it counts once.
+    pub pressing: Arc<Mutex<()>>,
 }
 
 impl Desk {
@@ -239,6 +241,10 @@ impl Books for Desk {
 
     async fn manage(&self, request: ManageRequest) -> Message {
         self.managed(request).await
+    }
+
+    async fn act_on_alert(&self, chat: ChatKey, by: Person, id: String, act: AlertAct) -> Result<Message, Message> {
+        self.acted_on_alert(&chat, &by, id, act).await
     }
 
     async fn keep_lang(&self, chat: ChatKey, lang: Lang) {

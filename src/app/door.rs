@@ -175,6 +175,19 @@ impl ChatDoor {
         }
     }
 
+    /// The admins of a channel, by the configuration and by what was set: their ids there.
+    pub(super) fn admins(&self, channel: &'static str) -> Vec<i64> {
+        let Some(guests) = self.channels.get(channel) else { return Vec::new() };
+        let mut admins: Vec<i64> = guests.ids().filter(|id| *id > 0).collect();
+        let set = self.settings();
+        let of_channel = set.admitted().filter_map(|(subject, _)| self.people.who(subject));
+        admins.extend(of_channel.filter(|(of, _)| of == channel).filter_map(|(_, id)| chat_id(&id)));
+        admins.retain(|id| self.access(channel, *id) == Access::Admin);
+        admins.sort_unstable();
+        admins.dedup();
+        admins
+    }
+
     /// Remembers the language of a chat.
     pub(super) async fn keep_lang(&self, chat: ChatKey, language: Lang) {
         let subject = self.people.hash(chat.channel, &chat.id);

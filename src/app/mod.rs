@@ -1,5 +1,6 @@
 //! The composition root: builds everything, owns the clock, joins the parts, drains them at the end.
 
+mod alerts;
 mod books;
 mod clock;
 mod descriptors;
@@ -127,6 +128,7 @@ impl App {
             templates: Arc::new(templates),
             clock: Arc::clone(&clock),
             tasks,
+            pressing: Arc::default(),
         };
         Ok(App { config, desk: Arc::new(desk), clock, found, listen: place.listen, watch, claim })
     }

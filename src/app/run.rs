@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::door::save_people;
 use super::guard::Door;
-use super::{App, Desk, RestDesk, descriptors, random};
+use super::{App, Desk, RestDesk, alerts, descriptors, random};
 use crate::channels::terminal::{Look, Terminal};
 use crate::config::Config;
 use crate::conversation::driver::{Driver, Grace, Outgoing, Parts};
@@ -94,12 +94,15 @@ impl App {
                 "no admin yet: send `/claim {code}` to the bot and you are it; the code works once, in this run"
             ));
         }
+        let (chats, known_chats) = tokio::sync::watch::channel(None);
+        let outlets = self.outlets(doors, known_chats);
         #[cfg(feature = "telegram")]
         let (webhook, hooked) = self.webhook();
         let chat_parts = self.parts();
         let mut parts = JoinSet::new();
         parts.spawn(signals);
         parts.spawn(chores(Arc::clone(&self.desk), self.prices(), stop.clone()));
+        parts.spawn(alerts::watch(Arc::clone(&self.desk), outlets, stop.clone()));
         if let Some(listener) = listener {
             let address = listener.local_addr().context("cannot read the address")?;
             tracing::info!(address = %address, "listening");
@@ -122,11 +125,11 @@ impl App {
         #[cfg(feature = "telegram")]
         let telegram = async {
             if doors.messengers {
-                self.telegram(chat_parts.clone(), hooked, stop.clone()).await;
+                self.telegram(chat_parts.clone(), hooked, chats, stop.clone()).await;
             }
         };
         #[cfg(not(feature = "telegram"))]
-        let telegram = async {};
+        let telegram = async { drop(chats) };
         let (ended, (), ()) = tokio::join!(door, telegram, supervise(parts, &stop));
         self.desk.tasks.close();
         if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {

@@ -17,6 +17,7 @@ use crate::conversation::{Answering, BotNames, COMMANDS, CancelToken, Event, Pla
 use crate::http::{Handler, RequestBody, Response, read_body};
 use crate::templates::{CommandHelp, Lang, Surface};
 
+use super::alerts::Chats;
 use super::desk::Desk;
 
 impl App {
@@ -26,6 +27,7 @@ impl App {
         &self,
         parts: Parts<Answering, Desk, TemplateRenderer>,
         hooked: Option<Hooked>,
+        chats: Chats,
         stop: CancelToken,
     ) {
         let Some(config) = &self.config.telegram else { return };
@@ -43,6 +45,8 @@ impl App {
         let parts = Parts { renderer: Arc::clone(&renderer), ..parts };
         let (events, from_channel) = mpsc::channel::<Event>(super::run::CHANNEL_ROOM);
         let (to_channel, outgoing) = mpsc::channel::<Outgoing>(super::run::CHANNEL_ROOM);
+        // Held weakly: what the channel is told ends with its driver.
+        chats.send_replace(Some(to_channel.downgrade()));
         let driver = Driver::new(conversation, parts, Arc::clone(&self.clock), to_channel);
         let channel = Telegram {
             api,

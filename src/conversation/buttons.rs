@@ -2,6 +2,7 @@
 
 use super::people::Person;
 use super::session::JobId;
+use crate::alerts::{AlertView, Happened};
 use crate::reports::View;
 use crate::stats::Period;
 
@@ -46,10 +47,53 @@ pub enum Press {
     ConfirmReset,
     /// Rather not.
     CancelReset,
+    /// Do something about the budget that an alert is about.
+    Alert {
+        /// The alert's id.
+        id: String,
+        /// What.
+        act: AlertAct,
+    },
     /// Stop this answer.
     Stop(JobId),
     /// A button of another version, or of nobody's making.
     Unknown,
+}
+
+/// What can be done about the budget that an alert is about, by a button below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertAct {
+    /// Raise its cap for this window, by [`AlertAct::RAISE_PERCENT`].
+    Raise,
+    /// Let nothing more through until the window ends.
+    Stop,
+    /// Tell no more of it until the window ends.
+    Mute,
+}
+
+impl AlertAct {
+    /// All of them, in the order of their buttons.
+    pub const ALL: [AlertAct; 3] = [AlertAct::Raise, AlertAct::Stop, AlertAct::Mute];
+
+    /// By so much of its cap a budget is raised.
+    pub const RAISE_PERCENT: u64 = 20;
+
+    /// Its name in templates.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AlertAct::Raise => "raise",
+            AlertAct::Stop => "stop",
+            AlertAct::Mute => "mute",
+        }
+    }
+
+    fn button(self) -> &'static str {
+        match self {
+            AlertAct::Raise => "alert_raise",
+            AlertAct::Stop => "alert_stop",
+            AlertAct::Mute => "alert_mute",
+        }
+    }
 }
 
 impl Key {
@@ -82,4 +126,13 @@ pub(super) fn below_stats(person: &Person, period: Period, view: View) -> Keyboa
 /// The buttons that answer whether to count from zero.
 pub(super) fn below_reset() -> Keyboard {
     vec![vec![Key::new("confirm", Press::ConfirmReset), Key::new("cancel", Press::CancelReset)]]
+}
+
+/// The buttons below an alert: what can be done about a window that is at a level; for all else none.
+pub fn below_alert(alert: &AlertView) -> Keyboard {
+    if !matches!(alert.happened, Happened::Level { .. }) {
+        return Vec::new();
+    }
+    let key = |act: AlertAct| Key::new(act.button(), Press::Alert { id: alert.id.clone(), act });
+    vec![AlertAct::ALL.map(key).into()]
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::house::{HealthView, ListedGroup, ListedPerson, kind_name};
 use super::model_choice::ModelChoice;
 use super::people::PrivateText;
+use crate::alerts::AlertView;
 use crate::templates::Lang;
 use crate::usage::{ErrorKind, Money, Timestamp};
 
@@ -275,6 +276,10 @@ pub enum Message {
     PressOld,
     /// How the bot is, for admins.
     Health(HealthView),
+    /// Something that an admin hears of without asking.
+    Alert(Box<AlertView>),
+    /// What was done about it by a button.
+    AlertDone(AlertDone),
     /// How to leave.
     InterruptedHint,
     /// A farewell.
@@ -345,6 +350,8 @@ impl Message {
             Message::PressForeign => "press_foreign",
             Message::PressOld => "press_old",
             Message::Health(_) => "health",
+            Message::Alert(_) => "alert",
+            Message::AlertDone(_) => "alert_done",
             Message::InterruptedHint => "interrupted_hint",
             Message::Goodbye => "goodbye",
         })
@@ -411,6 +418,25 @@ pub struct LimitView {
     pub now: Timestamp,
     /// The call is larger than the whole limit: waiting does not help.
     pub never_fits: bool,
+}
+
+/// What a button below an alert did to a budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertDone {
+    /// `raise`, `stop` or `mute`.
+    pub done: &'static str,
+    /// Whose, for the filter `scope`; `None` for everything.
+    pub scope: Option<String>,
+    /// What it counts, such as `usd_per_day`.
+    pub limit: String,
+    /// The cap it has now, in requests or tokens.
+    pub max: Option<u64>,
+    /// Where it is one of money, the cap it has now.
+    pub max_usd: Option<Money>,
+    /// When its window ends; `None` for a prepaid one.
+    pub resets_at: Option<Timestamp>,
+    /// When it was done.
+    pub now: Timestamp,
 }
 
 /// How a call ended: what came, what it used, and what went wrong.

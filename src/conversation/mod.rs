@@ -21,12 +21,12 @@ mod step;
 mod words;
 
 pub use answering::{Answering, choice_of};
-pub use buttons::{Button, Key, Keyboard, Press};
+pub use buttons::{AlertAct, Button, Key, Keyboard, Press, below_alert};
 pub use cancel::{CancelReason, CancelToken};
 pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Place, Switch, Who, parse};
 pub use history::{Bounds, History, Role, Turn};
 pub use house::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, ProviderHealth};
-pub use message::{AnswerOutcome, HelpLine, LimitView, Message, ModelLine, Problem, ReceiptView};
+pub use message::{AlertDone, AnswerOutcome, HelpLine, LimitView, Message, ModelLine, Problem, ReceiptView};
 pub use model_choice::{ModelChoice, ModelList, SilentProvider};
 pub use origin::{MessageRef, Origin, Ticket};
 pub use people::{ChatKey, Group, Person, Photo, PrivateText};

@@ -13,6 +13,9 @@ pub struct MessageRef(pub Arc<str>);
 pub trait Ticket: Any + Send + Sync {
     /// A call to a model is about to be made for it.
     fn asking(&self);
+
+    /// A whole message of it was shown, or cannot be, however long one tries.
+    fn said(&self) {}
 }
 
 /// Where something came from. What comes of it carries a clone.

@@ -1,6 +1,6 @@
 //! What the bot does when a person speaks: questions, commands, interrupts. Pure.
 
-use super::buttons::{self, Press};
+use super::buttons::{self, AlertAct, Press};
 use super::commands::{self, Command, Input, Place, Switch, Who};
 use super::message::{HelpLine, Message};
 use super::origin::Origin;
@@ -230,6 +230,11 @@ impl Reply<'_> {
                 self.session.pending_reset = None;
                 self.stats(Period::All, View::Overview)
             }
+            Press::Alert { .. } if !self.person.admin => return vec![self.acknowledge(Some(Message::AdminOnly))],
+            Press::Alert { .. } if self.person.group.is_some() => {
+                return vec![self.acknowledge(Some(Message::PrivateOnly))];
+            }
+            Press::Alert { id, act } => return self.act_on_alert(id, act),
             Press::Unknown => return vec![self.acknowledge(Some(Message::PressOld))],
         };
         std::iter::once(seen).chain(effects).collect()
@@ -237,6 +242,11 @@ impl Reply<'_> {
 
     fn acknowledge(&self, message: Option<Message>) -> Effect {
         Effect::Acknowledge { chat: self.chat.clone(), lang: self.session.lang, message }
+    }
+
+    fn act_on_alert(self, id: String, act: AlertAct) -> Vec<Effect> {
+        let (chat, person, replace) = (self.chat.clone(), self.person.clone(), self.origin.message.clone());
+        vec![Effect::ActOnAlert { chat, person, id, act, replace }]
     }
 
     fn stop(self, job: JobId) -> Vec<Effect> {

@@ -1,6 +1,6 @@
 //! The conversation as a pure function: `step(event) -> effects`. Reads no clock, does no I/O, calls no model.
 
-use super::buttons::{Keyboard, Press};
+use super::buttons::{AlertAct, Keyboard, Press};
 use super::commands::{BotNames, Input, Place, parse};
 use super::history::Bounds;
 use super::message::{AnswerOutcome, Message, ModelLine, Problem};
@@ -103,6 +103,15 @@ pub enum Event {
         /// The message that asked for it, to be replaced.
         replace: Option<MessageRef>,
     },
+    /// What an alert's button asked for was done, or was not.
+    ActedOnAlert {
+        /// Where.
+        chat: ChatKey,
+        /// What was done, or why nothing was.
+        result: Result<Message, Message>,
+        /// The alert, to be replaced by what was done.
+        replace: Option<MessageRef>,
+    },
     /// A reset was taken back, or there was none, or it could not be.
     ResetUndone {
         /// Where.
@@ -140,6 +149,7 @@ impl Event {
             | Event::Answered { chat, .. }
             | Event::Models { chat, .. }
             | Event::StatsReset { chat, .. }
+            | Event::ActedOnAlert { chat, .. }
             | Event::ResetUndone { chat, .. } => chat,
         }
     }
@@ -244,6 +254,19 @@ pub enum Effect {
         /// To be handed back.
         replace: Option<MessageRef>,
     },
+    /// Do what an admin asks for by a button below an alert, and tell with [`Event::ActedOnAlert`].
+    ActOnAlert {
+        /// Where.
+        chat: ChatKey,
+        /// The admin.
+        person: Person,
+        /// The alert's id.
+        id: String,
+        /// What.
+        act: AlertAct,
+        /// To be handed back.
+        replace: Option<MessageRef>,
+    },
     /// Take the last reset back, as an admin asks, and tell with [`Event::ResetUndone`].
     UndoReset {
         /// Where.
@@ -344,6 +367,16 @@ impl Conversation {
                 };
                 let lang = self.lang_of(&chat);
                 vec![Effect::Say { chat, lang, message, keyboard: Vec::new(), replace }]
+            }
+            Event::ActedOnAlert { chat, result, replace } => {
+                let lang = self.lang_of(&chat);
+                let (done, toast) = match result {
+                    Ok(message) => (Some(message), None),
+                    Err(why) => (None, Some(why)),
+                };
+                let seen = Effect::Acknowledge { chat: chat.clone(), lang, message: toast };
+                let say = |message| Effect::Say { chat, lang, message, keyboard: Vec::new(), replace };
+                std::iter::once(seen).chain(done.map(say)).collect()
             }
             Event::ResetUndone { chat, result } => {
                 let message = match result {

@@ -24,6 +24,7 @@ pub struct Recent {
     large_from: Option<u64>,
     large: VecDeque<LargePrompt>,
     large_prompts: u64,
+    applied: u64,
 }
 
 /// A provider does not answer.
@@ -52,6 +53,7 @@ impl Recent {
         if record.kind != Kind::Usage {
             return;
         }
+        self.applied += 1;
         if record.cost.is_none() && record.tokens.total() > 0 && self.unpriced.len() < MAX_NAMES {
             self.unpriced.insert((record.provider.as_str().to_owned(), record.model.as_str().to_owned()));
         }
@@ -117,6 +119,11 @@ impl Recent {
         self.large.drain(..).collect()
     }
 
+    /// How many records were folded in: where it has not changed, nothing was used.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
     /// How many large prompts there were since they are noted.
     pub fn large_prompts(&self) -> u64 {
         self.large_prompts
@@ -133,7 +140,7 @@ mod tests {
     use crate::usage::{Failure, Money, Status};
 
     fn at(secs: i64) -> Timestamp {
-        Timestamp::new(secs * 1_000_000, 0)
+        Timestamp::new(1_795_305_600_000_000 + secs * 1_000_000, 0)
     }
 
     fn call(secs: i64, failed: Option<ErrorKind>) -> UsageRecord<'static> {

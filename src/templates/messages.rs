@@ -456,6 +456,16 @@ pub const MESSAGES: &[Message] = &[
     Message { name: "press_old", fields: &[], samples: &["{}"] },
     Message { name: "health", fields: HEALTH_FIELDS, samples: HEALTH_SAMPLES },
     Message { name: "alert", fields: super::alerts::FIELDS, samples: super::alerts::SAMPLES },
+    Message {
+        name: "alert_done",
+        fields: &["done", "scope", "limit", "max", "max_usd", "resets_at", "now"],
+        samples: &[
+            r#"{"done":"raise","scope":"team:sales","limit":"tokens_per_day","max":120000,"max_usd":null,"resets_at":"2026-11-23T00:00:00-06:00","now":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"done":"stop","scope":null,"limit":"tokens_per_day","max":null,"max_usd":"5","resets_at":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"done":"mute","scope":"cloud","limit":"requests_per_day","max":150,"max_usd":null,"resets_at":"2026-11-23T00:00:00-06:00","now":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"done":"raise","scope":null,"limit":"tokens_per_day","max":null,"max_usd":"6","resets_at":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+        ],
+    },
     Message { name: "error/", fields: ERROR_FIELDS, samples: ERROR_SAMPLES },
 ];
 

@@ -109,6 +109,7 @@ built_in! {
     "code_wait.j2" "id_expected.j2" "private_only.j2"
     "unsupported.j2" "photo_too_large.j2" "photo_failed.j2" "vision_unknown.j2"
     "press_foreign.j2" "press_old.j2" "health.j2" "alert.j2"
+    "alert_done.j2"
     "error/rate_limited.j2" "error/quota_exhausted.j2" "error/unauthorized.j2" "error/forbidden.j2"
     "error/not_found.j2" "error/bad_request.j2" "error/context_too_long.j2" "error/gone.j2"
     "error/ledger_unavailable.j2" "error/overloaded.j2" "error/server_error.j2" "error/connect.j2" "error/connect_timeout.j2"

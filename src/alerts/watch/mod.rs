@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::levels::{self, Alarmed};
-use super::memory::Known;
+use super::memory::{Episode, Known};
 use super::notice::{Alert, Notice};
 use super::policy::Policy;
 use crate::limits::Window;
@@ -111,6 +111,11 @@ impl Watch {
         found
     }
 
+    /// Whether it was told that a provider does not answer, and not that it does again.
+    pub fn is_down(&self, provider: &str, settings: &Settings, now: Timestamp) -> bool {
+        outage(&Known { lineage: self.lineage, settings, told: &self.told }, provider, now).is_some()
+    }
+
     /// What was found could not be told: the next look finds it again.
     pub fn give_back(&mut self, id: &str) {
         self.told.remove(id);
@@ -131,7 +136,9 @@ impl Watch {
         let today = look.now.day();
         let open = known.open(NAME, today).or_else(|| known.open(NAME, today.plus(-1)));
         let allowed = u128::from(total) * u128::from(self.policy.error_rate_percent);
-        let is_high = total >= self.policy.error_rate_min_calls && u128::from(failed) * 100 > allowed;
+        let is_high = self.policy.error_rate_percent > 0
+            && total >= self.policy.error_rate_min_calls
+            && u128::from(failed) * 100 > allowed;
         let is_low = total > 0 && u128::from(failed) * 200 <= allowed;
         match open {
             Some(episode) if is_low => self.end(found, episode.end, look.now, Alert::ErrorRateBack),
@@ -145,12 +152,10 @@ impl Watch {
     }
 
     fn providers(&mut self, known: &Known<'_>, look: &Look<'_>, found: &mut Found) {
-        let today = look.now.day();
+        let (today, patience) = (look.now.day(), self.policy.provider_down_secs);
+        let is_down = |silence: &Silence| patience > 0 && look.now.seconds_since(silence.since) >= patience;
         for (provider, silence) in look.providers {
-            let name = format!("provider {provider}");
-            // An outage may last: the day it began on is looked for over a week.
-            let open = (0..7).find_map(|back| known.open(&name, today.plus(-back)));
-            match (open, silence) {
+            match (outage(known, provider, look.now), silence) {
                 (Some(episode), None) => {
                     let since = self.silent.remove(provider).or(self.began).unwrap_or(look.now);
                     let alert =
@@ -160,8 +165,8 @@ impl Watch {
                 (Some(_), Some(silence)) => {
                     self.silent.entry(provider.clone()).or_insert(silence.since);
                 }
-                (None, Some(silence)) if look.now.seconds_since(silence.since) >= self.policy.provider_down_secs => {
-                    let Some(episode) = known.next(&name, today) else { continue };
+                (None, Some(silence)) if is_down(silence) => {
+                    let Some(episode) = known.next(&outage_of(provider), today) else { continue };
                     let (provider, kind, since) = (provider.clone(), silence.kind, silence.since);
                     self.silent.insert(provider.clone(), since);
                     let alert = Alert::ProviderDown { provider, kind, since };
@@ -185,7 +190,7 @@ impl Watch {
     fn costs(&self, known: &Known<'_>, look: &Look<'_>, found: &mut Found) {
         let Some((hour, usual)) = look.hour else { return };
         let many_times = usual.pico_usd().saturating_mul(i128::from(self.policy.cost_spike_factor));
-        if hour > self.policy.cost_spike_min && hour.pico_usd() > many_times {
+        if self.policy.cost_spike_factor > 0 && hour > self.policy.cost_spike_min && hour.pico_usd() > many_times {
             let (day, at) = (look.now.day().to_string(), look.now.hour().to_string());
             let id = known.id(&["cost_spike", &day, &at]);
             if !known.has(&id) {
@@ -236,6 +241,15 @@ impl Watch {
             }
         }
     }
+}
+
+fn outage_of(provider: &str) -> String {
+    format!("provider {provider}")
+}
+
+/// The outage of a provider that was told and is not over. It may last: the day it began on is looked for over a week.
+fn outage(known: &Known<'_>, provider: &str, now: Timestamp) -> Option<Episode> {
+    (0..7).find_map(|back| known.open(&outage_of(provider), now.day().plus(-back)))
 }
 
 #[cfg(test)]

@@ -113,17 +113,25 @@ fn j9_each_level_is_told_once_per_window_over_twenty_restarts_and_a_jump_tells_t
 
 #[test]
 fn j9_killed_anywhere_an_alert_is_told_again_at_most_once_and_under_the_same_id() {
-    let mut house = house(Policy::default());
     let windows: &'static [Window] = day(9, 92, 100).leak();
-    let first = house.begin(|look| look.windows = windows, at(0));
-    let id = first.due[0].notice.id.clone();
-    assert!(house.begin(|look| look.windows = windows, at(1)).due.is_empty(), "it is on its way");
-    house.restart(); // killed before it was confirmed
-    let again = house.look(|look| look.windows = windows, at(2));
-    assert_eq!(again.iter().map(|notice| notice.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
-    house.restart();
-    assert!(house.look(|look| look.windows = windows, at(3)).is_empty());
-    assert_eq!(house.settings.firing().count(), 0);
+    let ids = |notices: &[Notice]| notices.iter().map(|notice| notice.id.clone()).collect::<Vec<_>>();
+    // Killed before it was noted, before it was told or confirmed, and after.
+    for (point, told_again) in [(0, 1), (1, 1), (2, 0)] {
+        let mut house = house(Policy::default());
+        let settings = house.settings.clone();
+        let id = match point {
+            0 => house.watch.look(&Look { windows, ..quiet(&settings, at(0)) }).due[0].notice.id.clone(),
+            1 => house.begin(|look| look.windows = windows, at(0)).due[0].notice.id.clone(),
+            _ => house.look(|look| look.windows = windows, at(0))[0].id.clone(),
+        };
+        assert!(house.begin(|look| look.windows = windows, at(1)).due.is_empty(), "{point}: it is on its way");
+        house.restart();
+        let again = house.look(|look| look.windows = windows, at(2));
+        assert_eq!(ids(&again), vec![id; told_again], "{point}");
+        house.restart();
+        assert!(house.look(|look| look.windows = windows, at(3)).is_empty(), "{point}");
+        assert_eq!(house.settings.firing().count(), 0);
+    }
 }
 
 #[test]
@@ -289,9 +297,11 @@ fn a_provider_is_down_after_two_minutes_and_back_with_its_first_answer() {
     let expected = Alert::ProviderDown { provider: "cloud".into(), kind: ErrorKind::Connect, since: at(0) };
     assert_eq!(told[0].alert, expected);
     assert!(house.look(|look| look.providers = down, at(500)).is_empty());
+    assert!(house.watch.is_down("cloud", &house.settings, at(501)));
     let told = house.look(|look| look.providers = up, at(600));
     assert_eq!(told[0].alert, Alert::ProviderBack { provider: "cloud".into(), seconds: 600 });
     house.restart();
+    assert!(!house.watch.is_down("cloud", &house.settings, at(601)));
     assert!(house.look(|look| look.providers = up, at(601)).is_empty());
     // Down over a midnight and a restart, it is back once.
     house.look(|look| look.providers = down, at(602));

@@ -1,7 +1,7 @@
 //! What our buttons say when they are pressed: a few bytes that Telegram gives back. They are no secret and can be
 //! forged, so whoever acts on them asks first who presses.
 
-use crate::conversation::JobId;
+use crate::conversation::{AlertAct, JobId};
 use crate::reports::View;
 use crate::stats::Period;
 
@@ -29,6 +29,13 @@ pub enum Button {
     ResetCancel {
         /// Who may press it.
         asker: u64,
+    },
+    /// Does something about the budget of an alert.
+    Alert {
+        /// The alert's id.
+        id: u64,
+        /// What.
+        act: AlertAct,
     },
     /// Stops an answer.
     Stop {
@@ -68,6 +75,7 @@ impl Button {
             Button::ResetAsk { asker } => format!("{VERSION}:ra:{asker}"),
             Button::ResetConfirm { asker } => format!("{VERSION}:ry:{asker}"),
             Button::ResetCancel { asker } => format!("{VERSION}:rn:{asker}"),
+            Button::Alert { id, act } => format!("{VERSION}:{}:{id:016x}", alert_letters(act)),
             Button::Stop { job } => format!("{VERSION}:x:{}", job.0),
         }
     }
@@ -96,10 +104,25 @@ impl Button {
             "ra" => Button::ResetAsk { asker: rest.parse().ok()? },
             "ry" => Button::ResetConfirm { asker: rest.parse().ok()? },
             "rn" => Button::ResetCancel { asker: rest.parse().ok()? },
+            "br" => Button::Alert { id: hex(rest)?, act: AlertAct::Raise },
+            "bs" => Button::Alert { id: hex(rest)?, act: AlertAct::Stop },
+            "bm" => Button::Alert { id: hex(rest)?, act: AlertAct::Mute },
             "x" => Button::Stop { job: JobId(rest.parse().ok()?) },
             _ => return None,
         })
     }
+}
+
+fn alert_letters(act: AlertAct) -> &'static str {
+    match act {
+        AlertAct::Raise => "br",
+        AlertAct::Stop => "bs",
+        AlertAct::Mute => "bm",
+    }
+}
+
+fn hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
 }
 
 impl Screen {
@@ -134,7 +157,8 @@ mod tests {
             Button::ResetCancel { asker: number },
             Button::Stop { job: JobId(number) },
         ];
-        stats.chain(others).collect()
+        let alerts = AlertAct::ALL.map(|act| Button::Alert { id: number, act });
+        stats.chain(others).chain(alerts).collect()
     }
 
     #[test]
@@ -157,6 +181,7 @@ mod tests {
         assert_eq!(Button::Refresh(screen).encode(), "t1:r:7d:models:42");
         assert_eq!(Button::ResetConfirm { asker: 42 }.encode(), "t1:ry:42");
         assert_eq!(Button::Stop { job: JobId(7) }.encode(), "t1:x:7");
+        assert_eq!(Button::Alert { id: 0xa1, act: AlertAct::Raise }.encode(), "t1:br:00000000000000a1");
     }
 
     #[test]

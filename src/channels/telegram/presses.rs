@@ -23,6 +23,10 @@ fn write(press: &Press, nonce: u32) -> String {
         Press::ConfirmReset => Data::ResetConfirm { asker: 0 },
         Press::CancelReset => Data::ResetCancel { asker: 0 },
         Press::Stop(job) => Data::Stop { job: JobId(u64::from(nonce) << 32 | job.0 & u64::from(u32::MAX)) },
+        Press::Alert { id, act } => match u64::from_str_radix(id, 16) {
+            Ok(id) => Data::Alert { id, act: *act },
+            Err(_) => return "-".to_owned(),
+        },
         Press::Unknown => return "-".to_owned(),
     };
     data.encode()
@@ -37,6 +41,7 @@ pub(super) fn read(data: &str, nonce: u32) -> Press {
         Ok(Data::ResetAsk { .. }) => Press::AskReset,
         Ok(Data::ResetConfirm { .. }) => Press::ConfirmReset,
         Ok(Data::ResetCancel { .. }) => Press::CancelReset,
+        Ok(Data::Alert { id, act }) => Press::Alert { id: format!("{id:016x}"), act },
         Ok(Data::Stop { job }) if job.0 >> 32 == u64::from(nonce) => Press::Stop(JobId(job.0 & u64::from(u32::MAX))),
         Ok(Data::Stop { .. }) | Err(_) => Press::Unknown,
     }
@@ -51,7 +56,8 @@ mod tests {
     #[test]
     fn a_press_comes_back_as_what_it_meant_and_a_stop_only_in_its_own_process() {
         let stats = Press::Stats { period: Period::Week, view: View::Models, asker: "111".into() };
-        for press in [stats, Press::AskReset, Press::ConfirmReset, Press::CancelReset, Press::Stop(JobId(7))] {
+        let raise = Press::Alert { id: "00f3456789abcdef".into(), act: crate::conversation::AlertAct::Raise };
+        for press in [stats, raise, Press::AskReset, Press::ConfirmReset, Press::CancelReset, Press::Stop(JobId(7))] {
             assert_eq!(read(&write(&press, 5), 5), press);
         }
         assert_eq!(read(&write(&Press::Stop(JobId(7)), 5), 6), Press::Unknown);

@@ -43,6 +43,9 @@ pub(super) async fn say(tools: &Tools, saying: Saying) {
         },
         None => send(tools, spot, &text, keyboard.as_ref(), reply_to, answers).await,
     };
+    if let Some(ticket) = &origin.ticket {
+        ticket.said();
+    }
     match (said, receipt) {
         // A word about a question that waits answers nothing: whoever waits holds on to it.
         (Ok(_) | Err(Failure::NotModified), Some(receipt)) if is_last => receipt.settle(),

@@ -115,6 +115,7 @@ fn shown(effect: &Effect) -> String {
         Effect::ListModels { wanted, .. } => format!("models {}", wanted.as_deref().unwrap_or("-")),
         Effect::ResetStats { person, .. } => format!("reset by {}", person.id),
         Effect::UndoReset { .. } => "undo the reset".into(),
+        Effect::ActOnAlert { person, id, act, .. } => format!("{} {id} {act:?}", person.id),
         Effect::Leave => "leave".into(),
     }
 }

@@ -299,6 +299,13 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                     Done::Event(Event::StatsReset { chat, result: books.reset(person).await, replace })
                 });
             }
+            Effect::ActOnAlert { chat, person, id, act, replace } => {
+                let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
+                self.spawn(chat.clone(), lang, origin, async move {
+                    let result = books.act_on_alert(chat.clone(), person, id, act).await;
+                    Done::Event(Event::ActedOnAlert { chat, result, replace })
+                });
+            }
             Effect::UndoReset { chat } => {
                 let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
                 self.spawn(chat.clone(), lang, origin, async move {

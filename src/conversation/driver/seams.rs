@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::outbox::DeltaSink;
-use crate::conversation::buttons::Key;
+use crate::conversation::buttons::{AlertAct, Key};
 use crate::conversation::cancel::CancelToken;
 use crate::conversation::message::{AnswerOutcome, Message};
 use crate::conversation::model_choice::ModelList;
@@ -71,6 +71,21 @@ pub trait Books: Send + Sync + 'static {
 
     /// Does what is asked and says what came of it.
     fn manage(&self, request: ManageRequest) -> impl Future<Output = Message> + Send;
+
+    /// Does what an admin asks for by a button below an alert, once; gives what to say of it.
+    ///
+    /// # Errors
+    /// Why nothing was done, to be told to whoever pressed. Who sends no alerts has none of their buttons.
+    fn act_on_alert(
+        &self,
+        chat: ChatKey,
+        by: Person,
+        id: String,
+        act: AlertAct,
+    ) -> impl Future<Output = Result<Message, Message>> + Send {
+        let _ = (chat, by, id, act);
+        std::future::ready(Err(Message::PressOld))
+    }
 
     /// Remembers the language of a chat. That it cannot be written is logged.
     fn keep_lang(&self, chat: ChatKey, lang: Lang) -> impl Future<Output = ()> + Send;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::conversation::AlertDone;
 use crate::conversation::commands::{BotNames, COMMANDS, Command, Input, Place, parse};
 use crate::conversation::words;
 use crate::conversation::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, ProviderHealth};
@@ -121,6 +122,23 @@ fn health() -> [HealthView; 2] {
     [well, ill]
 }
 
+fn done_about_alerts() -> [AlertDone; 4] {
+    let raised = AlertDone {
+        done: "raise",
+        scope: Some("team:sales".into()),
+        limit: "tokens_per_day".into(),
+        max: Some(120_000),
+        max_usd: None,
+        resets_at: Some(at(50_000)),
+        now: at(0),
+    };
+    let paid =
+        AlertDone { scope: None, max: None, max_usd: Some(Money::from_pico_usd(6_000_000_000_000)), ..raised.clone() };
+    let stopped = AlertDone { done: "stop", ..raised.clone() };
+    let muted = AlertDone { done: "mute", resets_at: None, ..raised.clone() };
+    [raised, paid, stopped, muted]
+}
+
 /// What is said about who may speak, in line, of photos and at buttons.
 fn house_messages() -> Vec<Message> {
     let (bot, id) = (|| "Raymundo".to_owned(), || "111".to_owned());
@@ -144,6 +162,7 @@ fn house_messages() -> Vec<Message> {
     all.push(Message::VisionUnknown { provider: "ollama".into(), model: "llama3.2".into() });
     all.extend([Message::PressForeign, Message::PressOld]);
     all.extend(health().map(Message::Health));
+    all.extend(done_about_alerts().map(Message::AlertDone));
     all
 }
 

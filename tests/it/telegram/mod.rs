@@ -25,11 +25,13 @@
 //! rules are in `methods`, `markup`, `media`, `commands`, `html`, `rates` and `delivery`; `refusal` has its words.
 //! The fake outlives the program: start that as often as you like against one fake.
 //!
-//! What the built program does with it is in `talking` and `arriving`, from `bot`.
+//! What the built program does with it is in `talking`, `arriving` and `alerting`, from `bot`.
 //! Tests that use it are `#[tokio::test(flavor = "multi_thread")]`, so that they may also block on a process.
 
 #![allow(dead_code, unused_imports, reason = "every test uses a part of it")]
 
+#[cfg(feature = "telegram")]
+mod alerting;
 #[cfg(feature = "telegram")]
 mod arriving;
 #[cfg(feature = "telegram")]

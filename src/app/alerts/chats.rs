@@ -1,0 +1,133 @@
+//! Alerts in chats: to every admin of a messenger, each in the language of their chat, and to whoever sits at the
+//! terminal.
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::alerts::{Notice, Outlet, Told};
+use crate::app::{App, Desk, Doors};
+use crate::conversation::driver::{Door, Outgoing, Renderer};
+use crate::conversation::{Button, ChatKey, Message, Origin, TemplateRenderer, Ticket, below_alert};
+use crate::templates::{Lang, Surface};
+use crate::usage::SubjectId;
+
+/// Where a channel says how it is spoken to, once it is there. Dropped, it never will be.
+pub(in crate::app) type Chats = watch::Sender<Option<mpsc::WeakSender<Outgoing>>>;
+
+/// Where such a channel is waited for.
+type KnownChats = watch::Receiver<Option<mpsc::WeakSender<Outgoing>>>;
+
+impl App {
+    /// Everywhere that alerts are told beside the log.
+    pub(in crate::app) fn outlets(&self, doors: Doors, chats: KnownChats) -> Vec<Arc<dyn Outlet>> {
+        let mut outlets: Vec<Arc<dyn Outlet>> = Vec::new();
+        let has_telegram = self.config.telegram.as_ref().is_some_and(|telegram| telegram.token.is_some());
+        if doors.messengers && has_telegram && cfg!(feature = "telegram") {
+            let renderer = TemplateRenderer::new(Arc::clone(&self.desk.templates)).on(Surface::Telegram);
+            outlets.push(Arc::new(AdminChats { desk: Arc::clone(&self.desk), renderer, chats }));
+        }
+        if doors.terminal && std::io::stderr().is_terminal() {
+            outlets.push(Arc::new(AtTheTerminal { desk: Arc::clone(&self.desk) }));
+        }
+        outlets
+    }
+}
+
+/// The admins of Telegram.
+struct AdminChats {
+    desk: Arc<Desk>,
+    renderer: TemplateRenderer,
+    chats: KnownChats,
+}
+
+impl Outlet for AdminChats {
+    fn name(&self) -> &'static str {
+        "telegram"
+    }
+
+    fn tell<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Told> {
+        Box::pin(async {
+            let admins = self.desk.door.admins("telegram");
+            if admins.is_empty() {
+                return Told::Done;
+            }
+            let mut chats = self.chats.clone();
+            let channel = match chats.wait_for(Option::is_some).await {
+                Ok(known) => known.as_ref().and_then(mpsc::WeakSender::upgrade),
+                Err(_never) => return Told::GivenUp("Telegram is off".to_owned()),
+            };
+            let Some(channel) = channel else { return Told::Stopped };
+            let mut shown = Vec::new();
+            for admin in admins {
+                let (outgoing, said) = self.message(admin, notice);
+                if channel.send(outgoing).await.is_err() {
+                    return Told::Stopped;
+                }
+                shown.push(said);
+            }
+            drop(channel);
+            match join_all(shown).await.iter().all(Result::is_ok) {
+                true => Told::Done,
+                false => Told::Stopped,
+            }
+        })
+    }
+}
+
+impl AdminChats {
+    /// The alert as one admin reads it, and what tells that they can.
+    fn message(&self, admin: i64, notice: &Notice) -> (Outgoing, oneshot::Receiver<()>) {
+        let chat = ChatKey { channel: "telegram", id: admin.to_string() };
+        let lang = self.desk.door.lang_of(&chat).unwrap_or(self.desk.language);
+        let view = notice.view(|person| identity(&self.desk, person));
+        let label =
+            |key: &crate::conversation::Key| Button { label: self.renderer.label(lang, key), press: key.press.clone() };
+        let keyboard = below_alert(&view).iter().map(|row| row.iter().map(label).collect()).collect();
+        let text = self.renderer.render(lang, &Message::Alert(Box::new(view))).into();
+        let (said, shown) = oneshot::channel();
+        let ticket: Arc<dyn Ticket> = Arc::new(Shown(Mutex::new(Some(said))));
+        let origin = Origin { ticket: Some(ticket), ..Origin::default() };
+        (Outgoing::Text { chat, text, keyboard, replace: None, origin }, shown)
+    }
+}
+
+/// The id that a person has in their channel, if they are still known.
+fn identity(desk: &Desk, person: &str) -> Option<String> {
+    desk.people.identity(&SubjectId::parse(person)?)
+}
+
+/// Tells that a message was shown, or cannot be.
+struct Shown(Mutex<Option<oneshot::Sender<()>>>);
+
+impl Ticket for Shown {
+    fn asking(&self) {}
+
+    fn said(&self) {
+        let said = self.0.lock().ok().and_then(|mut said| said.take());
+        // Nobody waits any more: the program ends.
+        let _gone = said.map(|said| said.send(()));
+    }
+}
+
+/// Whoever sits at the terminal: a line beside the conversation.
+struct AtTheTerminal {
+    desk: Arc<Desk>,
+}
+
+impl Outlet for AtTheTerminal {
+    fn name(&self) -> &'static str {
+        "terminal"
+    }
+
+    fn tell<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Told> {
+        let lang: Lang = self.desk.language;
+        let view = notice.view(|person| identity(&self.desk, person));
+        let text = self.desk.templates.render(lang, "alert", view);
+        // Where a line is being typed, it goes on below.
+        let _gone = writeln!(std::io::stderr(), "\n{}", text.trim());
+        Box::pin(std::future::ready(Told::Done))
+    }
+}

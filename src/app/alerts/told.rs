@@ -1,0 +1,119 @@
+//! A notice on its way to every outlet, and what the log says of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::alerts::{Alert, Happened, Notice, Outlet, Severity, Told};
+
+/// Notices that wait for one outlet at most.
+const MAX_WAITING: usize = 256;
+
+/// One notice, on its way to several outlets.
+pub(super) struct Telling {
+    notice: Notice,
+    /// Outlets that have not ended with it.
+    left: AtomicUsize,
+    /// To whom it is told that all have.
+    confirm: mpsc::UnboundedSender<String>,
+}
+
+impl Telling {
+    pub(super) fn new(notice: Notice, outlets: usize, confirm: mpsc::UnboundedSender<String>) -> Arc<Telling> {
+        let telling = Telling { notice, left: AtomicUsize::new(outlets.max(1)), confirm };
+        if outlets == 0 {
+            telling.ended(); // the log has it
+        }
+        Arc::new(telling)
+    }
+
+    fn ended(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Whoever looks is gone: it is told again at the next start.
+            let _gone = self.confirm.send(self.notice.id.clone());
+        }
+    }
+}
+
+/// What waits for one outlet.
+pub(super) struct Queue(mpsc::Sender<Arc<Telling>>);
+
+impl Queue {
+    /// A queue whose notices are told one after the other.
+    pub(super) fn begin(outlet: Arc<dyn Outlet>, tasks: &mut JoinSet<()>) -> Queue {
+        let (queue, mut waiting) = mpsc::channel::<Arc<Telling>>(MAX_WAITING);
+        tasks.spawn(async move {
+            while let Some(telling) = waiting.recv().await {
+                match outlet.tell(&telling.notice).await {
+                    Told::Done => telling.ended(),
+                    Told::GivenUp(reason) => {
+                        tracing::error!(alert = %telling.notice.id, outlet = outlet.name(), reason, "an alert was not told");
+                        telling.ended();
+                    }
+                    Told::Stopped => {}
+                }
+            }
+        });
+        Queue(queue)
+    }
+
+    /// Whether as much fits in as one look can find at the most usual.
+    pub(super) fn has_room(&self) -> bool {
+        self.0.capacity() > MAX_WAITING / 2
+    }
+
+    pub(super) fn push(&self, telling: &Arc<Telling>) {
+        if self.0.try_send(Arc::clone(telling)).is_err() {
+            // It stays noted as firing, and is told at the next start.
+            tracing::warn!(alert = %telling.notice.id, "too many alerts at once; one waits for the next start");
+        }
+    }
+}
+
+/// The line in the log. People are told by their subject ids, which name nobody.
+pub(super) fn log(notice: &Notice) {
+    let (id, view) = (&notice.id, notice.view(|_| None));
+    let said = match &view.happened {
+        Happened::Level { level, window } => format!(
+            "{} of `{}` is at {} percent: {level}",
+            window.limit,
+            window.scope.as_deref().unwrap_or("everything"),
+            window.percent
+        ),
+        Happened::Many { level, scope, limit, count } => {
+            let scope = scope.as_deref().unwrap_or("everything");
+            format!("{limit} of at least {count} of `{scope}` has reached {level}")
+        }
+        Happened::Recovered { window } => {
+            format!("{} of `{}` is normal again", window.limit, window.scope.as_deref().unwrap_or("everything"))
+        }
+        Happened::ErrorRate { failed, total, minutes, .. } => {
+            format!("{failed} of {total} calls failed in the last {minutes} minutes")
+        }
+        Happened::ErrorRateBack => "calls succeed again".to_owned(),
+        Happened::ProviderDown { provider, kind, since } => {
+            format!("provider `{provider}` has not answered since {since}: {kind}")
+        }
+        Happened::ProviderBack { provider, seconds } => {
+            format!("provider `{provider}` answers again after {seconds} s")
+        }
+        Happened::UnknownPrice { provider, model } => {
+            format!("model `{model}` of provider `{provider}` was used and has no known price")
+        }
+        Happened::CostSpike { hour_usd, usual_usd } => {
+            format!("this hour cost {hour_usd} dollars so far, otherwise {usual_usd}")
+        }
+        Happened::LedgerDown { trouble } => format!("the books cannot be written: {trouble}"),
+        Happened::LedgerBack => "the books can be written again".to_owned(),
+        Happened::LargePrompt { model, tokens } => format!("a prompt of {tokens} tokens went to model `{model}`"),
+        Happened::Test => "an alert to try whether alerts arrive".to_owned(),
+        Happened::Forgotten => "an alert was about to be told when the program ended; what it said is lost".to_owned(),
+    };
+    if notice.severity() == Severity::Info || matches!(notice.alert, Alert::LargePrompt { .. }) {
+        tracing::info!(alert = %id, severity = view.severity, "{said}");
+    } else {
+        tracing::warn!(alert = %id, severity = view.severity, "{said}");
+    }
+}
