@@ -112,7 +112,7 @@ pub fn check(
 
 fn money_is_limited(config: &Config) -> bool {
     let rules = rules_of(config, chrono_tz::Tz::UTC, |channel, identity| SubjectId::of(&[], channel, identity));
-    rules.iter().any(|rule| rule.caps.set().any(|(kind, _)| kind.measure() == Measure::Money))
+    rules.rules.iter().any(|rule| rule.caps.set().any(|(kind, _)| kind.measure() == Measure::Money))
 }
 
 /// What a model is looked up with.
