@@ -1,8 +1,8 @@
 //! How fast calls are recorded, beside what a disk can do, beside SQLite and beside the way of requirement 0.
 //!
 //! `cargo bench --bench ledger [-- ROUNDS [SECONDS]] [WORD…]` (5 rounds, 2 seconds a sample, unless said). Every round
-//! takes one sample of everything, or of what has one of the WORDs in its name; a ratio is taken round by round. The files lie in
-//! `target/tmp`: on a real disk, if that does.
+//! takes one sample of everything, or of what has one of the WORDs in its name (`=WORD` for its whole name); a ratio is
+//! taken round by round. The files lie in `target/tmp`: on a real disk, if that does.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench measures time and prints it")]
 
@@ -51,7 +51,8 @@ fn main() {
     let time = Duration::from_secs_f64(number(1).unwrap_or(SECONDS));
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let mut samplers = samplers(&place, time);
-    samplers.retain(|(name, _)| names.is_empty() || names.iter().any(|word| name.contains(*word)));
+    let is_meant = |name: &str, word: &str| word.strip_prefix('=').map_or(name.contains(word), |whole| name == whole);
+    samplers.retain(|(name, _)| names.is_empty() || names.iter().any(|word| is_meant(name, word)));
     let mut table: Table = samplers.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
     for _ in 0..rounds {
         for ((name, sampler), (_, samples)) in samplers.iter().zip(&mut table) {

@@ -132,7 +132,13 @@ pub struct Cube {
 impl Cube {
     /// Adds one record under its key.
     pub fn add(&mut self, key: Key, record: &UsageRecord<'_>) {
-        self.row(key).add(record);
+        let at = self.place(&key).unwrap_or_else(|| self.push(key));
+        self.add_at(at, record);
+    }
+
+    /// Adds one record to the row in that place.
+    pub(super) fn add_at(&mut self, at: u32, record: &UsageRecord<'_>) {
+        self.row_at(at).add(record);
         if let Some(user) = &record.user
             && self.users.would_change(user)
         {
@@ -170,17 +176,20 @@ impl Cube {
 
     /// The sums of a row, added if it is new.
     pub(super) fn row(&mut self, key: Key) -> &mut Sums {
-        let at = match self.index.get(&key) {
-            Some(at) => *at as usize,
-            None => {
-                let at = self.rows.len();
-                self.has_hours |= key.hour != Key::NO_HOUR;
-                Arc::make_mut(&mut self.index).insert(key, u32::try_from(at).expect("rows are capped far below 2^32"));
-                self.rows.push((key, Sums::default()));
-                at
-            }
-        };
-        &mut self.rows.get_mut(at).expect("the index names rows that are there").1
+        let at = self.place(&key).unwrap_or_else(|| self.push(key));
+        self.row_at(at)
+    }
+
+    fn row_at(&mut self, at: u32) -> &mut Sums {
+        &mut self.rows.get_mut(at as usize).expect("the index names rows that are there").1
+    }
+
+    fn push(&mut self, key: Key) -> u32 {
+        let at = u32::try_from(self.rows.len()).expect("rows are capped far below 2^32");
+        self.has_hours |= key.hour != Key::NO_HOUR;
+        Arc::make_mut(&mut self.index).insert(key, at);
+        self.rows.push((key, Sums::default()));
+        at
     }
 
     /// Every row.
@@ -201,6 +210,11 @@ impl Cube {
     /// Whether a row is there.
     pub fn contains(&self, key: &Key) -> bool {
         self.index.contains_key(key)
+    }
+
+    /// The place of a row, if it is there. It stays the same.
+    pub(super) fn place(&self, key: &Key) -> Option<u32> {
+        self.index.get(key).copied()
     }
 
     /// Whether hours are told apart.

@@ -17,8 +17,12 @@ fn bucket_of(millis: u64) -> u16 {
         return millis as u16;
     }
     let octave = ((millis - 1) / 10).ilog2();
-    let base = 10u128 << octave;
-    let slice = (16 * (u128::from(millis) - base)).div_ceil(base) - 1;
+    let base = 10 << octave;
+    // No call takes the years for which 64 bits are too few.
+    let slice = match 16u64.checked_mul(millis - base) {
+        Some(sixteenths) => sixteenths.div_ceil(base) - 1,
+        None => ((16 * u128::from(millis - base)).div_ceil(base.into()) - 1) as u64,
+    };
     FIRST_OCTAVE + octave as u16 * 16 + slice as u16
 }
 

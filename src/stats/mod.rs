@@ -31,7 +31,7 @@ pub use histogram::Histogram;
 pub use lines::LineReader;
 pub use names::{Names, Symbol};
 pub use openings::Openings;
-pub use picture::{ACTIVE_MINUTES, Period, Picture, RESIDENT_DAYS, Selection, Stats};
+pub use picture::{ACTIVE_MINUTES, Period, Picture, RESIDENT_DAYS, Row, Selection, Stats};
 pub use recent::{LargePrompt, Recent, Silence};
 pub use saved::Saved;
 pub use sums::{COST_BORDERS_USD, Sums};

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
 use crate::usage::{Day, Money, Opening, SubjectId, Timestamp, UsageRecord};
@@ -92,6 +93,9 @@ impl Epoch {
     }
 }
 
+/// Who was in a conversation last when.
+pub(super) type Active = HashMap<SubjectId, Timestamp, FixedState>;
+
 /// An unchanging view of everything folded so far. A clone shares all of it.
 #[derive(Clone, Debug)]
 pub struct Picture {
@@ -100,7 +104,7 @@ pub struct Picture {
     pub(super) epochs: Vec<Arc<Epoch>>,
     pub(super) resets: Vec<Timestamp>,
     /// Last message of the conversations that may still be active.
-    pub(super) active: Arc<HashMap<SubjectId, Timestamp>>,
+    pub(super) active: Arc<Active>,
 }
 
 impl Default for Picture {
@@ -141,8 +145,12 @@ impl Picture {
 
     /// When the epoch began that a moment belongs to; `None` before the first reset.
     pub fn epoch_of(&self, at: Timestamp) -> Option<Timestamp> {
-        let later = self.resets.partition_point(|reset| *reset <= at);
-        later.checked_sub(1).map(|at| self.resets[at])
+        self.epoch_at(at).checked_sub(1).map(|at| self.resets[at])
+    }
+
+    /// The place of that epoch.
+    fn epoch_at(&self, at: Timestamp) -> usize {
+        self.resets.partition_point(|reset| *reset <= at)
     }
 
     /// The records of a period in the current epoch.
@@ -292,6 +300,14 @@ impl<'a> Selection<'a> {
     }
 }
 
+/// The row of a record, found once.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    key: Key,
+    /// Its place in the cube of the record's epoch and day, if it is there.
+    at: Option<u32>,
+}
+
 /// The fold itself: takes records and acts, gives pictures.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -322,21 +338,27 @@ impl Stats {
     /// Folds one record in: the only way any number changes.
     pub fn apply(&mut self, record: &UsageRecord<'_>) {
         let key = key_of(record, &mut Arc::make_mut(&mut self.picture).names);
-        self.apply_to(key, record);
+        self.apply_to(Row { key, at: None }, record);
     }
 
     /// The row that a record belongs to, if its billing day has it already.
-    pub fn row_of(&self, record: &UsageRecord<'_>) -> Option<Key> {
-        let day = record.timestamp.day();
-        Key::find(record, self.picture.names()).filter(|key| self.picture.day_has_row(day, key))
+    pub fn row_of(&self, record: &UsageRecord<'_>) -> Option<Row> {
+        let (picture, day) = (&*self.picture, record.timestamp.day());
+        let key = Key::find(record, &picture.names)?;
+        let at = picture.epochs[picture.epoch_at(record.timestamp)].days.get(&day).and_then(|cube| cube.place(&key));
+        (at.is_some() || picture.day_has_row(day, &key)).then_some(Row { key, at })
     }
 
-    /// Folds in a record whose row is known already.
-    pub fn apply_to(&mut self, key: Key, record: &UsageRecord<'_>) {
+    /// Folds in a record whose row is known already, and was asked for just before.
+    pub fn apply_to(&mut self, row: Row, record: &UsageRecord<'_>) {
         let picture = Arc::make_mut(&mut self.picture);
-        let epoch = picture.resets.partition_point(|reset| *reset <= record.timestamp);
+        let epoch = picture.epoch_at(record.timestamp);
         let epoch = Arc::make_mut(&mut picture.epochs[epoch]);
-        Arc::make_mut(epoch.days.entry(record.timestamp.day()).or_default()).add(key, record);
+        let cube = Arc::make_mut(epoch.days.entry(record.timestamp.day()).or_default());
+        match row.at {
+            Some(at) => cube.add_at(at, record),
+            None => cube.add(row.key, record),
+        }
         if record.is_message()
             && let Some(session) = record.session
         {
@@ -347,7 +369,7 @@ impl Stats {
     /// Folds an opening balance in: rows as its calls would have made, in no limit, histogram or count of people.
     pub fn apply_opening(&mut self, opening: &Opening) {
         let picture = Arc::make_mut(&mut self.picture);
-        let epoch = picture.resets.partition_point(|reset| *reset <= opening.at);
+        let epoch = picture.epoch_at(opening.at);
         let epoch = Arc::make_mut(&mut picture.epochs[epoch]);
         let cube = Arc::make_mut(epoch.days.entry(opening.at.day()).or_default());
         cube.add_opening(opening, Arc::make_mut(&mut picture.names));
@@ -434,7 +456,7 @@ fn key_of(record: &UsageRecord<'_>, names: &mut Arc<Names>) -> Key {
     if let Some(key) = Key::find(record, names) { key } else { Key::of(record, Arc::make_mut(names)) }
 }
 
-fn note_active(active: &mut Arc<HashMap<SubjectId, Timestamp>>, session: SubjectId, at: Timestamp) {
+fn note_active(active: &mut Arc<Active>, session: SubjectId, at: Timestamp) {
     let active = Arc::make_mut(active);
     if active.len() >= MAX_ACTIVE && !active.contains_key(&session) {
         return;

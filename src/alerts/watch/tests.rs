@@ -91,7 +91,18 @@ fn name(notice: &Notice) -> String {
 fn window(limit: LimitKind, first_day: i32, used: u64, max: u64) -> Window {
     let label = Label(vec![(Facet::Team, "sales".into())]);
     let resets_at = Some(at(i64::from(first_day) * 24 * HOUR));
-    Window { label, limit, used, reserved: 0, max, first_day: Day(first_day), resets_at }
+    Window {
+        label,
+        limit,
+        used,
+        reserved: 0,
+        max,
+        first_day: Day(first_day),
+        resets_at,
+        raised_by: 0,
+        paused: false,
+        stopped: false,
+    }
 }
 
 fn day(first_day: i32, used: u64, max: u64) -> Vec<Window> {
