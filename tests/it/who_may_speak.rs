@@ -67,6 +67,7 @@ impl Run {
         let desk = Desk {
             bot: "Raymundo".to_owned(),
             language: Lang::En,
+            pressing: Default::default(),
             compat: Default::default(),
             zone: chrono_tz::Tz::UTC,
             started_at: shared.now().at,

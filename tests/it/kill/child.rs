@@ -136,6 +136,7 @@ async fn serve(task: &Task) {
     let desk = Desk {
         bot: "raymundo".to_owned(),
         language: Lang::En,
+        pressing: Default::default(),
         compat: Default::default(),
         zone: chrono_tz::Tz::UTC,
         started_at: clock.now().at,
