@@ -19,9 +19,10 @@ mod slack;
 mod tests;
 mod webhook;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use crate::alerts::Notice;
@@ -63,12 +64,32 @@ impl Deliveries {
     /// `text` is the alert as plain text, with people by their subject ids: see [`text`].
     pub fn deliver(&self, notice: &Notice, text: &str) -> impl Future<Output = Vec<Delivered>> + Send + use<> {
         let wanted = self.places.iter().filter(|place| place.wants(notice.severity()));
-        let receipts: Vec<_> = wanted.map(|place| (place.name(), place.accept(notice, text))).collect();
-        join_all(
-            receipts
-                .into_iter()
-                .map(|(name, receipt)| async move { (name, receipt.await.unwrap_or(Err(DeliveryError::Stopped))) }),
-        )
+        let handed_over: Vec<_> =
+            wanted.map(|place| (place.name(), self.deliver_to(place.name(), notice, text))).collect();
+        join_all(handed_over.into_iter().map(|(name, ended)| async move { (name, ended.await) }))
+    }
+
+    /// The names of the places, each once.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.places.iter().map(Place::name)
+    }
+
+    /// Hands an alert to one place, as [`deliver`](Deliveries::deliver) does to all. A place that does not want to hear
+    /// of it, or is not there, has nothing to do.
+    pub fn deliver_to(
+        &self,
+        name: &str,
+        notice: &Notice,
+        text: &str,
+    ) -> impl Future<Output = Result<(), DeliveryError>> + Send + use<> {
+        let place = self.places.iter().find(|place| place.name() == name && place.wants(notice.severity()));
+        let receipt = place.map(|place| place.accept(notice, text));
+        async move {
+            match receipt {
+                Some(receipt) => receipt.await.unwrap_or(Err(DeliveryError::Stopped)),
+                None => Ok(()),
+            }
+        }
     }
 
     /// Sends what is handed over until `stop` is done. What then still waits is answered with
@@ -78,7 +99,7 @@ impl Deliveries {
         tokio::select! {
             biased;
             () = stop => {}
-            _ = work => {}
+            () = work.then(|_| pending()) => {} // without any place it waits for the end too
         }
         self.places.iter().for_each(Place::close);
     }
