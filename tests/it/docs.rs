@@ -16,7 +16,8 @@ const EXPORT: &str = include_str!("../../docs/export.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
 const PRICES: &str = include_str!("../../docs/prices.md");
 const VERIFY: &str = include_str!("../../docs/verify.md");
-const PAGES: [(&str, &str); 7] = [
+const DELIVERIES: &str = include_str!("../../docs/deliveries.md");
+const PAGES: [(&str, &str); 8] = [
     ("README.md", README),
     ("docs/files.md", FILES),
     ("docs/http.md", HTTP),
@@ -24,6 +25,7 @@ const PAGES: [(&str, &str); 7] = [
     ("docs/import.md", IMPORT),
     ("docs/prices.md", PRICES),
     ("docs/verify.md", VERIFY),
+    ("docs/deliveries.md", DELIVERIES),
 ];
 
 /// Another tracker's log, for the command that takes it over.
@@ -74,6 +76,10 @@ fn tallybot(home: &Path) -> Command {
     for token in ["TALLYBOT_READ_TOKEN", "TALLYBOT_ADMIN_TOKEN"] {
         command.env_remove(token);
     }
+    for place in ["TALLYBOT_SLACK_URL", "TALLYBOT_DISCORD_URL"] {
+        command.env(place, "https://example.com/a-channel");
+    }
+    command.env("TALLYBOT_ALERTS_SECRET", "a-secret-of-32-characters-at-least").env("TALLYBOT_MAIL_PASSWORD", "secret");
     command
 }
 
