@@ -34,6 +34,7 @@ pub use run::Doors;
 use prices::Watch;
 
 use crate::config::Config;
+use crate::deliveries::Deliveries;
 use crate::ledger::People;
 use crate::metering::{Found, Metering, Setup, known_names_of, rules_of, vendors_of};
 use crate::models::{Provider, Transport};
@@ -73,6 +74,8 @@ pub struct App {
     found: Found,
     listen: Option<std::net::SocketAddr>,
     watch: Watch,
+    /// Where alerts go beside the log and the chats.
+    deliveries: Deliveries,
     /// Makes the first admin; to be shown once.
     claim: Option<SecretString>,
 }
@@ -88,6 +91,7 @@ impl App {
         let templates = Templates::load(config.templates_dir.as_deref()).context("cannot load the templates")?;
         let watch = Watch::new(&place.data_dir);
         let prices = prices_of(&config, &place.data_dir)?;
+        let deliveries = Deliveries::new(&config.alerts, Arc::clone(&clock)).context("cannot prepare the alerts")?;
         // The books are opened before any provider is asked anything: what cannot be recorded is not called.
         let people = open_people(&place)?;
         log::start(&place.data_dir, &config.log);
@@ -130,7 +134,8 @@ impl App {
             tasks,
             pressing: Arc::default(),
         };
-        Ok(App { config, desk: Arc::new(desk), clock, found, listen: place.listen, watch, claim })
+        let listen = place.listen;
+        Ok(App { config, desk: Arc::new(desk), clock, found, listen, watch, deliveries, claim })
     }
 }
 

@@ -102,7 +102,9 @@ impl App {
         let mut parts = JoinSet::new();
         parts.spawn(signals);
         parts.spawn(chores(Arc::clone(&self.desk), self.prices(), stop.clone()));
-        parts.spawn(alerts::watch(Arc::clone(&self.desk), outlets, stop.clone()));
+        let policy = alerts::policy_of(&self.config.alerts);
+        parts.spawn(alerts::watch(Arc::clone(&self.desk), outlets, policy, stop.clone()));
+        parts.spawn(alerts::deliver(self.deliveries.clone(), stop.clone()));
         if let Some(listener) = listener {
             let address = listener.local_addr().context("cannot read the address")?;
             tracing::info!(address = %address, "listening");

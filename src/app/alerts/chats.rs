@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::configured::Places;
 use crate::alerts::{Notice, Outlet, Told};
 use crate::app::{App, Desk, Doors};
 use crate::conversation::driver::{Door, Outgoing, Renderer};
@@ -25,12 +26,19 @@ impl App {
     pub(in crate::app) fn outlets(&self, doors: Doors, chats: KnownChats) -> Vec<Arc<dyn Outlet>> {
         let mut outlets: Vec<Arc<dyn Outlet>> = Vec::new();
         let has_telegram = self.config.telegram.as_ref().is_some_and(|telegram| telegram.token.is_some());
-        if doors.messengers && has_telegram && cfg!(feature = "telegram") {
+        if doors.messengers && has_telegram && self.config.alerts.chats && cfg!(feature = "telegram") {
             let renderer = TemplateRenderer::new(Arc::clone(&self.desk.templates)).on(Surface::Telegram);
             outlets.push(Arc::new(AdminChats { desk: Arc::clone(&self.desk), renderer, chats }));
         }
         if doors.terminal && std::io::stderr().is_terminal() {
             outlets.push(Arc::new(AtTheTerminal { desk: Arc::clone(&self.desk) }));
+        }
+        if !self.deliveries.is_empty() {
+            outlets.push(Arc::new(Places {
+                deliveries: self.deliveries.clone(),
+                templates: Arc::clone(&self.desk.templates),
+                lang: self.config.alerts.language.unwrap_or(self.config.language),
+            }));
         }
         outlets
     }

@@ -2,6 +2,7 @@
 //! fired. No call waits for any of it.
 
 mod chats;
+mod configured;
 mod pressing;
 mod seen;
 mod told;
@@ -24,6 +25,7 @@ use seen::Seeing;
 use told::{Queue, Telling};
 
 pub(super) use chats::Chats;
+pub(super) use configured::{deliver, policy_of};
 
 /// How often a provider that does not answer is asked whether it does.
 const PROBE_SECS: u64 = 30;
@@ -32,8 +34,7 @@ const PROBE_SECS: u64 = 30;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Looks once a second until `stop`.
-pub(super) async fn watch(desk: Arc<Desk>, outlets: Vec<Arc<dyn Outlet>>, stop: CancelToken) {
-    let policy = Policy::default();
+pub(super) async fn watch(desk: Arc<Desk>, outlets: Vec<Arc<dyn Outlet>>, policy: Policy, stop: CancelToken) {
     desk.metering.recent(|recent| recent.note_large(policy.large_prompt_tokens));
     let (confirm, confirmed) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -10,6 +12,9 @@ use crate::alerts::{Alert, Happened, Notice, Outlet, Severity, Told};
 
 /// Notices that wait for one outlet at most.
 const MAX_WAITING: usize = 256;
+
+/// Notices that one outlet is telling at once: they begin in their order, and none waits for the tries of another.
+const AT_ONCE: usize = 64;
 
 /// One notice, on its way to several outlets.
 pub(super) struct Telling {
@@ -41,18 +46,19 @@ impl Telling {
 pub(super) struct Queue(mpsc::Sender<Arc<Telling>>);
 
 impl Queue {
-    /// A queue whose notices are told one after the other.
+    /// A queue whose notices begin to be told one after the other.
     pub(super) fn begin(outlet: Arc<dyn Outlet>, tasks: &mut JoinSet<()>) -> Queue {
         let (queue, mut waiting) = mpsc::channel::<Arc<Telling>>(MAX_WAITING);
         tasks.spawn(async move {
-            while let Some(telling) = waiting.recv().await {
-                match outlet.tell(&telling.notice).await {
-                    Told::Done => telling.ended(),
-                    Told::GivenUp(reason) => {
-                        tracing::error!(alert = %telling.notice.id, outlet = outlet.name(), reason, "an alert was not told");
-                        telling.ended();
-                    }
-                    Told::Stopped => {}
+            let outlet = &*outlet;
+            let mut under_way = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    next = waiting.recv(), if under_way.len() < AT_ONCE => match next {
+                        Some(telling) => under_way.push(told(outlet, telling)),
+                        None => return,
+                    },
+                    Some(()) = under_way.next(), if !under_way.is_empty() => {}
                 }
             }
         });
@@ -69,6 +75,18 @@ impl Queue {
             // It stays noted as firing, and is told at the next start.
             tracing::warn!(alert = %telling.notice.id, "too many alerts at once; one waits for the next start");
         }
+    }
+}
+
+/// Tells one notice at one outlet.
+async fn told(outlet: &dyn Outlet, telling: Arc<Telling>) {
+    match outlet.tell(&telling.notice).await {
+        Told::Done => telling.ended(),
+        Told::GivenUp(reason) => {
+            tracing::error!(alert = %telling.notice.id, outlet = outlet.name(), reason, "an alert was not told");
+            telling.ended();
+        }
+        Told::Stopped => {}
     }
 }
 
