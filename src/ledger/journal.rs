@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::control::Control;
 use super::files::DataFolder;
 use super::given::{GivenIds, QUEUED};
+use super::replay::{Sequence, scan_file};
 use super::sealed::Sealer;
 use super::slots::{OpenCall, SlotNumber};
 use super::snapshot::Snapshot;
@@ -21,7 +22,7 @@ use super::waiting::Waiting;
 use super::{Acts, LedgerError, Opened, Options, RecordId, quarantine, recovery, syncer};
 use crate::config::Durability;
 use crate::stats::Picture;
-use crate::usage::{Timestamp, UsageRecord, write_record};
+use crate::usage::{Day, Timestamp, UsageRecord, write_record};
 
 /// Records that the disk does not take wait here, up to this many.
 const MAX_QUEUED: usize = 65_536;
@@ -205,6 +206,33 @@ impl Journal {
     /// The newest accepted record.
     pub(super) fn newest(&self) -> Appended {
         Appended(self.state().accepted)
+    }
+
+    /// Reads what is written at the moment at which `begin` is called.
+    pub(super) fn read_so_far<T>(
+        &self,
+        begin: impl FnOnce() -> (Day, T),
+        mut on_record: impl FnMut(&mut T, &UsageRecord<'_>),
+    ) -> (T, Result<(), LedgerError>) {
+        let (since, mut into, data, next_seq) = {
+            let state = self.state();
+            let (since, into) = begin();
+            (since, into, state.data.clone(), state.next_seq)
+        };
+        let mut read = || {
+            let mut sequence = Sequence::starting_after(0);
+            // As everywhere: a file holds what arrived on its day, and a day earlier or later where the zone was changed.
+            for file in data.journal_files()?.iter().filter(|file| file.day >= since.plus(-1)) {
+                scan_file(&data, *file, 0, &mut sequence, |record, seq| {
+                    if seq < next_seq {
+                        on_record(&mut into, record);
+                    }
+                })?;
+            }
+            Ok(())
+        };
+        let read = read();
+        (into, read)
     }
 
     pub(super) fn picture(&self) -> Arc<Picture> {

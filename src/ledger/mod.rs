@@ -45,7 +45,7 @@ use uuid::Uuid;
 
 use crate::settings::Setting;
 use crate::stats::Picture;
-use crate::usage::{Opening, RecordId, Timestamp, UsageRecord};
+use crate::usage::{Day, Opening, RecordId, Timestamp, UsageRecord};
 
 pub use crate::config::Durability;
 pub use acts::Undone;
@@ -75,6 +75,10 @@ use token_stats::TokenStats;
 ///
 /// Called under the journal's lock, in the order of the lines; must be quick and must not call back.
 pub trait Follower: Send {
+    /// What the owner did so far, before anything else is asked.
+    fn begin(&mut self, acts: &Acts) {
+        let _ = acts;
+    }
     /// A record was appended, or is replayed at start.
     fn apply(&mut self, record: &UsageRecord<'_>);
     /// The follower's state, for the snapshot.
@@ -362,6 +366,17 @@ impl Ledger {
     /// When the acts cannot be written durably; then nothing is set.
     pub fn set(&self, settings: &[Setting], now: Timestamp) -> Result<(), LedgerError> {
         self.inner.journal.set(settings, now)
+    }
+
+    /// Reads the records that are in the journal at one moment, those of files before a day left out. At that moment
+    /// `begin` is called, under the journal's lock: whatever follows the journal has seen these records and no others. It
+    /// says from which day on, and what to read them into, which comes back also when not all could be read.
+    pub fn read_so_far<T>(
+        &self,
+        begin: impl FnOnce() -> (Day, T),
+        on_record: impl FnMut(&mut T, &UsageRecord<'_>),
+    ) -> (T, Result<(), LedgerError>) {
+        self.inner.journal.read_so_far(begin, on_record)
     }
 
     /// Whether the disk takes what is written, and how long the queue is.

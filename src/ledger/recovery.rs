@@ -42,6 +42,7 @@ pub(super) fn load(
     now: Timestamp,
 ) -> Result<Loaded, LedgerError> {
     let files = data.journal_files()?;
+    follower.begin(acts);
     let start = Start::find(data, acts, now);
     let follower_is_restored = match &start.snapshot {
         Some(found) => follower.restore(&found.follower),

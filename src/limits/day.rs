@@ -40,33 +40,6 @@ impl DaySpan {
     }
 }
 
-/// A zone with the two days last asked for, so that most questions cost two comparisons.
-#[derive(Clone, Debug)]
-pub(super) struct ZoneDays {
-    zone: Tz,
-    recent: [DaySpan; 2],
-}
-
-impl ZoneDays {
-    pub(super) fn new(zone: Tz) -> ZoneDays {
-        let never = DaySpan { day: Day(0), start_micros: 0, end_micros: 0 };
-        ZoneDays { zone, recent: [never; 2] }
-    }
-
-    pub(super) fn zone(&self) -> Tz {
-        self.zone
-    }
-
-    pub(super) fn at(&mut self, unix_micros: i64) -> DaySpan {
-        if let Some(span) = self.recent.iter().find(|span| span.contains(unix_micros)) {
-            return *span;
-        }
-        let span = DaySpan::at(self.zone, unix_micros);
-        self.recent = [span, self.recent[0]];
-        span
-    }
-}
-
 /// The date that clocks in `zone` show at an instant.
 fn date_shown(zone: Tz, unix_micros: i64) -> Day {
     let utc = chrono::DateTime::from_timestamp(unix_micros.div_euclid(1_000_000), 0).unwrap_or_default().naive_utc();
@@ -76,7 +49,7 @@ fn date_shown(zone: Tz, unix_micros: i64) -> Day {
 }
 
 /// The first instant at which clocks in `zone` show `day` or a later date (where a zone skips a day or its midnight).
-fn first_instant(zone: Tz, day: Day) -> i64 {
+pub(super) fn first_instant(zone: Tz, day: Day) -> i64 {
     let midnight = day.date().and_time(NaiveTime::MIN);
     let found = zone.from_local_datetime(&midnight);
     [found.earliest(), found.latest()]

@@ -1,21 +1,15 @@
 //! The counts of one rule for one subject: what is used, what is reserved, and whether one more call fits.
 
-use super::day::DaySpan;
-use super::kind::{Caps, LimitKind};
+use super::calendar::Dates;
+use super::count::{Amounts, Counts, matters, unsigned};
+use super::kind::{Kinds, LimitKind, Measure, Span};
 use super::minute::{BUCKETS, Minute};
 use super::refusal::NextSafe;
+use super::table::Compiled;
+use super::terms::Term;
 use crate::usage::{Day, Now};
 
-/// Days before the current one that are still counted, for clocks that go back and records that come late.
-pub(super) const PAST_DAYS: i32 = 2;
-
-/// Most days an entry remembers; one more than it needs, for a clock that jumped ahead and came back.
-const DAYS_MAX: usize = PAST_DAYS as usize + 2;
-
-/// A day's counts are kept for this long of monotonic time after they last changed, whatever the wall clock says.
-const DAY_KEPT_SECS: i64 = 49 * 3600;
-
-/// Counts under one key of one rule. Only what the rule caps is counted.
+/// Counts under one key of one rule. Only what the rule speaks of is counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
     /// The rule's number.
@@ -24,25 +18,25 @@ pub(super) struct Entry {
     pub(super) key: Box<str>,
     /// Reservations that may still come back to this entry.
     open: u32,
-    /// Tokens of all open reservations, whatever their age.
-    reserved: u64,
-    /// Requests of the last minute, by admission.
-    pub(super) requests: Minute,
-    /// Tokens of the last minute, by settlement.
-    pub(super) tokens: Minute,
-    /// Days of the rule's zone, in no order.
-    pub(super) days: Vec<DayCount>,
+    /// The kinds of which a rule that names the value speaks: it decides, here is only counted.
+    pub(super) lifted: Kinds,
+    /// The terms of this value alone, where something was done to them.
+    pub(super) own: Option<Box<[Term]>>,
+    /// The last minute; there once something happened, where the rule speaks of minutes.
+    sliding: Option<Box<Sliding>>,
+    /// The windows of the calendar.
+    pub(super) counts: Counts,
 }
 
-/// Counts of the calls admitted on one day. Signed, so that a correction may arrive before what it corrects.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct DayCount {
-    pub(super) day: Day,
-    pub(super) requests: i64,
-    pub(super) tokens: i64,
+/// What happened in the last minute.
+#[derive(Clone, Debug, Default)]
+struct Sliding {
+    /// Requests, by admission.
+    requests: Minute,
+    /// Tokens, by settlement.
+    tokens: Minute,
+    /// Tokens of all open reservations, whatever their age.
     reserved: u64,
-    /// The monotonic second of the last change.
-    touched: i64,
 }
 
 /// How full one window is.
@@ -65,6 +59,7 @@ pub(super) struct Obstacle {
     pub(super) kind: LimitKind,
     pub(super) used: u64,
     pub(super) max: u64,
+    pub(super) stopped: bool,
     pub(super) next: NextSafe,
 }
 
@@ -72,75 +67,128 @@ pub(super) fn second_of(now: Now) -> i64 {
     now.tick.second() as i64
 }
 
-fn signed(amount: u64) -> i64 {
-    i64::try_from(amount).unwrap_or(i64::MAX)
-}
-
 impl Entry {
     pub(super) fn new(rule: u32, key: Box<str>) -> Entry {
         Entry { rule, key, ..Entry::default() }
     }
 
-    /// How full the window of a kind is, on `day` or at `now_second`.
-    pub(super) fn standing(&self, kind: LimitKind, day: Day, now_second: i64) -> Standing {
-        let count = || self.days.iter().find(|count| count.day == day).copied().unwrap_or_default();
-        let (used, reserved) = match kind {
-            LimitKind::RequestsPerMinute => (self.requests.used(now_second), 0),
-            LimitKind::TokensPerMinute => (self.tokens.used(now_second), self.reserved),
-            LimitKind::RequestsPerDay => (count().requests.max(0) as u64, 0),
-            LimitKind::TokensPerDay => (count().tokens.max(0) as u64, count().reserved),
-            _ => (0, 0),
-        };
-        Standing { used, reserved }
+    /// The terms that hold for it.
+    pub(super) fn terms<'a>(&'a self, rule: &'a Compiled) -> impl Iterator<Item = &'a Term> {
+        let terms = self.own.as_deref().unwrap_or(&rule.terms.list);
+        terms.iter().filter(|term| !self.lifted.contain(term.kind))
     }
 
-    /// The cap that keeps a call of `tokens` away longest; `None` when it fits under all of them.
-    pub(super) fn obstacle(&self, caps: &Caps, tokens: u64, span: DaySpan, now: Now) -> Option<Obstacle> {
-        let obstacles = caps.set().filter_map(|(kind, max)| {
-            let asked = if kind.counts_tokens() { tokens.max(1) } else { 1 };
-            let standing = self.standing(kind, span.day, second_of(now));
-            let used = standing.total();
-            let excess = used.saturating_add(asked).saturating_sub(max);
-            let next = match excess {
-                0 => return None,
-                _ if asked > max => NextSafe::Never,
-                _ if kind.is_calendar() => NextSafe::after_micros(now.at, span.end_micros - now.at.unix_micros()),
-                _ => self.after_the_minute(kind, excess, now),
-            };
-            Some(Obstacle { kind, used, max, next })
-        });
+    /// How full the window of a kind is that begins on `first`, or the last minute.
+    pub(super) fn standing(&self, kind: LimitKind, first: Day, now_second: i64) -> Standing {
+        if kind.is_calendar() {
+            let count = self.counts.get(kind, first);
+            return count
+                .map_or(Standing::default(), |count| Standing { used: count.used(), reserved: count.reserved });
+        }
+        let of = |sliding: &Sliding| match kind.measure() {
+            Measure::Requests => Standing { used: sliding.requests.used(now_second), reserved: 0 },
+            _ => Standing { used: sliding.tokens.used(now_second), reserved: sliding.reserved },
+        };
+        self.sliding.as_deref().map_or(Standing::default(), of)
+    }
+
+    /// What keeps a call away longest; `None` when it fits under all caps.
+    pub(super) fn obstacle(&self, rule: &Compiled, asked: &Amounts, dates: Dates, now: Now) -> Option<Obstacle> {
+        let obstacles = self.terms(rule).filter_map(|term| self.obstacle_of(term, rule, asked, dates, now));
         obstacles.reduce(|worst, other| if other.next.is_later_than(worst.next) { other } else { worst })
+    }
+
+    fn obstacle_of(&self, term: &Term, rule: &Compiled, asked: &Amounts, dates: Dates, now: Now) -> Option<Obstacle> {
+        let (kind, span) = (term.kind, term.kind.span());
+        let first = rule.terms.window(kind, dates)?;
+        let (max, stopped) = (term.max(first), term.is_stopped(first));
+        if !stopped && (max.is_none() || term.paused) {
+            return None;
+        }
+        let asked = unsigned(asked.of(kind.measure()));
+        // What costs nothing fits into every budget of money but one of nothing; of all else a call needs one at least.
+        let is_free = kind.measure() == Measure::Money && asked == 0 && max != Some(0);
+        let asked = asked.max(1);
+        let used = self.standing(kind, first, second_of(now)).total();
+        let excess = max.map_or(0, |max| used.saturating_add(asked).saturating_sub(max));
+        if !stopped && (is_free || excess == 0) {
+            return None;
+        }
+        let at_end = || match dates.end_micros(span, rule.rule.day_zone) {
+            Some(end) => NextSafe::after_micros(now.at, end - now.at.unix_micros()),
+            None => NextSafe::Never,
+        };
+        let next = match term.usual_max() {
+            Some(usual) if asked > usual => NextSafe::Never,
+            _ if stopped || span != Span::Minute => at_end(),
+            _ => self.after_the_minute(kind, excess, now),
+        };
+        Some(Obstacle { kind, used, max: max.unwrap_or(used), stopped, next })
+    }
+
+    /// Whether an open call may use so much more.
+    pub(super) fn has_room(&self, rule: &Compiled, extra: &Amounts, dates: Dates, now_second: i64) -> bool {
+        self.terms(rule).all(|term| {
+            let more = unsigned(extra.of(term.kind.measure()));
+            let Some(first) = rule.terms.window(term.kind, dates).filter(|_| more > 0) else { return true };
+            let standing = || self.standing(term.kind, first, now_second);
+            let fits = |max: u64| term.paused || standing().total().saturating_add(more) <= max;
+            !term.is_stopped(first) && term.max(first).is_none_or(fits)
+        })
     }
 
     /// When `excess` has left the sliding minute: the end of as many buckets as it takes.
     fn after_the_minute(&self, kind: LimitKind, excess: u64, now: Now) -> NextSafe {
-        let minute = if kind.counts_tokens() { &self.tokens } else { &self.requests };
         let now_second = second_of(now);
-        let free_second = minute.second_without(excess, now_second).unwrap_or(now_second + BUCKETS);
+        let free_second = self.minute(kind).and_then(|minute| minute.second_without(excess, now_second));
+        let free_second = free_second.unwrap_or(now_second + BUCKETS);
         NextSafe::after_micros(now.at, free_second * 1_000_000 - now.tick.0 as i64)
     }
 
-    /// Books an admitted call: its request now, its tokens as reserved.
-    pub(super) fn admit(&mut self, caps: &Caps, tokens: u64, day: Day, now_second: i64) {
-        self.open += 1;
-        self.book_requests(caps, 1, day, now_second, now_second);
-        self.reserve(caps, tokens, day, now_second);
+    /// The last minute of a kind, if anything happened in it.
+    pub(super) fn minute(&self, kind: LimitKind) -> Option<&Minute> {
+        let sliding = self.sliding.as_deref()?;
+        Some(if kind.measure() == Measure::Requests { &sliding.requests } else { &sliding.tokens })
     }
 
-    /// Reserves tokens for an admitted call.
-    pub(super) fn reserve(&mut self, caps: &Caps, tokens: u64, day: Day, now_second: i64) {
-        self.reserved = self.reserved.saturating_add(tokens);
-        if caps.get(LimitKind::TokensPerDay).is_some() {
-            let count = self.count_mut(day, now_second);
-            count.reserved = count.reserved.saturating_add(tokens);
+    fn sliding_mut(&mut self) -> &mut Sliding {
+        self.sliding.get_or_insert_default()
+    }
+
+    /// Books an admitted call: its request in `second`, the rest as reserved.
+    pub(super) fn admit(&mut self, rule: &Compiled, asked: &Amounts, dates: Dates, second: i64, now_second: i64) {
+        self.open += 1;
+        let request = Amounts { requests: asked.requests, ..Amounts::default() };
+        self.add_to_minutes(rule, &request, second, second, now_second);
+        self.correct(rule, &request, dates, dates, now_second);
+        self.reserve(rule, asked, dates, now_second);
+    }
+
+    /// Reserves tokens and money for an admitted call.
+    pub(super) fn reserve(&mut self, rule: &Compiled, asked: &Amounts, dates: Dates, now_second: i64) {
+        for (kind, amount) in rule.reserved_kinds(asked) {
+            if !kind.is_calendar() {
+                let sliding = self.sliding_mut();
+                sliding.reserved = sliding.reserved.saturating_add(amount);
+            } else if let Some(first) = rule.terms.window(kind, dates) {
+                let count = self.counts.at(kind, first, now_second);
+                count.reserved = count.reserved.saturating_add(amount);
+            }
         }
     }
 
-    /// Gives reserved tokens back.
-    pub(super) fn unreserve(&mut self, tokens: u64, day: Day) {
-        self.reserved = self.reserved.saturating_sub(tokens);
-        if let Some(count) = self.days.iter_mut().find(|count| count.day == day) {
-            count.reserved = count.reserved.saturating_sub(tokens);
+    /// Gives back what was reserved.
+    pub(super) fn unreserve(&mut self, rule: &Compiled, asked: &Amounts, dates: Dates) {
+        for (kind, amount) in rule.reserved_kinds(asked) {
+            if !kind.is_calendar() {
+                if let Some(sliding) = &mut self.sliding {
+                    sliding.reserved = sliding.reserved.saturating_sub(amount);
+                }
+            } else if let Some(first) = rule.terms.window(kind, dates)
+                && let Some(count) = self.counts.get_mut(kind, first)
+            {
+                count.reserved = count.reserved.saturating_sub(amount);
+            }
         }
     }
 
@@ -149,69 +197,88 @@ impl Entry {
         self.open = self.open.saturating_sub(1);
     }
 
-    /// Books requests that were admitted in `second`.
-    pub(super) fn book_requests(&mut self, caps: &Caps, requests: u64, day: Day, second: i64, now_second: i64) {
-        if caps.get(LimitKind::RequestsPerMinute).is_some() {
-            self.requests.add(second, requests, now_second);
-        }
-        self.correct_day(caps, signed(requests), 0, day, now_second);
+    /// Books tokens and money that were settled just now for a call that was admitted on these dates.
+    pub(super) fn settle(&mut self, rule: &Compiled, used: &Amounts, dates: Dates, now_second: i64) {
+        let used = Amounts { requests: 0, ..*used };
+        self.add_to_minutes(rule, &used, now_second, now_second, now_second);
+        self.correct(rule, &used, dates, dates, now_second);
     }
 
-    /// Books tokens that were settled in `second` for a call that was admitted on `day`.
-    pub(super) fn book_tokens(&mut self, caps: &Caps, tokens: u64, day: Day, second: i64, now_second: i64) {
-        if caps.get(LimitKind::TokensPerMinute).is_some() {
-            self.tokens.add(second, tokens, now_second);
+    /// Adds to the last minute a call that was admitted in one second and settled in another.
+    pub(super) fn add_to_minutes(
+        &mut self,
+        rule: &Compiled,
+        used: &Amounts,
+        admitted: i64,
+        settled: i64,
+        now_second: i64,
+    ) {
+        for (kind, second) in [(LimitKind::RequestsPerMinute, admitted), (LimitKind::TokensPerMinute, settled)] {
+            let amount = unsigned(used.of(kind.measure()));
+            if amount > 0 && second + BUCKETS > now_second && rule.terms.count(kind) {
+                self.add_to_minute(kind, second, amount, now_second);
+            }
         }
-        self.correct_day(caps, 0, signed(tokens), day, now_second);
+    }
+
+    /// Adds to the windows of the calendar, or takes from them, as far as they still matter on `today`.
+    pub(super) fn correct(&mut self, rule: &Compiled, by: &Amounts, dates: Dates, today: Dates, now_second: i64) {
+        for kind in rule.terms.list.iter().map(|term| term.kind).filter(|kind| kind.is_calendar()) {
+            let amount = by.of(kind.measure());
+            if amount != 0
+                && let Some(first) = rule.terms.window(kind, dates)
+                && matters(kind.span(), first, today.day)
+            {
+                self.counts.at(kind, first, now_second).add(amount);
+            }
+        }
     }
 
     /// Takes back the request of a call that was admitted in `second` and never sent.
-    pub(super) fn take_request_back(&mut self, caps: &Caps, day: Day, second: i64) {
-        self.requests.remove(second, 1);
-        if caps.get(LimitKind::RequestsPerDay).is_some()
-            && let Some(count) = self.days.iter_mut().find(|count| count.day == day)
-        {
-            count.requests = count.requests.saturating_sub(1);
+    pub(super) fn take_request_back(&mut self, rule: &Compiled, dates: Dates, second: i64) {
+        if let Some(sliding) = &mut self.sliding {
+            sliding.requests.remove(second, 1);
         }
-    }
-
-    /// Adds to a day, or takes from it.
-    pub(super) fn correct_day(&mut self, caps: &Caps, requests: i64, tokens: i64, day: Day, now_second: i64) {
-        let requests = if caps.get(LimitKind::RequestsPerDay).is_some() { requests } else { 0 };
-        let tokens = if caps.get(LimitKind::TokensPerDay).is_some() { tokens } else { 0 };
-        if requests != 0 || tokens != 0 {
-            let count = self.count_mut(day, now_second);
-            count.requests = count.requests.saturating_add(requests);
-            count.tokens = count.tokens.saturating_add(tokens);
-        }
-    }
-
-    /// The counts of a day. A new day may push out the one that has been left alone longest and holds nothing open.
-    fn count_mut(&mut self, day: Day, now_second: i64) -> &mut DayCount {
-        let found = self.days.iter().position(|count| count.day == day);
-        let at = found.unwrap_or_else(|| {
-            if self.days.len() >= DAYS_MAX {
-                let idle = self.days.iter().enumerate().filter(|(_, count)| count.reserved == 0);
-                if let Some((oldest, _)) = idle.min_by_key(|(_, count)| (count.touched, count.day)) {
-                    self.days.swap_remove(oldest);
-                }
+        for term in rule.terms.list.iter().filter(|term| term.kind.measure() == Measure::Requests) {
+            if let Some(first) = rule.terms.window(term.kind, dates)
+                && let Some(count) = self.counts.get_mut(term.kind, first)
+            {
+                count.booked = count.booked.saturating_sub(1);
             }
-            self.days.push(DayCount { day, ..DayCount::default() });
-            self.days.len() - 1
-        });
-        let count = &mut self.days[at];
-        count.touched = now_second;
-        count
+        }
+    }
+
+    /// Adds to the last minute what happened in one of its seconds.
+    pub(super) fn add_to_minute(&mut self, kind: LimitKind, second: i64, amount: u64, now_second: i64) {
+        let sliding = self.sliding_mut();
+        let minute = if kind.measure() == Measure::Requests { &mut sliding.requests } else { &mut sliding.tokens };
+        minute.add(second, amount, now_second);
+    }
+
+    /// Takes over what another entry has counted of the same rule.
+    pub(super) fn absorb(&mut self, other: &Entry, now_second: i64) {
+        for kind in [LimitKind::RequestsPerMinute, LimitKind::TokensPerMinute] {
+            for (second, amount) in other.minute(kind).into_iter().flat_map(|minute| minute.counting(now_second)) {
+                self.add_to_minute(kind, second, amount, now_second);
+            }
+        }
+        for count in other.counts.iter() {
+            let own = self.counts.at(count.kind, count.first, now_second);
+            own.add(i128::from(count.booked));
+            own.add(-i128::from(count.taken));
+        }
     }
 
     /// Forgets what no longer counts; true when nothing is left.
     pub(super) fn forget(&mut self, now_second: i64) -> bool {
-        self.requests.advance(now_second);
-        self.tokens.advance(now_second);
-        self.days.retain(|count| {
-            let counts = count.requests != 0 || count.tokens != 0;
-            count.reserved > 0 || (counts && count.touched + DAY_KEPT_SECS > now_second)
-        });
-        self.open == 0 && self.days.is_empty() && self.requests.is_empty() && self.tokens.is_empty()
+        if let Some(sliding) = &mut self.sliding {
+            sliding.requests.advance(now_second);
+            sliding.tokens.advance(now_second);
+            if sliding.requests.is_empty() && sliding.tokens.is_empty() && sliding.reserved == 0 {
+                self.sliding = None;
+            }
+        }
+        self.counts.forget(now_second);
+        self.open == 0 && self.sliding.is_none() && self.counts.is_empty()
     }
 }

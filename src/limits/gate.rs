@@ -5,22 +5,23 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use serde_json::Value;
 
-use super::entry::{PAST_DAYS, second_of};
+use super::acts::Acts;
+use super::count::{Amounts, PAST_DAYS, longest_days};
+use super::entry::{Entry, second_of};
+use super::kind::Span;
 use super::observed::{Learned, Observations, Observed};
 use super::refusal::Refusal;
 use super::rule::{Facet, Subject};
-use super::rulebook::Rulebook;
-use super::table::{Booking, ENTRIES_MAX, Table};
+use super::rulebook::{Rulebook, Unpriced};
+use super::table::{Booking, Compiled, ENTRIES_MAX, Table};
 use super::{Compared, Window, saved, windows};
-use crate::usage::{Kind, Now, RecordId, Status, Tick, UsageRecord};
+use crate::settings::{BudgetActs, BudgetKey};
+use crate::usage::{Kind, Now, RecordId, Status, Tick, Timestamp, UsageRecord};
 
 /// A reservation that has given no sign of life for this long is abandoned: its tokens come back.
 pub const RESERVATION_MAX_AGE_SECS: u64 = 3_600;
 
-/// Records older than this by the wall clock count in no window any more, whatever the zone.
-const RECORD_MAX_AGE_MICROS: i64 = (PAST_DAYS as i64 + 2) * 86_400_000_000;
-
-/// What a call is expected to use at most, in tokens.
+/// What a call is expected to use at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// Input.
@@ -32,10 +33,19 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Both together.
+    /// Tokens in all.
     pub fn total(&self) -> u64 {
         self.prompt.saturating_add(self.output)
     }
+
+    /// What a call is asking for with it.
+    fn asked(&self) -> Amounts {
+        Amounts { requests: 1, ..amounts(0, self.total(), self.pico_usd) }
+    }
+}
+
+fn amounts(requests: u64, tokens: u64, pico_usd: u64) -> Amounts {
+    Amounts { requests: requests.into(), tokens: tokens.into(), pico_usd: pico_usd.into() }
 }
 
 /// What a call really used.
@@ -62,20 +72,23 @@ pub fn reaches_a_provider(status: Status) -> bool {
 /// All limits with all their counts. One per process, behind one lock.
 #[derive(Debug)]
 pub struct Gate {
-    table: Table,
-    open: HashMap<RecordId, Reservation, RandomState>,
+    pub(super) table: Table,
+    pub(super) open: HashMap<RecordId, Reservation, RandomState>,
     observations: Observations,
 }
 
 /// A call that was admitted and is not settled yet.
 #[derive(Debug)]
-struct Reservation {
-    tokens: u64,
-    /// The second of admission.
+pub(super) struct Reservation {
+    asked: Amounts,
+    /// Whose it is, for rules that are made while it is open.
+    subject: Box<str>,
+    /// When it was admitted.
+    admitted_micros: i64,
     second: i64,
     /// When it was made or last topped up.
     touched: Tick,
-    /// Abandoned: its tokens have been given back, its request stays booked.
+    /// Abandoned: what it reserved has been given back, its request stays booked.
     lapsed: bool,
     bookings: Vec<Booking>,
 }
@@ -84,13 +97,23 @@ impl Gate {
     /// An empty gate over rules; `providers` are the configured ones, of which headers may be noted.
     pub fn new(rules: impl Into<Rulebook>, providers: impl IntoIterator<Item = impl AsRef<str>>) -> Gate {
         Gate {
-            table: Table::new(rules.into().rules, ENTRIES_MAX),
+            table: Table::new(rules.into(), Acts::default(), ENTRIES_MAX),
             open: HashMap::default(),
             observations: Observations::of(providers),
         }
     }
 
-    /// Admits a call in every limit that means it, or in none: its request counts from now, its tokens are reserved.
+    /// Takes in what was done to budgets before. To be called before anything is counted.
+    ///
+    /// # Panics
+    /// When calls are open.
+    pub fn begin<'a>(&mut self, budgets: impl IntoIterator<Item = (&'a BudgetKey, &'a BudgetActs)>) {
+        assert!(self.open.is_empty(), "a gate is begun before its first call");
+        let book = std::mem::take(&mut self.table.book);
+        self.table = Table::new(book, Acts::of(budgets), ENTRIES_MAX);
+    }
+
+    /// Admits a call in every limit that means it, or in none: its request counts from now, the rest is reserved.
     ///
     /// The id is that of the record the call will become. Reserving an open id again changes nothing.
     pub fn reserve(
@@ -103,58 +126,62 @@ impl Gate {
         if self.open.contains_key(&id) {
             return Ok(());
         }
-        let tokens = estimate.total();
-        let bookings = self.table.bookings(subject, now.at.unix_micros());
-        if let Some(refusal) = self.refusal(&bookings, tokens, now) {
+        let asked = estimate.asked();
+        let admitted_micros = now.at.unix_micros();
+        let bookings = self.table.bookings(subject, admitted_micros);
+        if let Some(refusal) = self.refusal(&bookings, &asked, now) {
             return Err(refusal);
         }
         let second = second_of(now);
         for booking in &bookings {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            entry.admit(&rule.caps, tokens, booking.span.day, second);
+            entry.admit(rule, &asked, booking.dates, second, second);
         }
-        self.open.insert(id, Reservation { tokens, second, touched: now.tick, lapsed: false, bookings });
+        let subject = subject.to_text();
+        let open = Reservation { asked, subject, admitted_micros, second, touched: now.tick, lapsed: false, bookings };
+        self.open.insert(id, open);
         Ok(())
     }
 
-    /// Reserves more tokens, and what they cost, for an open call that grows beyond its estimate. False when they do not fit, or the call is
-    /// not open: then what it still returns is overshoot, and should be stopped.
+    /// Reserves more for an open call that grows beyond its estimate: tokens, and what they cost. False when they do
+    /// not fit, or the call is not open: then what it still returns is overshoot, and should be stopped.
     pub fn top_up(&mut self, id: RecordId, extra: Estimate, now: Now) -> bool {
-        let extra_tokens = extra.total();
         let Some(reservation) = self.open.get_mut(&id).filter(|reservation| !reservation.lapsed) else {
             return false;
         };
         reservation.touched = now.tick;
         let second = second_of(now);
+        let extra = Amounts { requests: 0, ..extra.asked() };
         let fits = reservation.bookings.iter().all(|booking| {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            let mut token_caps = rule.caps.set().filter(|(kind, _)| kind.counts_tokens());
-            token_caps.all(|(kind, max)| {
-                let standing = entry.standing(kind, booking.span.day, second);
-                standing.total().saturating_add(extra_tokens) <= max
-            })
+            entry.has_room(rule, &extra, booking.dates, second)
         });
         if fits {
-            reservation.tokens = reservation.tokens.saturating_add(extra_tokens);
+            reservation.asked.tokens += extra.tokens;
+            reservation.asked.pico_usd += extra.pico_usd;
             for booking in &reservation.bookings {
                 let (entry, rule) = self.table.with_rule(booking.entry);
-                entry.reserve(&rule.caps, extra_tokens, booking.span.day, second);
+                entry.reserve(rule, &extra, booking.dates, second);
             }
         }
         fits
     }
 
-    /// Ends an open call: its reserve is given back, what it used is booked, on the day of its admission and in this
+    /// Ends an open call: its reserve is given back, what it used is booked, in the windows of its admission and in this
     /// minute. False when no such call is open. A call that was sent is settled even when it used nothing.
     pub fn settle(&mut self, id: RecordId, used: Used, now: Now) -> bool {
+        self.settle_with(id, &amounts(0, used.tokens, used.pico_usd), now)
+    }
+
+    fn settle_with(&mut self, id: RecordId, used: &Amounts, now: Now) -> bool {
         let Some(reservation) = self.open.remove(&id) else {
             return false;
         };
         let second = second_of(now);
         for booking in &reservation.bookings {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            reservation.release(entry, booking);
-            entry.book_tokens(&rule.caps, used.tokens, booking.span.day, second, second);
+            reservation.release(entry, rule, booking);
+            entry.settle(rule, used, booking.dates, second);
         }
         true
     }
@@ -167,13 +194,13 @@ impl Gate {
         };
         for booking in &reservation.bookings {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            reservation.release(entry, booking);
-            entry.take_request_back(&rule.caps, booking.span.day, reservation.second);
+            reservation.release(entry, rule, booking);
+            entry.take_request_back(rule, booking.dates, reservation.second);
         }
         true
     }
 
-    /// Gives back the tokens of calls abandoned for [`RESERVATION_MAX_AGE_SECS`] and returns their ids; drops idle
+    /// Gives back what calls abandoned for [`RESERVATION_MAX_AGE_SECS`] reserved and returns their ids; drops idle
     /// entries. Call it about once a second: it does a bounded piece of work.
     ///
     /// The request of an abandoned call stays booked. A record that still comes within as long again settles it; one
@@ -186,7 +213,8 @@ impl Gate {
             let age_ms = now.tick.millis_since(reservation.touched);
             if !reservation.lapsed && age_ms >= MAX_AGE_MS {
                 for booking in &reservation.bookings {
-                    table.with_rule(booking.entry).0.unreserve(reservation.tokens, booking.span.day);
+                    let (entry, rule) = table.with_rule(booking.entry);
+                    entry.unreserve(rule, &reservation.asked, booking.dates);
                 }
                 reservation.lapsed = true;
                 abandoned.push(*id);
@@ -204,17 +232,17 @@ impl Gate {
 
     /// Folds a finished record: settles the open call it belongs to, or else books it by its own times, as at a start.
     ///
-    /// A time in the future counts as now. A void is taken from its day only: what a minute let through stays let
+    /// A time in the future counts as now. A void is taken from its windows only: what a minute let through stays let
     /// through.
     pub fn apply(&mut self, record: &UsageRecord<'_>, now: Now) {
         let counts = reaches_a_provider(record.status);
         if self.open.contains_key(&record.id) {
             if counts {
-                self.settle(record.id, Used::of_tokens(record.tokens.total()), now);
+                self.settle_with(record.id, &used_of(record, &self.table.unpriced), now);
             } else {
                 self.cancel(record.id);
             }
-        } else if counts && now.at.unix_micros() - record.timestamp.unix_micros() <= RECORD_MAX_AGE_MICROS {
+        } else if counts && !self.table.rules.is_empty() && record.timestamp >= self.horizon(now) {
             self.book(record, now);
         }
     }
@@ -228,24 +256,43 @@ impl Gate {
         let second_at = |micros: i64| tick_micros_at(micros, now).div_euclid(1_000_000);
         let user = record.user.filter(|_| self.table.picks_users).map(|user| user.to_string());
         let subject = subject_of(record, user.as_deref());
-        let tokens = record.tokens.total();
-        for Booking { entry, span } in self.table.bookings(&subject, admitted) {
-            let today = self.table.day_of(entry, now_micros);
+        let used = Amounts { requests: record.count.into(), ..used_of(record, &self.table.unpriced) };
+        for Booking { entry, dates } in self.table.bookings(&subject, admitted) {
+            let today = self.table.dates_of(entry, now_micros);
             let (entry, rule) = self.table.with_rule(entry);
-            if span.day < today.plus(-PAST_DAYS) {
-                continue;
-            }
             match record.kind {
                 Kind::Usage => {
-                    entry.book_requests(&rule.caps, record.count, span.day, second_at(admitted), now_second);
-                    entry.book_tokens(&rule.caps, tokens, span.day, second_at(settled), now_second);
+                    entry.add_to_minutes(rule, &used, second_at(admitted), second_at(settled), now_second);
+                    entry.correct(rule, &used, dates, today, now_second);
                 }
-                Kind::Void { .. } => {
-                    let taken = |amount: u64| -i64::try_from(amount).unwrap_or(i64::MAX);
-                    entry.correct_day(&rule.caps, taken(record.count), taken(tokens), span.day, now_second);
-                }
+                Kind::Void { .. } => entry.correct(rule, &used.negated(), dates, today, now_second),
             }
         }
+    }
+
+    /// The admission time before which records count in no window any more, whatever the zone.
+    pub fn horizon(&self, now: Now) -> Timestamp {
+        const DAY_MICROS: i64 = 86_400_000_000;
+        let prepaid = self
+            .table
+            .rules
+            .iter()
+            .filter(|compiled| compiled.terms.list.iter().any(|term| term.kind.span() == Span::Prepaid));
+        let begun = prepaid.map(|compiled| compiled.rule.since.unwrap_or_default()).min();
+        let begun = begun.map_or(i64::MAX, |day| (i64::from(day.0) - 2).saturating_mul(DAY_MICROS));
+        let spans = Span::Month.min(self.table.longest_span().unwrap_or(Span::Day));
+        let days = longest_days(spans).unwrap_or(PAST_DAYS) + 2;
+        Timestamp::new(begun.min(now.at.unix_micros() - i64::from(days) * DAY_MICROS), 0)
+    }
+
+    /// Whether any limit speaks of money.
+    pub fn counts_money(&self) -> bool {
+        self.table.counts_money
+    }
+
+    /// Whether there is nothing to count.
+    pub fn is_empty(&self) -> bool {
+        self.table.rules.is_empty()
     }
 
     /// How full each window is now: rules in their order, of a `*` the fullest few.
@@ -262,9 +309,10 @@ impl Gate {
     /// is not in it. Equal counts give equal values, while they fit into [`SAVED_ENTRIES_MAX`](super::SAVED_ENTRIES_MAX)
     /// entries.
     pub fn save(&self, now: Now) -> Value {
-        let in_flight = self.open.values().flat_map(|reservation| {
-            reservation.bookings.iter().map(|booking| (booking.entry, booking.span.day, reservation.second))
-        });
+        let in_flight = self
+            .open
+            .values()
+            .flat_map(|reservation| reservation.bookings.iter().map(|booking| (*booking, reservation.second)));
         saved::save(&self.table, in_flight, now)
     }
 
@@ -300,24 +348,23 @@ impl Gate {
     }
 
     /// The limit that keeps a call away longest.
-    fn refusal(&mut self, bookings: &[Booking], tokens: u64, now: Now) -> Option<Refusal> {
+    fn refusal(&mut self, bookings: &[Booking], asked: &Amounts, now: Now) -> Option<Refusal> {
         let obstacles = bookings.iter().filter_map(|booking| {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            Some((booking.entry, entry.obstacle(&rule.caps, tokens, booking.span, now)?))
+            Some((booking.entry, entry.obstacle(rule, asked, booking.dates, now)?))
         });
         let worst =
             obstacles.reduce(|worst, other| if other.1.next.is_later_than(worst.1.next) { other } else { worst });
         worst.map(|(entry, obstacle)| {
             let (entry, rule) = self.table.with_rule(entry);
-            let label = rule.scope.label(&entry.key);
             Refusal {
                 limit: obstacle.kind,
-                label,
+                label: rule.rule.scope.label(&entry.key),
                 used: obstacle.used,
                 max: obstacle.max,
-                at_limit: rule.at_limit.clone(),
+                at_limit: rule.rule.at_limit.clone(),
                 learned: false,
-                stopped: false,
+                stopped: obstacle.stopped,
                 next: obstacle.next,
             }
         })
@@ -325,8 +372,7 @@ impl Gate {
 
     #[cfg(test)]
     pub(super) fn with_entries_max(mut self, entries_max: usize) -> Gate {
-        let rules = self.table.rules.into_iter().map(|compiled| compiled.rule).collect();
-        self.table = Table::new(rules, entries_max);
+        self.table = Table::new(self.table.book, self.table.acts, entries_max);
         self
     }
 
@@ -337,11 +383,24 @@ impl Gate {
 }
 
 impl Reservation {
-    fn release(&self, entry: &mut super::entry::Entry, booking: &Booking) {
+    fn release(&self, entry: &mut Entry, rule: &Compiled, booking: &Booking) {
         entry.close();
         if !self.lapsed {
-            entry.unreserve(self.tokens, booking.span.day);
+            entry.unreserve(rule, &self.asked, booking.dates);
         }
+    }
+
+    /// Books the call in a rule that was made after it was admitted, if that means it.
+    pub(super) fn book_in(&mut self, table: &mut Table, rule: u32, now: Now) {
+        let subject = Subject::of_text(&self.subject);
+        let Some(booking) = table.booking_in(rule, &subject, self.admitted_micros) else { return };
+        let (entry, rule) = table.with_rule(booking.entry);
+        let now_second = second_of(now);
+        entry.admit(rule, &self.asked, booking.dates, self.second, now_second);
+        if self.lapsed {
+            entry.unreserve(rule, &self.asked, booking.dates);
+        }
+        self.bookings.push(booking);
     }
 }
 
@@ -363,4 +422,12 @@ fn subject_of<'a>(record: &'a UsageRecord<'_>, user: Option<&'a str>) -> Subject
         key: record.key.as_deref(),
         channel: &record.channel,
     }
+}
+
+/// What a record says was used, requests apart: the cost it has, or what the owner estimates where nobody knows it.
+fn used_of(record: &UsageRecord<'_>, unpriced: &Unpriced) -> Amounts {
+    let tokens = record.tokens;
+    let estimate = || if record.local { 0 } else { unpriced.pico_usd(tokens.prompt, tokens.completion).into() };
+    let pico_usd = record.cost.map_or_else(estimate, |cost| cost.pico_usd());
+    Amounts { requests: 0, tokens: tokens.total().into(), pico_usd }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::rule::{Facet, Pick, Rule, Subject};
+use super::rule::{Facet, Pick, Scope, Subject};
 
 /// Rules by one value each of them demands; rules that demand none stand apart.
 #[derive(Debug, Default)]
@@ -15,14 +15,14 @@ pub(super) struct Index {
 
 impl Index {
     /// Files each rule under the rarest of the values it demands.
-    pub(super) fn new(rules: &[Rule]) -> Index {
+    pub(super) fn new<'a>(scopes: impl Iterator<Item = &'a Scope> + Clone) -> Index {
         let mut demand: HashMap<(Facet, &str), usize, RandomState> = HashMap::default();
-        for value in rules.iter().flat_map(demanded) {
+        for value in scopes.clone().flat_map(demanded) {
             *demand.entry(value).or_default() += 1;
         }
         let mut index = Index::default();
-        for (id, rule) in rules.iter().enumerate() {
-            let ids = match demanded(rule).min_by_key(|value| demand[value]) {
+        for (id, scope) in scopes.enumerate() {
+            let ids = match demanded(scope).min_by_key(|value| demand[value]) {
                 Some((facet, value)) => index.by_value[facet as usize].entry(value.into()).or_default(),
                 None => &mut index.by_none,
             };
@@ -41,8 +41,8 @@ impl Index {
     }
 }
 
-fn demanded(rule: &Rule) -> impl Iterator<Item = (Facet, &str)> {
-    rule.scope.picks().filter_map(|(facet, pick)| match pick {
+fn demanded(scope: &Scope) -> impl Iterator<Item = (Facet, &str)> {
+    scope.picks().filter_map(|(facet, pick)| match pick {
         Pick::Only(value) => Some((facet, &**value)),
         Pick::Each | Pick::Guests => None,
     })
@@ -53,7 +53,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limits::{Caps, Scope};
+    use crate::limits::{Caps, Rule};
 
     proptest! {
         #[test]
@@ -80,7 +80,7 @@ mod tests {
                 channel: value(call[6]),
             };
             let matches = |id: &u32| rules[*id as usize].scope.matches(&subject, false);
-            let mut found: Vec<u32> = Index::new(&rules).candidates(&subject).filter(matches).collect();
+            let mut found: Vec<u32> = Index::new(rules.iter().map(|rule| &rule.scope)).candidates(&subject).filter(matches).collect();
             found.sort_unstable();
             let expected: Vec<u32> = (0..rules.len() as u32).filter(matches).collect();
             prop_assert_eq!(found, expected);

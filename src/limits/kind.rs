@@ -112,6 +112,24 @@ impl LimitKind {
     }
 }
 
+/// Some of the kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kinds(u16);
+
+impl Kinds {
+    pub(super) fn of(kinds: impl IntoIterator<Item = LimitKind>) -> Kinds {
+        Kinds(kinds.into_iter().fold(0, |kinds, kind| kinds | 1 << kind as u16))
+    }
+
+    pub(super) fn contain(self, kind: LimitKind) -> bool {
+        self.0 & 1 << kind as u16 != 0
+    }
+
+    pub(super) fn and(self, other: Kinds) -> Kinds {
+        Kinds(self.0 | other.0)
+    }
+}
+
 impl fmt::Display for LimitKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -6,6 +6,10 @@
 
 #![deny(clippy::float_arithmetic)]
 
+mod acts;
+mod calendar;
+mod changing;
+mod count;
 mod day;
 mod entry;
 mod gate;
@@ -19,10 +23,12 @@ mod rule;
 mod rulebook;
 mod saved;
 mod table;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod windows;
 
+pub use changing::Learning;
 pub use day::DaySpan;
 pub use gate::{Estimate, Gate, RESERVATION_MAX_AGE_SECS, Used, reaches_a_provider};
 pub use kind::{Cap, Caps, LimitKind, Measure, Span};

@@ -162,6 +162,59 @@ impl Scope {
         })
     }
 
+    /// The key of this scope's values in the counts of another, which tells them apart; `None` where that one does not
+    /// mean them, or this one means more than one value of a facet.
+    pub(super) fn key_under(&self, other: &Scope) -> Option<String> {
+        let mut values = Vec::new();
+        for pair in self.picks.iter().zip(&other.picks) {
+            match pair {
+                (None, None) | (Some(Pick::Guests), Some(Pick::Guests)) => {}
+                (Some(Pick::Only(value)), Some(Pick::Only(theirs))) if value == theirs => {}
+                (Some(Pick::Only(value)), Some(Pick::Each)) => values.push(&**value),
+                _ => return None,
+            }
+        }
+        Some(values.join(KEY_SEPARATOR.encode_utf8(&mut [0; 4])))
+    }
+
+    /// A call as far as the counts under a key tell: by the values of the facets that the scope speaks of.
+    pub(super) fn subject_under<'a>(&'a self, key: &'a str) -> Subject<'a> {
+        let value = |facet| self.value(key, facet);
+        Subject {
+            provider: value(Facet::Provider).unwrap_or_default(),
+            model: value(Facet::Model).unwrap_or_default(),
+            user: value(Facet::User),
+            team: value(Facet::Team),
+            feature: value(Facet::Feature),
+            key: value(Facet::Key),
+            channel: value(Facet::Channel).unwrap_or_default(),
+        }
+    }
+
+    /// Reads what [`Scope`] and [`Label`] are written as: `team:sales`, `model:m user:*`, `everything`. A space within a
+    /// value is one that no facet follows.
+    pub(super) fn parse(text: &str) -> Option<Scope> {
+        if text == EVERYTHING {
+            return Some(Scope::everything());
+        }
+        let mut pairs: Vec<(Facet, String)> = Vec::new();
+        for word in text.split(' ') {
+            let pair = word.split_once(':').and_then(|(facet, value)| Some((Facet::parse(facet)?, value)));
+            let is_known = |facet| pairs.iter().any(|(known, _)| *known == facet);
+            match pair.filter(|(facet, _)| !is_known(*facet)) {
+                Some((facet, value)) => pairs.push((facet, value.to_owned())),
+                None => {
+                    let (_, value) = pairs.last_mut()?;
+                    value.push(' ');
+                    value.push_str(word);
+                }
+            }
+        }
+        Some(
+            pairs.iter().fold(Scope::everything(), |scope, (facet, value)| scope.with(*facet, Pick::of(*facet, value))),
+        )
+    }
+
     /// The label of the counts kept under a key.
     pub(super) fn label(&self, key: &str) -> Label {
         let mut values = key.split(KEY_SEPARATOR);
@@ -171,6 +224,62 @@ impl Scope {
             Pick::Each => values.next().unwrap_or(crate::usage::names::OTHER).into(),
         };
         Label(self.picks().map(|(facet, pick)| (facet, value(pick, &mut values))).collect())
+    }
+}
+
+/// What stands for every call.
+const EVERYTHING: &str = "everything";
+
+/// As its labels, with `*` where it counts each of something apart.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_pairs(f, self.picks().map(|(facet, pick)| (facet, pick.as_str())))
+    }
+}
+
+fn write_pairs<'a>(f: &mut fmt::Formatter<'_>, pairs: impl Iterator<Item = (Facet, &'a str)>) -> fmt::Result {
+    let mut gap = "";
+    for (facet, value) in pairs {
+        write!(f, "{gap}{}:{value}", facet.as_str())?;
+        gap = " ";
+    }
+    if gap.is_empty() { f.write_str(EVERYTHING) } else { Ok(()) }
+}
+
+/// Which facets a scope speaks of, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shape {
+    facets: u8,
+    named: u8,
+    guests: u8,
+}
+
+impl Shape {
+    pub(super) fn of(scope: &Scope) -> Shape {
+        scope.picks().fold(Shape::default(), |shape, (facet, pick)| {
+            let bit = 1 << facet as u8;
+            Shape {
+                facets: shape.facets | bit,
+                named: shape.named | if matches!(pick, Pick::Only(_)) { bit } else { 0 },
+                guests: shape.guests | if *pick == Pick::Guests { bit } else { 0 },
+            }
+        })
+    }
+
+    /// Whether it counts each of something apart.
+    pub(super) fn has_each(self) -> bool {
+        self.named | self.guests != self.facets
+    }
+
+    pub(super) fn has_facets_of(self, other: Shape) -> bool {
+        self.facets == other.facets
+    }
+
+    /// Whether it names, of the same facets, all that the other names and more.
+    pub(super) fn is_narrower_than(self, other: Shape) -> bool {
+        (self.facets, self.guests) == (other.facets, other.guests)
+            && self.named != other.named
+            && self.named & other.named == other.named
     }
 }
 
@@ -188,14 +297,7 @@ impl Label {
 /// `provider:cloud user:k7f3…`, or `everything`.
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("everything");
-        }
-        for (position, (facet, value)) in self.0.iter().enumerate() {
-            let gap = if position > 0 { " " } else { "" };
-            write!(f, "{gap}{}:{value}", facet.as_str())?;
-        }
-        Ok(())
+        write_pairs(f, self.0.iter().map(|(facet, value)| (*facet, &**value)))
     }
 }
 
@@ -270,7 +372,37 @@ pub struct Subject<'a> {
     pub channel: &'a str,
 }
 
+/// Stands for a value that a call does not have.
+const NONE: &str = "\u{1e}";
+
 impl<'a> Subject<'a> {
+    /// The subject as one text, for as long as a call is open.
+    pub(super) fn to_text(self) -> Box<str> {
+        let mut text = String::with_capacity(128);
+        for (position, facet) in Facet::ALL.into_iter().enumerate() {
+            if position > 0 {
+                text.push(KEY_SEPARATOR);
+            }
+            text.push_str(self.get(facet).unwrap_or(NONE));
+        }
+        text.into()
+    }
+
+    /// The subject that [`Subject::to_text`] was made of.
+    pub(super) fn of_text(text: &'a str) -> Subject<'a> {
+        let mut values = text.split(KEY_SEPARATOR).map(|value| Some(value).filter(|value| *value != NONE));
+        let mut next = || values.next().flatten();
+        Subject {
+            provider: next().unwrap_or_default(),
+            model: next().unwrap_or_default(),
+            user: next(),
+            team: next(),
+            feature: next(),
+            key: next(),
+            channel: next().unwrap_or_default(),
+        }
+    }
+
     /// The value of a facet; `None` when the call has none.
     pub fn get(&self, facet: Facet) -> Option<&'a str> {
         match facet {

@@ -1,19 +1,23 @@
 //! All rules and all their entries: finds or makes the entries a call belongs to, and drops idle ones.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
-use super::day::{DaySpan, ZoneDays};
+use super::acts::Acts;
+use super::calendar::{Calendar, Dates};
+use super::count::{Amounts, unsigned};
 use super::entry::Entry;
 use super::index::Index;
-use super::rule::{Facet, Rule, Subject};
-use crate::usage::Day;
+use super::kind::{Kinds, LimitKind, Measure, Span};
+use super::rule::{Facet, Rule, Scope, Shape, Subject};
+use super::rulebook::{Rulebook, Unpriced};
+use super::terms::{Term, Terms};
 use crate::usage::names::OTHER;
 
 /// Most entries there are at once. Beyond them, new values of a rule's `*` share one entry called `other`, so that
 /// more names can never mean more calls.
-pub const ENTRIES_MAX: usize = 262_144;
+pub const ENTRIES_MAX: usize = 524_288;
 
 /// Entries looked at by one [`Table::sweep`]: a bound on its time under the lock.
 const SWEPT_AT_ONCE: usize = 1_024;
@@ -22,109 +26,274 @@ const SWEPT_AT_ONCE: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) rules: Vec<Compiled>,
-    pub(super) zones: Vec<ZoneDays>,
+    calendars: Vec<Calendar>,
+    /// What calls without a price are charged.
+    pub(super) unpriced: Unpriced,
+    /// The rules as they were given.
+    pub(super) book: Rulebook,
+    /// Everybody who is no guest.
+    named: BTreeSet<Box<str>>,
+    /// What was done to budgets.
+    pub(super) acts: Acts,
     /// Whether any rule speaks of users: if none does, nobody's id needs to be written out.
     pub(super) picks_users: bool,
+    has_guests: bool,
+    pub(super) counts_money: bool,
     index: Index,
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
     next_swept: usize,
     entries_max: usize,
-    /// Room to write keys in.
+    /// Room to write keys in, and to gather rules in.
     key: String,
+    found: Vec<u32>,
 }
 
-/// A rule, where its zone is, and its entries by key.
+/// A rule with its terms, where its calendar is, and its entries by key.
 #[derive(Debug)]
 pub(super) struct Compiled {
     pub(super) rule: Rule,
-    pub(super) zone: usize,
+    pub(super) fingerprint: String,
+    pub(super) terms: Terms,
+    pub(super) shape: Shape,
+    /// Whether it was made while the program ran: it goes before one of the configuration for the same.
+    pub(super) by_act: bool,
+    /// What was used before it was made is still being counted.
+    pub(super) is_learning: bool,
+    calendar: usize,
     pub(super) entries: HashMap<Box<str>, u32, RandomState>,
 }
 
-/// An entry a call belongs to, and the day on which it was admitted there.
+impl Compiled {
+    /// What is reserved in it of a call: amounts of tokens and money.
+    pub(super) fn reserved_kinds(&self, asked: &Amounts) -> impl Iterator<Item = (LimitKind, u64)> {
+        let kinds = self.terms.list.iter().map(|term| term.kind).filter(|kind| kind.measure() != Measure::Requests);
+        kinds.map(|kind| (kind, unsigned(asked.of(kind.measure())))).filter(|(_, amount)| *amount > 0)
+    }
+
+    /// The windows of its entries at an instant.
+    pub(super) fn dates(&self, unix_micros: i64) -> Dates {
+        Dates::at(self.rule.day_zone, unix_micros)
+    }
+
+    /// Whether it takes the place of another for calls that both mean.
+    fn goes_before(&self, other: &Compiled) -> bool {
+        self.shape.is_narrower_than(other.shape)
+            || self.by_act && !other.by_act && self.shape == other.shape && self.rule.scope == other.rule.scope
+    }
+}
+
+/// An entry a call belongs to, and the windows in which it was admitted there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Booking {
     pub(super) entry: u32,
-    pub(super) span: DaySpan,
+    pub(super) dates: Dates,
 }
 
 impl Table {
-    pub(super) fn new(rules: Vec<Rule>, entries_max: usize) -> Table {
-        let index = Index::new(&rules);
-        let picks_users = rules.iter().flat_map(|rule| rule.scope.picks()).any(|(facet, _)| facet == Facet::User);
-        let mut zones: Vec<ZoneDays> = Vec::new();
-        let mut compile = |rule: Rule| {
-            let known = zones.iter().position(|days| days.zone() == rule.day_zone);
-            let zone = known.unwrap_or_else(|| {
-                zones.push(ZoneDays::new(rule.day_zone));
-                zones.len() - 1
-            });
-            Compiled { rule, zone, entries: HashMap::default() }
-        };
-        let rules = rules.into_iter().map(&mut compile).collect();
-        Table {
-            rules,
-            zones,
-            picks_users,
-            index,
+    pub(super) fn new(book: Rulebook, acts: Acts, entries_max: usize) -> Table {
+        let mut table = Table {
+            rules: Vec::new(),
+            calendars: Vec::new(),
+            unpriced: book.unpriced,
+            named: book.named(),
+            picks_users: false,
+            has_guests: false,
+            counts_money: false,
+            index: Index::default(),
             slots: Vec::new(),
             free: Vec::new(),
             next_swept: 0,
             entries_max,
             key: String::new(),
+            found: Vec::new(),
+            acts,
+            book,
+        };
+        table.book.rules.clone().into_iter().for_each(|rule| table.push(rule, false));
+        let made: Vec<Rule> = table.acts.budgets().filter_map(|budget| table.own_rule(budget)).collect();
+        made.into_iter().for_each(|rule| table.push(rule, true));
+        table.index();
+        table.refresh(None);
+        table
+    }
+
+    fn push(&mut self, rule: Rule, by_act: bool) {
+        let known = self.calendars.iter().position(|calendar| calendar.zone == rule.day_zone);
+        let calendar = known.unwrap_or_else(|| {
+            self.calendars.push(Calendar::new(rule.day_zone));
+            self.calendars.len() - 1
+        });
+        let terms = rule.caps.said_kinds().map(|kind| Term::new(kind, None)).collect();
+        self.rules.push(Compiled {
+            fingerprint: self.book.fingerprint(&rule),
+            terms: Terms { since: rule.since, list: terms },
+            shape: Shape::of(&rule.scope),
+            by_act,
+            is_learning: false,
+            calendar,
+            entries: HashMap::default(),
+            rule,
+        });
+    }
+
+    fn index(&mut self) {
+        self.index = Index::new(self.rules.iter().map(|compiled| &compiled.rule.scope));
+        let mut facets = self.rules.iter().flat_map(|compiled| compiled.rule.scope.picks());
+        self.picks_users = facets.any(|(facet, _)| facet == Facet::User);
+        let mut terms = self.rules.iter().flat_map(|compiled| &compiled.terms.list);
+        self.counts_money = terms.any(|term| term.kind.measure() == Measure::Money);
+        self.has_guests = self.rules.iter().any(|compiled| compiled.rule.scope.has_guests());
+    }
+
+    /// Adds a rule that only counts from now on; gives its number.
+    pub(super) fn add_learning(&mut self, rule: Rule) -> u32 {
+        self.push(rule, true);
+        self.rules.last_mut().expect("it was just added").is_learning = true;
+        self.index();
+        self.rules.len() as u32 - 1
+    }
+
+    /// Says anew what holds for a scope, or for all: after something was done to a budget.
+    pub(super) fn refresh(&mut self, scope: Option<&Scope>) {
+        let shape = scope.map(Shape::of);
+        for rule in 0..self.rules.len() {
+            if shape.is_none_or(|shape| shape.has_facets_of(self.rules[rule].shape)) {
+                self.rules[rule].terms.list = self.terms_of(rule);
+            }
         }
+        for rule in 0..self.rules.len() {
+            if shape.is_some_and(|shape| !shape.has_facets_of(self.rules[rule].shape)) {
+                continue;
+            }
+            let entries = &self.rules[rule].entries;
+            let touched: Vec<u32> = match scope.filter(|scope| !Shape::of(scope).has_each()) {
+                None => entries.values().copied().collect(),
+                Some(named) => {
+                    let key = named.key_under(&self.rules[rule].rule.scope);
+                    key.and_then(|key| entries.get(key.as_str()).copied()).into_iter().collect()
+                }
+            };
+            for entry in touched {
+                let (own, lifted) = self.terms_under(rule as u32, &self.entry(entry).key);
+                let (entry, _) = self.with_rule(entry);
+                (entry.own, entry.lifted) = (own, lifted);
+            }
+        }
+    }
+
+    /// Whether the caller is one of those whom nobody named.
+    fn is_guest(&self, subject: &Subject<'_>) -> bool {
+        self.has_guests && subject.user.is_some_and(|user| self.is_nobody(user))
+    }
+
+    /// Whether nobody named this person.
+    pub(super) fn is_nobody(&self, user: &str) -> bool {
+        !self.named.contains(user)
     }
 
     /// The entries of every rule that means a call admitted at `unix_micros`.
     pub(super) fn bookings(&mut self, subject: &Subject<'_>, unix_micros: i64) -> Vec<Booking> {
+        let is_guest = self.is_guest(subject);
         let mut bookings = Vec::new();
-        let Table { rules, zones, index, slots, free, key, entries_max, .. } = self;
-        for id in index.candidates(subject) {
-            let compiled = &mut rules[id as usize];
-            if !compiled.rule.scope.matches(subject, false) {
-                continue;
-            }
-            let span = zones[compiled.zone].at(unix_micros);
-            compiled.rule.scope.write_key(subject, key);
-            let is_full = slots.len() - free.len() >= *entries_max && compiled.rule.scope.has_each();
-            let entry = find_or_make(compiled, id, key, is_full, slots, free);
-            bookings.push(Booking { entry, span });
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        found.extend(self.index.candidates(subject));
+        for rule in &found {
+            bookings.extend(self.booking(*rule, subject, is_guest, unix_micros));
         }
+        self.found = found;
         bookings
     }
 
+    /// The entry of one rule, if it means the call.
+    pub(super) fn booking_in(&mut self, rule: u32, subject: &Subject<'_>, unix_micros: i64) -> Option<Booking> {
+        let is_guest = self.is_guest(subject);
+        self.booking(rule, subject, is_guest, unix_micros)
+    }
+
+    fn booking(&mut self, rule: u32, subject: &Subject<'_>, is_guest: bool, unix_micros: i64) -> Option<Booking> {
+        let compiled = &self.rules[rule as usize];
+        if !compiled.rule.scope.matches(subject, is_guest) {
+            return None;
+        }
+        let dates = self.calendars[compiled.calendar].at(unix_micros);
+        compiled.rule.scope.write_key(subject, &mut self.key);
+        let entry = match compiled.entries.get(self.key.as_str()) {
+            Some(entry) => *entry,
+            None => {
+                let is_full = self.slots.len() - self.free.len() >= self.entries_max && compiled.shape.has_each();
+                let key: Box<str> = if is_full { OTHER.into() } else { self.key.as_str().into() };
+                self.find_or_make(rule, &key)
+            }
+        };
+        Some(Booking { entry, dates })
+    }
+
     /// The entry of a rule under a key.
-    pub(super) fn entry_of(&mut self, rule: u32, key: &str) -> &mut Entry {
-        let Table { rules, slots, free, .. } = self;
-        let entry = find_or_make(&mut rules[rule as usize], rule, key, false, slots, free);
-        self.entry_mut(entry)
+    pub(super) fn entry_of(&mut self, rule: u32, key: &str) -> (&mut Entry, &Compiled) {
+        let entry = self.find_or_make(rule, key);
+        self.with_rule(entry)
+    }
+
+    fn find_or_make(&mut self, rule: u32, key: &str) -> u32 {
+        if let Some(entry) = self.rules[rule as usize].entries.get(key) {
+            return *entry;
+        }
+        let (own, lifted) = self.terms_under(rule, key);
+        let mut entry = Entry::new(rule, key.into());
+        (entry.own, entry.lifted) = (own, lifted);
+        let entry = Some(entry);
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.slots[number as usize] = entry;
+                number
+            }
+            None => {
+                self.slots.push(entry);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.rules[rule as usize].entries.insert(key.into(), number);
+        number
+    }
+
+    /// The terms of one value alone, if something was done to them, and the kinds that a rule naming it speaks of.
+    pub(super) fn terms_under(&self, rule: u32, key: &str) -> (Option<Box<[Term]>>, Kinds) {
+        let compiled = &self.rules[rule as usize];
+        let scope = &compiled.rule.scope;
+        let subject = scope.subject_under(key);
+        let others = self.index.candidates(&subject).map(|other| &self.rules[other as usize]).filter(|other| {
+            other.goes_before(compiled) && other.rule.scope.matches(&subject, scope.has_guests()) && !other.is_learning
+        });
+        (self.own_terms(rule, key), others.fold(Kinds::default(), |kinds, other| kinds.and(other.terms.said())))
     }
 
     /// An entry with the rule it belongs to.
-    pub(super) fn with_rule(&mut self, entry: u32) -> (&mut Entry, &Rule) {
+    pub(super) fn with_rule(&mut self, entry: u32) -> (&mut Entry, &Compiled) {
         let found = self.slots[entry as usize].as_mut().expect("an entry that is booked in is not dropped");
-        let rule = &self.rules[found.rule as usize].rule;
+        let rule = &self.rules[found.rule as usize];
         (found, rule)
     }
 
-    /// The day that an instant belongs to in the zone of an entry's rule.
-    pub(super) fn day_of(&mut self, entry: u32, unix_micros: i64) -> Day {
-        let zone = self.rules[self.entry(entry).rule as usize].zone;
-        self.zones[zone].at(unix_micros).day
+    /// The windows of an instant in the zone of an entry's rule.
+    pub(super) fn dates_of(&mut self, entry: u32, unix_micros: i64) -> Dates {
+        let calendar = self.rules[self.entry(entry).rule as usize].calendar;
+        self.calendars[calendar].at(unix_micros)
     }
 
     pub(super) fn entry(&self, entry: u32) -> &Entry {
         self.slots[entry as usize].as_ref().expect("an entry a rule knows is not dropped")
     }
 
-    fn entry_mut(&mut self, entry: u32) -> &mut Entry {
-        self.slots[entry as usize].as_mut().expect("an entry a rule knows is not dropped")
-    }
-
     /// Every entry with its number.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
         self.slots.iter().enumerate().filter_map(|(number, slot)| Some((number as u32, slot.as_ref()?)))
+    }
+
+    /// The longest of all spans that are counted.
+    pub(super) fn longest_span(&self) -> Option<Span> {
+        self.rules.iter().flat_map(|compiled| &compiled.terms.list).map(|term| term.kind.span()).max()
     }
 
     /// Drops every entry.
@@ -145,33 +314,4 @@ impl Table {
             }
         }
     }
-}
-
-fn find_or_make(
-    compiled: &mut Compiled,
-    rule: u32,
-    key: &str,
-    is_full: bool,
-    slots: &mut Vec<Option<Entry>>,
-    free: &mut Vec<u32>,
-) -> u32 {
-    if let Some(entry) = compiled.entries.get(key) {
-        return *entry;
-    }
-    if is_full && key != OTHER {
-        return find_or_make(compiled, rule, OTHER, false, slots, free);
-    }
-    let entry = Some(Entry::new(rule, key.into()));
-    let number = match free.pop() {
-        Some(number) => {
-            slots[number as usize] = entry;
-            number
-        }
-        None => {
-            slots.push(entry);
-            slots.len() as u32 - 1
-        }
-    };
-    compiled.entries.insert(key.into(), number);
-    number
 }

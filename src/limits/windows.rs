@@ -1,6 +1,6 @@
 //! How full the windows are, for whoever shows them. Counts only; percentages and words are the viewer's.
 
-use super::day::{DaySpan, ZoneDays};
+use super::calendar::Dates;
 use super::entry::{Entry, Standing, second_of};
 use super::kind::LimitKind;
 use super::minute::BUCKETS;
@@ -47,63 +47,94 @@ impl Window {
 /// The fullest entries of one window, fullest first.
 type Fullest<'a> = Vec<(Standing, &'a Entry)>;
 
+/// The fullest of each kind of a rule.
+type OfRule<'a> = [Fullest<'a>; LimitKind::ALL.len()];
+
 /// Every window of the rules without `*`, and the fullest few of those with one that hold anything.
 ///
 /// Asked about one value of a facet, entries of its other values are passed over: how full somebody's own limit is does
-/// not hang on how full those of others are.
+/// not hang on how full those of others are. Where a rule that names a value speaks, the `*` it stands in for does not.
 ///
 /// One pass over the entries in the order they lie in memory: with many people it runs under a lock others wait for.
 pub(super) fn of(table: &Table, about: Option<(Facet, &str)>, now: Now) -> Vec<Window> {
-    let day_at = |days: &ZoneDays| DaySpan::at(days.zone(), now.at.unix_micros());
-    let days: Vec<DaySpan> = table.zones.iter().map(day_at).collect();
-    let mut fullest: Vec<[Fullest<'_>; LimitKind::ALL.len()]> = Vec::new();
+    let dates: Vec<Dates> = table.rules.iter().map(|compiled| compiled.dates(now.at.unix_micros())).collect();
+    let mut fullest: Vec<OfRule<'_>> = Vec::new();
     fullest.resize_with(table.rules.len(), Default::default);
     for (_, entry) in table.entries() {
-        let compiled = &table.rules[entry.rule as usize];
-        if about
-            .is_some_and(|(facet, value)| compiled.rule.scope.value(&entry.key, facet).is_some_and(|of| of != value))
-        {
+        let (compiled, dates) = (&table.rules[entry.rule as usize], dates[entry.rule as usize]);
+        if about.is_some_and(|(facet, value)| is_of_others(table, compiled, &entry.key, facet, value)) {
             continue;
         }
-        for (limit, _) in compiled.rule.caps.set() {
-            let standing = entry.standing(limit, days[compiled.zone].day, second_of(now));
+        for term in entry.terms(compiled).filter(|term| term.usual_max().is_some()) {
+            let first = dates.first(term.kind.span(), compiled.terms.since);
+            let standing = entry.standing(term.kind, first, second_of(now));
             if standing != Standing::default() {
-                insert_fullest(&mut fullest[entry.rule as usize][limit as usize], standing, entry);
+                insert_fullest(&mut fullest[entry.rule as usize][term.kind as usize], standing, entry);
             }
         }
     }
-    let rules = table.rules.iter().zip(fullest);
-    rules.flat_map(|(compiled, fullest)| windows_of_rule(compiled, fullest, days[compiled.zone], now)).collect()
+    let rules = (0u32..).zip(&table.rules).zip(fullest).zip(dates);
+    rules
+        .filter(|(((_, compiled), _), _)| {
+            about.is_none_or(|(facet, value)| {
+                compiled.shape.has_each() || !is_of_others(table, compiled, "", facet, value)
+            })
+        })
+        .flat_map(|(((rule, compiled), fullest), dates)| windows_of_rule(table, (rule, compiled), fullest, dates, now))
+        .collect()
+}
+
+/// Whether the counts under a key are of another value of a facet.
+fn is_of_others(table: &Table, compiled: &Compiled, key: &str, facet: Facet, value: &str) -> bool {
+    let scope = &compiled.rule.scope;
+    if facet == Facet::User && scope.has_guests() {
+        return !table.is_nobody(value);
+    }
+    scope.value(key, facet).is_some_and(|of| of != value)
 }
 
 fn windows_of_rule(
-    compiled: &Compiled,
-    mut fullest: [Fullest<'_>; LimitKind::ALL.len()],
-    span: DaySpan,
+    table: &Table,
+    (rule, compiled): (u32, &Compiled),
+    mut fullest: OfRule<'_>,
+    dates: Dates,
     now: Now,
 ) -> Vec<Window> {
-    let rule = &compiled.rule;
-    let unused = Entry::default();
+    let mut unused = Entry::new(rule, "".into());
+    unused.lifted = table.terms_under(rule, "").1;
     let mut windows = Vec::new();
-    for (limit, max) in rule.caps.set() {
-        let mut standings = std::mem::take(&mut fullest[limit as usize]);
-        if standings.is_empty() && !rule.scope.has_each() {
+    for kind in compiled.terms.list.iter().map(|term| term.kind) {
+        let mut standings = std::mem::take(&mut fullest[kind as usize]);
+        if standings.is_empty() && !compiled.shape.has_each() {
             standings.push((Standing::default(), &unused));
         }
-        windows.extend(standings.into_iter().map(|(standing, entry)| Window {
-            label: rule.scope.label(&entry.key),
-            limit,
-            used: standing.used,
-            reserved: standing.reserved,
-            max,
-            raised_by: 0,
-            paused: false,
-            stopped: false,
-            first_day: span.day,
-            resets_at: Some(resets_at(limit, entry, span, now)),
-        }));
+        windows.extend(standings.into_iter().filter_map(|of| window(compiled, kind, of, dates, now)));
     }
     windows
+}
+
+/// The window of a kind, if it has a cap.
+fn window(
+    compiled: &Compiled,
+    kind: LimitKind,
+    (standing, entry): (Standing, &Entry),
+    dates: Dates,
+    now: Now,
+) -> Option<Window> {
+    let term = entry.terms(compiled).find(|term| term.kind == kind)?;
+    let first = dates.first(kind.span(), compiled.terms.since);
+    Some(Window {
+        label: compiled.rule.scope.label(&entry.key),
+        limit: kind,
+        used: standing.used,
+        reserved: standing.reserved,
+        max: term.max(first)?,
+        raised_by: term.raised_by(first),
+        paused: term.paused,
+        stopped: term.is_stopped(first),
+        first_day: first,
+        resets_at: resets_at(kind, compiled, entry, dates, now),
+    })
 }
 
 /// Keeps the list sorted, fullest first, and short.
@@ -119,11 +150,12 @@ fn insert_fullest<'a>(standings: &mut Fullest<'a>, standing: Standing, entry: &'
     }
 }
 
-fn resets_at(limit: LimitKind, entry: &Entry, span: DaySpan, now: Now) -> Timestamp {
-    if limit.is_calendar() {
-        return now.at.plus_micros(span.end_micros - now.at.unix_micros());
+fn resets_at(kind: LimitKind, compiled: &Compiled, entry: &Entry, dates: Dates, now: Now) -> Option<Timestamp> {
+    if kind.is_calendar() {
+        let end = dates.end_micros(kind.span(), compiled.rule.day_zone)?;
+        return Some(now.at.plus_micros(end - now.at.unix_micros()));
     }
-    let minute = if limit.counts_tokens() { &entry.tokens } else { &entry.requests };
-    let oldest = minute.counting(second_of(now)).next();
-    oldest.map_or(now.at, |(second, _)| now.at.plus_micros((second + BUCKETS) * 1_000_000 - now.tick.0 as i64))
+    let oldest = entry.minute(kind).and_then(|minute| minute.counting(second_of(now)).next());
+    let leaves = |(second, _)| now.at.plus_micros((second + BUCKETS) * 1_000_000 - now.tick.0 as i64);
+    Some(oldest.map_or(now.at, leaves))
 }

@@ -99,7 +99,7 @@ impl Call {
         self.system_tokens = self.system_tokens.map(|tokens| factors.prompt(tokens));
     }
 
-    /// What is reserved for it.
+    /// The tokens that are reserved for it.
     pub(super) fn estimate(&self) -> Estimate {
         let output = self.output_cap.and_then(|cap| cap.granted).unwrap_or(DEFAULT_OUTPUT_RESERVE);
         Estimate { prompt: self.prompt_tokens, output, pico_usd: 0 }

@@ -1,15 +1,15 @@
 //! The gate and the calibration of estimates as they follow the journal: what is settled is exactly what is recorded.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Deserialize as _;
 
-use crate::ledger::{Follower, FollowerCheck};
+use crate::ledger::{Acts, Follower, FollowerCheck};
 use crate::limits::{Compared, Gate, Rulebook};
 use crate::stats::Recent;
 use crate::usage::{Calibration, Clock, Failure, Kind, Timestamp, UsageRecord};
 
-/// Days of records that limits may still look at: the longest window is a day, in whatever zone.
+/// Days of records that the calibration is given where it has to begin anew.
 const HORIZON_MICROS: i64 = 4 * 86_400_000_000;
 
 /// Days of the calibration that are compared: those whose records are replayed whole, whatever the zone.
@@ -32,7 +32,6 @@ pub(super) struct GateFollower {
     gate: Arc<Mutex<Gate>>,
     calibration: Arc<Mutex<Calibration>>,
     clock: Arc<dyn Clock>,
-    has_rules: bool,
     last_failure: LastFailure,
     recent: Recently,
 }
@@ -43,10 +42,9 @@ impl GateFollower {
         providers: Vec<String>,
         clock: Arc<dyn Clock>,
     ) -> (Arc<Mutex<Gate>>, GateFollower) {
-        let has_rules = !rules.rules.is_empty();
         let gate = Arc::new(Mutex::new(Gate::new(rules, providers)));
         let (calibration, last_failure, recent) = (Arc::default(), LastFailure::default(), Recently::default());
-        (Arc::clone(&gate), GateFollower { gate, calibration, clock, has_rules, last_failure, recent })
+        (Arc::clone(&gate), GateFollower { gate, calibration, clock, last_failure, recent })
     }
 
     /// What is known of estimates from here on.
@@ -64,6 +62,10 @@ impl GateFollower {
         Arc::clone(&self.recent)
     }
 
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().expect(UNPOISONED)
+    }
+
     fn note_failure(&self, record: &UsageRecord<'_>) {
         let Some(failure) = record.failure.filter(|_| record.status.is_failed() && record.kind == Kind::Usage) else {
             return;
@@ -76,20 +78,22 @@ impl GateFollower {
 }
 
 impl Follower for GateFollower {
+    fn begin(&mut self, acts: &Acts) {
+        self.gate().begin(acts.settings.budgets());
+    }
+
     fn apply(&mut self, record: &UsageRecord<'_>) {
         self.note_failure(record);
         if record.estimated.is_some() {
             self.calibration.lock().expect(UNPOISONED).apply(record);
         }
         self.recent.lock().expect(UNPOISONED).apply(record, self.clock.now().at);
-        if self.has_rules {
-            self.gate.lock().expect(UNPOISONED).apply(record, self.clock.now());
-        }
+        self.gate().apply(record, self.clock.now());
     }
 
     fn save(&self) -> serde_json::Value {
         let now = self.clock.now();
-        let mut saved = self.gate.lock().expect(UNPOISONED).save(now);
+        let mut saved = self.gate().save(now);
         let mut calibration = self.calibration.lock().expect(UNPOISONED);
         calibration.forget(now.at.day());
         if !calibration.is_empty() {
@@ -100,7 +104,7 @@ impl Follower for GateFollower {
 
     fn restore(&mut self, saved: &serde_json::Value) -> bool {
         let Some(calibration) = calibration_in(saved) else { return false };
-        let is_restored = self.gate.lock().expect(UNPOISONED).restore(saved, self.clock.now());
+        let is_restored = self.gate().restore(saved, self.clock.now());
         if is_restored {
             *self.calibration.lock().expect(UNPOISONED) = calibration.unwrap_or_default();
         }
@@ -108,12 +112,13 @@ impl Follower for GateFollower {
     }
 
     fn horizon(&self) -> Timestamp {
-        self.clock.now().at.plus_micros(-HORIZON_MICROS)
+        let now = self.clock.now();
+        self.gate().horizon(now).min(now.at.plus_micros(-HORIZON_MICROS))
     }
 
     fn compare(&self, saved: &serde_json::Value) -> FollowerCheck {
         let now = self.clock.now();
-        let Compared { rules, left_out, mut differences } = self.gate.lock().expect(UNPOISONED).compare(saved, now);
+        let Compared { rules, left_out, mut differences } = self.gate().compare(saved, now);
         if let Some(Some(saved)) = calibration_in(saved) {
             let since = now.at.day().plus(-DAYS_COMPARED);
             differences.extend(self.calibration.lock().expect(UNPOISONED).differences(&saved, since));

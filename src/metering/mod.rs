@@ -5,7 +5,9 @@
 //! format and no person's text.
 
 mod call;
+mod changing;
 mod checking;
+mod estimate;
 mod follower;
 #[cfg(test)]
 mod laws;
@@ -24,7 +26,6 @@ use crate::ledger::{
     Users,
 };
 use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rulebook, Window};
-use crate::settings::Setting;
 use crate::stats::{Picture, Recent};
 use crate::usage::prices::PriceBook;
 use crate::usage::{
@@ -132,6 +133,8 @@ struct Inner {
     recent: Recently,
     refusals: Mutex<Refusals>,
     pricing: Pricing,
+    /// Budgets change one after another.
+    changing: Mutex<()>,
     clock: Arc<dyn Clock>,
     random: fn() -> [u8; 16],
 }
@@ -156,6 +159,7 @@ impl Metering {
             recent,
             refusals: Mutex::default(),
             pricing: Pricing::new(setup.prices, setup.vendors),
+            changing: Mutex::default(),
             clock: setup.clock,
             random: setup.random,
         };
@@ -265,14 +269,6 @@ impl Metering {
     /// The owner's acts.
     pub fn acts(&self) -> Acts {
         self.inner.ledger.acts()
-    }
-
-    /// Sets something, durably. Waits for the disk.
-    ///
-    /// # Errors
-    /// When it cannot be written; then it is not set.
-    pub fn set(&self, settings: &[Setting]) -> Result<(), LedgerError> {
-        self.inner.ledger.set(settings, self.inner.clock.now().at)
     }
 
     /// Begins counting anew. Returns since when.
@@ -407,9 +403,10 @@ impl Metering {
     /// lowered to that, as long as an answer is still worth having.
     fn reserve(&self, id: RecordId, call: &mut Call, now: Now) -> Result<(), Refusal> {
         let user = user_text(call);
-        let mut gate = self.gate();
         loop {
-            let refusal = match gate.reserve(id, &call.subject(&user), call.estimate(), now) {
+            let estimate = self.estimate(call, now.at);
+            let reserved = self.gate().reserve(id, &call.subject(&user), estimate, now);
+            let refusal = match reserved {
                 Ok(()) => return Ok(()),
                 Err(refusal) => refusal,
             };

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::ledger::{OpenCall, SlotNumber};
-use crate::limits::Estimate;
 use crate::usage::names::Name;
 use crate::usage::{ErrorKind, Estimated, Factors, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
 
@@ -90,7 +89,8 @@ impl Permit {
         if estimated_tokens > self.output_reserved {
             // What is over the reserve was already produced: it is booked whether or not there is room.
             let more = (estimated_tokens - self.output_reserved).max(256);
-            self.metering.gate().top_up(self.id, Estimate { output: more, ..Estimate::default() }, now);
+            let more_of_it = self.metering.estimate_more(&self.call, self.output_reserved, more, self.admitted.at);
+            self.metering.gate().top_up(self.id, more_of_it, now);
             self.output_reserved += more;
         }
     }

@@ -113,6 +113,9 @@ impl<'a> Journal<'a> {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<(), LedgerError> {
         let mut follower = self.waiting.first().map(|newest| follower_at(newest.snapshot.at));
+        if let (Some(follower), Some(acts)) = (&mut follower, self.acts) {
+            follower.begin(acts);
+        }
         let mut walk = Walk::new(self.data);
         for name in self.files {
             let (before, mut of_file) = (self.bytes, OfFile::default());

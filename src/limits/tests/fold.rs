@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::usage::{Kind, Status};
+use crate::usage::{Kind, Money, Status};
 
 fn rules() -> Vec<Rule> {
     let caps = Caps::of([
@@ -13,10 +13,15 @@ fn rules() -> Vec<Rule> {
         (LimitKind::TokensPerDay, 90_000),
     ]);
     let each = Scope::everything().with(Facet::User, Pick::Each).with(Facet::Model, Pick::Each);
+    let all = caps_of_all(|kind| if kind.measure() == Measure::Money { DOLLAR } else { 900_000 });
+    let since = Some(noon().at.day().plus(2));
     vec![
         Rule::new(Scope::provider("cloud"), caps, Tz::America__Los_Angeles),
         Rule::new(each, caps.with(LimitKind::RequestsPerMinute, None), Tz::Africa__Cairo),
         rule(Scope::everything(), Caps::of([(LimitKind::TokensPerDay, 80_000)])),
+        Rule::new(Scope::everything().with(Facet::User, Pick::Each), all, Tz::Australia__Lord_Howe),
+        Rule::new(user("guests"), all, Tz::Pacific__Apia),
+        Rule { since, ..rule(user(&person(0).to_string()), Caps::of([(LimitKind::TokensPrepaid, 50_000)])) },
     ]
 }
 
@@ -32,10 +37,14 @@ struct Plan {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    (0i64..40_000_000, 0i64..90_000, 0u64..900, 0u64..1_200, 0u64..3, 0u8..6).prop_map(
+    (0i64..40_000_000, 0i64..90_000, 0u64..900, 0u64..1_200, 0u64..3, 0u8..8).prop_map(
         |(pause, latency_ms, asked, used, user, end)| {
-            // mostly short pauses, some of hours, so that midnights fall in between
-            let pause_ms = if pause % 7 == 0 { pause } else { pause % 5_000 };
+            // mostly short pauses, some of hours or days, so that midnights, Mondays and firsts fall in between
+            let pause_ms = match pause % 50 {
+                0 => pause * 30, // days
+                1..9 => pause,
+                _ => pause % 5_000,
+            };
             Plan { pause_ms, latency_ms, asked, used, user, end }
         },
     )
@@ -61,13 +70,20 @@ fn live(plans: &[Plan]) -> (Gate, Vec<UsageRecord<'static>>, Now) {
         match (is_end, started[n]) {
             (false, _) => {
                 let subject = Subject { user: Some(&user), ..CLOUD };
-                let admitted = gate.reserve(id(n as u64), &subject, tokens(plan.asked, 0), now).is_ok();
+                let asked = Estimate { pico_usd: plan.asked * 1_000, ..tokens(plan.asked, 0) };
+                let admitted = gate.reserve(id(n as u64), &subject, asked, now).is_ok();
                 started[n] = admitted.then_some(now.at);
             }
             (true, None) => {}
             (true, Some(at)) => {
                 let mut record = record(n as u64, at, plan.latency_ms as u64, plan.used);
                 record.user = Some(person(plan.user));
+                record.local = plan.used % 5 == 0;
+                record.cost = match plan.used % 4 {
+                    0 => None,
+                    1 => Some(Money::from_pico_usd(-i128::from(plan.used))),
+                    _ => Some(Money::from_pico_usd(i128::from(plan.used) * 1_000_000)),
+                };
                 match plan.end {
                     0 => assert!(gate.cancel(record.id)),
                     1 => {
@@ -77,8 +93,21 @@ fn live(plans: &[Plan]) -> (Gate, Vec<UsageRecord<'static>>, Now) {
                     }
                     2 => {
                         record.status = Status::Timeout;
-                        assert!(gate.settle(record.id, Used::of_tokens(plan.used), now));
+                        let spent = record.cost.map_or(0, |cost| cost.pico_usd().max(0) as u64);
+                        record.cost = Some(Money::from_pico_usd(spent.into()));
+                        assert!(gate.settle(record.id, Used { tokens: plan.used, pico_usd: spent }, now));
                         records.push(record);
+                    }
+                    3 => {
+                        let void = UsageRecord {
+                            id: id(1_000 + n as u64),
+                            kind: Kind::Void { of: record.id },
+                            ..record.clone()
+                        };
+                        for record in [record, void] {
+                            gate.apply(&record, now);
+                            records.push(record);
+                        }
                     }
                     _ => {
                         gate.apply(&record, now);

@@ -1,9 +1,12 @@
 //! The laws of the gate, on invented time: fixtures here, one file per kind of law.
 
+mod acts;
 mod days;
 mod fold;
 mod memory;
 mod minute;
+mod money;
+mod precedence;
 mod reserve;
 
 use chrono_tz::Tz;
@@ -56,6 +59,21 @@ fn record(number: u64, at: Timestamp, latency_ms: u64, prompt: u64) -> UsageReco
     record.tokens.prompt = prompt;
     record.latency_ms = Some(latency_ms);
     record
+}
+
+const DOLLAR: u64 = 1_000_000_000_000;
+
+/// Of everything but money per minute, which there is not.
+fn caps_of_all(max: impl Fn(LimitKind) -> u64) -> Caps {
+    Caps::of(LimitKind::ALL.map(|kind| (kind, max(kind))))
+}
+
+fn user(who: &str) -> Scope {
+    Scope::everything().with(Facet::User, Pick::of(Facet::User, who))
+}
+
+fn by(who: &str) -> Subject<'_> {
+    Subject { user: Some(who), ..CLOUD }
 }
 
 /// (used, reserved) of the only window of a kind.
