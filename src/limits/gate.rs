@@ -129,9 +129,13 @@ impl Gate {
         let asked = estimate.asked();
         let admitted_micros = now.at.unix_micros();
         let bookings = self.table.bookings(subject, admitted_micros);
-        if let Some(refusal) = self.refusal(&bookings, &asked, now) {
+        let own = self.refusal(&bookings, &asked, now);
+        let learned = self.observations.refusal(subject.provider, &asked, now);
+        let later = |a: Refusal, b: Refusal| if b.next.is_later_than(a.next) { b } else { a };
+        if let Some(refusal) = own.into_iter().chain(learned).reduce(later) {
             return Err(refusal);
         }
+        self.observations.admitted(subject.provider, &asked);
         let second = second_of(now);
         for booking in &bookings {
             let (entry, rule) = self.table.with_rule(booking.entry);
@@ -332,7 +336,7 @@ impl Gate {
         saved::compare(&self.table, saved, now)
     }
 
-    /// Notes the rate-limit headers of a provider's answer. Providers that are not configured are ignored.
+    /// Notes the rate-limit headers of a provider's answer: where they leave less room than our limits, they hold. Providers that are not configured are ignored.
     pub fn observe(&mut self, provider: &str, observed: Observed, now: Now) {
         self.observations.observe(provider, observed, now.at);
     }
