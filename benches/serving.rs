@@ -25,7 +25,7 @@ use tallybot::conversation::{Answering, CancelToken, ChatKey, Job, JobId, ModelC
 use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role as Right};
 use tallybot::ledger::{Durability, KnownNames, People};
 use tallybot::limits::Rulebook;
-use tallybot::metering::{Metering, Setup};
+use tallybot::metering::{Metering, Patience, Setup};
 use tallybot::models::{Kind, Provider, ProviderSpec, RetryPolicy, Transport};
 use tallybot::templates::{Lang, Templates};
 use tallybot::usage::prices::PriceBook;
@@ -92,6 +92,7 @@ impl Service {
             zone: chrono_tz::Tz::UTC,
             random,
             retries: RetryPolicy::default(),
+            patience: Patience::default(),
             max_output_tokens: Some(1024),
         });
         let tasks = TaskTracker::new();

@@ -24,6 +24,7 @@ use crate::conversation::{
     TemplateRenderer, choice_of,
 };
 use crate::http::{self, Handler, Limits, Rest};
+use crate::metering::Patience;
 use crate::models::RetryPolicy;
 use crate::usage::{RecordId, estimate_tokens};
 
@@ -180,7 +181,6 @@ impl App {
     pub(super) fn conversation(&self, place: Place, names: BotNames) -> Conversation {
         let chat = &self.config.chat;
         let first = &self.desk.providers[0];
-        let clamp = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Conversation::new(Settings {
             names,
             system: (!chat.system_prompt.is_empty()).then(|| chat.system_prompt.as_str().into()),
@@ -207,9 +207,15 @@ impl App {
             zone: self.desk.zone,
             random,
             retries: RetryPolicy::default(),
+            patience: Patience {
+                by_default: true,
+                most: clamp(chat.waiting_max),
+                most_each: clamp(chat.waiting_max_each),
+                longest: Duration::from_secs(chat.waiting_max_seconds),
+            },
             max_output_tokens: (chat.max_output_tokens > 0).then_some(chat.max_output_tokens),
         };
-        let slots = usize::try_from(chat.concurrent_generations).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let slots = clamp(chat.concurrent_generations).min(Semaphore::MAX_PERMITS);
         Parts {
             assistant: Arc::new(answering),
             books: Arc::clone(&self.desk),
@@ -218,6 +224,10 @@ impl App {
             grace: Grace::default(),
         }
     }
+}
+
+fn clamp(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
 }
 
 /// Binds the door. That the default address is taken is no reason not to chat; an address somebody chose is.

@@ -19,6 +19,12 @@ pub struct Chat {
     pub max_message_bytes: u64,
     /// At most this many answers are generated at the same time.
     pub concurrent_generations: u64,
+    /// At most this many questions wait in line at a limit; with 0 they are refused.
+    pub waiting_max: u64,
+    /// At most this many of them are one person's.
+    pub waiting_max_each: u64,
+    /// The longest wait in line; who would have to wait longer is refused at once.
+    pub waiting_max_seconds: u64,
 }
 
 impl Default for Chat {
@@ -31,6 +37,9 @@ impl Default for Chat {
             usage_footer: false,
             max_message_bytes: 32 * 1024,
             concurrent_generations: 64,
+            waiting_max: 100,
+            waiting_max_each: 5,
+            waiting_max_seconds: 120,
         }
     }
 }
@@ -47,6 +56,9 @@ impl Chat {
         let max_message_bytes = whole("max_message_bytes", 100, 1 << 20, "bytes", default.max_message_bytes);
         let concurrent_generations =
             whole("concurrent_generations", 1, 4_096, "answers", default.concurrent_generations);
+        let waiting_max = whole("waiting_max", 0, 4_096, "questions", default.waiting_max);
+        let waiting_max_each = whole("waiting_max_each", 1, 4_096, "questions", default.waiting_max_each);
+        let waiting_max_seconds = whole("waiting_max_seconds", 1, 3_600, "seconds", default.waiting_max_seconds);
         Chat {
             history_messages,
             history_tokens,
@@ -55,6 +67,9 @@ impl Chat {
             usage_footer: section.flag("usage_footer").unwrap_or(default.usage_footer),
             max_message_bytes,
             concurrent_generations,
+            waiting_max,
+            waiting_max_each,
+            waiting_max_seconds,
         }
     }
 }

@@ -7,10 +7,13 @@ use chrono_tz::Tz;
 use serde_json::json;
 
 use super::driver::{Assistant, DeltaSink};
-use super::{AnswerOutcome, CancelReason, CancelToken, Job, LimitView, ModelChoice, Problem, ReceiptView, Role, Turn};
+use super::{
+    AnswerOutcome, CancelReason, CancelToken, Instead, Job, LimitView, Message, ModelChoice, Problem, ReceiptView,
+    Role, Turn,
+};
 use crate::ledger::People;
-use crate::limits::{self, Refusal};
-use crate::metering::{Call, Metering, Outcome, Permit, Receipt, Refused};
+use crate::limits::{self, AtLimit, Facet, Refusal};
+use crate::metering::{Call, Metering, Outcome, Patience, Permit, Place, Receipt, Refused};
 use crate::models::{
     self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Ending, Image, ImageError, Kind, Observed,
     Provider, Retry, RetryPolicy,
@@ -37,6 +40,8 @@ pub struct Answering {
     pub random: fn() -> [u8; 16],
     /// When a failed attempt is followed by another.
     pub retries: RetryPolicy,
+    /// How long a question waits in line at a limit.
+    pub patience: Patience,
     /// The cap on output tokens sent along; `None` leaves it to the provider.
     pub max_output_tokens: Option<u64>,
 }
@@ -51,28 +56,43 @@ struct Attempt {
 
 impl Assistant for Answering {
     async fn ask(&self, mut job: Job, sink: DeltaSink, cancel: CancelToken) -> AnswerOutcome {
-        let Some(provider) = self.providers.iter().find(|provider| provider.name() == job.choice.provider) else {
+        let Some(mut provider) = self.providers.iter().find(|provider| provider.name() == job.choice.provider) else {
             return AnswerOutcome::failed(ErrorKind::NotFound);
         };
         if let Some(model) = provider.vision_model().filter(|_| !job.photos.is_empty()) {
-            model.clone_into(&mut job.choice.model);
-            job.choice.local = provider.is_local(model);
+            job.choice = choice_of(provider, model);
         }
         let Ok(messages) = messages(&job) else {
             return AnswerOutcome::failed(ErrorKind::BadRequest); // not what any model reads as a picture
         };
         let mut call = self.call(&job, provider, &messages);
+        let mut limited: Option<Box<Refusal>> = None;
         loop {
-            let permit = match self.metering.open(call.clone(), self.clock.now()).await {
+            let permit = match self.open(&mut call, &sink, &cancel).await {
                 Ok(permit) => permit,
-                Err(refused) => return AnswerOutcome::problem(refusal(refused, self.clock.now().at, self.zone)),
+                Err(Refused::Limit(refusal)) => {
+                    // Once, so never in circles; where that one says no as well, what said no first is told.
+                    if limited.is_none()
+                        && let Some(other) = self.fallback(&refusal, provider)
+                    {
+                        provider = other;
+                        job.choice = choice_of(other, model_for(&job, other));
+                        let (first, attempt) = (call.call, call.attempt);
+                        call = Call { call: first, attempt, ..self.call(&job, other, &messages) };
+                        limited = Some(refusal);
+                        continue;
+                    }
+                    return AnswerOutcome::problem(self.refusal(Refused::Limit(limited.unwrap_or(refusal))));
+                }
+                Err(refused) => return AnswerOutcome::problem(self.refusal(refused)),
             };
             let id = permit.id();
             let attempt = self.attempt(provider, &job, messages.clone(), permit, &sink, &cancel).await;
             let retry = attempt.error.as_ref().filter(|_| attempt.cancelled.is_none());
-            let Some(delay) = retry.and_then(|error| self.retries.next_delay(call.attempt, error, (self.random)()[0]))
-            else {
-                return outcome(&job, attempt);
+            let delay = retry.and_then(|error| self.retries.next_delay(call.attempt, error, (self.random)()[0]));
+            let instead = limited.as_ref().map(|refusal| self.instead(refusal));
+            let Some(delay) = delay else {
+                return AnswerOutcome { instead, ..outcome(&job, attempt) };
             };
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
@@ -85,6 +105,59 @@ impl Assistant for Answering {
 }
 
 impl Answering {
+    /// Opens a call at the door. While it waits in line its place is told, and its seat is left to others.
+    async fn open(&self, call: &mut Call, sink: &DeltaSink, cancel: &CancelToken) -> Result<Permit, Refused> {
+        let mut last = None;
+        let told = |place: &Place| {
+            let Some(next_at) = place.refusal.until() else { return };
+            let next_at = Timestamp::in_zone(next_at.unix_micros(), &self.zone);
+            let shown = (place.position, next_at.unix_micros() / 1_000_000);
+            if last.replace(shown) != Some(shown) {
+                sink.waits(&Message::Waiting { position: place.position as u64, next_at });
+            }
+        };
+        let left = async { cancel.cancelled().await.kind() };
+        let permit = self.metering.open_in_line(call, self.clock.now(), &self.patience, told, left).await?;
+        tokio::select! {
+            biased;
+            _no_seats_at_the_end = sink.goes_on() => Ok(permit),
+            reason = cancel.cancelled() => {
+                // It was not sent, so nothing is booked.
+                let kind = reason.kind();
+                permit.finish(Outcome::failed(Status::Refused, Failure::of(kind)), self.clock.now()).await;
+                Err(Refused::Left(kind))
+            }
+        }
+    }
+
+    /// Who is asked instead where a limit says so: the provider it names, else the first one whose own model is local.
+    /// What costs money is asked only by its name.
+    fn fallback(&self, refusal: &Refusal, from: &Provider) -> Option<&Provider> {
+        let Some(AtLimit::Fallback(name)) = &refusal.at_limit else { return None };
+        let mut others = self.providers.iter().filter(|provider| provider.name() != from.name());
+        others.find(|provider| match name {
+            Some(name) => provider.name() == &**name,
+            None => provider.is_local(provider.model()),
+        })
+    }
+
+    fn instead(&self, refusal: &Refusal) -> Instead {
+        Instead {
+            limited: refusal.label.get(Facet::Provider).map(str::to_owned),
+            until: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), &self.zone)),
+            now: self.clock.now().at,
+        }
+    }
+
+    fn refusal(&self, refused: Refused) -> Problem {
+        match refused {
+            Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal, self.clock.now().at, self.zone)),
+            Refused::Busy => failed(ErrorKind::Busy),
+            Refused::Ledger(_) => failed(ErrorKind::LedgerUnavailable),
+            Refused::Left(kind) => failed(kind),
+        }
+    }
+
     fn call(&self, job: &Job, provider: &Provider, messages: &[ChatMessage]) -> Call {
         let channel = job.chat.channel;
         let mut call = Call::new(provider.name(), provider.kind().as_str(), &job.choice.model, channel);
@@ -345,7 +418,8 @@ fn outcome(job: &Job, attempt: Attempt) -> AnswerOutcome {
         (None, None, Status::Ok) => Ok(()),
         (None, None, _) => Err(failed(ErrorKind::StreamCut)),
     };
-    AnswerOutcome { text: attempt.text.as_str().into(), receipt: Some(receipt_view(job, &attempt.receipt)), result }
+    let (text, receipt) = (attempt.text.as_str().into(), Some(receipt_view(job, &attempt.receipt)));
+    AnswerOutcome { text, receipt, instead: None, result }
 }
 
 fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
@@ -358,14 +432,6 @@ fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
         estimated: receipt.usage_source.has_estimates(),
         cost_usd: receipt.cost,
         latency_ms: receipt.latency_ms,
-    }
-}
-
-fn refusal(refused: Refused, now: Timestamp, zone: Tz) -> Problem {
-    match refused {
-        Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal, now, zone)),
-        Refused::Busy => failed(ErrorKind::Busy),
-        Refused::Ledger(_) => failed(ErrorKind::LedgerUnavailable),
     }
 }
 
@@ -385,6 +451,11 @@ fn limit_view(refusal: &Refusal, now: Timestamp, zone: Tz) -> LimitView {
         now,
         never_fits: refusal.until().is_none(),
     }
+}
+
+/// A provider's own model for a question.
+fn model_for<'a>(job: &Job, provider: &'a Provider) -> &'a str {
+    provider.vision_model().filter(|_| !job.photos.is_empty()).unwrap_or(provider.model())
 }
 
 /// A provider's model as a person chooses it.

@@ -46,6 +46,22 @@ pub enum Message {
     UsageFooter(ReceiptView),
     /// A limit said no.
     RefusedLimit(LimitView),
+    /// The question waits in line at a limit.
+    Waiting {
+        /// Its place: 1 is the next one.
+        position: u64,
+        /// When the next call is safe.
+        next_at: Timestamp,
+    },
+    /// Another model answered, because a limit kept the one that was asked away.
+    AnsweredInstead {
+        /// Who answered.
+        #[serde(flatten)]
+        choice: ModelChoice,
+        /// Whose limit it was.
+        #[serde(flatten)]
+        instead: Instead,
+    },
     /// An answer failed.
     Error {
         /// The class, which also chooses the template.
@@ -300,6 +316,8 @@ impl Message {
             Message::UnknownCommand { .. } => "unknown_command",
             Message::UsageFooter(_) => "usage_footer",
             Message::RefusedLimit(_) => "refused_limit",
+            Message::Waiting { .. } => "waiting",
+            Message::AnsweredInstead { .. } => "answered_instead",
             Message::Error { kind, .. } => return Cow::Owned(format!("error/{kind}")),
             Message::Cancelled => "cancelled",
             Message::NothingToCancel => "nothing_to_cancel",
@@ -439,6 +457,17 @@ pub struct AlertDone {
     pub now: Timestamp,
 }
 
+/// The limit because of which another model answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Instead {
+    /// The provider whose limit it was; `None` for another limit.
+    pub limited: Option<String>,
+    /// Until when it is reached; `None` when waiting would not have helped.
+    pub until: Option<Timestamp>,
+    /// When it said no, to tell a time of today from one of another day.
+    pub now: Timestamp,
+}
+
 /// How a call ended: what came, what it used, and what went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerOutcome {
@@ -446,6 +475,8 @@ pub struct AnswerOutcome {
     pub text: PrivateText,
     /// What it used; `None` when nothing was sent.
     pub receipt: Option<ReceiptView>,
+    /// Why another model answered than the one that was asked.
+    pub instead: Option<Instead>,
     /// Whether it finished.
     pub result: Result<(), Problem>,
 }
@@ -471,7 +502,7 @@ pub enum Problem {
 impl AnswerOutcome {
     /// An outcome without an answer.
     pub fn problem(problem: Problem) -> AnswerOutcome {
-        AnswerOutcome { text: PrivateText::default(), receipt: None, result: Err(problem) }
+        AnswerOutcome { text: PrivateText::default(), receipt: None, instead: None, result: Err(problem) }
     }
 
     /// An outcome without an answer, for a class of failure.

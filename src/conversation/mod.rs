@@ -26,7 +26,7 @@ pub use cancel::{CancelReason, CancelToken};
 pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Place, Switch, Who, parse};
 pub use history::{Bounds, History, Role, Turn};
 pub use house::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, ProviderHealth};
-pub use message::{AlertDone, AnswerOutcome, HelpLine, LimitView, Message, ModelLine, Problem, ReceiptView};
+pub use message::{AlertDone, AnswerOutcome, HelpLine, Instead, LimitView, Message, ModelLine, Problem, ReceiptView};
 pub use model_choice::{ModelChoice, ModelList, SilentProvider};
 pub use origin::{MessageRef, Origin, Ticket};
 pub use people::{ChatKey, Group, Person, Photo, PrivateText};

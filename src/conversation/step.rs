@@ -429,7 +429,7 @@ impl Conversation {
     /// Ends an answer. What came of an unfinished one is remembered, because the person has seen it and may refer to
     /// it; an answer of which nothing came leaves no trace but the question for `/retry`.
     fn end(&mut self, chat: ChatKey, job: JobId, outcome: AnswerOutcome) -> Effect {
-        let AnswerOutcome { text, receipt, result } = outcome;
+        let AnswerOutcome { text, receipt, instead, result } = outcome;
         let session = self.sessions.get_mut(&chat);
         let lang = session.as_ref().map_or(self.settings.lang, |session| session.lang);
         let Some(session) = session else {
@@ -448,15 +448,17 @@ impl Conversation {
                 session.note_receipt(running.message, receipt);
             }
         }
-        let note = result.err().map(|problem| match problem {
+        let answered_instead = |instead| choice.clone().map(|choice| Message::AnsweredInstead { choice, instead });
+        let told = instead.filter(|_| result.is_ok()).and_then(answered_instead);
+        let problem = result.err().map(|problem| match problem {
             Problem::Cancelled | Problem::Failed { kind: ErrorKind::CancelledByUser, .. } => Message::Cancelled,
             Problem::Refused(limit) => Message::RefusedLimit(limit),
             Problem::Failed { kind, http_status, retry_in_seconds } => {
-                let choice = choice.or_else(|| Some(session.choice.clone()));
+                let choice = choice.clone().or_else(|| Some(session.choice.clone()));
                 Message::Error { kind, http_status, retry_in_seconds, choice }
             }
         });
-        Effect::End { chat, lang, job, footer, note }
+        Effect::End { chat, lang, job, footer, note: problem.or(told) }
     }
 
     fn models(&mut self, chat: ChatKey, wanted: Option<PrivateText>, mut list: ModelList) -> Effect {

@@ -11,7 +11,7 @@ use super::entry::{Entry, second_of};
 use super::kind::Span;
 use super::observed::{Learned, Observations, Observed};
 use super::refusal::Refusal;
-use super::rule::{Facet, Subject};
+use super::rule::{Facet, Label, Subject};
 use super::rulebook::{Rulebook, Unpriced};
 use super::table::{Booking, Compiled, ENTRIES_MAX, Table};
 use super::{Compared, Window, saved, windows};
@@ -145,6 +145,17 @@ impl Gate {
         let open = Reservation { asked, subject, admitted_micros, second, touched: now.tick, lapsed: false, bookings };
         self.open.insert(id, open);
         Ok(())
+    }
+
+    /// Whose counts a call of this subject is held against, and whose own word.
+    pub fn labels(&mut self, subject: &Subject<'_>, now: Now) -> Vec<Label> {
+        let bookings = self.table.bookings(subject, now.at.unix_micros());
+        let provider = Label(vec![(Facet::Provider, subject.provider.into())]);
+        let label = |booking: Booking| {
+            let (entry, compiled) = self.table.with_rule(booking.entry);
+            compiled.rule.scope.label(&entry.key)
+        };
+        bookings.into_iter().map(label).chain([provider]).collect()
     }
 
     /// Reserves more for an open call that grows beyond its estimate: tokens, and what they cost. False when they do

@@ -4,7 +4,7 @@ use crate::ledger::OpenCall;
 use crate::limits::{Estimate, Refusal, Subject};
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Factors, Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp, TokenCounts,
+    ErrorKind, Factors, Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp, TokenCounts,
     UsageRecord, UsageSource,
 };
 
@@ -222,4 +222,7 @@ pub enum Refused {
     /// The books cannot be written, and nothing is called that cannot be recorded.
     #[error("the ledger cannot be written ({0}), so no call is made; free some space or check the disk")]
     Ledger(String),
+    /// Whoever asked went away while the call waited in line, for this reason.
+    #[error("whoever asked went away while the call waited in line: {0}")]
+    Left(ErrorKind),
 }

@@ -22,6 +22,7 @@ impl Metering {
             _ => None,
         });
         let changed: Vec<Result<(), LedgerError>> = budgets.map(|(of, acts)| self.change(of, acts)).collect();
+        self.serve_line(self.inner.clock.now());
         changed.into_iter().collect()
     }
 

@@ -11,6 +11,8 @@ mod estimate;
 mod follower;
 #[cfg(test)]
 mod laws;
+mod line;
+mod opening;
 mod permit;
 mod pricing;
 mod refusals;
@@ -35,11 +37,13 @@ use crate::usage::{
 
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use checking::{repair, verify};
+pub use line::{Patience, Place};
 pub use permit::Permit;
 pub use pricing::Pricing;
 pub use rules::{known_names_of, rules_of, vendors_of};
 
 use follower::{GateFollower, LastFailure, Recently};
+use line::Line;
 use refusals::Refusals;
 
 /// Output tokens reserved for a call that sets no cap of its own; topped up while it streams.
@@ -129,6 +133,8 @@ struct Inner {
     ledger: Ledger,
     gate: Arc<Mutex<Gate>>,
     calibration: Arc<Mutex<Calibration>>,
+    /// Locked before the gate, never while it is.
+    line: Mutex<Line>,
     last_failure: LastFailure,
     recent: Recently,
     refusals: Mutex<Refusals>,
@@ -155,6 +161,7 @@ impl Metering {
             ledger,
             gate,
             calibration,
+            line: Mutex::default(),
             last_failure,
             recent,
             refusals: Mutex::default(),
@@ -173,38 +180,6 @@ impl Metering {
         }
         let found = Found { replayed: opened.replayed, damage: opened.damage, interrupted: opened.interrupted.len() };
         Ok((metering, found))
-    }
-
-    /// Admits a call, or refuses it. The permit must be brought to its end; dropped, it records itself as cancelled.
-    ///
-    /// Asynchronous from the first line, so that waiting in line and a shared gate fit the same seam.
-    ///
-    /// # Errors
-    /// [`Refused`]: a limit or too many calls at once, which are recorded; or a ledger that cannot be written, which
-    /// nothing can record.
-    pub async fn open(&self, mut call: Call, now: Now) -> Result<Permit, Refused> {
-        if let Some(trouble) = self.inner.ledger.health().trouble {
-            return Err(Refused::Ledger(trouble));
-        }
-        let id = RecordId::new(now.at, ten(self.inner.random));
-        let (raw_prompt, factors) = (call.prompt_tokens, self.factors(&call.model));
-        call.calibrate(factors);
-        if let Err(refusal) = self.reserve(id, &mut call, now) {
-            let reason = format!("{} {}", refusal.label, refusal.limit);
-            self.record_refusal(&call, reason, ErrorKind::Limit, now);
-            return Err(Refused::Limit(Box::new(refusal)));
-        }
-        match self.inner.ledger.open_call(&call.open(id, now.at)) {
-            Ok(slot) => Ok(Permit::new(self.clone(), call, (raw_prompt, factors), id, slot, now)),
-            Err(error) => {
-                self.gate().cancel(id);
-                if !matches!(error, LedgerError::TooManyOpenCalls) {
-                    return Err(Refused::Ledger(error.to_string()));
-                }
-                self.record_refusal(&call, "busy".to_owned(), ErrorKind::Busy, now);
-                Err(Refused::Busy)
-            }
-        }
     }
 
     /// Takes the records of calls made elsewhere, each with its own verdict, and waits until they are durable. What has
@@ -358,6 +333,7 @@ impl Metering {
             Err(error) => tracing::warn!(error = %error, "other commands will not find this process"),
         }
         self.gate().expire(now);
+        self.serve_line(now);
         let due = self.inner.refusals.lock().expect("nobody panics while holding it").due(now);
         self.write_refusals(due, now);
     }
@@ -452,23 +428,33 @@ impl Metering {
         record
     }
 
-    fn record_refusal(&self, call: &Call, reason: String, kind: ErrorKind, now: Now) {
-        let mut record = call.record(self.new_id(now.at), now.at);
+    fn record_refusal(&self, id: RecordId, call: &Call, reason: String, kind: ErrorKind, now: Now) {
+        let mut record = call.record(id, now.at);
         record.status = Status::Refused;
         record.failure = Some(Failure::of(kind));
         record.usage_source = UsageSource::None;
         record.latency_ms = Some(0);
         self.price(&mut record);
         let first = self.inner.refusals.lock().expect("nobody panics while holding it").first(reason, record, now);
-        self.write_refusals(first, now);
+        for record in first {
+            match record.id == id {
+                true => self.write_refusal(&record, now),
+                false => self.write_refusals([record], now),
+            }
+        }
     }
 
-    fn write_refusals(&self, records: impl IntoIterator<Item = UsageRecord<'static>>, now: Now) {
-        for mut record in records {
+    /// Writes counts of refusals, each under an id of its own.
+    fn write_refusals(&self, counts: impl IntoIterator<Item = UsageRecord<'static>>, now: Now) {
+        for mut record in counts {
             record.id = self.new_id(record.timestamp);
-            if let Err(error) = self.inner.ledger.append_or_queue(&record, now.at) {
-                tracing::error!(error = %error, "a refusal could not be recorded");
-            }
+            self.write_refusal(&record, now);
+        }
+    }
+
+    fn write_refusal(&self, record: &UsageRecord<'static>, now: Now) {
+        if let Err(error) = self.inner.ledger.append_or_queue(record, now.at) {
+            tracing::error!(error = %error, "a refusal could not be recorded");
         }
     }
 }

@@ -130,7 +130,7 @@ impl Permit {
 
     fn append(&mut self, record: &UsageRecord<'static>, now: Now) -> Option<crate::ledger::Appended> {
         self.is_open = false;
-        match self.metering.inner.ledger.append_or_queue(record, now.at) {
+        let appended = match self.metering.inner.ledger.append_or_queue(record, now.at) {
             Ok(appended) => {
                 self.metering.inner.ledger.close_call_after(self.slot, appended);
                 Some(appended)
@@ -140,7 +140,9 @@ impl Permit {
                 tracing::error!(error = %error, "a call could not be recorded; it will be at the next start");
                 None
             }
-        }
+        };
+        self.metering.serve_line(now);
+        appended
     }
 }
 

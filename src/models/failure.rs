@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::json::{self, Field};
+use super::ratelimit::{wait_in_words, wait_of_google};
 use super::{Observed, ReportedUsage};
 use crate::usage::{ErrorKind, Failure};
 
@@ -48,14 +49,15 @@ impl CallError {
     /// A failure told by an HTTP status of 300 or more; `body` is the (bounded) start of what came with it.
     pub(super) fn from_answer(status: u16, observed: Observed, body: &[u8]) -> CallError {
         let kind = classify(status, body);
-        CallError {
-            failure: Failure::http(kind, status),
-            retry: advice(kind, status, &observed),
-            observed,
-            ..CallError::of(kind, Retry::No)
-        }
+        let said = ErrorBody::read(body);
+        let observed = observed.with_body(&said);
+        let retry = if said.is_daily { Retry::No } else { advice(kind, status, &observed) };
+        CallError { failure: Failure::http(kind, status), retry, observed, ..CallError::of(kind, Retry::No) }
     }
 }
+
+/// What says that waiting does not help: somebody has to pay, or to raise a cap.
+const SPENT: &[&str] = &["insufficient_quota", "credit_balance_exhausted", "enforced_spend_limit_reached"];
 
 /// The class of an error answer: by its status, and where that leaves a choice by the codes in its body.
 pub fn classify(status: u16, body: &[u8]) -> ErrorKind {
@@ -68,7 +70,7 @@ pub fn classify(status: u16, body: &[u8]) -> ErrorKind {
         408 => ErrorKind::ServerError,
         410 => ErrorKind::Gone,
         400 | 413 | 422 if speaks_of_context(body) => ErrorKind::ContextTooLong,
-        429 if has_code(body, &["insufficient_quota", "credit_balance_exhausted"]) => ErrorKind::QuotaExhausted,
+        429 if has_code(body, SPENT) => ErrorKind::QuotaExhausted,
         429 => ErrorKind::RateLimited,
         503 | 529 => ErrorKind::Overloaded,
         500.. if has_code(body, &["server_is_overloaded", "overloaded_error"]) => ErrorKind::Overloaded,
@@ -94,6 +96,34 @@ pub(super) struct ErrorBody {
     codes: Vec<String>,
     message: String,
     param: Option<String>,
+    /// The wait it names.
+    pub(super) wait: Option<Duration>,
+    /// It is a quota of a day (Google's).
+    pub(super) is_daily: bool,
+}
+
+/// What comes beside a message: Anthropic's code, or one of Google's facts.
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fact<'a> {
+    #[serde(borrow, default, rename = "error_code")]
+    code: Field<'a>,
+    #[serde(borrow, default)]
+    retry_delay: Field<'a>,
+    #[serde(borrow, default)]
+    violations: Field<'a>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Violation<'a> {
+    #[serde(borrow, default)]
+    quota_id: Field<'a>,
+}
+
+/// One fact, or a list of them; text and everything else is none.
+fn facts(field: Field<'_>) -> Vec<Fact<'_>> {
+    json::object(field).or_else(|| json::object(field).map(|fact| vec![fact])).unwrap_or_default()
 }
 
 #[derive(serde::Deserialize)]
@@ -114,6 +144,8 @@ struct Detail<'a> {
     message: Field<'a>,
     #[serde(borrow, default)]
     param: Field<'a>,
+    #[serde(borrow, default)]
+    details: Field<'a>,
 }
 
 impl ErrorBody {
@@ -125,17 +157,29 @@ impl ErrorBody {
             return ErrorBody::default();
         };
         if let Some(detail) = json::object::<Detail<'_>>(envelope.error) {
-            return ErrorBody {
-                codes: [detail.code, detail.kind, detail.status].into_iter().filter_map(json::text).collect(),
-                message: json::text(detail.message).unwrap_or_default().to_lowercase(),
-                param: json::text(detail.param),
-            };
+            return ErrorBody::of(detail);
         }
         let message = match json::text(envelope.error) {
             Some(text) => text.to_lowercase(),
             None => String::from_utf8_lossy(body).to_lowercase(),
         };
-        ErrorBody { message, ..ErrorBody::default() }
+        ErrorBody { wait: wait_in_words(&message), message, ..ErrorBody::default() }
+    }
+
+    fn of(detail: Detail<'_>) -> ErrorBody {
+        let facts = facts(detail.details);
+        let codes = [detail.code, detail.kind, detail.status].into_iter().chain(facts.iter().map(|fact| fact.code));
+        let message = json::text(detail.message).unwrap_or_default().to_lowercase();
+        let delay = facts.iter().find_map(|fact| wait_of_google(&json::text(fact.retry_delay)?));
+        let violations = facts.iter().filter_map(|fact| json::object::<Vec<Violation<'_>>>(fact.violations)).flatten();
+        let mut quotas = violations.filter_map(|violation| json::text(violation.quota_id));
+        ErrorBody {
+            codes: codes.filter_map(json::text).collect(),
+            param: json::text(detail.param),
+            wait: delay.or_else(|| wait_in_words(&message)),
+            is_daily: quotas.any(|quota| quota.contains("PerDay")),
+            message,
+        }
     }
 
     /// Whether this is a complaint that `field` is not known or not supported (not that its value is wrong).
@@ -226,6 +270,16 @@ mod tests {
         assert_eq!(retry(400, b"", says(true)), Retry::After(None));
         assert_eq!(retry(410, b"", says(true)), Retry::No);
         assert_eq!(retry(429, &openai("insufficient_quota"), says(true)), Retry::No);
+        let words =
+            br#"{"error":{"message":"Please try again in 1m26.4s.","type":"tokens","code":"rate_limit_exceeded"}}"#;
+        assert_eq!(retry(429, words, plain), Retry::After(Some(Duration::from_millis(86_400))));
+        assert_eq!(retry(429, words, wait), Retry::After(Some(Duration::from_secs(2))), "headers go first");
+        let spent = br#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}}}"#;
+        assert_eq!((classify(429, spent), retry(429, spent, says(true))), (ErrorKind::QuotaExhausted, Retry::No));
+        let daily = br#"{"error":{"code":429,"message":"m","details":[{"violations":[{"quotaId":"RequestsPerDay-FreeTier"}]},{"retryDelay":"37s"}]}}"#;
+        assert_eq!((classify(429, daily), retry(429, daily, wait)), (ErrorKind::RateLimited, Retry::No));
+        let text = br#"{"error":{"code":"RateLimitReached","message":"Please wait 52220 seconds before retrying.","details":"Please"}}"#;
+        assert_eq!(retry(429, text, plain), Retry::After(Some(Duration::from_secs(52_220))));
     }
 
     #[test]

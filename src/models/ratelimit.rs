@@ -1,9 +1,13 @@
-//! What a provider's headers say about its limits and about waiting. Plain data out, no clock in.
+//! What a provider says about its limits and about waiting, in headers and in error bodies. Plain data out, no clock in:
+//! times are measured from the answer's own `date`, so that neither our clock nor a difference between two matters.
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::US::Pacific;
 use http::HeaderMap;
+
+use super::failure::ErrorBody;
 
 /// Limits and waits as the provider states them, kept beside our own counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct Observed {
     pub retry_after: Option<Duration>,
     /// Whether it wants this very request to be tried again (`x-should-retry`).
     pub should_retry: Option<bool>,
+    /// When it answered, in seconds since 1970 by its own clock.
+    pub answered_at: Option<i64>,
 }
 
 /// One of the provider's windows. What it does not say, or fills with a placeholder, is `None`.
@@ -30,21 +36,22 @@ pub struct Window {
 }
 
 impl Observed {
-    /// Reads `x-ratelimit-*`, `retry-after-ms`, `retry-after` and `x-should-retry`.
-    ///
-    /// A `retry-after` that is a date is measured from the answer's own `date`, so that neither our clock nor a
-    /// difference between two clocks matters.
+    /// Reads `x-ratelimit-*`, `anthropic-ratelimit-*`, `retry-after-ms`, `retry-after` and `x-should-retry`.
     pub fn from_headers(headers: &HeaderMap) -> Observed {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         // A thousandth of a millisecond is a microsecond.
         let milliseconds = || text("retry-after-ms").and_then(thousandths).map(Duration::from_micros);
-        let until_date = || {
-            let (until, now) = (http_date(text("retry-after")?)?, http_date(text("date")?)?);
-            Some(Duration::from_secs(u64::try_from(until - now).unwrap_or(0)))
+        let answered_at = text("date").and_then(http_date);
+        let until_date = || seconds_until(http_date(text("retry-after")?)?, answered_at?);
+        let window = |whats: &[&str]| {
+            let anthropic = || whats.iter().map(|what| Window::read_anthropic(&text, what, answered_at));
+            let read = Window::read(&text, whats[0]);
+            std::iter::once(read).chain(anthropic()).find(|window| *window != Window::default()).unwrap_or_default()
         };
         Observed {
-            requests: Window::read(&text, "requests"),
-            tokens: Window::read(&text, "tokens"),
+            requests: window(&["requests"]),
+            // Where there is a limit on both together it is the most restrictive one in force.
+            tokens: window(&["tokens", "input-tokens", "output-tokens"]),
             retry_after: milliseconds()
                 .or_else(|| text("retry-after").and_then(duration))
                 .or_else(until_date)
@@ -54,8 +61,48 @@ impl Observed {
                 Some("false") => Some(false),
                 _ => None,
             },
+            answered_at,
         }
     }
+
+    /// Takes the wait from an error body where the headers name none. A quota of a day is back at midnight Pacific, when
+    /// Google's days begin, whatever shorter wait is named beside it.
+    pub(super) fn with_body(self, body: &ErrorBody) -> Observed {
+        let until_midnight = || until_midnight_pacific(self.answered_at?);
+        let daily = body.is_daily.then(until_midnight).flatten();
+        Observed { retry_after: daily.or(self.retry_after).or(body.wait), ..self }
+    }
+}
+
+fn seconds_until(until: i64, now: i64) -> Option<Duration> {
+    Some(Duration::from_secs(u64::try_from(until.checked_sub(now)?).unwrap_or(0)))
+}
+
+fn until_midnight_pacific(now: i64) -> Option<Duration> {
+    let today = DateTime::<Utc>::from_timestamp(now, 0)?.with_timezone(&Pacific).date_naive();
+    let midnight = today.succ_opt()?.and_hms_opt(0, 0, 0)?;
+    seconds_until(Pacific.from_local_datetime(&midnight).earliest()?.timestamp(), now)
+}
+
+/// The wait that an error message speaks of (in lower case): OpenAI's `please try again in 1m26.4s`, GitHub's `please
+/// wait 52220 seconds`.
+pub(super) fn wait_in_words(message: &str) -> Option<Duration> {
+    let after = |words: &str| message.find(words).map(|at| &message[at + words.len()..]);
+    let first_word =
+        |text: &str| text.split_whitespace().next().map(|word| word.trim_end_matches(['.', ',']).to_owned());
+    let compact = || duration(&first_word(after("try again in ")?)?);
+    let spelled = || {
+        let rest = after("please wait ")?;
+        let unit = rest.split_whitespace().nth(1)?.trim_end_matches(['.', ',']);
+        let unit = ["second", "minute", "hour"].into_iter().find(|name| unit.trim_end_matches('s') == *name)?;
+        duration(&format!("{}{}", first_word(rest)?, &unit[..1]))
+    };
+    compact().or_else(spelled)
+}
+
+/// The wait that Google names in a detail: `37s`, also with a fraction.
+pub(super) fn wait_of_google(delay: &str) -> Option<Duration> {
+    delay.ends_with('s').then(|| duration(delay)).flatten()
 }
 
 impl Window {
@@ -68,6 +115,17 @@ impl Window {
         let resets_in = text(&format!("x-ratelimit-reset-{what}")).and_then(duration);
         let resets_in = resets_in.filter(|resets_in| limit.is_some() || !resets_in.is_zero());
         Window { limit, remaining, resets_in }
+    }
+
+    /// Anthropic's headers, whose resets are moments.
+    fn read_anthropic<'a>(text: &impl Fn(&str) -> Option<&'a str>, what: &str, answered_at: Option<i64>) -> Window {
+        let field = |field: &str| text(&format!("anthropic-ratelimit-{what}-{field}"));
+        let number = |name: &str| field(name).and_then(|text| text.parse().ok());
+        let resets_in = || {
+            let until = DateTime::parse_from_rfc3339(field("reset")?).ok()?;
+            seconds_until(until.timestamp(), answered_at?)
+        };
+        Window { limit: number("limit"), remaining: number("remaining"), resets_in: resets_in() }
     }
 }
 
@@ -182,5 +240,70 @@ mod tests {
             ("x-ratelimit-remaining-tokens", "-1"),
         ]);
         assert_eq!(placeholders, Observed::default());
+    }
+
+    #[test]
+    fn anthropics_windows_end_at_moments_by_its_own_clock() {
+        let date = ("date", "Sun, 22 Nov 2026 14:00:00 GMT");
+        let requests = [
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "49"),
+            ("anthropic-ratelimit-requests-reset", "2026-11-22T14:00:02Z"),
+            ("anthropic-ratelimit-input-tokens-limit", "30000"),
+            ("anthropic-ratelimit-input-tokens-remaining", "0"),
+            ("anthropic-ratelimit-input-tokens-reset", "2026-11-22T09:01:00-05:00"),
+        ];
+        let seen = observed(&[&[date][..], &requests].concat());
+        assert_eq!(seen.requests, Window { limit: Some(50), remaining: Some(49), resets_in: MS(2_000) });
+        assert_eq!(seen.tokens, Window { limit: Some(30_000), remaining: Some(0), resets_in: MS(60_000) });
+        let both = [("anthropic-ratelimit-tokens-limit", "10"), ("anthropic-ratelimit-tokens-remaining", "3")];
+        let seen = observed(&[&requests[..], &both].concat());
+        assert_eq!(seen.requests.resets_in, None, "without a date nobody knows how far that is");
+        assert_eq!(seen.tokens, Window { limit: Some(10), remaining: Some(3), resets_in: None });
+    }
+
+    #[test]
+    fn waits_in_words() {
+        for (message, wait) in [
+            ("limit 30000, used 29000, requested 2000. please try again in 2s.", MS(2_000)),
+            ("please try again in 1m26.4s. visit https://platform.example for more", MS(86_400)),
+            ("please try again in 20ms.", MS(20)),
+            ("please try again in 7m12s, or later", MS(432_000)),
+            ("exceeded for userbymodelbyday. please wait 52220 seconds before retrying.", MS(52_220_000)),
+            ("please wait 1 second.", MS(1_000)),
+            ("please wait 2 minutes.", MS(120_000)),
+            ("please try again in a moment", None),
+            ("please wait a bit", None),
+            ("please wait 99999999999999999999 seconds", None),
+            ("please wait ", None),
+            ("try again in ", None),
+            ("please wait 5 sécondes", None),
+        ] {
+            assert_eq!(wait_in_words(message), wait, "{message}");
+        }
+    }
+
+    #[test]
+    fn googles_waits_are_in_the_body_and_its_day_ends_at_midnight_pacific() {
+        let body = |quota: &str| {
+            let details = format!(
+                r#"[{{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{{"quotaId":"{quota}"}}]}},
+                {{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"37.5s"}}]"#
+            );
+            let error =
+                r#"{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED","details":"#;
+            format!(r#"[{{"error":{error}{details}}}}}]"#)
+        };
+        let minute = ErrorBody::read(body("GenerateRequestsPerMinutePerProjectPerModel-FreeTier").as_bytes());
+        let day = ErrorBody::read(body("GenerateRequestsPerDayPerProjectPerModel-FreeTier").as_bytes());
+        // Eleven at night on the coast, and the 22nd of November has begun in Greenwich.
+        let at = observed(&[("date", "Sun, 22 Nov 2026 07:00:00 GMT")]);
+        assert_eq!(at.with_body(&minute).retry_after, MS(37_500));
+        assert_eq!(at.with_body(&day).retry_after, MS(3_600_000));
+        assert_eq!(Observed::default().with_body(&day).retry_after, MS(37_500), "nobody knows what time it is there");
+        let summer = observed(&[("date", "Sun, 01 Nov 2026 07:00:00 GMT")]);
+        assert_eq!(summer.with_body(&day).retry_after, MS(24 * 3_600_000 + 3_600_000), "a day of 25 hours");
+        let named = observed(&[("retry-after", "9")]);
+        assert_eq!(named.with_body(&minute).retry_after, MS(9_000), "headers go first");
     }
 }

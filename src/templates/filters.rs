@@ -72,6 +72,7 @@ fn add_times(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     let words = Arc::clone(vocabulary);
     env.add_filter("date", move |at: &str| Ok::<_, Error>(date(lang, &words, &moment(at)?)));
     env.add_filter("time", move |at: &str| Ok::<_, Error>(moment(at)?.format("%H:%M").to_string()));
+    env.add_filter("clock", move |at: &str| Ok::<_, Error>(moment(at)?.format("%H:%M:%S").to_string()));
     let words = Arc::clone(vocabulary);
     env.add_filter("when", move |at: &str, now: &str| {
         let (at, now) = (moment(at)?, moment(now)?);

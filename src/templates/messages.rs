@@ -347,6 +347,25 @@ pub const MESSAGES: &[Message] = &[
             r#"{"limit":"tokens_per_day","scope":null,"used":9,"max":10,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
         ],
     },
+    Message {
+        name: "waiting",
+        fields: &["position", "next_at"],
+        samples: &[
+            r#"{"position":1,"next_at":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"position":2,"next_at":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"position":3,"next_at":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"position":12,"next_at":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"position":1000,"next_at":"2026-11-22T14:03:20-06:00"}"#,
+        ],
+    },
+    Message {
+        name: "answered_instead",
+        fields: &["provider", "model", "local", "demo", "limited", "until", "now"],
+        samples: &[
+            r#"{"provider":"ollama","model":"llama3.2","local":true,"demo":false,"limited":"cloud","until":"2026-11-22T14:03:20-06:00","now":"2026-11-22T14:02:40-06:00"}"#,
+            r#"{"provider":"cloud","model":"gpt-4o","local":false,"demo":false,"limited":null,"until":null,"now":"2026-11-22T14:02:40-06:00"}"#,
+        ],
+    },
     Message { name: "busy", fields: &[], samples: &["{}"] },
     Message {
         name: "too_long",

@@ -98,7 +98,7 @@ built_in! {
     "stats_own.j2" "stats_group.j2" "stats_users.j2" "stats_unreadable.j2"
     "help.j2" "welcome.j2" "goodbye.j2" "unknown_command.j2" "id.j2"
     "usage_footer.j2" "usage_on.j2" "usage_off.j2" "cost.j2"
-    "refused_limit.j2" "busy.j2" "too_long.j2"
+    "refused_limit.j2" "waiting.j2" "answered_instead.j2" "busy.j2" "too_long.j2"
     "cancelled.j2" "nothing_to_cancel.j2" "retry_nothing.j2" "interrupted_hint.j2" "new_conversation.j2"
     "reset_confirm.j2" "reset_done.j2" "reset_denied.j2" "reset_undone.j2" "reset_nothing_to_undo.j2"
     "model_list.j2" "model_switched.j2" "model_unknown.j2"

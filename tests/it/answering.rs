@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tallybot::conversation::driver::{Assistant, Outgoing};
 use tallybot::conversation::{AnswerOutcome, Answering, CancelReason, CancelToken, Problem};
+use tallybot::metering::Patience;
 use tallybot::models::{Kind, Timeouts};
 use tallybot::usage::{
     Clock, ErrorKind, Failure, Now, Status, UsageRecord, UsageSource, estimate_prompt_tokens, estimate_tokens,
@@ -330,6 +331,7 @@ async fn j3_a_panic_of_ours_is_recorded() {
         zone: chrono_tz::Tz::UTC,
         random: bench.answering.random,
         retries: bench.answering.retries,
+        patience: Patience::default(),
         max_output_tokens: None,
     };
     let mut tasks = JoinSet::new();

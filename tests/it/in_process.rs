@@ -15,7 +15,7 @@ use tallybot::conversation::{
 };
 use tallybot::ledger::{Durability, KnownNames, People};
 use tallybot::limits::Rule;
-use tallybot::metering::{Metering, Setup};
+use tallybot::metering::{Metering, Patience, Setup};
 use tallybot::models::{Kind, Provider, ProviderSpec, RetryPolicy, Timeouts, Transport};
 use tallybot::templates::Lang;
 use tallybot::usage::prices::PriceBook;
@@ -86,6 +86,7 @@ pub fn answering(data: &Path, metering: Metering, providers: Vec<Provider>, cloc
         zone: chrono_tz::Tz::UTC,
         random,
         retries: RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() },
+        patience: Patience::default(),
         max_output_tokens: Some(256),
     }
 }

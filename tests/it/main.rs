@@ -28,4 +28,5 @@ mod shell; // what the first page promises to whoever types
 mod telegram; // a Bot API of our own, as strict as the real one, judged by a client that others wrote
 mod test_app; // the built binary as others run it
 mod verify; // the books checked, repaired and compressed by the built program
+mod waiting; // in line at a limit, and another provider in its place
 mod who_may_speak; // roles, codes and acts behind the door of the chats, and what admins are told

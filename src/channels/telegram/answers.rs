@@ -28,6 +28,10 @@ pub(super) struct Answer {
     stop: Button,
     parts: Parts,
     length: usize,
+    /// Its place in line, shown until something of it has come.
+    place: Option<PrivateText>,
+    /// How often that changed: each time is news, as each character is.
+    places: usize,
     frames: Frames,
     typed: Option<Tick>,
     /// The message that grows.
@@ -65,6 +69,8 @@ impl Answer {
             stop,
             parts: Parts::new(),
             length: 0,
+            place: None,
+            places: 0,
             frames: Frames::new(kind),
             typed: None,
             message: None,
@@ -78,7 +84,14 @@ impl Answer {
     pub(super) fn push(&mut self, more: &str, now: Tick) {
         self.length += more.chars().count();
         self.parts.push(more);
-        self.frames.push(self.length, now);
+        self.frames.push(self.length + self.places, now);
+    }
+
+    /// It waits in line, at another place than before.
+    pub(super) fn waits(&mut self, place: PrivateText, now: Tick) {
+        self.place = Some(place);
+        self.places += 1;
+        self.frames.push(self.length + self.places, now);
     }
 
     /// It is whole.
@@ -145,15 +158,18 @@ impl Answer {
         let in_drafts = tools.streaming == Streaming::Drafts && self.spot.is_private() && !tools.shared().no_drafts;
         let rolls = self.message.is_some() && self.parts.complete().len() > self.whole;
         let part = self.whole + usize::from(rolls);
-        let Some(part) = self.parts.complete().get(part).cloned().or_else(|| self.parts.growing()) else {
-            return Ok(()); // nothing of the next message can be seen yet
+        let (plain, goes_on) = match self.parts.complete().get(part).cloned().or_else(|| self.parts.growing()) {
+            Some(part) => (format::plain(&part), " …"),
+            None => match &self.place {
+                Some(place) if self.length == 0 => (html::of(place).plain, ""),
+                _ => return Ok(()), // nothing of the next message can be seen yet
+            },
         };
-        let plain = format::plain(&part);
         if in_drafts {
             return self.draft(tools, &plain).await;
         }
-        let growing = format!("{} …", &*plain);
-        let words = Words { text: &growing, html: false };
+        let shown = format!("{}{goes_on}", &*plain);
+        let words = Words { text: &shown, html: false };
         let stop = presses::markup(&vec![vec![self.stop.clone()]], tools.nonce);
         if let Some(message) = self.message.filter(|_| !rolls) {
             return tools.attempt(self.spot, Show::Edit { message, words, keyboard: stop.as_ref() }).await.map(drop);
@@ -189,7 +205,8 @@ impl Answer {
         let mut messages: Vec<Formatted> =
             parts[self.whole.min(parts.len())..].iter().map(|part| format::format(part)).collect();
         add_below(&mut messages, self.end.take().unwrap_or_default());
-        if messages.is_empty() && self.message.is_none() {
+        let shows_a_place = self.length == 0 && self.place.is_some();
+        if messages.is_empty() && (self.message.is_none() || shows_a_place) {
             messages.push(html::of("…"));
         }
         // Whether a message changed can be asked after a crash, whether one was sent cannot: what a model wrote grows,

@@ -48,6 +48,8 @@ struct Waiting {
 struct Incoming {
     job: JobId,
     begins: Option<Box<Answer>>,
+    /// Its place in line.
+    waits: Option<PrivateText>,
     text: String,
     end: Option<Ending>,
 }
@@ -86,8 +88,11 @@ impl Lanes {
             Outgoing::AnswerStart { chat, job, origin, stop } => {
                 let Some(spot) = Spot::of(&chat) else { return };
                 let begins = Some(Box::new(Answer::new(job, spot, origin, stop)));
-                let incoming = Incoming { job, begins, text: String::new(), end: None };
-                self.with_lane(spot, |waiting| waiting.answers.push(incoming));
+                self.with_lane(spot, |waiting| waiting.answers.push(Incoming { begins, ..Incoming::of(job) }));
+            }
+            Outgoing::AnswerWaits { chat, job, text } => {
+                let Some(spot) = Spot::of(&chat) else { return };
+                self.with_lane(spot, |waiting| waiting.answer(job).waits = Some(text));
             }
             Outgoing::Delta { chat, job, text } => {
                 let Some(spot) = Spot::of(&chat) else { return };
@@ -165,6 +170,12 @@ impl Lane {
     }
 }
 
+impl Incoming {
+    fn of(job: JobId) -> Incoming {
+        Incoming { job, begins: None, waits: None, text: String::new(), end: None }
+    }
+}
+
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.items.is_empty() && self.answers.is_empty()
@@ -172,7 +183,7 @@ impl Waiting {
 
     fn answer(&mut self, job: JobId) -> &mut Incoming {
         let at = self.answers.iter().position(|answer| answer.job == job).unwrap_or_else(|| {
-            self.answers.push(Incoming { job, begins: None, text: String::new(), end: None });
+            self.answers.push(Incoming::of(job));
             self.answers.len() - 1
         });
         &mut self.answers[at]
@@ -226,6 +237,9 @@ fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Tur
             answers.push(*answer);
         }
         let Some(answer) = answers.iter_mut().find(|answer| answer.job == incoming.job) else { continue };
+        if let Some(place) = incoming.waits {
+            answer.waits(place, now);
+        }
         if !incoming.text.is_empty() {
             answer.push(&incoming.text, now);
         }

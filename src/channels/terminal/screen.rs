@@ -33,6 +33,7 @@ impl<W: Write> Screen<W> {
         match outgoing {
             Outgoing::Delta { text, .. } => self.write(text),
             Outgoing::Text { text, .. } => self.whole(text, Look::Plain),
+            Outgoing::AnswerWaits { text, .. } => self.whole(text, self.look),
             Outgoing::AnswerEnd { footer, note, .. } => {
                 self.filter.reset();
                 self.end_line()?;

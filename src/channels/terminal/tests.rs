@@ -40,7 +40,7 @@ impl Assistant for Echo {
             cost_usd: None,
             latency_ms: 1,
         };
-        AnswerOutcome { text: text.into(), receipt: Some(receipt), result: Ok(()) }
+        AnswerOutcome { text: text.into(), receipt: Some(receipt), instead: None, result: Ok(()) }
     }
 }
 

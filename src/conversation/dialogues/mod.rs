@@ -84,7 +84,7 @@ impl Dialogue {
     }
 
     fn answered(&mut self, job: u64, text: &str, result: Result<(), Problem>) -> String {
-        let outcome = Box::new(AnswerOutcome { text: text.into(), receipt: Some(receipt(10)), result });
+        let outcome = Box::new(AnswerOutcome { text: text.into(), receipt: Some(receipt(10)), instead: None, result });
         self.step(Event::Answered { chat: chat("1"), job: JobId(job), outcome })
     }
 
@@ -359,6 +359,20 @@ fn a_question_that_does_not_fit_is_not_asked() {
 }
 
 #[test]
+fn that_another_model_answered_is_told_below_the_answer_and_not_below_a_failure() {
+    let mut d = Dialogue::new();
+    let instead = Instead { limited: Some("cloud".into()), until: None, now: at(0).at };
+    let failed = || Err(Problem::Failed { kind: ErrorKind::Connect, http_status: None, retry_in_seconds: None });
+    for (job, result, expected) in [(1, Ok(()), "answered_instead"), (2, failed(), "error/connect")] {
+        d.says("hello");
+        let (text, instead) = ("hi".into(), Some(instead.clone()));
+        let outcome = Box::new(AnswerOutcome { text, receipt: Some(receipt(10)), instead, result });
+        let shown = d.step(Event::Answered { chat: chat("1"), job: JobId(job), outcome });
+        assert_eq!(shown, format!("end #{job} usage_footer {expected}"));
+    }
+}
+
+#[test]
 fn the_session_longest_idle_makes_room_but_never_one_being_answered() {
     let mut d = Dialogue::new();
     assert_eq!(d.says_in("1", "/lang es"), "say lang_switched in es");
@@ -366,7 +380,7 @@ fn the_session_longest_idle_makes_room_but_never_one_being_answered() {
     assert_eq!(d.says_in("3", "hello"), "ask #2 ollama/llama3.2 [hello]");
     assert_eq!(d.conversation.session_count(), 2, "chat 1 was idle and made room");
     assert_eq!(d.says_in("1", "hello"), "say busy", "two sessions, both being answered");
-    let outcome = Box::new(AnswerOutcome { text: "hi".into(), receipt: None, result: Ok(()) });
+    let outcome = Box::new(AnswerOutcome { text: "hi".into(), receipt: None, instead: None, result: Ok(()) });
     d.step(Event::Answered { chat: chat("2"), job: JobId(1), outcome });
     assert_eq!(d.says_in("1", "hello"), "ask #3 ollama/llama3.2 [hello]");
 }
@@ -380,7 +394,8 @@ fn nothing_said_is_in_any_debug_output() {
         seen += &format!("{event:?}");
         seen += &format!("{:?}", d.conversation.step(event, at(1)));
     }
-    let outcome = Box::new(AnswerOutcome { text: "MARKED answer".into(), receipt: None, result: Ok(()) });
+    let outcome =
+        Box::new(AnswerOutcome { text: "MARKED answer".into(), receipt: None, instead: None, result: Ok(()) });
     let event = Event::Answered { chat: chat("1"), job: JobId(1), outcome };
     seen += &format!("{event:?}");
     seen += &format!("{:?}{:?}", d.conversation.step(event, at(2)), d.conversation);
@@ -418,7 +433,7 @@ mod any_order {
         let person = Person::new("1", true);
         let answered = |chat: ChatKey, job, ok: bool| {
             let result = if ok { Ok(()) } else { Err(Problem::Cancelled) };
-            let outcome = Box::new(AnswerOutcome { text: "answer".into(), receipt: None, result });
+            let outcome = Box::new(AnswerOutcome { text: "answer".into(), receipt: None, instead: None, result });
             Event::Answered { chat, job, outcome }
         };
         Some(match happening {

@@ -5,6 +5,7 @@
 
 mod outbox;
 mod seams;
+mod seat;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use super::step::{Conversation, Effect, Event};
 use crate::templates::Lang;
 use crate::usage::{Clock, ErrorKind};
 use outbox::Outbox;
+use seat::Seat;
 
 /// How long things may take to end.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +151,8 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
     async fn drain(mut self, reason: CancelReason) {
         let grace = self.parts.grace;
         self.stopping = true;
+        // Who waits in line at a limit has nothing to finish.
+        self.jobs.values().filter(|job| job.sink.is_in_line()).for_each(|job| job.cancel.cancel(reason));
         if reason == CancelReason::Shutdown {
             let _finished_or_not = timeout(grace.finish, self.finish_tasks()).await;
         }
@@ -319,14 +323,17 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
     fn ask(&mut self, job: Job) {
         let (id, chat, lang, origin) = (job.id, job.chat.clone(), job.lang, job.origin.clone());
         let cancel = CancelToken::new();
+        let (seat, renderer) = (Seat::among(Arc::clone(&self.parts.slots)), Arc::clone(&self.parts.renderer));
         let sink = self.outbox.sink(chat.clone(), id);
+        let sink = sink.seated(seat.clone(), move |message| renderer.render(lang, message));
         self.jobs.insert(id, Running { cancel: cancel.clone(), sink: sink.clone(), origin: origin.clone() });
         let label = self.parts.renderer.label(lang, &Key::new("stop", Press::Stop(id)));
         let stop = Button { label, press: Press::Stop(id) };
         self.outbox.push(Outgoing::AnswerStart { chat: chat.clone(), job: id, origin: origin.clone(), stop });
         let parts = self.parts.clone();
         self.spawn_owned(Owner { chat: chat.clone(), lang, job: Some(id), origin }, async move {
-            let outcome = generate(parts, job, sink, cancel).await;
+            let outcome = generate(parts, job, sink, &seat, cancel).await;
+            seat.leave();
             Done::Event(Event::Answered { chat, job: id, outcome: Box::new(outcome) })
         });
     }
@@ -354,21 +361,21 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
     }
 }
 
-/// Waits for a free place, calls the model, and insists that it ends when it is cancelled.
+/// Waits for a seat, calls the model, and insists that it ends when it is cancelled.
 async fn generate<A: Assistant, B, R>(
     parts: Parts<A, B, R>,
     job: Job,
     sink: DeltaSink,
+    seat: &Seat,
     cancel: CancelToken,
 ) -> AnswerOutcome {
-    let _slot = tokio::select! {
+    tokio::select! {
         biased;
         reason = cancel.cancelled() => return AnswerOutcome::failed(reason.kind()),
-        slot = parts.slots.acquire_owned() => match slot {
-            Ok(slot) => slot,
-            Err(_closed) => return AnswerOutcome::failed(ErrorKind::Shutdown),
+        seated = seat.take() => if !seated {
+            return AnswerOutcome::failed(ErrorKind::Shutdown);
         },
-    };
+    }
     let out_of_patience = async {
         let reason = cancel.cancelled().await;
         sleep(parts.grace.cancel).await;

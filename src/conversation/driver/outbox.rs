@@ -1,11 +1,14 @@
 //! The way out to a channel, which may be slow or gone. Nothing here ever waits for it but [`Outbox::send_one`].
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::seat::Seat;
 use crate::conversation::buttons::{Button, Keyboard};
+use crate::conversation::message::Message;
 use crate::conversation::origin::{MessageRef, Origin};
 use crate::conversation::people::{ChatKey, PrivateText};
 use crate::conversation::session::JobId;
@@ -45,6 +48,15 @@ pub enum Outgoing {
         origin: Origin,
         /// What stops it.
         stop: Button,
+    },
+    /// An answer waits in line. Takes the place of what was said of its place before; its first piece takes this one's.
+    AnswerWaits {
+        /// Where.
+        chat: ChatKey,
+        /// Which answer.
+        job: JobId,
+        /// Its place and when it may go.
+        text: PrivateText,
     },
     /// The next piece of an answer.
     Delta {
@@ -139,7 +151,15 @@ pub struct DeltaSink {
     job: JobId,
     outgoing: mpsc::Sender<Outgoing>,
     waiting: Arc<Mutex<String>>,
+    /// The answer's place among those that are written at once, where they are counted.
+    seat: Option<Seat>,
+    /// The language of the chat.
+    say: Option<Arc<Say>>,
+    in_line: Arc<AtomicBool>,
 }
+
+/// Turns a message into text.
+type Say = dyn Fn(&Message) -> String + Send + Sync;
 
 impl DeltaSink {
     /// The most that waits for a channel. An answer is far shorter; what goes beyond is not shown as it streams.
@@ -147,7 +167,36 @@ impl DeltaSink {
 
     /// The sink of one answer, on its way to a channel.
     pub fn new(chat: ChatKey, job: JobId, outgoing: mpsc::Sender<Outgoing>) -> DeltaSink {
-        DeltaSink { chat, job, outgoing, waiting: Arc::default() }
+        DeltaSink { chat, job, outgoing, waiting: Arc::default(), seat: None, say: None, in_line: Arc::default() }
+    }
+
+    /// The same for an answer that has a seat, in words.
+    pub(super) fn seated(self, seat: Seat, say: impl Fn(&Message) -> String + Send + Sync + 'static) -> DeltaSink {
+        DeltaSink { seat: Some(seat), say: Some(Arc::new(say)), ..self }
+    }
+
+    /// The answer waits in line, and leaves its seat to others. What the channel has no room for is not shown.
+    pub fn waits(&self, message: &Message) {
+        self.in_line.store(true, Ordering::Relaxed);
+        if let Some(seat) = &self.seat {
+            seat.leave();
+        }
+        if let (Some(say), Ok(permit)) = (&self.say, self.outgoing.try_reserve()) {
+            permit.send(Outgoing::AnswerWaits { chat: self.chat.clone(), job: self.job, text: say(message).into() });
+        }
+    }
+
+    /// The answer's turn has come: it takes a seat again. `false` when there are no seats any more.
+    pub async fn goes_on(&self) -> bool {
+        self.in_line.store(false, Ordering::Relaxed);
+        match &self.seat {
+            Some(seat) => seat.take().await,
+            None => true,
+        }
+    }
+
+    pub(super) fn is_in_line(&self) -> bool {
+        self.in_line.load(Ordering::Relaxed)
     }
 
     /// Hands over a piece.

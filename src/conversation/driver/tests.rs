@@ -24,6 +24,7 @@ struct Scripted {
     running: AtomicUsize,
     most: AtomicUsize,
     recorded: Mutex<Vec<String>>,
+    turn: tokio::sync::Notify,
 }
 
 /// Records when it is dropped, as a permit does.
@@ -54,6 +55,19 @@ impl Assistant for Scripted {
                 AnswerOutcome { text: "so far".into(), ..AnswerOutcome::failed(reason.kind()) }
             }
             "deaf" => std::future::pending().await,
+            "line" => {
+                sink.waits(&Message::Waiting { position: 3, next_at: Still.now().at });
+                let reason = cancel.cancelled().await;
+                record.1 = "left";
+                AnswerOutcome::failed(reason.kind())
+            }
+            "turn" => {
+                sink.waits(&Message::Waiting { position: 1, next_at: Still.now().at });
+                self.turn.notified().await;
+                assert!(sink.goes_on().await);
+                sink.push("at last");
+                AnswerOutcome { text: "at last".into(), receipt: None, instead: None, result: Ok(()) }
+            }
             "panic" => panic!("as the script says"),
             words => {
                 for word in words.split_inclusive(' ') {
@@ -61,7 +75,7 @@ impl Assistant for Scripted {
                     tokio::task::yield_now().await;
                 }
                 record.1 = "ok";
-                AnswerOutcome { text: question.clone(), receipt: None, result: Ok(()) }
+                AnswerOutcome { text: question.clone(), receipt: None, instead: None, result: Ok(()) }
             }
         }
     }
@@ -166,6 +180,7 @@ impl Bench {
                 Outgoing::Ready { .. } => return shown,
                 Outgoing::Acknowledge { text, .. } => shown += &format!("[seen {}]", text.as_deref().unwrap_or("")),
                 Outgoing::AnswerStart { .. } => {}
+                Outgoing::AnswerWaits { text, .. } => shown += &text,
                 Outgoing::Leave => shown += "[leave]",
             }
         }
@@ -229,6 +244,43 @@ async fn no_more_generations_at_once_than_there_are_slots_and_who_waits_can_be_c
         assert!(bench.until_ready().await.contains("[end<cancelled>]"));
     }
     assert!(bench.assistant.most.load(Ordering::SeqCst) <= 2);
+}
+
+#[tokio::test]
+async fn who_waits_in_line_is_told_and_takes_no_seat_until_its_turn() {
+    let mut bench = bench(1, 64, GRACE);
+    bench.says("1", "turn").await;
+    started(&bench).await;
+    bench.says("2", "one two").await;
+    assert_eq!(bench.until_ready().await, "<waiting>one two[end]", "the only seat was free");
+    bench.says("2", "wait").await;
+    while bench.assistant.running.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    bench.assistant.turn.notify_one();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.assistant.running.load(Ordering::SeqCst), 2, "its turn has come, and the seat is taken");
+    bench.says("2", "/cancel").await;
+    let shown = bench.until_ready().await + &bench.until_ready().await;
+    assert!(shown.contains("[end<cancelled>]") && shown.contains("at last") && shown.ends_with("[end]"), "{shown}");
+}
+
+#[tokio::test]
+async fn who_waits_in_line_at_a_shutdown_is_told_at_once() {
+    let mut bench = bench(1, 64, GRACE);
+    bench.says("1", "line").await;
+    started(&bench).await;
+    bench.stop.cancel(CancelReason::Shutdown);
+    let mut shown = Vec::new();
+    while let Some(outgoing) = bench.outgoing.recv().await {
+        if let Outgoing::AnswerEnd { note, .. } = outgoing {
+            shown.push(note.expect("a note").to_string());
+        }
+    }
+    assert_eq!(shown, ["<error/shutdown>"]);
+    assert_eq!(bench.ended().await, ["left"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::conversation::AlertDone;
 use crate::conversation::commands::{BotNames, COMMANDS, Command, Input, Place, parse};
 use crate::conversation::words;
 use crate::conversation::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, ProviderHealth};
-use crate::conversation::{HelpLine, LimitView, ModelChoice, ModelLine, ReceiptView};
+use crate::conversation::{HelpLine, Instead, LimitView, ModelChoice, ModelLine, ReceiptView};
 use crate::reports::View;
 use crate::stats::Period;
 use crate::templates::messages::MESSAGES;
@@ -166,6 +166,12 @@ fn house_messages() -> Vec<Message> {
     all
 }
 
+fn instead() -> [Message; 2] {
+    let limited = Instead { limited: Some("github".into()), until: Some(at(60)), now: at(0) };
+    let spent = Instead { limited: None, until: None, now: at(0) };
+    [(local(), limited), (cloud(), spent)].map(|(choice, instead)| Message::AnsweredInstead { choice, instead })
+}
+
 /// Every message but the errors, with what reaches each branch of its template.
 fn messages(lang: Lang) -> Vec<Message> {
     let bot = || "Raymundo".to_owned();
@@ -189,6 +195,8 @@ fn messages(lang: Lang) -> Vec<Message> {
     ];
     all.extend(receipts().map(Message::UsageFooter));
     all.extend(limits().map(Message::RefusedLimit));
+    all.extend([1, 2, 3, 12, 1000].map(|position| Message::Waiting { position, next_at: at(20) }));
+    all.extend(instead());
     all.extend([Message::Cancelled, Message::NothingToCancel, Message::Busy]);
     all.push(Message::TooLong { tokens: 50_000, max_tokens: 32_000 });
     all.extend([Message::RetryNothing, Message::NewConversation]);

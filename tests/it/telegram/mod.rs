@@ -49,6 +49,8 @@ mod judge;
 mod killed;
 #[cfg(feature = "telegram")]
 mod killing;
+#[cfg(feature = "telegram")]
+mod line;
 mod markup;
 mod media;
 mod methods;
