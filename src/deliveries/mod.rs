@@ -53,11 +53,6 @@ impl Deliveries {
         Ok(Deliveries { places: place::all(alerts)?.into(), clock })
     }
 
-    /// Whether there is no place at all.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// Hands an alert to every place that wants to hear of it, at once. The future tells, when each has taken it or was
     /// given up, how it went; nobody has to wait for it.
     ///

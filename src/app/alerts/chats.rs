@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::configured::Places;
+use super::configured::Place;
 use crate::alerts::{Notice, Outlet, Told};
 use crate::app::{App, Desk, Doors};
 use crate::conversation::driver::{Door, Outgoing, Renderer};
@@ -33,13 +33,14 @@ impl App {
         if doors.terminal && std::io::stderr().is_terminal() {
             outlets.push(Arc::new(AtTheTerminal { desk: Arc::clone(&self.desk) }));
         }
-        if !self.deliveries.is_empty() {
-            outlets.push(Arc::new(Places {
+        outlets.extend(self.deliveries.names().map(|name| -> Arc<dyn Outlet> {
+            Arc::new(Place {
+                name,
                 deliveries: self.deliveries.clone(),
                 templates: Arc::clone(&self.desk.templates),
                 lang: self.config.alerts.language.unwrap_or(self.config.language),
-            }));
-        }
+            })
+        }));
         outlets
     }
 }
