@@ -106,6 +106,7 @@ impl Service {
         let desk = Desk {
             bot: "raymundo".to_owned(),
             language: Lang::En,
+            pressing: Default::default(),
             compat: Default::default(),
             zone: chrono_tz::Tz::UTC,
             started_at: clock.now().at,

@@ -4,8 +4,8 @@ use crate::ledger::OpenCall;
 use crate::limits::{Estimate, Refusal, Subject};
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    ErrorKind, Factors, Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp, TokenCounts,
-    UsageRecord, UsageSource,
+    ErrorKind, Factors, Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp,
+    TokenCounts, UsageRecord, UsageSource,
 };
 
 use super::DEFAULT_OUTPUT_RESERVE;
