@@ -114,6 +114,7 @@ impl Service {
             providers: Arc::clone(&answering.providers),
             provider_infos: Vec::new(),
             people: Arc::clone(&answering.people),
+            rules: Vec::new().into(),
             door: Arc::new(ChatDoor::new(&Config::default(), parts).0),
             folder: data.to_owned(),
             templates: Arc::new(Templates::load(None).expect("the built-in templates")),

@@ -18,7 +18,7 @@ use crate::http::{
     StatsBody, StatsFormat, StatsQuery, Written,
 };
 use crate::ledger::{LedgerError, People, Undone, UsersBy};
-use crate::limits::{Learned, Window};
+use crate::limits::{Learned, Rule, Window};
 use crate::metering::{self, Metering};
 use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
@@ -55,6 +55,8 @@ pub struct Desk {
     pub provider_infos: Vec<ProviderInfo>,
     /// Who is who.
     pub people: Arc<People>,
+    /// The configured limits and budgets.
+    pub rules: Arc<[Rule]>,
     /// Who may speak in the chats.
     pub door: Arc<ChatDoor>,
     /// Where the books lie.

@@ -26,6 +26,8 @@ impl Desk {
             Request::Deny(None) => door.list(chat.channel),
             Request::Health if in_group => Message::PrivateOnly,
             Request::Health => Message::Health(self.health_now().await),
+            Request::Budget(ask) => self.budget(&chat, &person, ask).await,
+            Request::Cost { receipt, replied } => self.cost(&chat, &person, *receipt, replied),
         }
     }
 

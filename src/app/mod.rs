@@ -2,6 +2,7 @@
 
 mod alerts;
 mod books;
+mod budgets;
 mod clock;
 mod descriptors;
 mod desk;
@@ -96,10 +97,11 @@ impl App {
         let people = open_people(&place)?;
         log::start(&place.data_dir, &config.log);
         let transport = Transport::new();
+        let rules = rules_of(&config, zone, |channel, identity| people.hash(channel, identity));
         let setup = Setup {
             durability: config.ledger.durability,
             known: known_names_of(&config, &prices),
-            rules: rules_of(&config, zone, |channel, identity| people.hash(channel, identity)),
+            rules: rules.clone(),
             providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
             vendors: vendors_of(&config, &prices),
             prices: prices.clone(),
@@ -127,6 +129,7 @@ impl App {
             provider_infos: providers::describe(&config, &providers),
             providers,
             people,
+            rules: rules.rules.into(),
             door: Arc::new(door),
             folder: place.data_dir,
             templates: Arc::new(templates),

@@ -7,9 +7,9 @@ use chrono_tz::Tz;
 use serde_json::json;
 
 use super::driver::{Assistant, DeltaSink};
+use super::refusing::Asked;
 use super::{
-    AnswerOutcome, CancelReason, CancelToken, Instead, Job, LimitView, Message, ModelChoice, Problem, ReceiptView,
-    Role, Turn,
+    AnswerOutcome, CancelReason, CancelToken, Instead, Job, Message, ModelChoice, Problem, ReceiptView, Role, Turn,
 };
 use crate::ledger::People;
 use crate::limits::{self, AtLimit, Facet, Refusal};
@@ -82,9 +82,9 @@ impl Assistant for Answering {
                         limited = Some(refusal);
                         continue;
                     }
-                    return AnswerOutcome::problem(self.refusal(Refused::Limit(limited.unwrap_or(refusal))));
+                    return AnswerOutcome::problem(self.refusal(&job, Refused::Limit(limited.unwrap_or(refusal))));
                 }
-                Err(refused) => return AnswerOutcome::problem(self.refusal(refused)),
+                Err(refused) => return AnswerOutcome::problem(self.refusal(&job, refused)),
             };
             let id = permit.id();
             let attempt = self.attempt(provider, &job, messages.clone(), permit, &sink, &cancel).await;
@@ -149,15 +149,6 @@ impl Answering {
         }
     }
 
-    fn refusal(&self, refused: Refused) -> Problem {
-        match refused {
-            Refused::Limit(refusal) => Problem::Refused(limit_view(&refusal, self.clock.now().at, self.zone)),
-            Refused::Busy => failed(ErrorKind::Busy),
-            Refused::Ledger(_) => failed(ErrorKind::LedgerUnavailable),
-            Refused::Left(kind) => failed(kind),
-        }
-    }
-
     fn call(&self, job: &Job, provider: &Provider, messages: &[ChatMessage]) -> Call {
         let channel = job.chat.channel;
         let mut call = Call::new(provider.name(), provider.kind().as_str(), &job.choice.model, channel);
@@ -169,7 +160,6 @@ impl Answering {
         if !job.photos.is_empty() {
             call.request_type = VISION.into();
         }
-        call.team = job.person.group.as_ref().map(|group| Name::clean(&group.team));
         call.prompt_tokens = provider.estimate_prompt_tokens(messages);
         let system = job.turns.iter().filter(|turn| turn.role == Role::System);
         call.system_tokens = system.map(|turn| estimate_tokens(&turn.text)).reduce(u64::saturating_add);
@@ -258,6 +248,32 @@ impl Answering {
             }
             permit.saw_output(answer.output.tokens(), self.clock.now());
         }
+    }
+
+    fn refusal(&self, job: &Job, refused: Refused) -> Problem {
+        match refused {
+            Refused::Limit(refusal) => {
+                let asked = Asked {
+                    user: self.people.hash(job.chat.channel, &job.person.id).to_string(),
+                    person: &job.person,
+                    local_models: self.local_models(),
+                    zone: self.zone,
+                };
+                Problem::Refused(asked.view(&refusal, self.clock.now().at))
+            }
+            Refused::Busy => failed(ErrorKind::Busy),
+            Refused::Ledger(_) => failed(ErrorKind::LedgerUnavailable),
+            Refused::Left(kind) => failed(kind),
+        }
+    }
+
+    /// The models on the owner's machine that providers have by themselves, with the names of those.
+    fn local_models(&self) -> Vec<(&str, &str)> {
+        let local = self
+            .providers
+            .iter()
+            .filter(|provider| provider.is_local(provider.model()) && provider.kind() != Kind::Demo);
+        local.map(|provider| (provider.name(), provider.model())).collect()
     }
 
     fn observe(&self, provider: &Provider, observed: Observed) {
@@ -427,6 +443,7 @@ fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
     ReceiptView {
         choice: ModelChoice { local: receipt.local, ..job.choice.clone() },
         prompt_tokens: known(receipt.tokens.prompt),
+        cached_tokens: known(receipt.tokens.cached).filter(|cached| *cached > 0),
         completion_tokens: known(receipt.tokens.completion),
         total_tokens: known(receipt.tokens.total()),
         estimated: receipt.usage_source.has_estimates(),
@@ -437,20 +454,6 @@ fn receipt_view(job: &Job, receipt: &Receipt) -> ReceiptView {
 
 fn failed(kind: ErrorKind) -> Problem {
     Problem::Failed { kind, http_status: None, retry_in_seconds: None }
-}
-
-fn limit_view(refusal: &Refusal, now: Timestamp, zone: Tz) -> LimitView {
-    LimitView {
-        limit: refusal.limit.as_str().to_owned(),
-        scope: Some(refusal.label.to_string()),
-        used: refusal.used,
-        max: refusal.max,
-        // By the clock as it will be then, which may be another than it is now.
-        resets_at: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), &zone)),
-        resets_in_seconds: refusal.wait_ms().map(|millis| millis.div_ceil(1000)),
-        now,
-        never_fits: refusal.until().is_none(),
-    }
 }
 
 /// A provider's own model for a question.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::budgets::{BudgetChangedView, BudgetLine, BudgetMistakeView, BudgetsView};
 use super::house::{HealthView, ListedGroup, ListedPerson, kind_name};
 use super::model_choice::ModelChoice;
 use super::people::PrivateText;
@@ -156,12 +157,16 @@ pub enum Message {
     UsageOn,
     /// The line under each answer is off.
     UsageOff,
-    /// What the last answer cost.
-    Cost {
-        /// Missing when there was none yet.
-        #[serde(flatten)]
-        last: Option<ReceiptView>,
-    },
+    /// What an answer cost; missing when there was none yet.
+    Cost(Option<CostView>),
+    /// The answer that is asked about is not remembered any more, or was none.
+    CostForgotten,
+    /// What is left of budgets.
+    Budgets(BudgetsView),
+    /// A budget was changed.
+    BudgetChanged(BudgetChangedView),
+    /// No budget was changed.
+    BudgetMistake(BudgetMistakeView),
     /// Who and where one is.
     Id {
         /// The person's id.
@@ -337,7 +342,11 @@ impl Message {
             Message::LangUnknown { .. } => "lang_unknown",
             Message::UsageOn => "usage_on",
             Message::UsageOff => "usage_off",
-            Message::Cost { .. } => "cost",
+            Message::Cost(_) => "cost",
+            Message::CostForgotten => "cost_forgotten",
+            Message::Budgets(_) => "budgets",
+            Message::BudgetChanged(_) => "budget_changed",
+            Message::BudgetMistake(_) => "budget_mistake",
             Message::Id { .. } => "id",
             Message::Queued { .. } => "queued",
             Message::QueueFull { .. } => "queue_full",
@@ -405,6 +414,8 @@ pub struct ReceiptView {
     pub choice: ModelChoice,
     /// All input; `None` when not known.
     pub prompt_tokens: Option<u64>,
+    /// The slice of the input that was cheaper because the provider had it at hand; `None` when not known.
+    pub cached_tokens: Option<u64>,
     /// All output; `None` when not known.
     pub completion_tokens: Option<u64>,
     /// Input and output together; `None` when not known.
@@ -417,16 +428,31 @@ pub struct ReceiptView {
     pub latency_ms: u64,
 }
 
+/// What an answer cost, and the budgets it was charged to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CostView {
+    /// What it used.
+    #[serde(flatten)]
+    pub receipt: ReceiptView,
+    /// It is the one that is replied to, not simply the last.
+    pub replied: bool,
+    /// Those it was charged to that the person may see, and what is left of them.
+    pub budgets: Vec<BudgetLine>,
+}
+
 /// A limit that said no.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LimitView {
     /// Which, for example `requests_per_minute`.
     pub limit: String,
-    /// What it holds for, for example a provider's name; `None` for everything.
+    /// What it holds for, for example `provider:cloud`, but for who asked; `None` for everything and where nothing else
+    /// is left to say.
     pub scope: Option<String>,
-    /// How much of it is used.
+    /// `user` or `team` when it is that of who asked, or of the group.
+    pub own: Option<&'static str>,
+    /// How much of it is used: requests, tokens or pico-dollars.
     pub used: u64,
-    /// How much there is.
+    /// How much there is, likewise.
     pub max: u64,
     /// When the next call is safe; `None` when not known.
     pub resets_at: Option<Timestamp>,
@@ -436,6 +462,14 @@ pub struct LimitView {
     pub now: Timestamp,
     /// The call is larger than the whole limit: waiting does not help.
     pub never_fits: bool,
+    /// The provider itself said so.
+    pub learned: bool,
+    /// Somebody stopped it until its window ends.
+    pub stopped: bool,
+    /// A model on the owner's machine that it does not hold for.
+    pub local_model: Option<String>,
+    /// What an admin types to raise it; `None` for others, and where that does not help.
+    pub raise: Option<String>,
 }
 
 /// What a button below an alert did to a budget.
@@ -536,6 +570,7 @@ mod tests {
         let receipt = ReceiptView {
             choice,
             prompt_tokens: Some(12),
+            cached_tokens: None,
             completion_tokens: None,
             total_tokens: None,
             estimated: false,

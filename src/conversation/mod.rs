@@ -4,6 +4,7 @@
 //! that the terminal, Telegram and WhatsApp hold the same conversation.
 
 mod answering;
+mod budgets;
 mod buttons;
 mod cancel;
 mod commands;
@@ -14,6 +15,7 @@ mod message;
 mod model_choice;
 mod origin;
 mod people;
+mod refusing;
 mod rendering;
 mod reply;
 mod session;
@@ -21,18 +23,25 @@ mod step;
 mod words;
 
 pub use answering::{Answering, choice_of};
+pub use budgets::{
+    AmountProblem, BudgetAsk, BudgetChangedView, BudgetLine, BudgetMistake, BudgetMistakeView, BudgetOf, BudgetOrder,
+    BudgetRemark, BudgetsView, By, Deed, Misread, Number,
+};
 pub use buttons::{AlertAct, Button, Key, Keyboard, Press, below_alert};
 pub use cancel::{CancelReason, CancelToken};
 pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Place, Switch, Who, parse};
 pub use history::{Bounds, History, Role, Turn};
 pub use house::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, ProviderHealth};
-pub use message::{AlertDone, AnswerOutcome, HelpLine, Instead, LimitView, Message, ModelLine, Problem, ReceiptView};
+pub use message::{
+    AlertDone, AnswerOutcome, CostView, HelpLine, Instead, LimitView, Message, ModelLine, Problem, ReceiptView,
+};
 pub use model_choice::{ModelChoice, ModelList, SilentProvider};
 pub use origin::{MessageRef, Origin, Ticket};
 pub use people::{ChatKey, Group, Person, Photo, PrivateText};
 pub use rendering::TemplateRenderer;
 pub use session::{Job, JobId, Question};
 pub use step::{Conversation, Effect, Event, Request, Settings};
+pub use words::nearest;
 
 #[cfg(test)]
 mod dialogues;

@@ -1,5 +1,6 @@
 //! What the bot does when a person speaks: questions, commands, interrupts. Pure.
 
+use super::budgets::BudgetAsk;
 use super::buttons::{self, AlertAct, Press};
 use super::commands::{self, Command, Input, Place, Switch, Who};
 use super::message::{HelpLine, Message};
@@ -115,10 +116,8 @@ impl Reply<'_> {
                 self.say(Message::PrivateOnly)
             }
             Command::Usage(switch) => self.usage(switch),
-            Command::Cost => {
-                let last = self.session.receipt(self.origin.about.as_ref());
-                self.say(Message::Cost { last })
-            }
+            Command::Cost => self.cost(),
+            Command::Budget(ask) => self.budget(ask),
             Command::Model(wanted) => vec![Effect::ListModels { chat, wanted }],
             Command::New => self.start_afresh(),
             Command::Retry => self.retry(),
@@ -135,6 +134,27 @@ impl Reply<'_> {
             Command::Allow(who) => self.manage(Request::Allow(who)),
             Command::Deny(who) => self.manage(Request::Deny(who)),
             Command::Health => self.manage(Request::Health),
+        }
+    }
+
+    /// What the answer it replies to cost, or else the last one, and what is left of the budgets it was charged to.
+    fn cost(self) -> Vec<Effect> {
+        let replied = self.origin.about.is_some();
+        match self.session.receipt(self.origin.about.as_ref()) {
+            Some(receipt) => self.manage(Request::Cost { receipt: Box::new(receipt), replied }),
+            None if replied => self.say(Message::CostForgotten),
+            None => self.say(Message::Cost(None)),
+        }
+    }
+
+    /// Everybody sees what is theirs; an admin changes it, where nobody reads along.
+    fn budget(self, ask: BudgetAsk) -> Vec<Effect> {
+        match ask {
+            BudgetAsk::Show(None) => self.manage(Request::Budget(ask)),
+            _ if !self.person.admin => self.say(Message::AdminOnly),
+            _ if self.person.group.is_some() => self.say(Message::PrivateOnly),
+            BudgetAsk::Misread(mistake) => self.say(Message::BudgetMistake(mistake.into())),
+            ask => self.manage(Request::Budget(ask)),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::templates::Lang;
 use crate::usage::{Now, Tick};
 
 /// Answers of one chat whose receipts are kept.
-const MAX_RECEIPTS: usize = 20;
+const MAX_RECEIPTS: usize = 200;
 
 /// Tells one generation from another, within one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -135,10 +135,10 @@ impl Session {
         self.last_receipt = Some(receipt);
     }
 
-    /// What the answer used that `about` asked for; the last one when that is not known.
+    /// What the answer used that `about` asked for, if it is remembered; the last one when nothing is asked for.
     pub(super) fn receipt(&self, about: Option<&MessageRef>) -> Option<ReceiptView> {
-        let found = self.receipts.iter().find(|(asked, _)| Some(asked) == about).map(|(_, receipt)| receipt);
-        found.or(self.last_receipt.as_ref()).cloned()
+        let Some(about) = about else { return self.last_receipt.clone() };
+        self.receipts.iter().find(|(asked, _)| asked == about).map(|(_, receipt)| receipt.clone())
     }
 
     /// Forgets what was said; keeps what was chosen.

@@ -1,9 +1,10 @@
 //! The conversation as a pure function: `step(event) -> effects`. Reads no clock, does no I/O, calls no model.
 
+use super::budgets::BudgetAsk;
 use super::buttons::{AlertAct, Keyboard, Press};
 use super::commands::{BotNames, Input, Place, parse};
 use super::history::Bounds;
-use super::message::{AnswerOutcome, Message, ModelLine, Problem};
+use super::message::{AnswerOutcome, Message, ModelLine, Problem, ReceiptView};
 use super::model_choice::{ModelChoice, ModelList};
 use super::origin::{MessageRef, Origin};
 use super::people::{ChatKey, Person, Photo, PrivateText};
@@ -287,6 +288,15 @@ pub enum Request {
     Claim(Option<PrivateText>),
     /// Disk, ledger, providers, the last error; only admins get here.
     Health,
+    /// Show budgets; change one, or look at those of others, where only admins get.
+    Budget(BudgetAsk),
+    /// What an answer cost, and the budgets it was charged to.
+    Cost {
+        /// What it used.
+        receipt: Box<ReceiptView>,
+        /// The question was asked in reply to it.
+        replied: bool,
+    },
 }
 
 impl Effect {

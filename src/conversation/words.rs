@@ -3,7 +3,7 @@
 use super::commands::Switch;
 use crate::reports::View;
 use crate::stats::Period;
-use crate::templates::Lang;
+use crate::templates::{Lang, fold};
 
 /// The period a folded word stands for: `hoy`, `aujourd'hui`, `7d`, `month`, …
 pub(super) fn period(folded: &str) -> Option<Period> {
@@ -84,6 +84,18 @@ pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
         before = std::mem::replace(&mut above, row);
     }
     above.last().copied().filter(|found| *found <= most)
+}
+
+/// The name that was probably meant by a folded word: one that begins so, or is a letter or two away.
+pub fn nearest<'a>(folded: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const MOST: usize = 2;
+    let near = |name: &'a str| {
+        let known = fold(name);
+        let begins = folded.len() >= 3 && (known.starts_with(folded) || folded.starts_with(&known));
+        let steps = if begins { Some(0) } else { distance(folded, &known, MOST) };
+        steps.map(|steps| (steps, name))
+    };
+    names.into_iter().filter_map(near).min_by_key(|(steps, _)| *steps).map(|(_, name)| name)
 }
 
 #[cfg(test)]

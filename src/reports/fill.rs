@@ -9,7 +9,7 @@ use super::stats::{
     Requests, ServiceStatus, StatsReport, Tokens, success_rate,
 };
 use super::{EpochInfo, NoSuchEpoch};
-use crate::limits::{Learned, Window};
+use crate::limits::{Learned, Measure, Window};
 use crate::stats::{Key, Period, Picture, Selection, Sums, Symbol};
 use crate::usage::{Status, Timestamp};
 
@@ -223,6 +223,9 @@ fn limit(window: &Window, facts: &Facts<'_>) -> LimitUse {
         subject: subject_of(window),
         reserved: window.reserved,
         observed: said.and_then(|(_, learned)| observed(window, learned)),
+        raised_by: window.raised_by,
+        paused: window.paused,
+        stopped: window.stopped,
         provider,
     }
 }
@@ -234,7 +237,11 @@ fn subject_of(window: &Window) -> Option<String> {
 }
 
 fn observed(window: &Window, learned: &Learned) -> Option<ObservedLimit> {
-    let quota = if window.limit.counts_tokens() { learned.tokens } else { learned.requests };
+    let quota = match window.limit.measure() {
+        Measure::Tokens => learned.tokens,
+        Measure::Requests => learned.requests,
+        Measure::Money => return None,
+    };
     (quota.limit.is_some() || quota.remaining.is_some()).then_some(ObservedLimit {
         limit: quota.limit,
         remaining: quota.remaining,

@@ -5,13 +5,14 @@
 mod audience;
 mod epochs;
 mod fill;
+mod limit_use;
 pub mod raymundo;
 pub mod records;
 mod screen;
 pub mod stats;
 mod view;
 
-pub use audience::{Audience, Look, PEOPLE_SHOWN, PeopleUse};
+pub use audience::{Audience, Look, NearlyFull, PEOPLE_SHOWN, PeopleUse, nearly_full};
 pub use epochs::{EpochInfo, EpochUse, NoSuchEpoch, epochs};
 pub use fill::Facts;
 pub use screen::StatsScreen;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::EpochInfo;
+pub use super::limit_use::LimitUse;
 use crate::stats::Period;
 use crate::usage::{Money, Timestamp};
 
@@ -212,42 +213,6 @@ pub struct Cost {
     pub usd: Money,
     /// Requests that cost something unknown, which is not in `usd`.
     pub unpriced_requests: u64,
-}
-
-/// One limit and how much of it is used.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LimitUse {
-    /// Whose limit it is; `None` for a limit of the owner's that is not about one provider.
-    pub provider: Option<String>,
-    /// `requests_per_minute`, `tokens_per_day`, …
-    pub limit: String,
-    /// Settled use in the current window.
-    pub used: u64,
-    /// The most it allows.
-    pub max: u64,
-    /// `used` in percent of `max`.
-    pub percent: f64,
-    /// When the window ends; `None` for one that slides.
-    pub resets_at: Option<Timestamp>,
-    /// What it is about when it is not a whole provider, such as `user *`.
-    #[serde(default, rename = "for")]
-    pub subject: Option<String>,
-    /// Held by calls that are under way, on top of `used`.
-    #[serde(default)]
-    pub reserved: u64,
-    /// What the provider itself says, beside our own count.
-    #[serde(default)]
-    pub observed: Option<ObservedLimit>,
-}
-
-impl LimitUse {
-    /// `used` in percent of `max`, to one decimal; a limit of nothing is full.
-    pub fn percent_of(used: u64, max: u64) -> f64 {
-        if max == 0 {
-            return 100.0;
-        }
-        (used as f64 / max as f64 * 1000.0).round() / 10.0
-    }
 }
 
 /// A limit as a provider's answer described it.

@@ -6,6 +6,7 @@
 //! | `number` | a whole number | `45,230` |
 //! | `percent` | a share from 0 to 1 | `98.8%` |
 //! | `money(approximate=false)`, `money_fine(approximate=false)` | a decimal text in US dollars | `$0.41`, `~$0.00034` |
+//! | `amount(limit)` | what a limit counts: requests, tokens, pico-dollars | `45,230`, `$0.41` |
 //! | `duration`, `about` | seconds | `2d 5h 34m`, `7 h` |
 //! | `latency` | milliseconds | `1.8 s` |
 //! | `date`, `time`, `when(now)` | a timestamp | `3 Nov 2026`, `14:32`, the time alone if it is the day of `now` |
@@ -15,6 +16,7 @@
 //! | `pad(width)`, `clip(width)` | a text | padded on the right; cut in its middle with `…` |
 //! | `bar(width)` | `{used, max}` | `▓▓▓░` |
 //! | `period_name`, `type_name`, `limit_name` | a name | the word for it |
+//! | `typed` | a limit's name | what is typed for it: `tokens day` |
 //! | `scope` | what a limit is about | `user:k7f3` with the word for `user`; a name stands for itself |
 //! | `usage`, `command_line(width)` | a command's name | `/stats [today\|7d]`, the same with what it does |
 //! | `sign` | a pictogram before a line | itself in a chat, nothing in a terminal |
@@ -51,10 +53,21 @@ fn add_numbers(env: &mut Environment<'static>, lang: Lang) {
     env.add_filter("percent", move |share: f64| numbers::percent(lang, share));
     env.add_filter("money", move |usd: String, options: Kwargs| dollars(lang, &usd, Precision::Cents, &options));
     env.add_filter("money_fine", move |usd: String, options: Kwargs| dollars(lang, &usd, Precision::Fine, &options));
+    env.add_filter("amount", move |value: u64, limit: &str| amount(lang, value, limit));
     env.add_filter("duration", move |seconds: u64| numbers::duration(lang, seconds));
     env.add_filter("about", move |seconds: u64| numbers::about(lang, seconds));
     env.add_filter("bytes", move |bytes: u64| numbers::bytes(lang, bytes));
     env.add_filter("latency", move |millis: u64| numbers::latency(lang, millis));
+}
+
+/// So much of what a limit counts. Money in pico-dollars, in two leading digits where it is less than a dime.
+fn amount(lang: Lang, value: u64, limit: &str) -> String {
+    if !limit.starts_with("usd_") {
+        return numbers::number(lang, i128::from(value), Place::Text);
+    }
+    const ONE: u64 = 1_000_000_000_000;
+    let usd = format!("{}.{:012}", value / ONE, value % ONE);
+    numbers::money(lang, &usd, Precision::Fine).unwrap_or(usd)
 }
 
 /// An amount; `~` before it says that it is computed from an estimate. Nothing at all is exact however it was counted.
@@ -107,6 +120,8 @@ fn add_words(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     env.add_filter("type_name", move |name: &str| word(&words.types, name).to_owned());
     let words = Arc::clone(vocabulary);
     env.add_filter("limit_name", move |name: &str| word(&words.limits, name).to_owned());
+    let words = Arc::clone(vocabulary);
+    env.add_filter("typed", move |limit: &str| words.typed(limit));
     let words = Arc::clone(vocabulary);
     env.add_filter("scope", move |scope: &str| words.scope(scope));
     let words = Arc::clone(vocabulary);

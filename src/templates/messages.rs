@@ -7,6 +7,11 @@ use std::collections::BTreeMap;
 
 use minijinja::value::Value;
 
+use super::budget_messages::{
+    BUDGET_LINES, BUDGETS_FIELDS, BUDGETS_SAMPLES, CHANGED_FIELDS, CHANGED_SAMPLES, COST_FIELDS, COST_SAMPLES,
+    MISTAKE_FIELDS, MISTAKE_SAMPLES, REFUSED_FIELDS, REFUSED_SAMPLES,
+};
+
 /// One message (or a family of them) and what it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {
@@ -32,6 +37,7 @@ const USED_FIELDS: &[&str] = &[
     "local",
     "demo",
     "prompt_tokens",
+    "cached_tokens",
     "completion_tokens",
     "total_tokens",
     "estimated",
@@ -39,10 +45,10 @@ const USED_FIELDS: &[&str] = &[
     "latency_ms",
 ];
 const USED_SAMPLES: &[&str] = &[
-    r#"{"provider":"ollama","model":"llama3.2","local":true,"demo":false,"prompt_tokens":150,"completion_tokens":320,"total_tokens":470,"estimated":false,"cost_usd":"0","latency_ms":2450}"#,
-    r#"{"provider":"cloud","model":"gpt-4o","local":false,"demo":false,"prompt_tokens":1500,"completion_tokens":320,"total_tokens":1820,"estimated":true,"cost_usd":"0.00695","latency_ms":450}"#,
-    r#"{"provider":"cloud","model":"new-model","local":false,"demo":false,"prompt_tokens":150,"completion_tokens":320,"total_tokens":470,"estimated":false,"cost_usd":null,"latency_ms":900}"#,
-    r#"{"provider":null,"model":null,"local":null,"demo":null,"prompt_tokens":null,"completion_tokens":null,"total_tokens":null,"estimated":null,"cost_usd":null,"latency_ms":null}"#,
+    r#"{"provider":"ollama","model":"llama3.2","local":true,"demo":false,"prompt_tokens":150,"cached_tokens":null,"completion_tokens":320,"total_tokens":470,"estimated":false,"cost_usd":"0","latency_ms":2450}"#,
+    r#"{"provider":"cloud","model":"gpt-4o","local":false,"demo":false,"prompt_tokens":1500,"cached_tokens":1200,"completion_tokens":320,"total_tokens":1820,"estimated":true,"cost_usd":"0.00695","latency_ms":450}"#,
+    r#"{"provider":"cloud","model":"new-model","local":false,"demo":false,"prompt_tokens":150,"cached_tokens":null,"completion_tokens":320,"total_tokens":470,"estimated":false,"cost_usd":null,"latency_ms":900}"#,
+    r#"{"provider":null,"model":null,"local":null,"demo":null,"prompt_tokens":null,"cached_tokens":null,"completion_tokens":null,"total_tokens":null,"estimated":null,"cost_usd":null,"latency_ms":null}"#,
 ];
 
 /// The screen of `/stats` as `reports` prepares it.
@@ -86,7 +92,7 @@ const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","st
 "rows":[{"place":"local","prompt":31020,"completion":14210,"approximate":false},{"place":"cloud","prompt":96300,"completion":32150,"approximate":true}],
 "total_row":{"prompt":127320,"completion":46360,"approximate":true},"cached":1200,"reasoning":800,"estimated":500,
 "cost":{"usd":"0.41","estimated":true,"unpriced_requests":2,"unpriced_models":1,"all_local":false},
-"limits":[{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}}],
+"limits":[{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,"raised_by":0,"paused":false,"stopped":false,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}}],
 "more_limits":1,"types":[{"name":"chat","count":240,"share":0.96},{"name":"recipes","count":10,"share":0.04}],
 "errors":[{"name":"idle_timeout","count":2},{"name":"rate_limited","count":1}],
 "models":[{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,"imported":{"requests":9,"tokens":1200}}],
@@ -105,7 +111,7 @@ const MODEL_USE: &str = r#"{"model":{"name":"gpt-4o","provider":"github","shares
 "success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,
 "imported":{"requests":9,"tokens":1200}}}"#;
 const LIMIT_USE: &str = r#"{"limit":{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,
-"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}},
+"raised_by":20,"paused":true,"stopped":true,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}},
 "now":"2026-11-22T14:03:20-06:00"}"#;
 const LEVELS: &str = r#"{"limits":[{"name":"github","own":null,"full":true,"back_in_seconds":25200},
 {"name":"everything","own":"user","full":true,"back_in_seconds":null},{"name":"everything","own":"team","full":false,"back_in_seconds":null},
@@ -336,17 +342,13 @@ pub const MESSAGES: &[Message] = &[
     Message { name: "usage_footer", fields: USED_FIELDS, samples: USED_SAMPLES },
     Message { name: "usage_on", fields: &[], samples: &["{}"] },
     Message { name: "usage_off", fields: &[], samples: &["{}"] },
-    Message { name: "cost", fields: USED_FIELDS, samples: USED_SAMPLES },
-    Message {
-        name: "refused_limit",
-        fields: &["limit", "scope", "used", "max", "resets_at", "resets_in_seconds", "now", "never_fits"],
-        samples: &[
-            r#"{"limit":"requests_per_minute","scope":"cloud","used":15,"max":15,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
-            r#"{"limit":"tokens_per_minute","scope":null,"used":0,"max":1000,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true}"#,
-            r#"{"limit":"requests_per_day","scope":"everything","used":0,"max":0,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true}"#,
-            r#"{"limit":"tokens_per_day","scope":null,"used":9,"max":10,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false}"#,
-        ],
-    },
+    Message { name: "cost", fields: COST_FIELDS, samples: COST_SAMPLES },
+    Message { name: "cost_forgotten", fields: &[], samples: &["{}"] },
+    Message { name: "part/budget_line", fields: &["line"], samples: BUDGET_LINES },
+    Message { name: "budgets", fields: BUDGETS_FIELDS, samples: BUDGETS_SAMPLES },
+    Message { name: "budget_changed", fields: CHANGED_FIELDS, samples: CHANGED_SAMPLES },
+    Message { name: "budget_mistake", fields: MISTAKE_FIELDS, samples: MISTAKE_SAMPLES },
+    Message { name: "refused_limit", fields: REFUSED_FIELDS, samples: REFUSED_SAMPLES },
     Message {
         name: "waiting",
         fields: &["position", "next_at"],

@@ -5,6 +5,7 @@
 //! nothing else; no clock.
 
 mod alerts;
+mod budget_messages;
 mod filters;
 mod fold;
 mod lang;

@@ -1,5 +1,5 @@
-//! The single words of one language (`words.toml`): names of periods, request types, limits and errors, and the
-//! descriptions of the commands. Whole sentences are templates.
+//! The single words of one language (`words.toml`): names of periods, request types, limits and errors, words to type,
+//! and the descriptions of the commands. Whole sentences are templates.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ pub(super) struct Vocabulary {
     pub limits: BTreeMap<String, String>,
     /// What a limit may be about: `everything`, and the facets before a value.
     pub scopes: BTreeMap<String, String>,
+    /// What is typed for what a budget counts, and over what time.
+    pub typed: BTreeMap<String, String>,
     /// One and several of each kind of error.
     pub errors: BTreeMap<String, [String; 2]>,
     /// What stands on buttons.
@@ -71,6 +73,7 @@ impl Vocabulary {
             ("types", &self.types),
             ("limits", &self.limits),
             ("scopes", &self.scopes),
+            ("typed", &self.typed),
             ("buttons", &self.buttons),
         ];
         let mut keys: Vec<String> =
@@ -90,6 +93,12 @@ impl Vocabulary {
             "everything" => word(&self.scopes, label).to_owned(),
             label => label.split(' ').map(part).collect::<Vec<_>>().join(" "),
         }
+    }
+
+    /// What is typed for a limit: `tokens day` for `tokens_per_day`.
+    pub(super) fn typed(&self, limit: &str) -> String {
+        let parts = limit.split('_').filter(|part| *part != "per");
+        parts.map(|part| word(&self.typed, part)).collect::<Vec<_>>().join(" ")
     }
 
     /// The words for `count` errors of a kind; the kind itself when it is not known here.

@@ -75,6 +75,7 @@ impl Run {
             providers: providers.into(),
             provider_infos: Vec::new(),
             people,
+            rules: Vec::new().into(),
             door: Arc::new(door),
             folder: folder.to_owned(),
             templates: Arc::new(Templates::load(None).expect("the built-in templates")),

@@ -34,6 +34,7 @@ impl Assistant for Echo {
         let receipt = ReceiptView {
             choice: job.choice,
             prompt_tokens: None,
+            cached_tokens: None,
             completion_tokens: None,
             total_tokens: None,
             estimated: false,

@@ -1,5 +1,6 @@
 //! The commands as data.
 
+use crate::conversation::budgets::BudgetAsk;
 use crate::conversation::people::PrivateText;
 use crate::reports::View;
 use crate::stats::Period;
@@ -23,8 +24,10 @@ pub enum Command {
     UndoReset,
     /// The line under each answer; changes to the other state when not said.
     Usage(Option<Switch>),
-    /// What the last answer cost.
+    /// What an answer cost: the one it replies to, else the last.
     Cost,
+    /// What is left of budgets, or a change of one.
+    Budget(BudgetAsk),
     /// List the models, or choose one by number, name or `provider/model`.
     Model(Option<PrivateText>),
     /// Forget what was said.

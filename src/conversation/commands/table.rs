@@ -1,6 +1,7 @@
 //! The table of commands: the one place that says which there are. The parser and the help text are made from it.
 
 use super::command::Command;
+use crate::conversation::budgets;
 use crate::conversation::people::PrivateText;
 use crate::conversation::words;
 use crate::templates::{Lang, fold};
@@ -66,6 +67,12 @@ pub const COMMANDS: &[CommandSpec] = &[
         name: "cost",
         aliases: &["costs", "costo", "coste", "custo", "cout"],
         read: |words| bare(words, Command::Cost),
+        ..ROW
+    },
+    CommandSpec {
+        name: "budget",
+        aliases: &["budgets", "presupuesto", "presupuestos", "orcamento", "orcamentos"],
+        read: |words| Some(Command::Budget(budgets::read(words))),
         ..ROW
     },
     CommandSpec {

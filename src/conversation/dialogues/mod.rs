@@ -1,5 +1,6 @@
 //! The laws of `step`, as dialogues: what happens on the left, what is to be done on the right.
 
+mod budgets;
 mod messenger;
 
 use super::*;
@@ -35,6 +36,7 @@ fn receipt(total_tokens: u64) -> ReceiptView {
     ReceiptView {
         choice: choice("ollama", "llama3.2"),
         prompt_tokens: Some(total_tokens / 2),
+        cached_tokens: None,
         completion_tokens: Some(total_tokens - total_tokens / 2),
         total_tokens: Some(total_tokens),
         estimated: false,
@@ -198,13 +200,18 @@ fn a_failure_says_its_kind_and_retry_asks_once_more() {
     d.check(&[("/retry", "ask #2 ollama/llama3.2 [hello]")]);
     let limit = LimitView {
         limit: "requests_per_minute".into(),
-        scope: Some("ollama".into()),
+        scope: Some("provider:ollama".into()),
+        own: None,
         used: 15,
         max: 15,
         resets_at: None,
         resets_in_seconds: Some(7),
         now: at(0).at,
         never_fits: false,
+        learned: false,
+        stopped: false,
+        local_model: None,
+        raise: None,
     };
     assert_eq!(d.answered(2, "", Err(Problem::Refused(limit))), "end #2 usage_footer refused_limit");
     d.check(&[("/retry", "ask #3 ollama/llama3.2 [hello]")]);
@@ -317,9 +324,9 @@ fn help_shows_what_this_person_may_do_here() {
     };
     assert_eq!(
         names(Place::Console, true),
-        "stats reset_stats usage cost model new retry cancel lang help id health quit"
+        "stats reset_stats usage cost budget model new retry cancel lang help id health quit"
     );
-    assert_eq!(names(Place::Chat, false), "stats usage cost model new retry cancel lang help id");
+    assert_eq!(names(Place::Chat, false), "stats usage cost budget model new retry cancel lang help id");
 }
 
 #[test]

@@ -46,4 +46,6 @@ impl Renderer for TemplateRenderer {
 }
 
 #[cfg(test)]
+mod budget_tests;
+#[cfg(test)]
 mod tests;

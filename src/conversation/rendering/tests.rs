@@ -14,11 +14,11 @@ use crate::templates::messages::MESSAGES;
 use crate::templates::{LINE_WIDTH, fold};
 use crate::usage::{ErrorKind, Money, Timestamp};
 
-fn templates() -> Arc<Templates> {
+pub(super) fn templates() -> Arc<Templates> {
     Arc::new(Templates::load(None).expect("the built-in texts are whole"))
 }
 
-fn at(secs: i64) -> Timestamp {
+pub(super) fn at(secs: i64) -> Timestamp {
     Timestamp::new(1_795_377_800_000_000 + secs * 1_000_000, -6 * 3600)
 }
 
@@ -34,10 +34,11 @@ fn demo() -> ModelChoice {
     ModelChoice { provider: "demo".into(), model: "demo".into(), local: true, demo: true }
 }
 
-fn receipts() -> [ReceiptView; 4] {
+pub(super) fn receipts() -> [ReceiptView; 4] {
     let free = ReceiptView {
         choice: local(),
         prompt_tokens: Some(150),
+        cached_tokens: None,
         completion_tokens: Some(320),
         total_tokens: Some(470),
         estimated: false,
@@ -47,26 +48,37 @@ fn receipts() -> [ReceiptView; 4] {
     let paid = ReceiptView {
         choice: cloud(),
         prompt_tokens: Some(1500),
+        cached_tokens: Some(1200),
         estimated: true,
         cost_usd: Some(Money::from_pico_usd(6_950_000_000)),
         ..free.clone()
     };
     let unpriced = ReceiptView { cost_usd: None, estimated: false, ..paid.clone() };
-    let uncounted =
-        ReceiptView { prompt_tokens: None, completion_tokens: None, total_tokens: None, ..unpriced.clone() };
+    let uncounted = ReceiptView {
+        prompt_tokens: None,
+        cached_tokens: None,
+        completion_tokens: None,
+        total_tokens: None,
+        ..unpriced.clone()
+    };
     [free, paid, unpriced, uncounted]
 }
 
-fn limits() -> [LimitView; 4] {
+fn limits() -> [LimitView; 9] {
     let minute = LimitView {
         limit: "requests_per_minute".into(),
-        scope: Some("github".into()),
+        scope: Some("provider:github".into()),
+        own: None,
         used: 15,
         max: 15,
         resets_at: Some(at(20)),
         resets_in_seconds: Some(20),
         now: at(0),
         never_fits: false,
+        learned: false,
+        stopped: false,
+        local_model: Some("llama3.2".into()),
+        raise: None,
     };
     let day = LimitView {
         limit: "tokens_per_day".into(),
@@ -75,11 +87,25 @@ fn limits() -> [LimitView; 4] {
         max: 100_000,
         resets_at: Some(at(50_000)),
         resets_in_seconds: Some(50_000),
+        local_model: None,
         ..minute.clone()
     };
     let open_ended = LimitView { resets_at: None, resets_in_seconds: None, ..day.clone() };
     let never = LimitView { limit: "tokens_per_minute".into(), max: 1000, never_fits: true, ..open_ended.clone() };
-    [minute, day, open_ended, never]
+    let money = LimitView {
+        limit: "usd_per_day".into(),
+        own: Some("user"),
+        used: 4_980_000_000_000,
+        max: 5_000_000_000_000,
+        local_model: Some("llama3.2".into()),
+        raise: Some("/budget user:111 +20%".into()),
+        ..day.clone()
+    };
+    let prepaid = LimitView { limit: "usd_prepaid".into(), own: None, raise: None, resets_at: None, ..money.clone() };
+    let too_dear = LimitView { never_fits: true, own: Some("team"), ..prepaid.clone() };
+    let learned = LimitView { learned: true, scope: Some("provider:github".into()), ..day.clone() };
+    let stopped = LimitView { stopped: true, own: Some("user"), ..day.clone() };
+    [minute, day, open_ended, never, money, prepaid, too_dear, learned, stopped]
 }
 
 fn model_lists() -> [Message; 2] {
@@ -211,8 +237,7 @@ fn messages(lang: Lang) -> Vec<Message> {
     all.push(Message::LangUnknown { wanted: Some("klingon".into()), lang, languages });
     all.push(Message::LangUnknown { wanted: None, lang, languages });
     all.extend([Message::UsageOn, Message::UsageOff]);
-    all.extend(receipts().map(|receipt| Message::Cost { last: Some(receipt) }));
-    all.push(Message::Cost { last: None });
+    all.extend(budget_tests::messages());
     all.extend([id("111", false), id("-100", true)]);
     all.extend([Message::InterruptedHint, Message::Goodbye]);
     all.extend(house_messages());

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::levels::{Level, levels};
+use super::levels::{NearlyFull, nearly_full};
 use super::spent::has_estimates;
 use super::{Heading, Look};
 use crate::reports::fill::{count, tokens_of};
@@ -21,7 +21,7 @@ pub(super) struct GroupScreen<'a> {
     completion: u64,
     estimated: bool,
     types: Vec<TypeCount<'a>>,
-    limits: Vec<Level>,
+    limits: Vec<NearlyFull>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,7 +50,7 @@ impl<'a> GroupScreen<'a> {
             completion: tokens_of(total.completion),
             estimated: has_estimates(&selection.total(|key| is_own(key) && key.usage_source.has_estimates())),
             types,
-            limits: levels(facts.windows, &look.audience, facts.now),
+            limits: nearly_full(facts.windows, &look.audience, facts.now),
         }
     }
 }

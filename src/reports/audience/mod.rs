@@ -12,6 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 
+pub use levels::{NearlyFull, nearly_full};
 use serde::Serialize;
 
 use super::stats::ServiceStatus;

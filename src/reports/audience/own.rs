@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::levels::{Level, levels};
+use super::levels::{NearlyFull, nearly_full};
 use super::spent::{Certainty, Spent};
 use super::{Heading, Look, PeopleUse, Rows};
 use crate::reports::{Facts, View};
@@ -24,7 +24,7 @@ pub(super) struct OwnScreen<'a> {
     models: Vec<OwnModel<'a>>,
     more_models: usize,
     reading: bool,
-    limits: Vec<Level>,
+    limits: Vec<NearlyFull>,
     now: crate::usage::Timestamp,
 }
 
@@ -49,7 +49,7 @@ impl<'a> OwnScreen<'a> {
             models,
             more_models,
             reading: people.incomplete,
-            limits: levels(facts.windows, &look.audience, facts.now),
+            limits: nearly_full(facts.windows, &look.audience, facts.now),
             now: facts.now,
         }
     }

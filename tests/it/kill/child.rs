@@ -144,6 +144,7 @@ async fn serve(task: &Task) {
         providers: Arc::clone(&answering.providers),
         provider_infos: Vec::new(),
         people: Arc::clone(&answering.people),
+        rules: Vec::new().into(),
         door: Arc::new(ChatDoor::new(&Config::default(), parts).0),
         folder: task.data.clone(),
         templates: Arc::new(Templates::load(None).expect("the built-in templates")),

@@ -36,6 +36,8 @@ mod alerting;
 mod arriving;
 #[cfg(feature = "telegram")]
 mod bot;
+#[cfg(feature = "telegram")]
+mod budgets;
 mod call;
 mod chat;
 mod commands;
