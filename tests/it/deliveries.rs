@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::providers::{Reply, ScriptedProvider};
 use crate::running::Home;
+use crate::test_app::TestApp;
 
 const PAGE: &str = include_str!("../../docs/deliveries.md");
 
@@ -205,6 +207,24 @@ fn without_a_place_nothing_is_tried_and_a_wrong_configuration_sends_nothing() {
     let ended = home.run(&["check-config", "--send-test-alert"], "");
     assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{ended:?}");
     assert!(ended.err.contains("`alerts.webhook.url`") && !ended.err.contains("example.com/`"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_bot_tells_a_place_what_it_finds() {
+    let (tell, hears) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let webhook = ScriptedProvider::start(move |hit| {
+        let _test_is_over = tell.lock().expect("whole").send(hit.clone());
+        Reply::json(200, "{}")
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = TestApp::start(folder.path(), &format!("[alerts.webhook]\nurl = \"{}/alerts\"\n", webhook.url()));
+    let call = r#"{"api_type":"openai","model":"never-priced-1","prompt_tokens":10,"completion_tokens":5}"#;
+    assert_eq!(app.post("/v1/usage", call).status, 200);
+    let told = hears.recv_timeout(Duration::from_secs(20)).expect("the place is told").json();
+    assert_eq!((&told["alert"], &told["model"]), (&json!("unknown_price"), &json!("never-priced-1")), "{told}");
+    assert!(app.stop().success());
 }
 
 /// The example of the page has the fields that are sent.
