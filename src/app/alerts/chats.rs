@@ -16,6 +16,7 @@ use crate::templates::{Lang, Surface};
 use crate::usage::SubjectId;
 
 /// Where a channel says how it is spoken to, once it is there. Dropped, it never will be.
+#[cfg(feature = "telegram")]
 pub(in crate::app) type Chats = watch::Sender<Option<mpsc::WeakSender<Outgoing>>>;
 
 /// Where such a channel is waited for.

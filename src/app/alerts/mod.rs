@@ -24,6 +24,7 @@ use crate::settings::{AlertState, Setting};
 use seen::Seeing;
 use told::{Queue, Telling};
 
+#[cfg(feature = "telegram")]
 pub(super) use chats::Chats;
 pub(super) use configured::{deliver, policy_of};
 
