@@ -304,6 +304,21 @@ async fn a_task_dropped_within_its_answer_is_recorded_all_the_same() {
     server.clients_gone(1).await;
 }
 
+#[tokio::test]
+async fn a_wait_that_only_the_text_of_an_error_names_is_told_and_known_to_the_limits() {
+    let clock = VirtualClock::at("2026-11-22T12:00:00Z");
+    let limited = openai::error(429, "rate_limit_exceeded", "Limit 30000, used 29000. Please try again in 1m26.4s.");
+    let server = ScriptedProvider::always(limited).await;
+    let bench = Bench::with(Kind::OpenAi, &server.url(), Timeouts::default(), Vec::new(), clock);
+    let outcome = bench.ask().await;
+    let (kind, http_status, retry_in_seconds) = (ErrorKind::RateLimited, Some(429), Some(86));
+    assert_eq!(outcome.result, Err(Problem::Failed { kind, http_status, retry_in_seconds }));
+    assert_eq!(server.hits().len(), 1, "longer than anybody waits for a retry");
+    let learned = bench.answering.metering.learned();
+    let until = learned[0].1.retry_at.map(|at| at.to_string());
+    assert_eq!((learned.len(), until.as_deref()), (1, Some("2026-11-22T12:01:26.400000+00:00")));
+}
+
 /// A clock with a bug in it, from a reading on.
 struct Broken {
     readings: AtomicU64,

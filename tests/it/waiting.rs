@@ -258,11 +258,14 @@ async fn the_rule_says_who_waits_and_else_the_caller() {
     }
 }
 
+/// Who, its position, of how many, and the second of the next safe call.
+type Told = (u8, usize, usize, u64);
+
 #[tokio::test(start_paused = true)]
 async fn everybody_is_told_their_place_and_time_when_it_changes() {
     let door = Door::with(per_minute(1), WAITS);
     Arc::clone(&door).ask(0, "first".into(), 1).await.expect("there is room");
-    let told: Arc<Mutex<Vec<(u8, usize, usize, u64)>>> = Arc::default();
+    let told: Arc<Mutex<Vec<Told>>> = Arc::default();
     let mut asking = JoinSet::new();
     for who in 1..4 {
         let (door, told) = (Arc::clone(&door), Arc::clone(&told));

@@ -369,8 +369,8 @@ fn a_question_that_does_not_fit_is_not_asked() {
 fn that_another_model_answered_is_told_below_the_answer_and_not_below_a_failure() {
     let mut d = Dialogue::new();
     let instead = Instead { limited: Some("cloud".into()), until: None, now: at(0).at };
-    let failed = || Err(Problem::Failed { kind: ErrorKind::Connect, http_status: None, retry_in_seconds: None });
-    for (job, result, expected) in [(1, Ok(()), "answered_instead"), (2, failed(), "error/connect")] {
+    let failed = Err(Problem::Failed { kind: ErrorKind::Connect, http_status: None, retry_in_seconds: None });
+    for (job, result, expected) in [(1, Ok(()), "answered_instead"), (2, failed, "error/connect")] {
         d.says("hello");
         let (text, instead) = ("hi".into(), Some(instead.clone()));
         let outcome = Box::new(AnswerOutcome { text, receipt: Some(receipt(10)), instead, result });
