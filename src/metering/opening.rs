@@ -55,9 +55,7 @@ impl Metering {
         told: impl FnMut(&Place),
         left: impl Future<Output = ErrorKind>,
     ) -> Result<Permit, Refused> {
-        if let Some(trouble) = self.inner.ledger.health().trouble {
-            return Err(Refused::Ledger(trouble));
-        }
+        self.writable()?;
         let ended = match self.enter(call, patience, now) {
             Entered::Admitted(admitted) => return self.begin(admitted),
             Entered::Refused(refusal) => Ended::Refused(refusal),
@@ -118,20 +116,31 @@ impl Metering {
         self.inner.line.lock().expect("nothing under the line's lock panics")
     }
 
-    /// Notes an admitted call in its slot.
+    /// Notes an admitted call in its slot. While it waited in line the disk may have filled up.
     fn begin(&self, admitted: Admitted) -> Result<Permit, Refused> {
         let Admitted { id, call, estimated, at: now } = admitted;
-        let error = match self.inner.ledger.open_call(&call.open(id, now.at)) {
-            Ok(slot) => return Ok(Permit::new(self.clone(), call, estimated, id, slot, now)),
-            Err(error) => error,
-        };
-        self.gate().cancel(id);
-        self.serve_line(now);
-        if !matches!(error, LedgerError::TooManyOpenCalls) {
-            return Err(Refused::Ledger(error.to_string()));
+        let slot = self.writable().and_then(|()| {
+            self.inner.ledger.open_call(&call.open(id, now.at)).map_err(|error| match error {
+                LedgerError::TooManyOpenCalls => Refused::Busy,
+                error => Refused::Ledger(error.to_string()),
+            })
+        });
+        match slot {
+            Ok(slot) => Ok(Permit::new(self.clone(), call, estimated, id, slot, now)),
+            Err(refused) => {
+                self.gate().cancel(id);
+                self.serve_line(now);
+                if refused == Refused::Busy {
+                    self.record_refusal(id, &call, "busy".to_owned(), ErrorKind::Busy, now);
+                }
+                Err(refused)
+            }
         }
-        self.record_refusal(id, &call, "busy".to_owned(), ErrorKind::Busy, now);
-        Err(Refused::Busy)
+    }
+
+    /// That the ledger takes records.
+    fn writable(&self) -> Result<(), Refused> {
+        self.inner.ledger.health().trouble.map_or(Ok(()), |trouble| Err(Refused::Ledger(trouble)))
     }
 
     /// Records a call that was not admitted; its next attempt will be linked to this one.
