@@ -8,7 +8,7 @@ use crate::providers::openai;
 const ONE_A_DAY: &str = "[[limits]]\nfor = { user = \"*\" }\nrequests_per_day = 1\n";
 
 /// A bot with people of four languages and more lines of configuration.
-async fn bot_with(lines: &str) -> Bot {
+pub(super) async fn bot_with(lines: &str) -> Bot {
     let bot = Bot::saying(&["Here you are."]).await;
     let people = "users = [111, 301, 302, 303, 304]";
     let config = config(&bot.fake.url(), &bot.model.url(), "").replace("users = [111]", people);
@@ -17,7 +17,7 @@ async fn bot_with(lines: &str) -> Bot {
 }
 
 /// Says something and waits for what the bot says to it.
-async fn told(chat: &Chat, text: &str) -> Message {
+pub(super) async fn told(chat: &Chat, text: &str) -> Message {
     let sent = chat.says(text);
     let answer = |shown: &[Message]| {
         shown.iter().find(|m| m.is_from_bot() && m.id > sent.message && m.markup.is_none() && m.text != "…").cloned()
@@ -25,7 +25,7 @@ async fn told(chat: &Chat, text: &str) -> Message {
     chat.wait_for(answer).await
 }
 
-fn holds(message: &Message, parts: &[&str]) {
+pub(super) fn holds(message: &Message, parts: &[&str]) {
     for part in parts {
         assert!(message.text.contains(part), "`{part}` is not in:\n{}", message.text);
     }
