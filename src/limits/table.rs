@@ -195,7 +195,7 @@ impl Table {
     /// The entries of every rule that means a call admitted at `unix_micros`.
     pub(super) fn bookings(&mut self, subject: &Subject<'_>, unix_micros: i64) -> Vec<Booking> {
         let is_guest = self.is_guest(subject);
-        let mut bookings = Vec::new();
+        let mut bookings = Vec::with_capacity(8);
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         found.extend(self.index.candidates(subject));

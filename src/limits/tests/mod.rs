@@ -1,6 +1,7 @@
 //! The laws of the gate, on invented time: fixtures here, one file per kind of law.
 
 mod acts;
+mod caps;
 mod days;
 mod fold;
 mod memory;
