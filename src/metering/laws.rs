@@ -14,7 +14,7 @@ const START: i64 = 1_795_305_600_000_000;
 
 /// A clock that moves a millisecond with every look.
 #[derive(Default)]
-struct Moving(AtomicU64);
+pub(super) struct Moving(AtomicU64);
 
 impl Clock for Moving {
     fn now(&self) -> Now {
@@ -30,12 +30,12 @@ fn chance() -> [u8; 16] {
     bytes
 }
 
-fn rule(requests_per_day: u64) -> Rule {
+pub(super) fn rule(requests_per_day: u64) -> Rule {
     let caps = Caps::of([(LimitKind::RequestsPerDay, requests_per_day)]);
     Rule::new(Scope::everything(), caps, chrono_tz::Tz::UTC)
 }
 
-fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Metering, Found) {
+pub(super) fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Metering, Found) {
     let setup = Setup {
         durability,
         known: KnownNames::none(),
@@ -49,11 +49,11 @@ fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Mete
     Metering::start(folder, setup).expect("the folder opens")
 }
 
-fn call() -> Call {
+pub(super) fn call() -> Call {
     Call { prompt_tokens: 10, ..Call::new("cloud", "openai", "gpt-4o", "terminal") }
 }
 
-fn answered() -> Outcome {
+pub(super) fn answered() -> Outcome {
     Outcome {
         status: Status::Ok,
         failure: None,

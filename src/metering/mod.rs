@@ -4,6 +4,8 @@
 //! whatever it is, becomes the record. Records of calls made elsewhere come in by [`Metering::note`]. Knows no wire
 //! format and no person's text.
 
+#[cfg(test)]
+mod budget_laws;
 mod call;
 mod changing;
 mod checking;
