@@ -378,12 +378,15 @@ const NONE: &str = "\u{1e}";
 impl<'a> Subject<'a> {
     /// The subject as one text, for as long as a call is open.
     pub(super) fn to_text(self) -> Box<str> {
-        let mut text = String::with_capacity(128);
+        let value = |facet| self.get(facet).unwrap_or(NONE);
+        // As long as it will be: it is made for every call.
+        let length = Facet::ALL.into_iter().map(|facet| value(facet).len() + 1).sum::<usize>() - 1;
+        let mut text = String::with_capacity(length);
         for (position, facet) in Facet::ALL.into_iter().enumerate() {
             if position > 0 {
                 text.push(KEY_SEPARATOR);
             }
-            text.push_str(self.get(facet).unwrap_or(NONE));
+            text.push_str(value(facet));
         }
         text.into()
     }
