@@ -78,7 +78,7 @@ fn live(plans: &[Plan]) -> (Gate, Vec<UsageRecord<'static>>, Now) {
             (true, Some(at)) => {
                 let mut record = record(n as u64, at, plan.latency_ms as u64, plan.used);
                 record.user = Some(person(plan.user));
-                record.local = plan.used % 5 == 0;
+                record.local = plan.used.is_multiple_of(5);
                 record.cost = match plan.used % 4 {
                     0 => None,
                     1 => Some(Money::from_pico_usd(-i128::from(plan.used))),
