@@ -38,6 +38,8 @@ mod arriving;
 mod bot;
 #[cfg(feature = "telegram")]
 mod budgets;
+#[cfg(feature = "telegram")]
+mod budgets_at_work;
 mod call;
 mod chat;
 mod commands;
