@@ -56,11 +56,12 @@ impl Queue {
                 tokio::select! {
                     next = waiting.recv(), if under_way.len() < AT_ONCE => match next {
                         Some(telling) => under_way.push(told(outlet, telling)),
-                        None => return,
+                        None => break,
                     },
                     Some(()) = under_way.next(), if !under_way.is_empty() => {}
                 }
             }
+            while under_way.next().await.is_some() {}
         });
         Queue(queue)
     }
@@ -133,5 +134,71 @@ pub(super) fn log(notice: &Notice) {
         tracing::info!(alert = %id, severity = view.severity, "{said}");
     } else {
         tracing::warn!(alert = %id, severity = view.severity, "{said}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::BoxFuture;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::usage::Timestamp;
+
+    /// Tells as soon as it is let, and then says what came of it.
+    struct Scripted {
+        let_go: Arc<Semaphore>,
+        came: Told,
+    }
+
+    impl Outlet for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+
+        fn tell<'a>(&'a self, _: &'a Notice) -> BoxFuture<'a, Told> {
+            Box::pin(async {
+                let let_go = self.let_go.acquire().await;
+                let_go.expect("it is never closed").forget();
+                self.came.clone()
+            })
+        }
+    }
+
+    fn notice(id: &str) -> Notice {
+        Notice { id: id.to_owned(), at: Timestamp::new(1_795_305_600_000_000, 0), alert: Alert::Test }
+    }
+
+    #[tokio::test]
+    async fn a_notice_is_confirmed_when_every_outlet_has_told_it_or_given_up_and_not_where_one_was_stopped() {
+        let (confirm, mut confirmed) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        let (free, slow) = (Arc::new(Semaphore::new(100)), Arc::new(Semaphore::new(0)));
+        let outlet = |let_go: &Arc<Semaphore>, came| -> Arc<dyn Outlet> {
+            Arc::new(Scripted { let_go: Arc::clone(let_go), came })
+        };
+        let given_up = || Told::GivenUp("nobody is there".to_owned());
+        let queues = [outlet(&free, Told::Done), outlet(&free, given_up()), outlet(&slow, Told::Done)];
+        let queues = queues.map(|outlet| Queue::begin(outlet, &mut tasks));
+        for id in ["a", "b"] {
+            let telling = Telling::new(notice(id), queues.len(), confirm.clone());
+            queues.iter().for_each(|queue| queue.push(&telling));
+        }
+        tokio::task::yield_now().await;
+        assert!(confirmed.try_recv().is_err(), "one has not told it");
+        slow.add_permits(1);
+        assert_eq!(confirmed.recv().await.as_deref(), Some("a"));
+        slow.add_permits(1);
+        assert_eq!(confirmed.recv().await.as_deref(), Some("b"));
+        let stopped = [outlet(&free, Told::Stopped), outlet(&free, Told::Done)];
+        let stopped = stopped.map(|outlet| Queue::begin(outlet, &mut tasks));
+        let telling = Telling::new(notice("c"), stopped.len(), confirm.clone());
+        stopped.iter().for_each(|queue| queue.push(&telling));
+        drop((stopped, telling, queues));
+        while tasks.join_next().await.is_some() {}
+        assert!(confirmed.try_recv().is_err(), "it is told again at the next start");
+        // With nobody to tell beside the log, it is told.
+        Telling::new(notice("d"), 0, confirm);
+        assert_eq!(confirmed.recv().await.as_deref(), Some("d"));
     }
 }
