@@ -245,7 +245,13 @@ impl Books for Desk {
         self.managed(request).await
     }
 
-    async fn act_on_alert(&self, chat: ChatKey, by: Person, id: String, act: AlertAct) -> Result<Message, Message> {
+    async fn act_on_alert(
+        &self,
+        chat: ChatKey,
+        by: Person,
+        id: String,
+        act: AlertAct,
+    ) -> Result<Message, Box<Message>> {
         self.acted_on_alert(&chat, &by, id, act).await
     }
 

@@ -109,7 +109,7 @@ pub enum Event {
         /// Where.
         chat: ChatKey,
         /// What was done, or why nothing was.
-        result: Result<Message, Message>,
+        result: Box<Result<Message, Box<Message>>>,
         /// The alert, to be replaced by what was done.
         replace: Option<MessageRef>,
     },
@@ -380,9 +380,9 @@ impl Conversation {
             }
             Event::ActedOnAlert { chat, result, replace } => {
                 let lang = self.lang_of(&chat);
-                let (done, toast) = match result {
+                let (done, toast) = match *result {
                     Ok(message) => (Some(message), None),
-                    Err(why) => (None, Some(why)),
+                    Err(why) => (None, Some(*why)),
                 };
                 let seen = Effect::Acknowledge { chat: chat.clone(), lang, message: toast };
                 let say = |message| Effect::Say { chat, lang, message, keyboard: Vec::new(), replace };

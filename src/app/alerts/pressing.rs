@@ -23,7 +23,7 @@ impl Desk {
         by: &Person,
         id: String,
         act: AlertAct,
-    ) -> Result<Message, Message> {
+    ) -> Result<Message, Box<Message>> {
         let by = self.people.subject(chat.channel, &by.id);
         let (metering, clock, people) = (self.metering.clone(), Arc::clone(&self.clock), Arc::clone(&self.people));
         let pressing = Arc::clone(&self.pressing);
@@ -32,7 +32,7 @@ impl Desk {
             let _one_at_a_time = pressing.lock();
             obey(&metering, &*clock, &people, &id, act, by)
         });
-        done.await.unwrap_or_else(|_| Err(Message::failed(ErrorKind::Panic)))
+        done.await.unwrap_or_else(|_| Err(Box::new(Message::failed(ErrorKind::Panic))))
     }
 }
 
@@ -43,16 +43,16 @@ fn obey(
     id: &str,
     act: AlertAct,
     by: SubjectId,
-) -> Result<Message, Message> {
+) -> Result<Message, Box<Message>> {
     let (now, acts) = (clock.now(), metering.acts());
     let is_meant = |window: &Window| {
         let ids = Level::TOLD.map(|level| level_id(acts.lineage, window, level));
         window.limit.is_calendar() && ids.iter().any(|of| of == id)
     };
-    let window = metering.windows(now).into_iter().find(is_meant).ok_or(Message::PressOld)?;
+    let window = metering.windows(now).into_iter().find(is_meant).ok_or_else(|| Box::new(Message::PressOld))?;
     let pressed = format!("{id}.{}", act.as_str());
     if acts.settings.alert(&pressed).is_some() {
-        return Err(Message::PressOld);
+        return Err(Box::new(Message::PressOld));
     }
     let first_day = window.first_day;
     let more = u64::try_from(u128::from(window.max) * u128::from(AlertAct::RAISE_PERCENT) / 100).unwrap_or(u64::MAX);
@@ -65,7 +65,7 @@ fn obey(
     let once = Setting::Alert { id: pressed, state: AlertState::Fired };
     metering.set(&[budget, once]).map_err(|error| {
         tracing::error!(error = %error, "what an alert's button asked for could not be written");
-        Message::failed(ErrorKind::LedgerUnavailable)
+        Box::new(Message::failed(ErrorKind::LedgerUnavailable))
     })?;
     tracing::info!(alert = id, done = act.as_str(), "a button below an alert was pressed");
     let max = if act == AlertAct::Raise { window.max.saturating_add(more.max(1)) } else { window.max };

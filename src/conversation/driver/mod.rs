@@ -306,7 +306,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
             Effect::ActOnAlert { chat, person, id, act, replace } => {
                 let (books, lang) = (Arc::clone(&self.parts.books), self.conversation.lang_of(&chat));
                 self.spawn(chat.clone(), lang, origin, async move {
-                    let result = books.act_on_alert(chat.clone(), person, id, act).await;
+                    let result = Box::new(books.act_on_alert(chat.clone(), person, id, act).await);
                     Done::Event(Event::ActedOnAlert { chat, result, replace })
                 });
             }

@@ -82,9 +82,9 @@ pub trait Books: Send + Sync + 'static {
         by: Person,
         id: String,
         act: AlertAct,
-    ) -> impl Future<Output = Result<Message, Message>> + Send {
+    ) -> impl Future<Output = Result<Message, Box<Message>>> + Send {
         let _ = (chat, by, id, act);
-        std::future::ready(Err(Message::PressOld))
+        std::future::ready(Err(Box::new(Message::PressOld)))
     }
 
     /// Remembers the language of a chat. That it cannot be written is logged.
