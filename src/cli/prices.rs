@@ -24,7 +24,7 @@ pub(super) const PRICES_EXAMPLES: &str = "\
 Examples:
   tallybot prices list --vendor anthropic        what its models cost now
   tallybot prices show gpt-4o                    which row prices it, and why
-  tallybot prices check                          models without a price, and more
+  tallybot prices check                          what has no price
   tallybot prices import FILE                    what a list would change
   tallybot prices import FILE --take --only o3   take one model of it
   tallybot prices import --undo                  take the last import back

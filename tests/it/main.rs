@@ -25,8 +25,9 @@ mod privacy; // marked secrets through every path of the built program, then eve
 mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own
 mod shell; // what the first page promises to whoever types
-mod telegram; // a Bot API of our own, as strict as the real one, judged by a client that others wrote
+mod telegram;
 mod test_app; // the built binary as others run it
+mod three_days; // a Bot API of our own, as strict as the real one, judged by a client that others wrote
 mod verify; // the books checked, repaired and compressed by the built program
 mod waiting; // in line at a limit, and another provider in its place
 mod who_may_speak; // roles, codes and acts behind the door of the chats, and what admins are told
