@@ -117,7 +117,7 @@ async fn the_oldest_goes_when_too_many_wait_and_the_rest_is_told_at_the_end() {
 async fn server(statuses: &[u16], serving: &mut JoinSet<()>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/alerts", listener.local_addr().expect("bound"));
-    let mut statuses = statuses.to_vec().into_iter();
+    let mut statuses = Vec::from(statuses).into_iter();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&heard);
     serving.spawn(async move {
