@@ -107,6 +107,7 @@ impl Service {
             bot: "raymundo".to_owned(),
             language: Lang::En,
             pressing: Default::default(),
+            deliveries: None,
             compat: Default::default(),
             zone: chrono_tz::Tz::UTC,
             started_at: clock.now().at,

@@ -13,6 +13,7 @@ use super::ChatDoor;
 use crate::config::Compat;
 use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
 use crate::conversation::{AlertAct, ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
+use crate::deliveries::Deliveries;
 use crate::http::{
     Api, ApiError, Check, Form, Health, ItemError, Noted, ProviderCheck, Readiness, ResetAnswer, ResetBody, ResetQuery,
     StatsBody, StatsFormat, StatsQuery, Written,
@@ -57,6 +58,8 @@ pub struct Desk {
     pub people: Arc<People>,
     /// The configured limits and budgets.
     pub rules: Arc<[Rule]>,
+    /// The places outside the chats that are told alerts; `None` where nothing is told.
+    pub deliveries: Option<Deliveries>,
     /// Who may speak in the chats.
     pub door: Arc<ChatDoor>,
     /// Where the books lie.

@@ -5,7 +5,8 @@ use futures_util::future::join_all;
 use super::Desk;
 use super::desk::probed;
 use crate::conversation::driver::{Door, ManageRequest};
-use crate::conversation::{HealthView, LastError, Message, ProviderHealth, Request};
+use crate::conversation::{HealthView, LastError, Message, PlaceHealth, ProviderHealth, Request};
+use crate::deliveries::{Deliveries, DeliveryHealth};
 use crate::models::Provider;
 
 impl Desk {
@@ -46,9 +47,20 @@ impl Desk {
             ledger_trouble: ledger.trouble,
             records_waiting: ledger.queued as u64,
             providers,
+            places: self.deliveries.iter().flat_map(Deliveries::health).map(place_health).collect(),
+            large_prompts: self.metering.recent(|recent| recent.large_prompts()),
             last_error,
             now: now.at,
         }
+    }
+}
+
+fn place_health(place: DeliveryHealth) -> PlaceHealth {
+    PlaceHealth {
+        name: place.place,
+        failing_since: place.failing.map(|failing| failing.since),
+        waiting: place.waiting as u64,
+        dropped: place.dropped,
     }
 }
 

@@ -130,6 +130,7 @@ impl App {
             providers,
             people,
             rules: rules.rules.into(),
+            deliveries: Some(deliveries.clone()),
             door: Arc::new(door),
             folder: place.data_dir,
             templates: Arc::new(templates),

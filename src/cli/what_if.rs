@@ -19,8 +19,8 @@ use crate::usage::{Day, Money};
 
 pub(super) const WHAT_IF_EXAMPLES: &str = "\
 Examples:
-  tallybot what-if --prices FILE --from 2026-11-01    this month by a list
-  tallybot what-if --prices prices.toml --group team  by your own rows
+  tallybot what-if --prices FILE --from 2026-11-01   this month by a list
+  tallybot what-if --prices my.toml --group team    by your own rows
 FILE is TOML with [[prices]], or LiteLLM's or genai-prices' list. Only what it
 prices is compared; everything else is counted apart. Nothing is written.";
 

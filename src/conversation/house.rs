@@ -53,6 +53,10 @@ pub struct HealthView {
     pub records_waiting: u64,
     /// The providers, in the order of the configuration.
     pub providers: Vec<ProviderHealth>,
+    /// The places outside the chats that are told alerts.
+    pub places: Vec<PlaceHealth>,
+    /// Large prompts since the start.
+    pub large_prompts: u64,
     /// The newest failure.
     pub last_error: Option<LastError>,
     /// When this was looked at.
@@ -71,6 +75,19 @@ pub struct ProviderHealth {
     /// Why it did not answer.
     #[serde(serialize_with = "kind_name_if_any")]
     pub error: Option<ErrorKind>,
+}
+
+/// How a place is that is told alerts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlaceHealth {
+    /// `webhook`, `slack`, `discord` or `mail`.
+    pub name: &'static str,
+    /// Since when it takes none; `None` while it does.
+    pub failing_since: Option<Timestamp>,
+    /// Alerts that wait for it.
+    pub waiting: u64,
+    /// Alerts that were dropped since the start, because too many waited.
+    pub dropped: u64,
 }
 
 /// A failure.

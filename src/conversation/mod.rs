@@ -31,7 +31,7 @@ pub use buttons::{AlertAct, Button, Key, Keyboard, Press, below_alert};
 pub use cancel::{CancelReason, CancelToken};
 pub use commands::{BotNames, COMMANDS, Command, CommandSpec, Input, Place, Switch, Who, parse};
 pub use history::{Bounds, History, Role, Turn};
-pub use house::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, ProviderHealth};
+pub use house::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, PlaceHealth, ProviderHealth};
 pub use message::{
     AlertDone, AnswerOutcome, CostView, HelpLine, Instead, LimitView, Message, ModelLine, Problem, ReceiptView,
 };

@@ -257,19 +257,23 @@ const HEALTH_FIELDS: &[&str] = &[
     "ledger_trouble",
     "records_waiting",
     "providers",
+    "places",
+    "large_prompts",
     "last_error",
     "now",
 ];
 const HEALTH_SAMPLES: &[&str] = &[
     r#"{"version":"0.1.0","uptime_seconds":192840,"disk_free_bytes":12400000000,"disk_total_bytes":100000000000,
 "ledger_ok":true,"ledger_trouble":null,"records_waiting":0,"providers":[{"name":"ollama","ok":true,"local":true,"error":null}],
+"places":[{"name":"webhook","failing_since":null,"waiting":0,"dropped":0}],"large_prompts":2,
 "last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
     r#"{"version":"0.1.0","uptime_seconds":null,"disk_free_bytes":null,"disk_total_bytes":null,
 "ledger_ok":false,"ledger_trouble":"no space left on device","records_waiting":3,
 "providers":[{"name":"cloud","ok":false,"local":false,"error":"connect"},{"name":"lab","ok":true,"local":null,"error":null}],
+"places":[{"name":"mail","failing_since":"2026-11-22T13:03:20-06:00","waiting":4,"dropped":1}],"large_prompts":0,
 "last_error":{"kind":"rate_limited","at":"2026-11-21T14:03:20-06:00"},"now":"2026-11-22T14:03:20-06:00"}"#,
     r#"{"version":"0.1.0","uptime_seconds":5,"disk_free_bytes":1,"disk_total_bytes":2,"ledger_ok":false,"ledger_trouble":null,
-"records_waiting":1,"providers":[],"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
+"records_waiting":1,"providers":[],"places":[],"large_prompts":1,"last_error":null,"now":"2026-11-22T14:03:20-06:00"}"#,
 ];
 
 const MODEL_LIST: &str = r#"{"current":{"provider":"ollama","model":"llama3.2","local":true,"demo":false},

@@ -68,6 +68,7 @@ impl Run {
             bot: "Raymundo".to_owned(),
             language: Lang::En,
             pressing: Default::default(),
+            deliveries: None,
             compat: Default::default(),
             zone: chrono_tz::Tz::UTC,
             started_at: shared.now().at,

@@ -6,7 +6,7 @@ use super::*;
 use crate::conversation::AlertDone;
 use crate::conversation::commands::{BotNames, COMMANDS, Command, Input, Place, parse};
 use crate::conversation::words;
-use crate::conversation::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, ProviderHealth};
+use crate::conversation::{HealthView, LastError, ListedGroup, ListedPerson, ListedRole, PlaceHealth, ProviderHealth};
 use crate::conversation::{HelpLine, Instead, LimitView, ModelChoice, ModelLine, ReceiptView};
 use crate::reports::View;
 use crate::stats::Period;
@@ -134,6 +134,8 @@ fn health() -> [HealthView; 2] {
         ledger_trouble: None,
         records_waiting: 0,
         providers: vec![provider("ollama", Some(true), None), provider("github", Some(false), None)],
+        places: vec![PlaceHealth { name: "webhook", failing_since: None, waiting: 0, dropped: 0 }],
+        large_prompts: 0,
         last_error: None,
         now: at(0),
     };
@@ -142,6 +144,8 @@ fn health() -> [HealthView; 2] {
         ledger_trouble: Some("No space left on device".into()),
         records_waiting: 3,
         providers: vec![provider("ollama", Some(true), Some(ErrorKind::Connect)), provider("lab", None, None)],
+        places: vec![PlaceHealth { name: "mail", failing_since: Some(at(-3_600)), waiting: 4, dropped: 1 }],
+        large_prompts: 12,
         last_error: Some(LastError { kind: ErrorKind::RateLimited, at: at(-90_000) }),
         ..well.clone()
     };
