@@ -12,11 +12,12 @@ use super::kind::Span;
 use super::observed::{Learned, Observations, Observed};
 use super::refusal::Refusal;
 use super::rule::{Facet, Label, Subject};
-use super::rulebook::{Rulebook, Unpriced};
+use super::rulebook::Rulebook;
 use super::table::{Booking, Compiled, ENTRIES_MAX, Table};
 use super::{Compared, Window, saved, windows};
 use crate::settings::{BudgetActs, BudgetKey};
-use crate::usage::{Kind, Now, RecordId, Status, Tick, Timestamp, UsageRecord};
+use crate::usage::prices::UnknownPrice;
+use crate::usage::{Kind, Money, Now, RecordId, Status, Tick, Timestamp, UsageRecord};
 
 /// A reservation that has given no sign of life for this long is abandoned: its tokens come back.
 pub const RESERVATION_MAX_AGE_SECS: u64 = 3_600;
@@ -440,9 +441,8 @@ fn subject_of<'a>(record: &'a UsageRecord<'_>, user: Option<&'a str>) -> Subject
 }
 
 /// What a record says was used, requests apart: the cost it has, or what the owner estimates where nobody knows it.
-fn used_of(record: &UsageRecord<'_>, unpriced: &Unpriced) -> Amounts {
+fn used_of(record: &UsageRecord<'_>, unpriced: &UnknownPrice) -> Amounts {
     let tokens = record.tokens;
-    let estimate = || if record.local { 0 } else { unpriced.pico_usd(tokens.prompt, tokens.completion).into() };
-    let pico_usd = record.cost.map_or_else(estimate, |cost| cost.pico_usd());
-    Amounts { requests: 0, tokens: tokens.total().into(), pico_usd }
+    let charge = || if record.local { Money::ZERO } else { unpriced.charge(tokens.prompt, tokens.completion) };
+    Amounts { requests: 0, tokens: tokens.total().into(), pico_usd: record.cost.unwrap_or_else(charge).pico_usd() }
 }

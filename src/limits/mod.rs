@@ -36,7 +36,7 @@ pub use level::{Level, Threshold, Thresholds};
 pub use observed::{LEARNED_MAX_MS, Learned, Observed, Quota};
 pub use refusal::{NextSafe, Refusal};
 pub use rule::{AtLimit, Facet, Label, Pick, Rule, Scope, Subject};
-pub use rulebook::{Rulebook, Unpriced};
+pub use rulebook::Rulebook;
 pub use saved::{Compared, SAVED_ENTRIES_MAX};
 pub use table::ENTRIES_MAX;
 pub use windows::{FULLEST_SHOWN, Window};

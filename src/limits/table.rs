@@ -11,9 +11,10 @@ use super::entry::Entry;
 use super::index::Index;
 use super::kind::{Kinds, LimitKind, Measure, Span};
 use super::rule::{Facet, Rule, Scope, Shape, Subject};
-use super::rulebook::{Rulebook, Unpriced};
+use super::rulebook::Rulebook;
 use super::terms::{Term, Terms};
 use crate::usage::names::OTHER;
+use crate::usage::prices::UnknownPrice;
 
 /// Most entries there are at once. Beyond them, new values of a rule's `*` share one entry called `other`, so that
 /// more names can never mean more calls.
@@ -28,7 +29,7 @@ pub(super) struct Table {
     pub(super) rules: Vec<Compiled>,
     calendars: Vec<Calendar>,
     /// What calls without a price are charged.
-    pub(super) unpriced: Unpriced,
+    pub(super) unpriced: UnknownPrice,
     /// The rules as they were given.
     pub(super) book: Rulebook,
     /// Everybody who is no guest.

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use crate::config::{self, Allowance, Budget, Config, LimitFor, Per, Provider, Rates};
 use crate::ledger::KnownNames;
-use crate::limits::{AtLimit, Cap, Caps, Facet, LimitKind, Measure, Pick, Rule, Rulebook, Scope, Span, Unpriced};
+use crate::limits::{AtLimit, Cap, Caps, Facet, LimitKind, Measure, Pick, Rule, Rulebook, Scope, Span};
 use crate::usage::names::{CHANNELS, REQUEST_TYPES};
 use crate::usage::prices::PriceBook;
 use crate::usage::{Dimension, SubjectId};
@@ -28,11 +28,7 @@ pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> Subje
     let listed = telegram.map(|id| subject("telegram", &id.to_string()));
     // Whoever sits at the terminal of the machine is no guest.
     let people = listed.chain([subject("terminal", "owner")]).map(|id| id.to_string().into()).collect();
-    let unpriced = Unpriced {
-        prompt_micro_usd_per_mtok: config.unknown_price.input.micro_usd_per_mtok(),
-        completion_micro_usd_per_mtok: config.unknown_price.output.micro_usd_per_mtok(),
-    };
-    Rulebook { rules, zone, people, unpriced }
+    Rulebook { rules, zone, people, unpriced: config.unknown_price }
 }
 
 fn of_rates(scope: Scope, rates: &Rates, day_zone: Tz) -> Rule {

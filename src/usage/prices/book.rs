@@ -49,6 +49,14 @@ impl Default for UnknownPrice {
     }
 }
 
+impl UnknownPrice {
+    /// What tokens are charged to a budget.
+    pub fn charge(&self, prompt: u64, completion: u64) -> Money {
+        Money::of_tokens(prompt, self.input.micro_usd_per_mtok())
+            + Money::of_tokens(completion, self.output.micro_usd_per_mtok())
+    }
+}
+
 /// What is known about vendors, apart from their rows.
 #[derive(Debug, Default)]
 struct Vendors {
