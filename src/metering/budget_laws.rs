@@ -99,3 +99,18 @@ async fn money_is_held_for_a_call_grows_with_it_and_is_settled_by_its_cost() {
     assert!(matches!(metering.open(call(), clock.now()).await, Err(Refused::Limit(_))));
     metering.open(local, clock.now()).await.expect("what costs nothing passes").finish(answered(), clock.now()).await;
 }
+
+#[tokio::test]
+async fn a_stopped_budget_refuses_at_once_however_long_the_answer_may_be() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    let tokens = LimitKind::TokensPerDay;
+    set(&metering, "team:sales", tokens, BudgetChange::Set { amount: u64::MAX, since: None });
+    let window = clock.now().at.day();
+    set(&metering, "team:sales", tokens, BudgetChange::Stop { window });
+    // Were its cap lowered by one for each try, this would not end.
+    let output_cap = Some(OutputCap { asked: Some(u64::MAX / 4), granted: Some(u64::MAX / 4) });
+    let refused = metering.open(Call { output_cap, ..of_sales() }, clock.now()).await;
+    assert!(matches!(refused, Err(Refused::Limit(refusal)) if refusal.stopped));
+}

@@ -14,6 +14,9 @@ impl Metering {
     /// When it cannot be written; then it is not set. When the books of a new budget cannot be read: then it is set and
     /// in force, and until the next start it knows only what could be read.
     pub fn set(&self, settings: &[Setting]) -> Result<(), LedgerError> {
+        if !settings.iter().any(|setting| matches!(setting, Setting::Budget { .. })) {
+            return self.inner.ledger.set(settings, self.inner.clock.now().at); // it need not wait for who reads the books
+        }
         let _one_after_another = self.inner.changing.lock().expect("nobody panics while holding it");
         self.inner.ledger.set(settings, self.inner.clock.now().at)?;
         let set = self.inner.ledger.acts().settings;

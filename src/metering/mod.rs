@@ -390,10 +390,11 @@ impl Metering {
             };
             let room = refusal.max.saturating_sub(refusal.used).saturating_sub(call.prompt_tokens);
             match &mut call.output_cap {
+                // A stopped budget has room, and lets nothing go all the same.
                 Some(OutputCap { granted: Some(granted), .. })
-                    if refusal.limit.counts_tokens() && *granted > SHORT_ANSWER =>
+                    if refusal.limit.counts_tokens() && room < *granted && *granted > SHORT_ANSWER =>
                 {
-                    *granted = room.clamp(SHORT_ANSWER, *granted - 1);
+                    *granted = room.max(SHORT_ANSWER);
                 }
                 _ => return Err(refusal),
             }
