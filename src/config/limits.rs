@@ -194,13 +194,23 @@ impl LimitFor {
                 usable.then(|| text.to_owned())
             })
         };
-        let (provider, model, user) = (name("provider", "cloud"), name("model", "gpt-4o"), name("user", "*"));
+        let (provider, model) = (name("provider", "cloud"), name("model", "gpt-4o"));
         let (team, feature, key) = (name("team", "sales"), name("feature", "search"), name("key", "*"));
         if let Some(name) = provider.as_ref().filter(|name| *name != "*") {
             check_provider(section, "provider", name, providers);
         }
-        LimitFor { provider, model, user, team, feature, key, channel: channel(section) }
+        LimitFor { provider, model, user: user(section), team, feature, key, channel: channel(section) }
     }
+}
+
+/// A person as calls name them: without the channel nobody would be meant.
+fn user(section: &mut Section<'_>) -> Option<String> {
+    let expected = "`\"*\"` for each by itself, `\"guests\"`, or a channel and an id there (programs are `api:NAME`)";
+    section.parsed("user", expected, "\"telegram:111\"", |text| {
+        let id = text.split_once(':').filter(|(channel, _)| CHANNELS.contains(channel)).map(|(_, id)| id.trim());
+        let usable = text.len() <= 128 && !text.chars().any(char::is_control);
+        (usable && (["*", "guests"].contains(&text) || id.is_some_and(|id| !id.is_empty()))).then(|| text.to_owned())
+    })
 }
 
 fn channel(section: &mut Section<'_>) -> Option<String> {

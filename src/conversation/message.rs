@@ -454,6 +454,8 @@ pub struct LimitView {
     pub used: u64,
     /// How much there is, likewise.
     pub max: u64,
+    /// Whether these two are told: in a group nobody reads figures.
+    pub figures: bool,
     /// When the next call is safe; `None` when not known.
     pub resets_at: Option<Timestamp>,
     /// How long until then.

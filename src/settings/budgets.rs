@@ -59,7 +59,8 @@ pub enum BudgetChange {
     },
 }
 
-/// What was done to one budget, folded: the last word counts, raises of one window add up.
+/// What was done to one budget, folded: the last word counts, raises of one window add up until
+/// the cap is another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BudgetActs {
     /// What was set: an amount, or `Some(None)` for unlimited; `None` when the configuration holds.
@@ -79,9 +80,9 @@ pub struct BudgetActs {
 impl BudgetActs {
     pub(super) fn apply(&mut self, change: &BudgetChange) {
         match change {
-            BudgetChange::Set { amount, since } => (self.set, self.since) = (Some(Some(*amount)), *since),
-            BudgetChange::Unlimited => (self.set, self.since) = (Some(None), None),
-            BudgetChange::Remove => (self.set, self.since) = (None, None),
+            BudgetChange::Set { amount, since } => self.begin_anew(Some(Some(*amount)), *since),
+            BudgetChange::Unlimited => self.begin_anew(Some(None), None),
+            BudgetChange::Remove => self.begin_anew(None, None),
             BudgetChange::Raise { window, by } => {
                 let before = self.raised.filter(|(of, _)| of == window).map_or(0, |(_, by)| by);
                 self.raised = Some((*window, before.saturating_add(*by)));
@@ -93,6 +94,11 @@ impl BudgetActs {
             BudgetChange::Mute { window } => self.muted = Some(*window),
         }
     }
+
+    /// Another cap, or the one of the configuration: a raise was of the one before.
+    fn begin_anew(&mut self, set: Option<Option<u64>>, since: Option<Day>) {
+        (self.set, self.since, self.raised) = (set, since, None);
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_counts_and_raises_of_one_window_add_up() {
+    fn the_last_word_counts_and_raises_of_one_window_add_up_until_the_cap_is_another() {
         let mut acts = BudgetActs::default();
         let raise = |day, by| BudgetChange::Raise { window: Day(day), by };
         for change in [BudgetChange::Set { amount: 5, since: None }, raise(1, 2), raise(1, 3), BudgetChange::Pause] {
@@ -109,7 +115,7 @@ mod tests {
         assert_eq!((acts.set, acts.raised, acts.paused), (Some(Some(5)), Some((Day(1), 5)), true));
         acts.apply(&raise(2, 7));
         acts.apply(&BudgetChange::Unlimited);
-        assert_eq!((acts.set, acts.raised), (Some(None), Some((Day(2), 7))));
+        assert_eq!((acts.set, acts.raised), (Some(None), None), "what was raised is no more");
         acts.apply(&BudgetChange::Remove);
         assert_eq!(acts.set, None);
     }

@@ -100,6 +100,7 @@ pub(super) const REFUSED_FIELDS: &[&str] = &[
     "own",
     "used",
     "max",
+    "figures",
     "resets_at",
     "resets_in_seconds",
     "now",
@@ -110,12 +111,12 @@ pub(super) const REFUSED_FIELDS: &[&str] = &[
     "raise",
 ];
 pub(super) const REFUSED_SAMPLES: &[&str] = &[
-    r#"{"limit":"requests_per_minute","scope":"provider:cloud","own":null,"used":15,"max":15,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":"llama3.2","raise":null}"#,
-    r#"{"limit":"usd_per_day","scope":null,"own":"user","used":4980000000000,"max":5000000000000,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":null,"raise":"/budget user:111 +20%"}"#,
-    r#"{"limit":"tokens_per_minute","scope":null,"own":null,"used":0,"max":1000,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"usd_per_month","scope":"provider:cloud","own":"team","used":0,"max":1000,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"requests_per_day","scope":"everything","own":null,"used":0,"max":0,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"usd_prepaid","scope":"everything","own":null,"used":9,"max":10,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"tokens_per_day","scope":"provider:cloud","own":null,"used":9,"max":10,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":true,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"tokens_per_day","scope":null,"own":"user","used":9,"max":10,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":true,"local_model":null,"raise":null}"#,
+    r#"{"limit":"requests_per_minute","scope":"provider:cloud","own":null,"used":15,"max":15,"figures":true,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":"llama3.2","raise":null}"#,
+    r#"{"limit":"usd_per_day","scope":null,"own":"user","used":4980000000000,"max":5000000000000,"figures":true,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":null,"raise":"/budget user:111 +20%"}"#,
+    r#"{"limit":"tokens_per_minute","scope":null,"own":null,"used":0,"max":1000,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"usd_per_month","scope":"provider:cloud","own":"team","used":0,"max":1000,"figures":false,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"requests_per_day","scope":"everything","own":null,"used":0,"max":0,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"usd_prepaid","scope":"everything","own":null,"used":9,"max":10,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"tokens_per_day","scope":"provider:cloud","own":null,"used":9,"max":10,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":true,"stopped":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"tokens_per_day","scope":null,"own":"user","used":9,"max":10,"figures":true,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":true,"local_model":null,"raise":null}"#,
 ];

@@ -204,6 +204,7 @@ fn a_failure_says_its_kind_and_retry_asks_once_more() {
         own: None,
         used: 15,
         max: 15,
+        figures: true,
         resets_at: None,
         resets_in_seconds: Some(7),
         now: at(0).at,

@@ -64,13 +64,14 @@ pub(super) fn receipts() -> [ReceiptView; 4] {
     [free, paid, unpriced, uncounted]
 }
 
-fn limits() -> [LimitView; 9] {
+fn limits() -> [LimitView; 10] {
     let minute = LimitView {
         limit: "requests_per_minute".into(),
         scope: Some("provider:github".into()),
         own: None,
         used: 15,
         max: 15,
+        figures: true,
         resets_at: Some(at(20)),
         resets_in_seconds: Some(20),
         now: at(0),
@@ -103,9 +104,10 @@ fn limits() -> [LimitView; 9] {
     };
     let prepaid = LimitView { limit: "usd_prepaid".into(), own: None, raise: None, resets_at: None, ..money.clone() };
     let too_dear = LimitView { never_fits: true, own: Some("team"), ..prepaid.clone() };
+    let in_group = LimitView { own: Some("team"), figures: false, raise: None, ..money.clone() };
     let learned = LimitView { learned: true, scope: Some("provider:github".into()), ..day.clone() };
     let stopped = LimitView { stopped: true, own: Some("user"), ..day.clone() };
-    [minute, day, open_ended, never, money, prepaid, too_dear, learned, stopped]
+    [minute, day, open_ended, never, money, prepaid, too_dear, in_group, learned, stopped]
 }
 
 fn model_lists() -> [Message; 2] {

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::ledger::LedgerError;
+use crate::limits::reaches_a_provider;
 use crate::metering::Pricing;
 use crate::reports::records::RecordFilter;
 use crate::service::records::for_each;
@@ -195,6 +196,9 @@ pub fn what_if(
     let pricing = Pricing::new(prices, vendors);
     let mut rows: BTreeMap<String, Tally> = BTreeMap::new();
     for_each(folder, filter, |record| {
+        if !reaches_a_provider(record.status) {
+            return ControlFlow::Continue(()); // it was never sent
+        }
         rows.entry(group.of(record)).or_default().add(&by_both(record, &pricing));
         ControlFlow::Continue(())
     })?;
