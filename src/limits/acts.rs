@@ -77,32 +77,38 @@ impl Table {
     /// The terms of a rule as they are after all that was done.
     pub(super) fn terms_of(&self, rule: usize) -> Vec<Term> {
         let compiled = &self.rules[rule];
-        let scope = &compiled.rule.scope;
-        let subject = scope.to_string();
+        let subject = compiled.rule.scope.to_string();
         let term = |kind: LimitKind| {
             let said = compiled.rule.caps.said(kind).filter(|_| !compiled.by_act);
             let term = Term::new(kind, said);
-            let Some(acts) = self.acts.find(&subject, kind) else { return term };
-            let is_meant = match self.own_rule((scope, kind, acts)) {
-                Some(own) => compiled.by_act && own.since == compiled.rule.since,
-                None => !compiled.by_act,
-            };
-            if is_meant { term.after(acts) } else { term }
+            let acts = self.acts.find(&subject, kind).filter(|_| self.is_in_force(compiled, &subject, kind));
+            acts.map_or(term, |acts| term.after(acts))
         };
         compiled.terms.list.iter().map(|of| term(of.kind)).collect()
+    }
+
+    /// Whether a rule is the one that acts about its subject mean: the one they made, else one of the configuration.
+    fn is_in_force(&self, compiled: &Compiled, subject: &str, kind: LimitKind) -> bool {
+        let made = self.acts.find(subject, kind).and_then(|acts| self.own_rule((&compiled.rule.scope, kind, acts)));
+        match made {
+            Some(made) => compiled.by_act && made.since == compiled.rule.since,
+            None => !compiled.by_act,
+        }
     }
 
     /// The terms of one value under a `*`, if something was done to them.
     pub(super) fn own_terms(&self, rule: u32, key: &str) -> Option<Box<[Term]>> {
         let compiled = &self.rules[rule as usize];
-        if compiled.by_act || self.acts.0.is_empty() || !compiled.shape.has_each() {
+        if self.acts.0.is_empty() || !compiled.shape.has_each() {
             return None;
         }
         let done = self.acts.0.get(&compiled.rule.scope.label(key).to_string())?;
+        let subject = compiled.rule.scope.to_string();
         let mut terms = compiled.terms.list.clone();
         for (kind, acts) in &done.kinds {
             if let Some(term) = terms.iter_mut().find(|term| term.kind == *kind)
                 && self.own_rule((&done.scope, *kind, acts)).is_none()
+                && self.is_in_force(compiled, &subject, *kind)
             {
                 *term = term.after(acts);
             }

@@ -160,6 +160,28 @@ fn a_budget_of_somebody_under_a_star_is_theirs_alone_also_when_they_come_later()
 }
 
 #[test]
+fn what_is_done_to_somebody_under_a_star_that_was_itself_set_holds_for_them() {
+    let kind = LimitKind::RequestsPerDay;
+    let mut house = House::new(Vec::new());
+    house.set_now("user:*", kind, amount(2));
+    house.set_now("user:ann", kind, BudgetChange::Stop { window: Day::from_ymd(2026, 11, 22).expect("a day") });
+    house.set_now("user:bob", kind, BudgetChange::Raise { window: noon().at.day(), by: 2 });
+    house.set_now("user:cid", kind, BudgetChange::Pause);
+    let passed = |gate: &mut Gate| {
+        ["ann", "bob", "cid", "dan"].map(|who| {
+            let first = u64::from(who.as_bytes()[0]) * 10;
+            let passing: Vec<u64> =
+                (first..first + 6).filter(|n| gate.reserve(id(*n), &by(who), tokens(1, 1), noon()).is_ok()).collect();
+            passing.iter().for_each(|n| assert!(gate.cancel(id(*n))));
+            passing.len()
+        })
+    };
+    assert_eq!([passed(&mut house.gate), passed(&mut house.restarted(noon()))], [[0, 4, 6, 2]; 2]);
+    house.set_now("user:*", kind, BudgetChange::Remove);
+    assert_eq!([passed(&mut house.gate), passed(&mut house.restarted(noon()))], [[6; 4]; 2], "there is no budget");
+}
+
+#[test]
 fn a_prepaid_amount_paid_anew_counts_from_its_day_on() {
     let team = Scope::everything().with(Facet::Team, Pick::parse("sales"));
     let mut house = House::new(vec![rule(team, Caps::of([(LimitKind::TokensPrepaid, 100)]))]);
@@ -200,7 +222,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u8..3, any::<bool>(), 1u64..300).prop_map(|(user, team, asked)| Step::Call { user, team, asked }),
         4 => (any::<usize>(), 0u64..300, 0u8..6)
             .prop_map(|(which, used, end)| Step::End { which, used, never_sent: end == 0 }),
-        3 => (0usize..6, 0usize..6, 0u8..9, 1u64..3_000)
+        3 => (0usize..6, 0usize..6, 0u8..10, 1u64..3_000)
             .prop_map(|(subject, kind, change, amount)| Step::Act { subject, kind, change, amount }),
         1 => (1i64..60).prop_map(|hours| Step::Wait { hours }),
     ]
@@ -223,6 +245,7 @@ fn change(number: u8, amount: u64, today: Day) -> BudgetChange {
         3 => BudgetChange::Pause,
         4 => BudgetChange::Resume,
         5 => BudgetChange::Set { amount, since: Some(today.plus(-1)) },
+        6 => BudgetChange::Stop { window: today },
         _ => BudgetChange::Set { amount, since: None },
     }
 }
@@ -264,9 +287,33 @@ impl Run {
                 let one = format!("user:{}", person(0));
                 let both = format!("user:{} team:sales", person(1));
                 let subject = ["everything", "team:sales", "user:*", "user:guests", &one, &both][subject];
-                let change = change(number, amount, self.now.at.day());
-                self.house.set(key(subject, KINDS[kind]), change, self.now, |_| {});
+                let (kind, windows) = (KINDS[kind], self.house.gate.windows(self.now));
+                let known = windows.iter().find(|window| is_of(window, subject, kind));
+                let window = known.map_or(self.now.at.day(), |window| window.first_day);
+                let change = change(number, amount, window);
+                self.house.set(key(subject, kind), change.clone(), self.now, |_| {});
+                self.check_shown(subject, kind, &change);
             }
+        }
+    }
+}
+
+fn is_of(window: &Window, subject: &str, kind: LimitKind) -> bool {
+    window.limit == kind && window.label.to_string() == subject
+}
+
+impl Run {
+    /// What was just done is seen at every window of that budget.
+    fn check_shown(&self, subject: &str, kind: LimitKind, change: &BudgetChange) {
+        for window in self.house.gate.windows(self.now).iter().filter(|window| is_of(window, subject, kind)) {
+            let is_there = match change {
+                BudgetChange::Pause => window.paused,
+                BudgetChange::Stop { window: first } => *first != window.first_day || window.stopped,
+                BudgetChange::Raise { window: first, .. } => *first != window.first_day || window.raised_by > 0,
+                BudgetChange::Set { amount, .. } => window.max == amount + window.raised_by,
+                _ => true,
+            };
+            assert!(is_there, "{subject} {change:?} {window:?}");
         }
     }
 }
