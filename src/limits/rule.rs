@@ -177,6 +177,11 @@ impl Scope {
         Some(values.join(KEY_SEPARATOR.encode_utf8(&mut [0; 4])))
     }
 
+    /// Whether another scope is one of the values that this one counts (or means the same one).
+    pub fn has_value(&self, other: &Scope) -> bool {
+        other.key_under(self).is_some()
+    }
+
     /// A call as far as the counts under a key tell: by the values of the facets that the scope speaks of.
     pub(super) fn subject_under<'a>(&'a self, key: &'a str) -> Subject<'a> {
         let value = |facet| self.value(key, facet);
@@ -193,7 +198,7 @@ impl Scope {
 
     /// Reads what [`Scope`] and [`Label`] are written as: `team:sales`, `model:m user:*`, `everything`. A space within a
     /// value is one that no facet follows.
-    pub(super) fn parse(text: &str) -> Option<Scope> {
+    pub fn parse(text: &str) -> Option<Scope> {
         if text == EVERYTHING {
             return Some(Scope::everything());
         }

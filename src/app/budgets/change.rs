@@ -54,7 +54,8 @@ pub(super) fn change(
         |name| Err(BudgetMistakeView { typed: Some(typed(whose)), ..BudgetMistakeView::new(name, "".into()) });
     let (changes, deed, after) = match order.deed {
         Deed::Set { amount, .. } => {
-            let since = (limit.span() == Span::Prepaid).then(|| prepaid_since(budgets, subject, limit, now));
+            let is_prepaid = limit.span() == Span::Prepaid;
+            let since = is_prepaid.then(|| prepaid_since(budgets, subject, limit, now)).flatten();
             (vec![BudgetChange::Set { amount, since }], "set", total(Some(Cap::At(amount))))
         }
         Deed::Unlimited => (vec![BudgetChange::Unlimited], "unlimited", None),
@@ -81,11 +82,12 @@ pub(super) fn change(
     Ok(Change { limit, of: key(subject, limit), changes, deed, before, after })
 }
 
-/// A prepaid budget that is there goes on counting from where it did; a new one begins today.
-fn prepaid_since(budgets: &Budgets, subject: &str, limit: LimitKind, now: Timestamp) -> Day {
+/// A prepaid budget that is there goes on counting from where it did; a new one begins today. `None` is the beginning of
+/// the books.
+fn prepaid_since(budgets: &Budgets, subject: &str, limit: LimitKind, now: Timestamp) -> Option<Day> {
     match budgets.cap(subject, limit) {
-        Some(_) => budgets.window(subject, limit, now).0,
-        None => budgets.today(now),
+        Some(_) => budgets.calendar(subject, limit).1,
+        None => Some(budgets.today(now)),
     }
 }
 
@@ -214,6 +216,7 @@ mod tests {
             ("team:it", &["pause"], "? no_budget /budget team:it".into()),
             ("team:it", &["unlimited tokens day"], "unlimited tokens_per_day None None".into()),
             ("team:it", &["9 tokens day", "mute"], "muted tokens_per_day Some(9) Some(9)".into()),
+            ("user:guests", &["stop"], "? no_budget /budget user:guests".into()),
             ("team:none", &["+20%"], "? no_cap /budget team:none".into()),
             ("user:ana", &["+20% tokens"], "raised tokens_per_day Some(1000) Some(1200)".into()),
             ("user:ana", &["+20%"], "? which /budget user:ana +20% tokens_per_day usd_per_day".into()),
@@ -236,6 +239,29 @@ mod tests {
             let since = Some(Day::from_ymd(2026, 11, 25).expect("a day"));
             assert_eq!(change.changes, [BudgetChange::Set { amount: 9 * USD, since }]);
             settings.apply(&Setting::Budget { of: change.of, change: change.changes[0].clone(), by: None });
+        }
+    }
+
+    #[test]
+    fn a_prepaid_budget_of_somebody_counts_from_where_that_for_each_does() {
+        let now = Timestamp::parse("2026-11-25T12:00:00Z").expect("a time");
+        let whose = Whose { subject: "user:ana".into(), shown: "ana".into(), typed: "user:ana".into() };
+        let each = Scope::everything().with(Facet::User, Pick::parse("*"));
+        let each = Rule::new(each, Caps::of([(LimitKind::UsdPrepaid, 5 * USD)]), Tz::UTC);
+        for since in [None, Day::from_ymd(2026, 11, 1)] {
+            let (mut settings, rules) = (Settings::default(), [Rule { since, ..each.clone() }]);
+            let window = since.unwrap_or_default();
+            for (deed, expected) in [
+                ("mute", BudgetChange::Mute { window }),
+                ("+20%", BudgetChange::Raise { window, by: USD }),
+                ("stop", BudgetChange::Stop { window }),
+                ("$9 prepaid", BudgetChange::Set { amount: 9 * USD, since }),
+            ] {
+                let budgets = Budgets::of(&rules, &settings, Tz::UTC);
+                let change = change(&order(&format!("user:ana {deed}")), &whose, &budgets, now).expect(deed);
+                assert_eq!(change.changes, [expected.clone()]);
+                settings.apply(&Setting::Budget { of: change.of, change: expected, by: None });
+            }
         }
     }
 }

@@ -58,15 +58,18 @@ impl Budgets {
         self.known.get(&(subject.to_owned(), limit))
     }
 
+    /// The budget for each of something apart that covers a subject.
+    fn of_star(&self, subject: &str, limit: LimitKind) -> Option<&Budget> {
+        let of_each = self.known.iter().find(|((pattern, kind), budget)| {
+            *kind == limit && is_each_of(pattern, subject) && budget.says().is_some()
+        });
+        of_each.map(|(_, budget)| budget)
+    }
+
     /// The budget that holds for a subject: its own, else that of `*`.
     fn holding(&self, subject: &str, limit: LimitKind) -> Option<&Budget> {
         let own = self.own(subject, limit).filter(|budget| budget.says().is_some());
-        own.or_else(|| {
-            let of_each = self.known.iter().find(|((pattern, kind), budget)| {
-                *kind == limit && pattern != subject && is_each_of(pattern, subject) && budget.says().is_some()
-            });
-            of_each.map(|(_, budget)| budget)
-        })
+        own.or_else(|| self.of_star(subject, limit))
     }
 
     /// The kinds of which something holds for a subject, or was done to it, in the order they are shown.
@@ -84,12 +87,7 @@ impl Budgets {
     /// What holds when nothing that was set counts any more.
     pub(super) fn configured(&self, subject: &str, limit: LimitKind) -> Option<Cap> {
         let own = self.own(subject, limit).and_then(|budget| budget.configured);
-        own.or_else(|| {
-            let each = self.known.iter().find(|((pattern, kind), budget)| {
-                *kind == limit && pattern != subject && is_each_of(pattern, subject) && budget.says().is_some()
-            });
-            each.and_then(|(_, budget)| budget.says())
-        })
+        own.or_else(|| self.of_star(subject, limit).and_then(Budget::says))
     }
 
     /// What was done to a subject's budget itself.
@@ -99,9 +97,18 @@ impl Budgets {
 
     /// The first day of the window that runs, and when it ends; the latter `None` where it does not, or slides.
     pub(super) fn window(&self, subject: &str, limit: LimitKind, now: Timestamp) -> (Day, Option<Timestamp>) {
-        let budget = self.own(subject, limit).or_else(|| self.holding(subject, limit));
-        let zone = budget.map_or(self.zone, |budget| budget.zone);
-        window(limit.span(), zone, budget.and_then(|budget| budget.since), now)
+        let (zone, since) = self.calendar(subject, limit);
+        window(limit.span(), zone, since, now)
+    }
+
+    /// Where the windows of a subject's budget begin and end, and from when on it counts where it is prepaid. What is
+    /// done to somebody under a `*` happens in the windows of the `*`, unless it gives them a budget of their own.
+    pub(super) fn calendar(&self, subject: &str, limit: LimitKind) -> (Tz, Option<Day>) {
+        match (self.own(subject, limit), self.of_star(subject, limit)) {
+            (Some(own), Some(each)) if own.is_within(each) => (each.zone, own.since.or(each.since)),
+            (Some(budget), _) | (None, Some(budget)) => (budget.zone, budget.since),
+            (None, None) => (self.zone, None),
+        }
     }
 
     /// Today, where the owner is.
@@ -123,6 +130,11 @@ impl Budgets {
 }
 
 impl Budget {
+    /// Whether acts are all there is of it, and they change what one for each of something says.
+    fn is_within(&self, each: &Budget) -> bool {
+        self.configured.is_none() && (self.acts.set.is_none() || each.configured.is_some())
+    }
+
     fn says(&self) -> Option<Cap> {
         match self.acts.set {
             Some(Some(amount)) => Some(Cap::At(amount)),
@@ -142,13 +154,11 @@ pub(super) fn is_for_each(subject: &str) -> bool {
     subject.split(' ').any(|part| part.ends_with(":*"))
 }
 
-/// Whether a pattern with `*` means a subject: the same facets, and the same values where it names some.
+/// Whether a pattern with `*` counts a subject as one of its values: the same facets, and the same values where it names
+/// some. Guests are nobody in particular, and no value.
 pub(super) fn is_each_of(pattern: &str, subject: &str) -> bool {
-    let facets_alike = |(of, by): (&str, &str)| {
-        of == by || of.strip_suffix('*').is_some_and(|facet| facet.ends_with(':') && by.starts_with(facet))
-    };
-    pattern.split(' ').count() == subject.split(' ').count()
-        && pattern.split(' ').zip(subject.split(' ')).all(facets_alike)
+    let covers = || Some(Scope::parse(pattern)?.has_value(&Scope::parse(subject)?));
+    is_for_each(pattern) && covers().unwrap_or_default()
 }
 
 /// Whom a rule is for, as in the key of a budget.
@@ -253,5 +263,42 @@ mod tests {
         assert_eq!(budgets(&settings).kinds("user:luis").collect::<Vec<_>>(), [limit]);
         assert!(is_each_of("provider:cloud user:*", "provider:cloud user:x"));
         assert!(!is_each_of("user:*", "team:x") && !is_each_of("user:*", "provider:c user:x"));
+        assert!(!is_each_of("user:*", "user:guests") && !is_each_of("user:*", "user:*"), "they are none of its values");
+        assert!(!is_each_of("team:* user:*", "team:x user:*") && is_each_of("team:*", "team:the sales"));
+    }
+
+    #[test]
+    fn what_is_done_to_somebody_under_a_star_happens_in_its_windows() {
+        let limit = LimitKind::UsdPrepaid;
+        let begins = Day::from_ymd(2026, 11, 1).expect("a day");
+        let each = |zone, cap| Rule::new(Scope::everything().with(Facet::User, Pick::Each), Caps::of([cap]), zone);
+        let west = each(Tz::America__Los_Angeles, (LimitKind::RequestsPerDay, 9));
+        let rules = [Rule { since: Some(begins), ..each(Tz::UTC, (limit, 5)) }, west];
+        let mut settings = Settings::default();
+        let first = |settings: &Settings, subject: &str, limit| {
+            let budgets = Budgets::of(&rules, settings, Tz::UTC);
+            budgets.window(subject, limit, at("2026-11-22T05:00:00Z")).0.date().to_string()
+        };
+        let act = |settings: &mut Settings, subject: &str, limit, change| {
+            settings.apply(&Setting::Budget { of: key(subject, limit), change, by: None });
+        };
+        for change in [BudgetChange::Mute { window: Day(1) }, BudgetChange::Pause, BudgetChange::Unlimited] {
+            act(&mut settings, "user:ana", limit, change.clone());
+            act(&mut settings, "user:ana", LimitKind::RequestsPerDay, change);
+            assert_eq!(first(&settings, "user:ana", limit), "2026-11-01");
+            assert_eq!(
+                first(&settings, "user:ana", LimitKind::RequestsPerDay),
+                "2026-11-21",
+                "it is still yesterday there"
+            );
+        }
+        act(&mut settings, "user:ana", limit, BudgetChange::Set { amount: 6, since: Some(begins.plus(3)) });
+        assert_eq!(first(&settings, "user:ana", limit), "2026-11-04");
+        let set = |since| BudgetChange::Set { amount: 6, since };
+        act(&mut settings, "team:*", limit, set(Some(begins)));
+        act(&mut settings, "team:it", limit, BudgetChange::Pause);
+        assert_eq!(first(&settings, "team:it", limit), "2026-11-01", "also where the star was itself set");
+        act(&mut settings, "team:it", limit, set(None));
+        assert_eq!(first(&settings, "team:it", limit), "1970-01-01", "this is a budget of its own");
     }
 }
