@@ -54,6 +54,10 @@ pub(super) async fn watch(desk: Arc<Desk>, outlets: Vec<Arc<dyn Outlet>>, policy
     loop {
         tokio::select! {
             _ = seconds.tick() => alerting.look().await,
+            Some(id) = alerting.confirmed.recv() => {
+                alerting.told(id);
+                alerting.note_fired().await;
+            }
             _ = stop.cancelled() => break,
         }
     }

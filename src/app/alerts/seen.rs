@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::stats::{LargePrompt, Silence};
 use crate::usage::{Day, Money, Now, Timestamp};
 
-/// Windows are looked at when something was used since, and so often in any case: they also end, and are raised.
+/// Windows are looked at when something was used or set since, and so often in any case: they also end.
 const WINDOWS_SECS: u64 = 10;
 
 /// So often what this hour cost is summed up.
@@ -28,6 +28,7 @@ const USUAL_DAYS_MIN: usize = 3;
 pub(super) struct Seeing {
     minutes: u64,
     applied: Option<u64>,
+    settings: Arc<Settings>,
     /// The hour, what it cost so far, and what it costs usually.
     hour: Option<(Money, Money)>,
     usual: Option<((Day, u8), Option<Money>)>,
@@ -67,7 +68,7 @@ impl Seen {
 
 impl Seeing {
     pub(super) fn new(minutes: u64) -> Seeing {
-        Seeing { minutes, applied: None, hour: None, usual: None }
+        Seeing { minutes, applied: None, settings: Arc::default(), hour: None, usual: None }
     }
 
     pub(super) async fn see(&mut self, desk: &Arc<Desk>) -> Seen {
@@ -83,7 +84,9 @@ impl Seeing {
         for LargePrompt { id, model, tokens } in &large {
             tracing::info!(record = %id, model, tokens, "a large prompt");
         }
-        let is_new = self.applied.replace(applied) != Some(applied);
+        // What is folded into settings that somebody still holds makes them anew.
+        let before = std::mem::replace(&mut self.settings, metering.acts().settings);
+        let is_new = self.applied.replace(applied) != Some(applied) || !Arc::ptr_eq(&before, &self.settings);
         let is_due = |every: u64| now.tick.second().is_multiple_of(every);
         if is_due(COSTS_SECS) {
             self.cost(desk, now).await;
@@ -91,7 +94,7 @@ impl Seeing {
         let silent = providers.iter().filter(|(_, silence)| silence.is_some()).map(|(name, _)| name.clone()).collect();
         Seen {
             now: now.at,
-            settings: metering.acts().settings,
+            settings: Arc::clone(&self.settings),
             windows: if is_new || is_due(WINDOWS_SECS) { metering.windows(now) } else { Vec::new() },
             calls,
             providers,
