@@ -1,7 +1,8 @@
 //! Windows that reach a level, and windows that are normal again.
 //!
 //! Each level once per window and cap; of several crossed at once the highest, and those below count as told. Sliding
-//! minutes are passed over: they are empty again before anybody has read of it.
+//! minutes are passed over: they are empty again before anybody has read of it; so are caps of 0, which somebody wanted
+//! and nothing fills.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +41,7 @@ pub(super) fn look(
     alarmed: &mut BTreeMap<String, Alarmed>,
     found: &mut Found,
 ) {
-    let calendar = || look.windows.iter().filter(|window| window.limit.is_calendar());
-    for window in calendar() {
+    for window in watched(look) {
         if is_muted(known, window, window.first_day) {
             continue;
         }
@@ -57,6 +57,11 @@ pub(super) fn look(
     }
     crowds(policy, known, look, found);
     ended(policy, known, look, alarmed, found);
+}
+
+/// The windows that can fill up and stay so for a while.
+fn watched<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Window> {
+    look.windows.iter().filter(|window| window.limit.is_calendar() && window.max > 0)
 }
 
 fn is_muted(known: &Known<'_>, window: &Window, first_day: Day) -> bool {
@@ -148,7 +153,7 @@ fn ended(
 /// are told together, once.
 fn crowds(policy: &Policy, known: &Known<'_>, look: &Look<'_>, found: &mut Found) {
     let mut crowds: BTreeMap<(Vec<Facet>, LimitKind, Day, u64), Vec<Level>> = BTreeMap::new();
-    for window in look.windows.iter().filter(|window| window.limit.is_calendar() && !window.label.0.is_empty()) {
+    for window in watched(look).filter(|window| !window.label.0.is_empty()) {
         let facets = window.label.0.iter().map(|(facet, _)| *facet).collect();
         let level = policy.thresholds.level(window.limit, window.used, window.max);
         crowds.entry((facets, window.limit, window.first_day, window.max)).or_default().push(level);

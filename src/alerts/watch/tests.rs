@@ -224,6 +224,18 @@ fn a_minute_is_no_alert_however_full() {
 }
 
 #[test]
+fn a_cap_of_nothing_is_no_alert_at_any_midnight() {
+    let mut house = house(Policy::default());
+    for first_day in 9..12 {
+        assert!(house.levels(day(first_day, 0, 0), at(i64::from(first_day) * 24 * HOUR)).is_empty(), "{first_day}");
+    }
+    let person = |n: usize| Label(vec![(Facet::User, format!("k{n}").into())]);
+    let nothing = (0..5).map(|n| Window { label: person(n), ..window(LimitKind::UsdPerDay, 12, 7, 0) }).collect();
+    assert!(house.levels(nothing, at(0)).is_empty(), "nor are many of them told together");
+    assert_eq!(house.levels(day(12, 100, 100), at(1)), ["critical"]);
+}
+
+#[test]
 fn many_at_once_are_told_one_by_one_up_to_the_fullest_and_then_together() {
     let mut house = house(Policy::default());
     let people = |used: u64, n: usize| -> Vec<Window> {
