@@ -96,7 +96,7 @@ impl App {
             ));
         }
         let (chats, known_chats) = tokio::sync::watch::channel(None);
-        let outlets = self.outlets(doors, known_chats);
+        let outlets = self.outlets(doors, known_chats, &stop);
         #[cfg(feature = "telegram")]
         let (webhook, hooked) = self.webhook();
         let chat_parts = self.parts();

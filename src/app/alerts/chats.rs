@@ -11,7 +11,7 @@ use super::configured::Place;
 use crate::alerts::{Notice, Outlet, Told};
 use crate::app::{App, Desk, Doors};
 use crate::conversation::driver::{Door, Outgoing, Renderer};
-use crate::conversation::{Button, ChatKey, Message, Origin, TemplateRenderer, Ticket, below_alert};
+use crate::conversation::{Button, CancelToken, ChatKey, Message, Origin, TemplateRenderer, Ticket, below_alert};
 use crate::templates::{Lang, Surface};
 use crate::usage::SubjectId;
 
@@ -24,12 +24,12 @@ type KnownChats = watch::Receiver<Option<mpsc::WeakSender<Outgoing>>>;
 
 impl App {
     /// Everywhere that alerts are told beside the log.
-    pub(in crate::app) fn outlets(&self, doors: Doors, chats: KnownChats) -> Vec<Arc<dyn Outlet>> {
+    pub(in crate::app) fn outlets(&self, doors: Doors, chats: KnownChats, stop: &CancelToken) -> Vec<Arc<dyn Outlet>> {
         let mut outlets: Vec<Arc<dyn Outlet>> = Vec::new();
         let has_telegram = self.config.telegram.as_ref().is_some_and(|telegram| telegram.token.is_some());
         if doors.messengers && has_telegram && self.config.alerts.chats && cfg!(feature = "telegram") {
             let renderer = TemplateRenderer::new(Arc::clone(&self.desk.templates)).on(Surface::Telegram);
-            outlets.push(Arc::new(AdminChats { desk: Arc::clone(&self.desk), renderer, chats }));
+            outlets.push(Arc::new(AdminChats { desk: Arc::clone(&self.desk), renderer, chats, stop: stop.clone() }));
         }
         if doors.terminal && std::io::stderr().is_terminal() {
             outlets.push(Arc::new(AtTheTerminal { desk: Arc::clone(&self.desk) }));
@@ -51,6 +51,8 @@ struct AdminChats {
     desk: Arc<Desk>,
     renderer: TemplateRenderer,
     chats: KnownChats,
+    /// Whether the program ends.
+    stop: CancelToken,
 }
 
 impl Outlet for AdminChats {
@@ -64,26 +66,41 @@ impl Outlet for AdminChats {
             if admins.is_empty() {
                 return Told::Done;
             }
-            let mut chats = self.chats.clone();
-            let channel = match chats.wait_for(Option::is_some).await {
-                Ok(known) => known.as_ref().and_then(mpsc::WeakSender::upgrade),
-                Err(_never) => return Told::GivenUp("Telegram is off".to_owned()),
-            };
-            let Some(channel) = channel else { return Told::Stopped };
-            let mut shown = Vec::new();
-            for admin in admins {
-                let (outgoing, said) = self.message(admin, notice);
-                if channel.send(outgoing).await.is_err() {
-                    return Told::Stopped;
-                }
-                shown.push(said);
-            }
-            drop(channel);
-            match join_all(shown).await.iter().all(Result::is_ok) {
-                true => Told::Done,
-                false => Told::Stopped,
-            }
+            let messages = || admins.into_iter().map(|admin| self.message(admin, notice)).collect();
+            say(self.chats.clone(), messages, &self.stop).await
         })
+    }
+}
+
+/// Says messages through the channel once it is there, and waits until each was shown or cannot be.
+///
+/// What the channel lets go unshown is told again at the next start only where that is because the program ends: a
+/// channel that is broken would otherwise have every alert told again everywhere, at each start.
+async fn say(
+    mut chats: KnownChats,
+    messages: impl FnOnce() -> Vec<(Outgoing, oneshot::Receiver<()>)>,
+    stop: &CancelToken,
+) -> Told {
+    let unsaid = |why: &str| match stop.reason() {
+        Some(_) => Told::Stopped,
+        None => Told::GivenUp(why.to_owned()),
+    };
+    let channel = match chats.wait_for(Option::is_some).await {
+        Ok(known) => known.as_ref().and_then(mpsc::WeakSender::upgrade),
+        Err(_never) => None,
+    };
+    let Some(channel) = channel else { return unsaid("Telegram is off") };
+    let mut shown = Vec::new();
+    for (message, said) in messages() {
+        if channel.send(message).await.is_err() {
+            return unsaid("Telegram is off");
+        }
+        shown.push(said);
+    }
+    drop(channel);
+    match join_all(shown).await.iter().all(Result::is_ok) {
+        true => Told::Done,
+        false => unsaid("too much waits for Telegram, or it went off"),
     }
 }
 
@@ -139,5 +156,54 @@ impl Outlet for AtTheTerminal {
         // Where a line is being typed, it goes on below.
         let _gone = writeln!(std::io::stderr(), "\n{}", text.trim());
         Box::pin(std::future::ready(Told::Done))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::CancelReason;
+
+    fn message() -> (Outgoing, oneshot::Receiver<()>) {
+        let (said, shown) = oneshot::channel();
+        let origin = Origin { ticket: Some(Arc::new(Shown(Mutex::new(Some(said))))), ..Origin::default() };
+        let chat = ChatKey { channel: "telegram", id: "111".to_owned() };
+        (Outgoing::Text { chat, text: "an alert".into(), keyboard: Vec::new(), replace: None, origin }, shown)
+    }
+
+    /// What comes of saying a message through a channel that does this with it.
+    async fn said(then: impl FnOnce(Outgoing), stop: &CancelToken) -> Told {
+        let (to_channel, mut outgoing) = mpsc::channel(1);
+        let (_known, chats) = watch::channel(Some(to_channel.downgrade()));
+        let channel = async { outgoing.recv().await.map(then) };
+        let (told, _) = tokio::join!(say(chats, || vec![message()], stop), channel);
+        told
+    }
+
+    #[tokio::test]
+    async fn what_a_channel_does_not_show_is_given_up_unless_the_program_ends() {
+        let (running, ending) = (CancelToken::default(), CancelToken::default());
+        ending.cancel(CancelReason::Shutdown);
+        let shows = |outgoing| match outgoing {
+            Outgoing::Text { origin, .. } => origin.ticket.expect("it has one").said(),
+            _ => panic!("an alert is a text"),
+        };
+        assert_eq!(said(shows, &running).await, Told::Done);
+        for (stop, is_given_up) in [(&running, true), (&ending, false)] {
+            let is_as_expected = |told| match told {
+                Told::GivenUp(_) => is_given_up,
+                other => other == Told::Stopped && !is_given_up,
+            };
+            assert!(is_as_expected(said(drop, stop).await), "dropped by a full lane");
+            let (to_channel, outgoing) = mpsc::channel(1);
+            let (known, chats) = watch::channel(Some(to_channel.downgrade()));
+            drop(outgoing);
+            assert!(is_as_expected(say(chats.clone(), || vec![message()], stop).await), "nobody listens");
+            drop(to_channel);
+            assert!(is_as_expected(say(chats.clone(), || vec![message()], stop).await), "its driver has ended");
+            known.send_replace(None);
+            drop(known);
+            assert!(is_as_expected(say(chats, || vec![message()], stop).await), "it never came");
+        }
     }
 }
