@@ -87,9 +87,6 @@ impl Alerting {
             self.told(id);
         }
         self.note_fired().await;
-        if !self.queues.iter().all(Queue::has_room) {
-            return; // what there is to tell is found again
-        }
         let seen = self.seeing.see(&self.desk).await;
         self.probe(&seen.silent);
         let Found { due, settled } = self.watch.look(&seen.look());

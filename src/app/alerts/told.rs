@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 
 use crate::alerts::{Alert, Happened, Notice, Outlet, Severity, Told};
 
-/// Notices that wait for one outlet at most.
-const MAX_WAITING: usize = 256;
+/// Notices that wait for one outlet at most: more than one look finds.
+const MAX_WAITING: usize = 1_024;
 
 /// Notices that one outlet is telling at once: they begin in their order, and none waits for the tries of another.
 const AT_ONCE: usize = 64;
@@ -42,12 +43,13 @@ impl Telling {
     }
 }
 
-/// What waits for one outlet.
-pub(super) struct Queue(mpsc::Sender<Arc<Telling>>);
+/// What waits for one outlet, and its name.
+pub(super) struct Queue(mpsc::Sender<Arc<Telling>>, &'static str);
 
 impl Queue {
     /// A queue whose notices begin to be told one after the other.
     pub(super) fn begin(outlet: Arc<dyn Outlet>, tasks: &mut JoinSet<()>) -> Queue {
+        let name = outlet.name();
         let (queue, mut waiting) = mpsc::channel::<Arc<Telling>>(MAX_WAITING);
         tasks.spawn(async move {
             let outlet = &*outlet;
@@ -63,18 +65,20 @@ impl Queue {
             }
             while under_way.next().await.is_some() {}
         });
-        Queue(queue)
+        Queue(queue, name)
     }
 
-    /// Whether as much fits in as one look can find at the most usual.
-    pub(super) fn has_room(&self) -> bool {
-        self.0.capacity() > MAX_WAITING / 2
-    }
-
+    /// Where too many wait for one outlet, it alone gives the notice up: the others and the log go on.
     pub(super) fn push(&self, telling: &Arc<Telling>) {
-        if self.0.try_send(Arc::clone(telling)).is_err() {
+        let Err(error) = self.0.try_send(Arc::clone(telling)) else { return };
+        let (alert, outlet) = (&telling.notice.id, self.1);
+        match error {
+            TrySendError::Full(_) => {
+                tracing::error!(alert, outlet, "an alert was not told: too many wait there");
+                telling.ended();
+            }
             // It stays noted as firing, and is told at the next start.
-            tracing::warn!(alert = %telling.notice.id, "too many alerts at once; one waits for the next start");
+            TrySendError::Closed(_) => tracing::warn!(alert, outlet, "an alert waits for the next start"),
         }
     }
 }
@@ -200,5 +204,24 @@ mod tests {
         // With nobody to tell beside the log, it is told.
         Telling::new(notice("d"), 0, confirm);
         assert_eq!(confirmed.recv().await.as_deref(), Some("d"));
+    }
+    #[tokio::test]
+    async fn an_outlet_that_is_stuck_holds_up_itself_alone() {
+        let (confirm, mut confirmed) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        let outlet = |permits| -> Arc<dyn Outlet> {
+            Arc::new(Scripted { let_go: Arc::new(Semaphore::new(permits)), came: Told::Done })
+        };
+        let (room, further) = (AT_ONCE + MAX_WAITING, 9);
+        let queues = [outlet(0), outlet(room + further)].map(|outlet| Queue::begin(outlet, &mut tasks));
+        for n in 0..room + further {
+            let telling = Telling::new(notice(&n.to_string()), queues.len(), confirm.clone());
+            queues.iter().for_each(|queue| queue.push(&telling));
+            tokio::task::yield_now().await;
+        }
+        for n in room..room + further {
+            assert_eq!(confirmed.recv().await, Some(n.to_string()), "the stuck one has given it up");
+        }
+        assert!(confirmed.try_recv().is_err(), "what waits there still may be told");
     }
 }
