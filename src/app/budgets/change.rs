@@ -45,23 +45,23 @@ pub(super) fn change(
     let (window, _) = budgets.window(subject, limit, now);
     let (cap, acts) = (budgets.cap(subject, limit), budgets.acts(subject, limit));
     let raised = acts.raised.filter(|(of, _)| *of == window).map_or(0, |(_, by)| by);
-    let total = |cap: Option<Cap>| match cap {
-        Some(Cap::At(cap)) => Some(cap.saturating_add(raised)),
+    let at = |cap: Option<Cap>| match cap {
+        Some(Cap::At(cap)) => Some(cap),
         Some(Cap::Unlimited) | None => None,
     };
-    let before = total(cap);
+    let before = at(cap).map(|cap| cap.saturating_add(raised));
     let problem =
         |name| Err(BudgetMistakeView { typed: Some(typed(whose)), ..BudgetMistakeView::new(name, "".into()) });
     let (changes, deed, after) = match order.deed {
         Deed::Set { amount, .. } => {
             let is_prepaid = limit.span() == Span::Prepaid;
             let since = is_prepaid.then(|| prepaid_since(budgets, subject, limit, now)).flatten();
-            (vec![BudgetChange::Set { amount, since }], "set", total(Some(Cap::At(amount))))
+            (vec![BudgetChange::Set { amount, since }], "set", Some(amount))
         }
         Deed::Unlimited => (vec![BudgetChange::Unlimited], "unlimited", None),
         Deed::Raise(by) => {
-            let Some(Cap::At(cap @ 1..)) = cap else { return problem("no_cap") };
-            let by = raise_by(by, cap, limit)?;
+            let Some(Cap::At(1..)) = cap else { return problem("no_cap") };
+            let by = raise_by(by, before.unwrap_or_default(), limit)?;
             (vec![BudgetChange::Raise { window, by }], "raised", before.map(|before| before.saturating_add(by)))
         }
         Deed::Pause => (vec![BudgetChange::Pause], "paused", before),
@@ -76,8 +76,8 @@ pub(super) fn change(
         }
         Deed::Stop => (vec![BudgetChange::Stop { window }], "stopped", before),
         Deed::Mute => (vec![BudgetChange::Mute { window }], "muted", before),
-        Deed::Remove if acts.set.is_none() => return problem("nothing"),
-        Deed::Remove => (vec![BudgetChange::Remove], "removed", total(budgets.configured(subject, limit))),
+        Deed::Remove if acts.set.is_none() && raised == 0 => return problem("nothing"),
+        Deed::Remove => (vec![BudgetChange::Remove], "removed", at(budgets.configured(subject, limit))),
     };
     Ok(Change { limit, of: key(subject, limit), changes, deed, before, after })
 }
