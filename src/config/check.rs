@@ -71,6 +71,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
     check_fallbacks(top, &providers, &names);
     let limits = top.tables("limits", 1_000, |section| Limit::read(section, &names));
     let budgets = top.tables("budgets", 1_000, |section| Budget::read(section, &names));
+    check_twins(top, &budgets);
     let alerts = top.table("alerts", Alerts::read);
     let telegram = top.table("telegram", Telegram::read);
     let templates_dir = top.table("templates", |section| section.path("dir"));
@@ -109,6 +110,22 @@ fn check_fallbacks(top: &Section<'_>, providers: &[Provider], names: &[String]) 
             let known = names.join("\"`, `\"");
             let text = format!("`{path}` is `\"{name}\"`, and no provider is called so; expected one of `\"{known}\"`");
             top.wrong("providers", text);
+        }
+    }
+}
+
+/// Two budgets that count the same would both hold, and a change in the chat would mean both.
+fn check_twins(top: &Section<'_>, budgets: &[Budget]) {
+    for (later, budget) in budgets.iter().enumerate() {
+        let counts = |other: &Budget| [other.requests, other.tokens, other.usd];
+        let is_twin = |other: &&Budget| {
+            (&other.applies_to, other.per, other.since) == (&budget.applies_to, budget.per, budget.since)
+                && counts(other).iter().zip(counts(budget)).any(|(a, b)| a.is_some() && b.is_some())
+        };
+        if let Some(earlier) = budgets[..later].iter().position(|other| is_twin(&other)) {
+            let text =
+                format!("`budgets[{later}]` counts the same for the same as `budgets[{earlier}]`; keep one of them");
+            top.wrong("budgets", text);
         }
     }
 }
