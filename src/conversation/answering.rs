@@ -195,13 +195,13 @@ impl Answering {
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => {
-                self.observe(provider, error.observed);
+                self.observe(provider, &job.choice.model, error.observed);
                 let outcome = Answer::failed(&error, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
                 return Attempt { text: answer.text, receipt, error: Some(error), cancelled: None };
             }
         };
-        self.observe(provider, stream.observed());
+        self.observe(provider, &job.choice.model, stream.observed());
         let ended = self.read(&mut stream, &mut answer, &mut permit, sink, cancel).await;
         let ending = stream.ending();
         drop(stream); // closes the upstream connection: nobody pays for what nobody reads
@@ -276,9 +276,10 @@ impl Answering {
         local.map(|provider| (provider.name(), provider.model())).collect()
     }
 
-    fn observe(&self, provider: &Provider, observed: Observed) {
+    fn observe(&self, provider: &Provider, model: &str, observed: Observed) {
         let millis = |duration: Option<Duration>| duration.and_then(|d| u64::try_from(d.as_millis()).ok());
         let plain = limits::Observed {
+            model: Some(model),
             requests_limit: observed.requests.limit,
             requests_remaining: observed.requests.remaining,
             requests_reset_ms: millis(observed.requests.resets_in),

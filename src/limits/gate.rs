@@ -9,7 +9,7 @@ use super::acts::Acts;
 use super::count::{Amounts, PAST_DAYS, longest_days};
 use super::entry::{Entry, second_of};
 use super::kind::Span;
-use super::observed::{Learned, Observations, Observed};
+use super::observed::{Learned, Observations, Observed, label_of};
 use super::refusal::Refusal;
 use super::rule::{Facet, Label, Subject};
 use super::rulebook::Rulebook;
@@ -131,7 +131,7 @@ impl Gate {
         let admitted_micros = now.at.unix_micros();
         let bookings = self.table.bookings(subject, admitted_micros);
         let own = self.refusal(&bookings, &asked, now);
-        let learned = self.observations.refusal(subject.provider, &asked, now);
+        let learned = self.observations.refusal(subject.provider, subject.model, &asked, now);
         let later = |a: Refusal, b: Refusal| if b.next.is_later_than(a.next) { b } else { a };
         if let Some(refusal) = own.into_iter().chain(learned).reduce(later) {
             return Err(refusal);
@@ -151,12 +151,12 @@ impl Gate {
     /// Whose counts a call of this subject is held against, and whose own word.
     pub fn labels(&mut self, subject: &Subject<'_>, now: Now) -> Vec<Label> {
         let bookings = self.table.bookings(subject, now.at.unix_micros());
-        let provider = Label(vec![(Facet::Provider, subject.provider.into())]);
+        let words = [None, Some(subject.model)].map(|model| label_of(subject.provider, model));
         let label = |booking: Booking| {
             let (entry, compiled) = self.table.with_rule(booking.entry);
             compiled.rule.scope.label(&entry.key)
         };
-        bookings.into_iter().map(label).chain([provider]).collect()
+        bookings.into_iter().map(label).chain(words).collect()
     }
 
     /// Reserves more for an open call that grows beyond its estimate: tokens, and what they cost. False when they do
@@ -348,8 +348,9 @@ impl Gate {
         saved::compare(&self.table, saved, now)
     }
 
-    /// Notes the rate-limit headers of a provider's answer: where they leave less room than our limits, they hold. Providers that are not configured are ignored.
-    pub fn observe(&mut self, provider: &str, observed: Observed, now: Now) {
+    /// Notes the rate-limit headers of a provider's answer: where they leave less room than our limits, they hold.
+    /// Providers that are not configured are ignored.
+    pub fn observe(&mut self, provider: &str, observed: Observed<'_>, now: Now) {
         self.observations.observe(provider, observed, now.at);
     }
 

@@ -11,9 +11,14 @@ use crate::usage::{Now, Timestamp};
 /// No word of a provider is kept longer than a day: whoever asks for a thousand million seconds is asked again.
 pub const LEARNED_MAX_MS: u64 = 86_400_000;
 
+/// Models of one provider that waits are kept for; what any other asks for holds for the whole provider.
+const MODELS_MAX: usize = 64;
+
 /// The rate-limit headers of one answer, as durations and counts. `None` is what the provider did not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
+pub struct Observed<'a> {
+    /// The model that was asked for: a wait is for it alone. `None` where it is for all of the provider's.
+    pub model: Option<&'a str>,
     /// Requests allowed per window of the provider's.
     pub requests_limit: Option<u64>,
     /// Requests left in it.
@@ -57,24 +62,49 @@ pub struct Learned {
     pub requests: Quota,
     /// Its tokens.
     pub tokens: Quota,
-    /// Until when it asked to be left alone.
+    /// Until when it last asked to be left alone, whichever model that was about.
     pub retry_at: Option<Timestamp>,
     /// When it said so; `None` while it has said nothing.
     pub seen_at: Option<Timestamp>,
 }
 
-/// The last word of each configured provider; no other provider takes room.
+/// The last word of each configured provider; no other provider takes room. Providers count requests and tokens for
+/// themselves as they like, and many per model: what their headers say they have left is held against all of a provider's
+/// models, as the last answer told it, but a wait (which may be until their day ends) only against the model it came for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observations(BTreeMap<Box<str>, Known>);
 
 /// A provider's word, and what was admitted since.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     learned: Learned,
+    /// Until when it asked to be left alone with a model.
+    waits: BTreeMap<Box<str>, Timestamp>,
+    /// Until when it asked to be left alone at all.
+    closed_until: Option<Timestamp>,
     /// Requests admitted since it spoke of requests.
     requests: u64,
     /// Tokens asked for since it spoke of tokens.
     tokens: u64,
+}
+
+impl Known {
+    /// Leaves a model alone until then; all of them where none is told, or where it is one too many.
+    fn close(&mut self, model: Option<&str>, until: Timestamp, now: Timestamp) {
+        if self.waits.len() >= MODELS_MAX {
+            self.waits.retain(|_, until| *until > now);
+        }
+        match model.filter(|model| self.waits.contains_key(*model) || self.waits.len() < MODELS_MAX) {
+            Some(model) => drop(self.waits.insert(model.into(), until)),
+            None => self.closed_until = Some(until),
+        }
+    }
+}
+
+/// What a provider's own word is about: all of it, or one of its models.
+pub(super) fn label_of(provider: &str, model: Option<&str>) -> Label {
+    let of_model = model.map(|model| (Facet::Model, model.into()));
+    Label([(Facet::Provider, provider.into())].into_iter().chain(of_model).collect())
 }
 
 impl Observations {
@@ -83,18 +113,23 @@ impl Observations {
     }
 
     /// Why the provider would refuse a call by its own last word, and until when.
-    pub(super) fn refusal(&self, provider: &str, asked: &Amounts, now: Now) -> Option<Refusal> {
+    pub(super) fn refusal(&self, provider: &str, model: &str, asked: &Amounts, now: Now) -> Option<Refusal> {
         let known = self.0.get(provider)?;
         known.learned.seen_at?;
         let (of_requests, of_tokens) = (known.learned.requests, known.learned.tokens);
-        let asks_to_wait = known.learned.retry_at.map(|until| (until, of_requests, known.requests, false));
-        let no_requests =
-            of_requests.without(known.requests, 1).map(|until| (until, of_requests, known.requests, false));
         let tokens = unsigned(asked.tokens).max(1);
-        let no_tokens = of_tokens.without(known.tokens, tokens).map(|until| (until, of_tokens, known.tokens, true));
-        let words = [asks_to_wait, no_requests, no_tokens].into_iter().flatten();
-        let (until, quota, spent, counts_tokens) =
-            words.filter(|(until, ..)| *until > now.at).max_by_key(|(until, ..)| *until)?;
+        let (requests, spent) = (known.requests, known.tokens);
+        let words = [
+            (known.waits.get(model).copied(), Some(model), of_requests, requests, false),
+            (known.closed_until, None, of_requests, requests, false),
+            (of_requests.without(requests, 1), None, of_requests, requests, false),
+            (of_tokens.without(spent, tokens), None, of_tokens, spent, true),
+        ];
+        let (until, model, quota, spent, counts_tokens) = words
+            .into_iter()
+            .filter_map(|(until, model, quota, spent, tokens)| Some((until?, model, quota, spent, tokens)))
+            .filter(|(until, ..)| *until > now.at)
+            .max_by_key(|(until, ..)| *until)?;
         let wait_micros = until.unix_micros() - now.at.unix_micros();
         let limit = match (counts_tokens, wait_micros <= 60_000_000) {
             (false, true) => LimitKind::RequestsPerMinute,
@@ -106,7 +141,7 @@ impl Observations {
         let left = quota.remaining.unwrap_or_default().saturating_sub(spent);
         Some(Refusal {
             limit,
-            label: Label(vec![(Facet::Provider, provider.into())]),
+            label: label_of(provider, model),
             used: max.saturating_sub(left),
             max,
             at_limit: None,
@@ -125,14 +160,17 @@ impl Observations {
     }
 
     /// Takes in an answer's headers. What it does not speak of stays as it was; an empty answer changes nothing.
-    pub(super) fn observe(&mut self, provider: &str, observed: Observed, at: Timestamp) {
-        let Some(known) = self.0.get_mut(provider).filter(|_| observed != Observed::default()) else {
+    pub(super) fn observe(&mut self, provider: &str, observed: Observed<'_>, at: Timestamp) {
+        let is_empty = observed == Observed { model: observed.model, ..Observed::default() };
+        let Some(known) = self.0.get_mut(provider).filter(|_| !is_empty) else {
             return;
         };
         known.requests = if observed.requests_remaining.is_some() { 0 } else { known.requests };
         known.tokens = if observed.tokens_remaining.is_some() { 0 } else { known.tokens };
-        let learned = &mut known.learned;
         let moment = |ms: Option<u64>| ms.map(|ms| at.plus_micros(ms.min(LEARNED_MAX_MS) as i64 * 1000));
+        let asks_to_wait = moment(observed.retry_after_ms);
+        asks_to_wait.into_iter().for_each(|until| known.close(observed.model, until, at));
+        let learned = &mut known.learned;
         let newer = |old: Quota, limit: Option<u64>, remaining: Option<u64>, reset_ms: Option<u64>| Quota {
             limit: limit.or(old.limit),
             remaining: remaining.or(old.remaining),
@@ -146,7 +184,7 @@ impl Observations {
                 observed.requests_reset_ms,
             ),
             tokens: newer(learned.tokens, observed.tokens_limit, observed.tokens_remaining, observed.tokens_reset_ms),
-            retry_at: moment(observed.retry_after_ms).or(learned.retry_at),
+            retry_at: asks_to_wait.or(learned.retry_at),
             seen_at: Some(at),
         };
     }
@@ -179,15 +217,15 @@ mod tests {
     }
 
     /// Milliseconds that the provider `cloud` would keep a call of ten tokens away, at a moment after it spoke.
-    fn waits(observed: Observed, admitted: usize, after_ms: i64) -> Option<u64> {
+    fn waits(observed: Observed<'_>, admitted: usize, after_ms: i64) -> Option<u64> {
         let at = Timestamp::parse("2026-11-22T14:00:00Z").expect("a time");
         let mut observations = Observations::of(["cloud", "local"]);
         observations.observe("cloud", observed, at);
         let asked = Amounts { requests: 1, tokens: 10, pico_usd: 0 };
         (0..admitted).for_each(|_| observations.admitted("cloud", &asked));
         let now = Now { at: at.plus_micros(after_ms * 1000), tick: crate::usage::Tick(1) };
-        assert_eq!(observations.refusal("local", &asked, now), None);
-        let refusal = observations.refusal("cloud", &asked, now)?;
+        assert_eq!(observations.refusal("local", "m", &asked, now), None);
+        let refusal = observations.refusal("cloud", "m", &asked, now)?;
         assert!(refusal.learned && refusal.label.to_string() == "provider:cloud");
         refusal.wait_ms()
     }
@@ -222,5 +260,35 @@ mod tests {
         assert_eq!(waits(observed(1_000_000_000_000), 0, 0), Some(LEARNED_MAX_MS));
         assert_eq!(waits(observed(u64::MAX), 0, 0), Some(LEARNED_MAX_MS));
         assert_eq!([waits(observed(2_000), 0, 0), waits(observed(0), 0, 0)], [Some(5_000); 2]);
+    }
+
+    #[test]
+    fn a_wait_that_came_for_one_model_leaves_the_others_open_and_only_so_many_are_told_apart() {
+        let at = Timestamp::parse("2026-11-22T14:00:00Z").expect("a time");
+        let mut observations = Observations::of(["cloud"]);
+        fn wait(model: Option<&str>, ms: u64) -> Observed<'_> {
+            Observed { model, retry_after_ms: Some(ms), ..Observed::default() }
+        }
+        let closed = |observations: &Observations, model: &str, after_ms: i64| {
+            let now = Now { at: at.plus_micros(after_ms * 1000), tick: crate::usage::Tick(1) };
+            let refusal = observations.refusal("cloud", model, &Amounts { requests: 1, ..Amounts::default() }, now)?;
+            Some((refusal.label.to_string(), refusal.wait_ms().expect("it ends")))
+        };
+        observations.observe("cloud", wait(Some("pro"), LEARNED_MAX_MS), at);
+        observations.observe("cloud", wait(Some("lite"), 2_000), at);
+        let of = |label: &str, ms| Some((label.to_owned(), ms));
+        assert_eq!(closed(&observations, "pro", 0), of("provider:cloud model:pro", LEARNED_MAX_MS));
+        assert_eq!(closed(&observations, "lite", 0), of("provider:cloud model:lite", 2_000));
+        assert_eq!([closed(&observations, "flash", 0), closed(&observations, "lite", 2_000)], [None, None]);
+        assert_eq!(observations.learned().next().expect("it spoke").1.retry_at, Some(at.plus_micros(2_000_000)));
+        observations.observe("cloud", Observed { model: Some("pro"), ..Observed::default() }, at.plus_micros(9));
+        assert_eq!(observations.learned().next().expect("it spoke").1.seen_at, Some(at), "silence, whatever the model");
+        (2..MODELS_MAX).for_each(|n| observations.observe("cloud", wait(Some(&n.to_string()), 5_000), at));
+        assert_eq!(closed(&observations, "flash", 0), None);
+        observations.observe("cloud", wait(Some("one too many"), 9_000), at);
+        assert_eq!(closed(&observations, "flash", 0), of("provider:cloud", 9_000));
+        observations.observe("cloud", wait(Some("room again"), 9_000), at.plus_micros(5_000_000));
+        assert_eq!(closed(&observations, "room again", 5_000), of("provider:cloud model:room again", 9_000));
+        assert_eq!(observations.0["cloud"].waits.len(), 2, "the waits that are over are forgotten");
     }
 }
