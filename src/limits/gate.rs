@@ -11,7 +11,7 @@ use super::entry::{Entry, second_of};
 use super::kind::Span;
 use super::observed::{Learned, Observations, Observed, label_of};
 use super::refusal::Refusal;
-use super::rule::{Facet, Label, Subject};
+use super::rule::{AtLimit, Facet, Label, Subject};
 use super::rulebook::Rulebook;
 use super::table::{Booking, Compiled, ENTRIES_MAX, Table};
 use super::{Compared, Window, saved, windows};
@@ -132,6 +132,7 @@ impl Gate {
         let bookings = self.table.bookings(subject, admitted_micros);
         let own = self.refusal(&bookings, &asked, now);
         let learned = self.observations.refusal(subject.provider, subject.model, &asked, now);
+        let learned = learned.map(|refusal| Refusal { at_limit: self.at_limit_of_provider(&bookings), ..refusal });
         let later = |a: Refusal, b: Refusal| if b.next.is_later_than(a.next) { b } else { a };
         if let Some(refusal) = own.into_iter().chain(learned).reduce(later) {
             return Err(refusal);
@@ -385,6 +386,13 @@ impl Gate {
                 next: obstacle.next,
             }
         })
+    }
+
+    /// What the rules about the provider of a call say is to happen at their caps: the same where it itself says no.
+    fn at_limit_of_provider(&self, bookings: &[Booking]) -> Option<AtLimit> {
+        let rule_of = |booking: &Booking| &self.table.rules[self.table.entry(booking.entry).rule as usize].rule;
+        let mut rules = bookings.iter().map(rule_of);
+        rules.find_map(|rule| rule.at_limit.clone().filter(|_| rule.scope.speaks_of(Facet::Provider)))
     }
 
     #[cfg(test)]

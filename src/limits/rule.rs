@@ -117,6 +117,11 @@ impl Scope {
         self.picks().any(|(_, pick)| *pick == Pick::Each)
     }
 
+    /// Whether it picks values of a facet.
+    pub(super) fn speaks_of(&self, facet: Facet) -> bool {
+        self.picks[facet as usize].is_some()
+    }
+
     /// Whether it is about guests.
     pub fn has_guests(&self) -> bool {
         self.picks().any(|(_, pick)| *pick == Pick::Guests)

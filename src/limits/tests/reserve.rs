@@ -38,6 +38,29 @@ fn where_several_limits_refuse_the_longest_wait_is_told() {
 }
 
 #[test]
+fn where_the_provider_itself_says_no_its_own_rules_say_what_happens_then() {
+    let caps = Caps::of([(LimitKind::RequestsPerMinute, 9)]);
+    let to_local = AtLimit::Fallback(Some("local".into()));
+    let says = |scope, at_limit| Rule { at_limit, ..rule(scope, caps) };
+    let of_all = says(Scope::everything(), Some(AtLimit::Wait));
+    let silent =
+        says(Scope::everything().with(Facet::Channel, Pick::parse("api")).with(Facet::Provider, Pick::Each), None);
+    let own = says(Scope::provider("cloud"), Some(to_local.clone()));
+    for (rules, expected) in [(vec![of_all.clone(), silent, own], Some(to_local)), (vec![of_all], None)] {
+        let mut gate = gate(rules);
+        let observed = Observed { model: Some("m"), retry_after_ms: Some(9_000), ..Observed::default() };
+        gate.observe("cloud", observed, noon());
+        let refusal = gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect_err("it asked to wait");
+        assert_eq!((refusal.learned, refusal.at_limit), (true, expected));
+        let labels = gate.labels(&CLOUD, noon());
+        assert!(labels.contains(&refusal.label), "who waits for that model keeps the next one who asks for it");
+        let other = Subject { model: "another", ..CLOUD };
+        assert!(!gate.labels(&other, noon()).contains(&refusal.label));
+        assert_eq!(gate.reserve(id(2), &other, tokens(1, 1), noon()), Ok(()));
+    }
+}
+
+#[test]
 fn an_open_call_counts_in_full_whatever_its_age_and_gives_back_what_it_did_not_use() {
     let mut gate = gate_of(roomy());
     gate.reserve(id(1), &CLOUD, tokens(400, 600), noon()).expect("fits exactly");
