@@ -259,7 +259,7 @@ mod tests {
             ] {
                 let budgets = Budgets::of(&rules, &settings, Tz::UTC);
                 let change = change(&order(&format!("user:ana {deed}")), &whose, &budgets, now).expect(deed);
-                assert_eq!(change.changes, [expected.clone()]);
+                assert_eq!(change.changes, std::slice::from_ref(&expected));
                 settings.apply(&Setting::Budget { of: change.of, change: expected, by: None });
             }
         }
