@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
 use super::ChatDoor;
+use super::alerts::Pressing;
 use crate::config::Compat;
 use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
 use crate::conversation::{AlertAct, ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
@@ -70,8 +71,8 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// Tasks that outlive the request that began them; awaited at the end.
     pub tasks: TaskTracker,
-    /// Held while a button below an alert is being obeyed: pressed twice at once, it counts once.
-    pub pressing: Arc<Mutex<()>>,
+    /// The buttons below alerts: what they are about, and one press at a time.
+    pub pressing: Arc<Pressing>,
 }
 
 impl Desk {

@@ -27,6 +27,7 @@ use told::{Queue, Telling};
 #[cfg(feature = "telegram")]
 pub(super) use chats::Chats;
 pub(super) use configured::{deliver, policy_of};
+pub use pressing::Pressing;
 
 /// How often a provider that does not answer is asked whether it does.
 const PROBE_SECS: u64 = 30;
@@ -108,6 +109,7 @@ impl Alerting {
     fn tell(&mut self, due: Vec<Due>) {
         for Due { notice, unwritten, .. } in due {
             told::log(&notice);
+            self.desk.pressing.remember(&notice);
             if !unwritten {
                 self.open.insert(notice.id.clone());
             }
