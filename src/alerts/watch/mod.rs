@@ -17,6 +17,9 @@ use crate::usage::{Money, Timestamp};
 /// as the same for so long; then it is told that it is not known any more.
 const LEFT_OVER_SECS: u64 = 60;
 
+/// A large prompt is told so often at most.
+const LARGE_EVERY_SECS: u64 = 60;
+
 /// What there is to see at one moment.
 #[derive(Clone, Debug)]
 pub struct Look<'a> {
@@ -58,7 +61,7 @@ pub struct Due {
     pub notice: Notice,
     /// Ids that count as told with it.
     pub with: Vec<String>,
-    /// Whether it is told also where it cannot be written that it is: the books themselves are the news.
+    /// Whether it is told without being noted as told: the books themselves are the news, or there are many of its kind.
     pub unwritten: bool,
 }
 
@@ -82,13 +85,15 @@ pub struct Watch {
     silent: BTreeMap<String, Timestamp>,
     /// The id of the trouble with the books that was told.
     trouble: Option<String>,
+    /// When a large prompt was told last.
+    large: Option<Timestamp>,
 }
 
 impl Watch {
     /// Of the books with this identity.
     pub fn new(lineage: Uuid, policy: Policy) -> Watch {
         let (told, alarmed, silent) = Default::default();
-        Watch { lineage, policy, began: None, told, alarmed, silent, trouble: None }
+        Watch { lineage, policy, began: None, told, alarmed, silent, trouble: None, large: None }
     }
 
     /// Looks. What is found is not found again, unless it is [given back](Watch::give_back).
@@ -199,15 +204,20 @@ impl Watch {
         }
     }
 
-    fn large(&self, look: &Look<'_>, found: &mut Found) {
-        if !self.policy.large_prompts_to_chat {
+    /// The largest since the last look, one a minute at most; each is in the log. They are not noted as told: with the
+    /// acts of so many, those of alerts that are told once for all time would be forgotten.
+    fn large(&mut self, look: &Look<'_>, found: &mut Found) {
+        let is_quiet = |told: Timestamp| look.now.seconds_since(told) < LARGE_EVERY_SECS;
+        if !self.policy.large_prompts_to_chat || self.large.is_some_and(is_quiet) {
             return;
         }
-        for LargePrompt { id, model, tokens } in look.large {
-            let id = super::memory::id_of(self.lineage, &["large_prompt", &id.to_string()]);
-            let alert = Alert::LargePrompt { model: model.clone(), tokens: *tokens };
-            found.due.push(Due::new(id, look.now, alert));
-        }
+        let Some(LargePrompt { id, model, tokens }) = look.large.iter().max_by_key(|prompt| prompt.tokens) else {
+            return;
+        };
+        self.large = Some(look.now);
+        let id = super::memory::id_of(self.lineage, &["large_prompt", &id.to_string()]);
+        let alert = Alert::LargePrompt { model: model.clone(), tokens: *tokens };
+        found.due.push(Due { unwritten: true, ..Due::new(id, look.now, alert) });
     }
 
     /// That the books cannot be written cannot be written into them: what was told of it lasts as long as the process.

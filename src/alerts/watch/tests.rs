@@ -365,12 +365,17 @@ fn books_that_cannot_be_written_are_told_without_being_written() {
 }
 
 #[test]
-fn large_prompts_are_told_where_that_was_asked_for() {
-    let large: &'static [_] =
-        vec![LargePrompt { id: RecordId::new(at(0), [1; 10]), model: "m".into(), tokens: 2_001 }].leak();
+fn large_prompts_are_told_where_that_was_asked_for_one_a_minute_and_without_acts() {
+    let prompt = |tokens| LargePrompt { id: RecordId::new(at(0), [1; 10]), model: "m".into(), tokens };
+    let large: &'static [_] = vec![prompt(2_001), prompt(9_000), prompt(2_002)].leak();
     assert!(house(Policy::default()).look(|look| look.large = large, at(0)).is_empty());
     let mut asked = house(Policy { large_prompts_to_chat: true, ..Policy::default() });
-    assert_eq!(asked.look(|look| look.large = large, at(0)).len(), 1);
+    assert!(asked.look(|_| {}, at(0)).is_empty());
+    let told: Vec<_> = (0..180).flat_map(|second| asked.begin(|look| look.large = large, at(second)).due).collect();
+    assert_eq!(told.len(), 3);
+    assert!(told.iter().all(|due| due.unwritten && due.with.is_empty()));
+    assert_eq!(told[0].notice.alert, Alert::LargePrompt { model: "m".into(), tokens: 9_000 });
+    assert_eq!(asked.settings, Settings::default());
 }
 
 #[test]
