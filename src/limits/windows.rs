@@ -1,5 +1,7 @@
 //! How full the windows are, for whoever shows them. Counts only; percentages and words are the viewer's.
 
+use std::cmp::Ordering;
+
 use super::calendar::Dates;
 use super::entry::{Entry, Standing, second_of};
 use super::kind::LimitKind;
@@ -44,8 +46,16 @@ impl Window {
     }
 }
 
-/// The fullest entries of one window, fullest first.
-type Fullest<'a> = Vec<(Standing, &'a Entry)>;
+/// The fullest entries of one window with their caps, fullest first.
+type Fullest<'a> = Vec<Filled<'a>>;
+
+/// How full an entry is, and of how much.
+#[derive(Clone, Copy)]
+struct Filled<'a> {
+    standing: Standing,
+    max: u64,
+    entry: &'a Entry,
+}
 
 /// The fullest of each kind of a rule.
 type OfRule<'a> = [Fullest<'a>; LimitKind::ALL.len()];
@@ -65,11 +75,13 @@ pub(super) fn of(table: &Table, about: Option<(Facet, &str)>, now: Now) -> Vec<W
         if about.is_some_and(|(facet, value)| is_of_others(table, compiled, &entry.key, facet, value)) {
             continue;
         }
-        for term in entry.terms(compiled).filter(|term| term.usual_max().is_some()) {
+        for term in entry.terms(compiled) {
             let first = dates.first(term.kind.span(), compiled.terms.since);
+            let Some(max) = term.max(first) else { continue };
             let standing = entry.standing(term.kind, first, second_of(now));
             if standing != Standing::default() {
-                insert_fullest(&mut fullest[entry.rule as usize][term.kind as usize], standing, entry);
+                let filled = Filled { standing, max, entry };
+                insert_fullest(&mut fullest[entry.rule as usize][term.kind as usize], filled);
             }
         }
     }
@@ -106,7 +118,7 @@ fn windows_of_rule(
     for kind in compiled.terms.list.iter().map(|term| term.kind) {
         let mut standings = std::mem::take(&mut fullest[kind as usize]);
         if standings.is_empty() && !compiled.shape.has_each() {
-            standings.push((Standing::default(), &unused));
+            standings.push(Filled { standing: Standing::default(), max: 0, entry: &unused });
         }
         windows.extend(standings.into_iter().filter_map(|of| window(compiled, kind, of, dates, now)));
     }
@@ -117,7 +129,7 @@ fn windows_of_rule(
 fn window(
     compiled: &Compiled,
     kind: LimitKind,
-    (standing, entry): (Standing, &Entry),
+    Filled { standing, entry, .. }: Filled<'_>,
     dates: Dates,
     now: Now,
 ) -> Option<Window> {
@@ -137,15 +149,26 @@ fn window(
     })
 }
 
+impl Filled<'_> {
+    /// By the share of the cap, then by amount, then by key, the smaller first. A cap of nothing comes last: it keeps
+    /// somebody away and never fills.
+    fn fullness(&self, other: &Filled<'_>) -> Ordering {
+        let share = |of: &Filled<'_>| match (u128::from(of.standing.total()), u128::from(of.max)) {
+            (_, 0) => (0, 1),
+            share => share,
+        };
+        let ((total, max), (other_total, other_max)) = (share(self), share(other));
+        let by_share = (total * other_max).cmp(&(other_total * max));
+        let by_amount = || self.standing.total().cmp(&other.standing.total());
+        by_share.then_with(by_amount).then_with(|| other.entry.key.cmp(&self.entry.key))
+    }
+}
+
 /// Keeps the list sorted, fullest first, and short.
-fn insert_fullest<'a>(standings: &mut Fullest<'a>, standing: Standing, entry: &'a Entry) {
-    let fuller = |other: &(Standing, &Entry)| {
-        let (total, other_total) = (standing.total(), other.0.total());
-        other_total > total || (other_total == total && other.1.key < entry.key)
-    };
-    let at = standings.partition_point(fuller);
+fn insert_fullest<'a>(standings: &mut Fullest<'a>, filled: Filled<'a>) {
+    let at = standings.partition_point(|other| other.fullness(&filled).is_gt());
     if at < FULLEST_SHOWN {
-        standings.insert(at, (standing, entry));
+        standings.insert(at, filled);
         standings.truncate(FULLEST_SHOWN);
     }
 }
@@ -158,4 +181,37 @@ fn resets_at(kind: LimitKind, compiled: &Compiled, entry: &Entry, dates: Dates, 
     let oldest = entry.minute(kind).and_then(|minute| minute.counting(second_of(now)).next());
     let leaves = |(second, _)| now.at.plus_micros((second + BUCKETS) * 1_000_000 - now.tick.0 as i64);
     Some(oldest.map_or(now.at, leaves))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fullest_are_those_with_the_largest_share_of_their_own_caps() {
+        let largest = u64::MAX;
+        let people = [
+            ("half", largest / 2, largest),
+            ("most", 999, 1_000),
+            ("full", 5, 5),
+            ("nothing", 900, 0),
+            ("over", 11, 10),
+            ("also full", 5, 5),
+            ("full of more", 7, 7),
+        ];
+        let entries: Vec<Entry> = people.iter().map(|(key, ..)| Entry::new(0, (*key).into())).collect();
+        let filled = people.iter().zip(&entries).map(|((_, used, max), entry)| Filled {
+            standing: Standing { used: used - 1, reserved: 1 },
+            max: *max,
+            entry,
+        });
+        let mut few = Fullest::new();
+        filled.clone().for_each(|filled| insert_fullest(&mut few, filled));
+        let keys = |filled: &Fullest<'_>| filled.iter().map(|of| of.entry.key.to_string()).collect::<Vec<_>>();
+        let expected = ["over", "full of more", "also full", "full", "most"];
+        assert_eq!(keys(&few), expected);
+        let mut few = Fullest::new();
+        filled.rev().for_each(|filled| insert_fullest(&mut few, filled));
+        assert_eq!(keys(&few), expected, "in whatever order they lie");
+    }
 }
