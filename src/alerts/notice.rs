@@ -100,6 +100,8 @@ pub enum Alert {
         provider: String,
         /// The model.
         model: String,
+        /// So many others are told with it.
+        others: u64,
     },
     /// An hour costs much more than hours usually do.
     CostSpike {

@@ -84,6 +84,8 @@ pub enum Happened {
         provider: String,
         /// The model.
         model: String,
+        /// So many others are told with it.
+        others: u64,
     },
     /// An hour costs much more than hours usually do.
     CostSpike {
@@ -164,8 +166,8 @@ impl Notice {
             Alert::ProviderBack { provider, seconds } => {
                 Happened::ProviderBack { provider: provider.clone(), seconds: *seconds }
             }
-            Alert::UnknownPrice { provider, model } => {
-                Happened::UnknownPrice { provider: provider.clone(), model: model.clone() }
+            Alert::UnknownPrice { provider, model, others } => {
+                Happened::UnknownPrice { provider: provider.clone(), model: model.clone(), others: *others }
             }
             Alert::CostSpike { hour, usual } => Happened::CostSpike { hour_usd: *hour, usual_usd: *usual },
             Alert::LedgerDown { trouble } => Happened::LedgerDown { trouble: trouble.clone() },

@@ -48,18 +48,18 @@ pub struct LargePrompt {
 }
 
 impl Recent {
-    /// Folds a record in. One whose call is older than an hour says nothing of now, but for a price that is missing.
+    /// Folds a record in. One whose call is older than an hour says nothing of now.
     pub fn apply(&mut self, record: &UsageRecord<'_>, now: Timestamp) {
         if record.kind != Kind::Usage {
             return;
         }
         self.applied += 1;
-        if record.cost.is_none() && record.tokens.total() > 0 && self.unpriced.len() < MAX_NAMES {
-            self.unpriced.insert((record.provider.as_str().to_owned(), record.model.as_str().to_owned()));
-        }
         let (minute, this) = (minute_of(record.timestamp), minute_of(now));
         if minute <= this - MINUTES || minute > this {
             return;
+        }
+        if record.cost.is_none() && record.tokens.total() > 0 && self.unpriced.len() < MAX_NAMES {
+            self.unpriced.insert((record.provider.as_str().to_owned(), record.model.as_str().to_owned()));
         }
         let (ok, failed) = (record.status.is_ok(), record.status.is_failed());
         let sums = self.minutes.entry(minute).or_default();
@@ -180,6 +180,8 @@ mod tests {
         let mut recent = Recent::default();
         let mut large = call(1, None);
         (large.cost, large.tokens.prompt) = (None, 2_001);
+        recent.apply(&large, at(86_400));
+        assert_eq!(recent.unpriced().count(), 0, "old books that are taken over say nothing of now");
         recent.apply(&large, at(1));
         assert_eq!((recent.unpriced().count(), recent.large_prompts()), (1, 0), "nobody asked for large ones yet");
         recent.note_large(2_000);

@@ -31,6 +31,7 @@ pub(super) const FIELDS: &[&str] = &[
     "usual_usd",
     "trouble",
     "tokens",
+    "others",
 ];
 
 /// A sample of one kind of alert: every field is there, and those of the kind come last and hold.
@@ -42,7 +43,7 @@ macro_rules! sample {
             r#""window":null,"used":null,"max":null,"used_usd":null,"max_usd":null,"percent":null,"#,
             r#""resets_at":null,"resets_in_seconds":null,"count":null,"failed":null,"total":null,"#,
             r#""minutes":null,"provider":null,"kind":null,"since":null,"seconds":null,"model":null,"#,
-            r#""hour_usd":null,"usual_usd":null,"trouble":null,"tokens":null,"#,
+            r#""hour_usd":null,"usual_usd":null,"trouble":null,"tokens":null,"others":null,"#,
             $own,
             "}"
         )
@@ -84,7 +85,8 @@ pub(super) const SAMPLES: &[&str] = &[
         r#""severity":"warning","alert":"provider_down","provider":"cloud","kind":"connect_timeout","since":"2026-11-22T14:01:00-06:00""#
     ),
     sample!(r#""severity":"info","alert":"provider_back","provider":"cloud","seconds":420"#),
-    sample!(r#""severity":"warning","alert":"unknown_price","provider":"cloud","model":"gpt-9""#),
+    sample!(r#""severity":"warning","alert":"unknown_price","provider":"cloud","model":"gpt-9","others":0"#),
+    sample!(r#""severity":"warning","alert":"unknown_price","provider":"cloud","model":"gpt-9","others":295"#),
     sample!(r#""severity":"warning","alert":"cost_spike","hour_usd":"4.1","usual_usd":"0.8""#),
     sample!(r#""severity":"critical","alert":"ledger_down","trouble":"No space left on device""#),
     sample!(r#""severity":"info","alert":"ledger_back""#),

@@ -17,6 +17,9 @@ use crate::usage::{Money, Timestamp};
 /// as the same for so long; then it is told that it is not known any more.
 const LEFT_OVER_SECS: u64 = 60;
 
+/// Models without a price that are told one by one at once.
+const MAX_UNPRICED: usize = 5;
+
 /// A large prompt is told so often at most.
 const LARGE_EVERY_SECS: u64 = 60;
 
@@ -182,13 +185,20 @@ impl Watch {
         }
     }
 
+    /// One by one up to a few; the last of those tells of the rest.
     fn prices(&self, known: &Known<'_>, look: &Look<'_>, found: &mut Found) {
-        for (provider, model) in look.unpriced {
-            let id = known.id(&["unknown_price", provider, model]);
-            if !known.has(&id) {
-                let alert = Alert::UnknownPrice { provider: provider.clone(), model: model.clone() };
-                found.due.push(Due::new(id, look.now, alert));
-            }
+        let id = |(provider, model): &(String, String)| known.id(&["unknown_price", provider, model]);
+        let models = look.unpriced.iter().map(|model| (id(model), model)).filter(|(id, _)| !known.has(id));
+        let mut models: Vec<_> = models.collect();
+        let rest = models.split_off(models.len().min(MAX_UNPRICED));
+        for (id, (provider, model)) in models {
+            let alert = Alert::UnknownPrice { provider: provider.clone(), model: model.clone(), others: 0 };
+            found.due.push(Due::new(id, look.now, alert));
+        }
+        let last = found.due.last_mut().filter(|_| !rest.is_empty());
+        if let Some(Due { notice: Notice { alert: Alert::UnknownPrice { others, .. }, .. }, with, .. }) = last {
+            *others = rest.len() as u64;
+            with.extend(rest.into_iter().map(|(id, _)| id));
         }
     }
 

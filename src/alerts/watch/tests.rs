@@ -354,6 +354,25 @@ fn e5_a_missing_price_is_told_once_for_all_time_and_an_hour_that_costs_too_much_
 }
 
 #[test]
+fn of_many_models_without_a_price_a_few_are_told_and_the_rest_with_the_last() {
+    let mut house = house(Policy::default());
+    let model = |n: u64| ("cloud".to_owned(), format!("m{n:03}"));
+    let some: &'static [_] = (0..5).map(model).collect::<Vec<_>>().leak();
+    let many: &'static [_] = (0..300).map(model).collect::<Vec<_>>().leak();
+    let told = |notices: Vec<Notice>| -> Vec<u64> {
+        let others = |notice: &Notice| match &notice.alert {
+            Alert::UnknownPrice { others, .. } => *others,
+            other => panic!("{other:?}"),
+        };
+        notices.iter().map(others).collect()
+    };
+    assert_eq!(told(house.look(|look| look.unpriced = some, at(0))), [0; 5]);
+    assert_eq!(told(house.look(|look| look.unpriced = many, at(1))), [0, 0, 0, 0, 290]);
+    house.restart();
+    assert!(house.look(|look| look.unpriced = many, at(2)).is_empty(), "the rest counts as told");
+}
+
+#[test]
 fn books_that_cannot_be_written_are_told_without_being_written() {
     let mut house = house(Policy::default());
     let down = house.begin(|look| look.trouble = Some("no space left"), at(0));

@@ -122,8 +122,9 @@ pub(super) fn log(notice: &Notice) {
         Happened::ProviderBack { provider, seconds } => {
             format!("provider `{provider}` answers again after {seconds} s")
         }
-        Happened::UnknownPrice { provider, model } => {
-            format!("model `{model}` of provider `{provider}` was used and has no known price")
+        Happened::UnknownPrice { provider, model, others } => {
+            let others = if *others > 0 { format!("; {others} others neither") } else { String::new() };
+            format!("model `{model}` of provider `{provider}` was used and has no known price{others}")
         }
         Happened::CostSpike { hour_usd, usual_usd } => {
             format!("this hour cost {hour_usd} dollars so far, otherwise {usual_usd}")
