@@ -10,7 +10,7 @@ use crate::ledger::People;
 use crate::limits::{Label, Level, Measure, Window};
 use crate::metering::Metering;
 use crate::settings::{AlertState, BudgetChange, BudgetKey, MAX_BUDGETS, Setting, Settings};
-use crate::usage::{Clock, ErrorKind, Money, Now, SubjectId, Timestamp};
+use crate::usage::{ErrorKind, Money, Now, SubjectId, Timestamp};
 
 /// Alerts of which it is remembered whose window they tell of.
 const MAX_TOLD: usize = 1_000;
@@ -153,8 +153,8 @@ mod tests {
     use crate::ledger::{Durability, KnownNames};
     use crate::limits::{Caps, FULLEST_SHOWN, Facet, LimitKind, Pick, Rule, Scope};
     use crate::metering::{Call, Setup};
-    use crate::usage::Tick;
     use crate::usage::prices::PriceBook;
+    use crate::usage::{Clock, Tick};
 
     /// A clock that moves a millisecond with every look.
     #[derive(Default)]
