@@ -79,7 +79,7 @@ impl StatsReport {
             errors: errors(&total),
             cost: Cost { usd: total.cost, unpriced_requests: count(total.unpriced) },
             limits: facts.windows.iter().map(|window| limit(window, facts)).collect(),
-            demo: facts.providers.iter().any(|provider| provider.demo),
+            demo: facts.providers.first().is_some_and(|provider| provider.demo),
             models,
             conversations: Conversations {
                 active: if number == 0 { facts.picture.active_conversations(facts.now) as u64 } else { 0 },

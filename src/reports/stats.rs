@@ -56,7 +56,7 @@ pub struct StatsReport {
     /// Who answers, in the order of the configuration.
     #[serde(default)]
     pub providers: Vec<ProviderInfo>,
-    /// Whether the built-in demo model answers.
+    /// Whether the built-in demo model answers where nobody asks for another.
     #[serde(default)]
     pub demo: bool,
     /// Which epoch the numbers are of.
