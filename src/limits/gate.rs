@@ -290,14 +290,8 @@ impl Gate {
     /// The admission time before which records count in no window any more, whatever the zone.
     pub fn horizon(&self, now: Now) -> Timestamp {
         const DAY_MICROS: i64 = 86_400_000_000;
-        let prepaid = self
-            .table
-            .rules
-            .iter()
-            .filter(|compiled| compiled.terms.list.iter().any(|term| term.kind.span() == Span::Prepaid));
-        let begun = prepaid.map(|compiled| compiled.rule.since.unwrap_or_default()).min();
-        let begun = begun.map_or(i64::MAX, |day| (i64::from(day.0) - 2).saturating_mul(DAY_MICROS));
-        let spans = Span::Month.min(self.table.longest_span().unwrap_or(Span::Day));
+        let begun = self.table.prepaid_since.map_or(i64::MAX, |day| (i64::from(day.0) - 2).saturating_mul(DAY_MICROS));
+        let spans = Span::Month.min(self.table.longest_span.unwrap_or(Span::Day));
         let days = longest_days(spans).unwrap_or(PAST_DAYS) + 2;
         Timestamp::new(begun.min(now.at.unix_micros() - i64::from(days) * DAY_MICROS), 0)
     }

@@ -13,6 +13,7 @@ use super::kind::{Kinds, LimitKind, Measure, Span};
 use super::rule::{Facet, Rule, Scope, Shape, Subject};
 use super::rulebook::Rulebook;
 use super::terms::{Term, Terms};
+use crate::usage::Day;
 use crate::usage::names::OTHER;
 use crate::usage::prices::UnknownPrice;
 
@@ -40,6 +41,10 @@ pub(super) struct Table {
     pub(super) picks_users: bool,
     has_guests: bool,
     pub(super) counts_money: bool,
+    /// The longest of all spans that are counted.
+    pub(super) longest_span: Option<Span>,
+    /// The first day that anything prepaid counts.
+    pub(super) prepaid_since: Option<Day>,
     index: Index,
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
@@ -101,6 +106,8 @@ impl Table {
             picks_users: false,
             has_guests: false,
             counts_money: false,
+            longest_span: None,
+            prepaid_since: None,
             index: Index::default(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -144,6 +151,10 @@ impl Table {
         self.picks_users = facets.any(|(facet, _)| facet == Facet::User);
         let mut terms = self.rules.iter().flat_map(|compiled| &compiled.terms.list);
         self.counts_money = terms.any(|term| term.kind.measure() == Measure::Money);
+        let longest = |compiled: &Compiled| compiled.terms.list.iter().map(|term| term.kind.span()).max();
+        self.longest_span = self.rules.iter().filter_map(longest).max();
+        let prepaid = self.rules.iter().filter(|compiled| longest(compiled) == Some(Span::Prepaid));
+        self.prepaid_since = prepaid.map(|compiled| compiled.rule.since.unwrap_or_default()).min();
         self.has_guests = self.rules.iter().any(|compiled| compiled.rule.scope.has_guests());
     }
 
@@ -290,11 +301,6 @@ impl Table {
     /// Every entry with its number.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
         self.slots.iter().enumerate().filter_map(|(number, slot)| Some((number as u32, slot.as_ref()?)))
-    }
-
-    /// The longest of all spans that are counted.
-    pub(super) fn longest_span(&self) -> Option<Span> {
-        self.rules.iter().flat_map(|compiled| &compiled.terms.list).map(|term| term.kind.span()).max()
     }
 
     /// Drops every entry.

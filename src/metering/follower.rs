@@ -87,8 +87,9 @@ impl Follower for GateFollower {
         if record.estimated.is_some() {
             self.calibration.lock().expect(UNPOISONED).apply(record);
         }
-        self.recent.lock().expect(UNPOISONED).apply(record, self.clock.now().at);
-        self.gate().apply(record, self.clock.now());
+        let now = self.clock.now();
+        self.recent.lock().expect(UNPOISONED).apply(record, now.at);
+        self.gate().apply(record, now);
     }
 
     fn save(&self) -> serde_json::Value {
