@@ -94,7 +94,7 @@ impl Settings {
                 }
             }
             Setting::Budget { of, change, .. } => {
-                if self.budgets.len() < MAX_BUDGETS || self.budgets.contains_key(of) {
+                if self.has_room_for(of) {
                     self.budgets.entry(of.clone()).or_default().apply(change);
                 }
             }
@@ -116,6 +116,11 @@ impl Settings {
     /// What was done to budgets, in the order of their keys.
     pub fn budgets(&self) -> impl Iterator<Item = (&BudgetKey, &BudgetActs)> {
         self.budgets.iter()
+    }
+
+    /// Whether something can be done to a budget: to so many others it was not yet, or to this one it was.
+    pub fn has_room_for(&self, of: &BudgetKey) -> bool {
+        self.budgets.len() < MAX_BUDGETS || self.budgets.contains_key(of)
     }
 
     /// What was done to a budget.
@@ -184,5 +189,16 @@ mod tests {
         assert_eq!(settings.language_of(&chat), Some(Lang::Fr));
         settings.apply(&Setting::Access { subject: ana, access: Access::None });
         assert_eq!((settings.access_of(&ana), settings.admitted().count()), (Access::None, 0));
+    }
+
+    #[test]
+    fn beyond_so_many_budgets_only_those_that_were_changed_before_are_changed() {
+        let mut settings = Settings::default();
+        let of = |n: usize| BudgetKey { subject: format!("team:t{n}"), limit: "usd_per_day".to_owned() };
+        for n in 0..MAX_BUDGETS {
+            assert!(settings.has_room_for(&of(n)));
+            settings.apply(&Setting::Budget { of: of(n), change: BudgetChange::Pause, by: None });
+        }
+        assert!(settings.has_room_for(&of(7)) && !settings.has_room_for(&of(MAX_BUDGETS)));
     }
 }

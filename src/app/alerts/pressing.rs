@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::alerts::{Alert, Notice, budget_of, level_id, scope};
 use crate::app::Desk;
+use crate::app::budgets::share_of;
 use crate::conversation::{AlertAct, AlertDone, BudgetMistakeView, ChatKey, Message, Person};
 use crate::ledger::People;
 use crate::limits::{Label, Level, Measure, Window};
 use crate::metering::Metering;
-use crate::settings::{AlertState, BudgetChange, BudgetKey, MAX_BUDGETS, Setting, Settings};
+use crate::settings::{AlertState, BudgetChange, Setting};
 use crate::usage::{ErrorKind, Money, Now, SubjectId, Timestamp};
 
 /// Alerts of which it is remembered whose window they tell of.
@@ -95,12 +96,12 @@ fn obey(metering: &Metering, window: &Window, id: &str, act: AlertAct, by: Subje
         return Err(Box::new(Message::PressOld));
     }
     let of = budget_of(window);
-    if !has_room(&settings, &of) {
+    if !settings.has_room_for(&of) {
         return Err(Box::new(Message::BudgetMistake(BudgetMistakeView::new("too_many", of.subject.into()))));
     }
     let first_day = window.first_day;
     let change = match act {
-        AlertAct::Raise => BudgetChange::Raise { window: first_day, by: raise_of(window) },
+        AlertAct::Raise => BudgetChange::Raise { window: first_day, by: share_of(window.max, AlertAct::RAISE_PERCENT) },
         AlertAct::Stop => BudgetChange::Stop { window: first_day },
         AlertAct::Mute => BudgetChange::Mute { window: first_day },
     };
@@ -114,19 +115,8 @@ fn obey(metering: &Metering, window: &Window, id: &str, act: AlertAct, by: Subje
     Ok(())
 }
 
-/// Whether something can be done to one more budget, where nothing was done to this one.
-fn has_room(settings: &Settings, of: &BudgetKey) -> bool {
-    settings.budget(of).is_some() || settings.budgets().count() < MAX_BUDGETS
-}
-
-/// What a window is raised by at once.
-fn raise_of(window: &Window) -> u64 {
-    let more = u128::from(window.max) * u128::from(AlertAct::RAISE_PERCENT) / 100;
-    u64::try_from(more).unwrap_or(u64::MAX).max(1)
-}
-
 fn done(window: &Window, act: AlertAct, people: &People, now: Timestamp) -> AlertDone {
-    let raised_by = if act == AlertAct::Raise { raise_of(window) } else { 0 };
+    let raised_by = if act == AlertAct::Raise { share_of(window.max, AlertAct::RAISE_PERCENT) } else { 0 };
     let max = window.max.saturating_add(raised_by);
     let who = |person: &str| people.identity(&SubjectId::parse(person)?);
     let is_money = window.limit.measure() == Measure::Money;
@@ -215,16 +205,5 @@ mod tests {
         let again = obey(&metering, &found, &id, AlertAct::Raise, by).expect_err("it was obeyed before");
         assert_eq!(*again, Message::PressOld);
         assert_eq!(pressing.window(&metering, &id, clock.now()), None, "its cap is another one now");
-    }
-
-    #[test]
-    fn beyond_so_many_budgets_only_those_that_were_changed_before_are_changed() {
-        let mut settings = Settings::default();
-        let of = |n: usize| BudgetKey { subject: format!("team:t{n}"), limit: "usd_per_day".to_owned() };
-        for n in 0..MAX_BUDGETS {
-            assert!(has_room(&settings, &of(n)));
-            settings.apply(&Setting::Budget { of: of(n), change: BudgetChange::Pause, by: None });
-        }
-        assert!(has_room(&settings, &of(7)) && !has_room(&settings, &of(MAX_BUDGETS)));
     }
 }

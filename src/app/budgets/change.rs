@@ -91,12 +91,14 @@ fn prepaid_since(budgets: &Budgets, subject: &str, limit: LimitKind, now: Timest
     }
 }
 
+/// So many hundredths of a cap, and one at least: what it is raised by.
+pub(in crate::app) fn share_of(cap: u64, percent: impl Into<u128>) -> u64 {
+    u64::try_from(u128::from(cap) * percent.into() / 100).unwrap_or(u64::MAX).max(1)
+}
+
 fn raise_by(by: By, cap: u64, limit: LimitKind) -> Result<u64, BudgetMistakeView> {
     match by {
-        By::Percent(percent) => {
-            let by = u128::from(cap) * u128::from(percent) / 100;
-            Ok(u64::try_from(by).unwrap_or(u64::MAX).max(1))
-        }
+        By::Percent(percent) => Ok(share_of(cap, percent)),
         By::Amount(number) => {
             let amount = number.amount(limit.measure());
             amount.map_err(|problem| BudgetMistakeView::new(Misread::Amount(problem).as_str(), "".into()))

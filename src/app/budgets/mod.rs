@@ -4,6 +4,8 @@ mod change;
 mod known;
 mod whose;
 
+pub(super) use change::share_of;
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::conversation::{
 use crate::ledger::LedgerError;
 use crate::limits::{Cap, Facet, Label, LimitKind, Measure, Window};
 use crate::reports::{Audience, nearly_full};
-use crate::settings::{BudgetKey, MAX_BUDGETS, Setting, Settings};
+use crate::settings::Setting;
 use crate::usage::{ErrorKind, Now, SubjectId, Timestamp};
 
 use change::Change;
@@ -79,7 +81,7 @@ impl Desk {
             Err(mistake) => return Message::BudgetMistake(mistake),
         };
         let change = match change::change(&order, &named.whose, &budgets, now.at) {
-            Ok(change) if has_room(&settings, &change.of) => change,
+            Ok(change) if settings.has_room_for(&change.of) => change,
             Ok(_) => return Message::BudgetMistake(BudgetMistakeView::new("too_many", named.whose.typed.into())),
             Err(mistake) => return Message::BudgetMistake(mistake),
         };
@@ -272,10 +274,6 @@ impl<'a> Shown<'a> {
     fn own_facet(&self, label: &Label) -> Option<&'static str> {
         (label.0.len() == 1 && label.get(Facet::User) == Some(&*self.asker)).then_some("user")
     }
-}
-
-fn has_room(settings: &Settings, of: &BudgetKey) -> bool {
-    settings.budget(of).is_some() || settings.budgets().count() < MAX_BUDGETS
 }
 
 /// How much of it is used; of nothing, all.
