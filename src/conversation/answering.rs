@@ -1,10 +1,8 @@
 //! The one path of a chat answer: open at the door, call the provider, stream, finish. Each attempt its own record.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono_tz::Tz;
-use serde_json::json;
 
 use super::driver::{Assistant, DeltaSink};
 use super::refusing::Asked;
@@ -12,15 +10,15 @@ use super::{
     AnswerOutcome, CancelReason, CancelToken, Instead, Job, Message, ModelChoice, Problem, ReceiptView, Role, Turn,
 };
 use crate::ledger::People;
-use crate::limits::{self, AtLimit, Facet, Refusal};
+use crate::limits::{AtLimit, Facet, Refusal};
 use crate::metering::{Call, Metering, Outcome, Patience, Permit, Place, Receipt, Refused};
 use crate::models::{
-    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Ending, Image, ImageError, Kind, Observed,
+    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind,
     Provider, Retry, RetryPolicy,
 };
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Clock, ErrorKind, Estimated, Failure, Metadata, OutputCap, Status, Timestamp, TokenCounts, TokenEstimator,
+    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, Timestamp, TokenEstimator,
     UsageSource, estimate_tokens,
 };
 
@@ -187,7 +185,7 @@ impl Answering {
         let opened = tokio::select! {
             opened = provider.chat(request) => opened,
             reason = cancel.cancelled() => {
-                let outcome = Answer::cut_short(reason, None, Answer::unseen(&permit));
+                let outcome = Outcome::cut_short(reason.kind(), None, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
                 return Attempt { text: answer.text, receipt, error: None, cancelled: Some(reason) };
             }
@@ -195,21 +193,21 @@ impl Answering {
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => {
-                self.observe(provider, &job.choice.model, error.observed);
-                let outcome = Answer::failed(&error, Answer::unseen(&permit));
+                self.metering.heard(provider.name(), &job.choice.model, error.observed, self.clock.now());
+                let outcome = Outcome::unanswered(&error, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
                 return Attempt { text: answer.text, receipt, error: Some(error), cancelled: None };
             }
         };
-        self.observe(provider, &job.choice.model, stream.observed());
+        self.metering.heard(provider.name(), &job.choice.model, stream.observed(), self.clock.now());
         let ended = self.read(&mut stream, &mut answer, &mut permit, sink, cancel).await;
         let ending = stream.ending();
         drop(stream); // closes the upstream connection: nobody pays for what nobody reads
         let guess = answer.guess(job, &permit, &ending.usage).await;
         let mut outcome = match &ended {
-            Ended::Whole => Answer::whole(ending, guess),
-            Ended::Failed(error) => Answer::broken(ending, error, guess),
-            Ended::Cancelled(reason) => Answer::cut_short(*reason, Some(ending), guess),
+            Ended::Whole => Outcome::whole(ending, guess),
+            Ended::Failed(error) => Outcome::broken(ending, error.failure, guess),
+            Ended::Cancelled(reason) => Outcome::cut_short(reason.kind(), Some(ending), guess),
         };
         // The answer may have told that another machine did the work.
         outcome.local = Some(provider.is_local(&job.choice.model));
@@ -275,21 +273,6 @@ impl Answering {
             .filter(|provider| provider.is_local(provider.model()) && provider.kind() != Kind::Demo);
         local.map(|provider| (provider.name(), provider.model())).collect()
     }
-
-    fn observe(&self, provider: &Provider, model: &str, observed: Observed) {
-        let millis = |duration: Option<Duration>| duration.and_then(|d| u64::try_from(d.as_millis()).ok());
-        let plain = limits::Observed {
-            model: Some(model),
-            requests_limit: observed.requests.limit,
-            requests_remaining: observed.requests.remaining,
-            requests_reset_ms: millis(observed.requests.resets_in),
-            tokens_limit: observed.tokens.limit,
-            tokens_remaining: observed.tokens.remaining,
-            tokens_reset_ms: millis(observed.tokens.resets_in),
-            retry_after_ms: millis(observed.retry_after),
-        };
-        self.metering.observe(provider.name(), plain, self.clock.now());
-    }
 }
 
 enum Ended {
@@ -326,76 +309,6 @@ impl Answer {
             output: exact.answer.saturating_add(thinking),
         }
     }
-
-    /// Tokens as reported, the rest as guessed from what was sent and what came.
-    fn counts(usage: &models::ReportedUsage, pieces: u64, guess: Estimated) -> (TokenCounts, UsageSource) {
-        usage.counts(|| (guess.prompt, guess.output.max(pieces)))
-    }
-
-    fn whole(ending: Ending, guess: Estimated) -> Outcome {
-        let (tokens, usage_source) = Answer::counts(&ending.usage, ending.pieces, guess);
-        let (status, failure) = match ending.complete {
-            true => (Status::Ok, None),
-            false => (Status::Error, Some(Failure::of(ErrorKind::StreamCut))),
-        };
-        let metadata = metadata(ending.provider_request_id.as_deref());
-        Outcome {
-            status,
-            failure,
-            tokens,
-            usage_source,
-            served_model: ending.served_model,
-            local: None,
-            service_tier: ending.service_tier,
-            first_token_ms: None,
-            metadata,
-        }
-    }
-
-    /// It failed in the middle.
-    fn broken(ending: Ending, error: &CallError, guess: Estimated) -> Outcome {
-        Outcome { status: status_of(error), failure: Some(error.failure), ..Answer::whole(ending, guess) }
-    }
-
-    /// Somebody stopped it.
-    fn cut_short(reason: CancelReason, ending: Option<Ending>, guess: Estimated) -> Outcome {
-        let failure = Failure::of(reason.kind());
-        match ending {
-            Some(ending) => {
-                Outcome { status: Status::Cancelled, failure: Some(failure), ..Answer::whole(ending, guess) }
-            }
-            None => {
-                let tokens = TokenCounts { prompt: guess.prompt, ..TokenCounts::default() };
-                Outcome { tokens, usage_source: UsageSource::Estimated, ..Outcome::failed(Status::Cancelled, failure) }
-            }
-        }
-    }
-
-    /// It failed before the first byte of an answer. An error answer is not billed; after a silence nobody knows, and
-    /// the prompt is counted as an estimate.
-    fn failed(error: &CallError, guess: Estimated) -> Outcome {
-        let mut outcome = Outcome::failed(status_of(error), error.failure);
-        outcome.metadata = metadata(error.provider_request_id.as_deref());
-        if matches!(error.failure.kind, ErrorKind::FirstByteTimeout | ErrorKind::TotalTimeout | ErrorKind::StreamCut) {
-            (outcome.tokens, outcome.usage_source) = Answer::counts(&error.usage, 0, guess);
-        }
-        outcome
-    }
-}
-
-fn status_of(error: &CallError) -> Status {
-    match error.failure.kind {
-        ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout | ErrorKind::IdleTimeout | ErrorKind::TotalTimeout => {
-            Status::Timeout
-        }
-        _ => Status::Error,
-    }
-}
-
-fn metadata(request_id: Option<&str>) -> Metadata<'static> {
-    let Some(id) = request_id else { return Metadata::default() };
-    let object = json!({ "request_id": Name::clean(id) });
-    object.as_object().and_then(Metadata::from_object).unwrap_or_default()
 }
 
 /// What is sent: the turns, and with the question the photos that it is about.

@@ -15,6 +15,7 @@ mod follower;
 mod laws;
 mod line;
 mod opening;
+mod outcome;
 mod permit;
 mod pricing;
 mod refusals;
@@ -30,6 +31,7 @@ use crate::ledger::{
     Users,
 };
 use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rulebook, Window};
+use crate::models;
 use crate::stats::{Picture, Recent};
 use crate::usage::prices::PriceBook;
 use crate::usage::{
@@ -317,6 +319,22 @@ impl Metering {
     /// What providers say of their own limits.
     pub fn learned(&self) -> Vec<(String, Learned)> {
         self.gate().learned().map(|(provider, learned)| (provider.to_owned(), *learned)).collect()
+    }
+
+    /// Notes what an answer's headers said of the provider's limits.
+    pub fn heard(&self, provider: &str, model: &str, observed: models::Observed, now: Now) {
+        let millis = |duration: Option<Duration>| duration.and_then(|d| u64::try_from(d.as_millis()).ok());
+        let plain = Observed {
+            model: Some(model),
+            requests_limit: observed.requests.limit,
+            requests_remaining: observed.requests.remaining,
+            requests_reset_ms: millis(observed.requests.resets_in),
+            tokens_limit: observed.tokens.limit,
+            tokens_remaining: observed.tokens.remaining,
+            tokens_reset_ms: millis(observed.tokens.resets_in),
+            retry_after_ms: millis(observed.retry_after),
+        };
+        self.observe(provider, plain, now);
     }
 
     /// Notes what a provider said of its own limits.

@@ -64,6 +64,11 @@ impl Permit {
         self.id
     }
 
+    /// The door it was given at.
+    pub(super) fn metering(&self) -> &Metering {
+        &self.metering
+    }
+
     /// The call it was given for, its estimates calibrated.
     pub fn call(&self) -> &Call {
         &self.call

@@ -36,7 +36,7 @@ pub enum Retry {
 
 impl CallError {
     /// A failure that no answer of the provider's tells more about.
-    pub(super) fn of(kind: ErrorKind, retry: Retry) -> CallError {
+    pub fn of(kind: ErrorKind, retry: Retry) -> CallError {
         CallError {
             failure: Failure::of(kind),
             retry,
@@ -47,7 +47,7 @@ impl CallError {
     }
 
     /// A failure told by an HTTP status of 300 or more; `body` is the (bounded) start of what came with it.
-    pub(super) fn from_answer(status: u16, observed: Observed, body: &[u8]) -> CallError {
+    pub fn from_answer(status: u16, observed: Observed, body: &[u8]) -> CallError {
         let kind = classify(status, body);
         let said = ErrorBody::read(body);
         let observed = observed.with_body(&said);

@@ -204,6 +204,18 @@ impl Provider {
         self.spec.kind
     }
 
+    pub(super) fn base(&self) -> Option<&BaseUrl> {
+        self.base.as_ref()
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.spec.timeouts
+    }
+
     /// The model used where none is chosen.
     pub fn model(&self) -> &str {
         &self.spec.model
@@ -348,9 +360,9 @@ impl Provider {
     }
 
     /// An OpenAI URL without any path means the usual `/v1`.
-    fn endpoint(&self, base: &BaseUrl, path: &str) -> Uri {
+    pub(super) fn endpoint(&self, base: &BaseUrl, path: &str) -> Uri {
         match self.spec.kind {
-            Kind::OpenAi if base.has_no_path() => base.join(&format!("/v1{path}")),
+            Kind::OpenAi if base.has_no_path() && !path.starts_with("/v1/") => base.join(&format!("/v1{path}")),
             _ => base.join(path),
         }
     }

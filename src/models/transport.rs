@@ -3,14 +3,17 @@
 //! Errors are classes: what hyper has to say may hold a URL, and a URL may hold a key.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::client::legacy::{self, Client};
@@ -30,10 +33,13 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 const POOL_IDLE_PER_HOST: usize = 32;
 const USER_AGENT: &str = concat!("tallybot/", env!("CARGO_PKG_VERSION"));
 
+/// What is sent: bytes that are all there, or what somebody is still sending.
+pub type RequestBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>;
+
 /// Connections to providers, pooled. Cheap to clone; clones share the pool.
 #[derive(Clone)]
 pub struct Transport {
-    client: Arc<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>,
+    client: Arc<Client<HttpsConnector<HttpConnector>, RequestBody>>,
 }
 
 impl Transport {
@@ -53,7 +59,7 @@ impl Transport {
         Transport { client: Arc::new(client) }
     }
 
-    /// Sends a request and waits for the head of the answer. Dropping the future closes the connection.
+    /// Sends a request of our own, as [`Transport::pass`] one of somebody else.
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -62,6 +68,15 @@ impl Transport {
         let headers = request.headers_mut();
         headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT));
         headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        self.pass(request.map(Either::Left), timeouts).await
+    }
+
+    /// Sends a request as it is and waits for the head of the answer. Dropping the future closes the connection.
+    pub(super) async fn pass(
+        &self,
+        mut request: Request<RequestBody>,
+        timeouts: &Timeouts,
+    ) -> Result<Answer, NoAnswer> {
         let mut total = Box::pin(sleep(timeouts.total));
         let mut connection = capture_connection(&mut request);
         let mut exchange = pin!(self.client.request(request));
@@ -94,7 +109,7 @@ impl Default for Transport {
 
 /// Why there was no answer at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoAnswer {
+pub enum NoAnswer {
     /// No connection could be made: nothing was sent.
     Connect,
     /// No connection in time: nothing was sent.
@@ -103,12 +118,15 @@ pub(super) enum NoAnswer {
     Broken,
     /// What came was not HTTP.
     NotHttp,
+    /// Nothing came in time after the connection stood.
     FirstByteTimeout,
+    /// The call took too long as a whole.
     TotalTimeout,
 }
 
 impl NoAnswer {
-    pub(super) fn kind(self) -> ErrorKind {
+    /// The class for the record.
+    pub fn kind(self) -> ErrorKind {
         match self {
             NoAnswer::Connect => ErrorKind::Connect,
             NoAnswer::ConnectTimeout => ErrorKind::ConnectTimeout,
@@ -120,7 +138,7 @@ impl NoAnswer {
     }
 
     /// A provider that is slow may still be at work, and be paid for it: only what broke early is tried again.
-    pub(super) fn retry(self) -> Retry {
+    pub fn retry(self) -> Retry {
         match self {
             NoAnswer::Connect | NoAnswer::ConnectTimeout | NoAnswer::Broken => Retry::After(None),
             NoAnswer::NotHttp | NoAnswer::FirstByteTimeout | NoAnswer::TotalTimeout => Retry::No,
@@ -141,14 +159,17 @@ impl From<legacy::Error> for NoAnswer {
 }
 
 /// The head of an answer, with its body still to come.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: AnswerBody,
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers, as they came.
+    pub headers: HeaderMap,
+    /// What follows.
+    pub body: AnswerBody,
 }
 
 /// The body of an answer. Dropping it before its end closes the connection.
-pub(super) struct AnswerBody {
+pub struct AnswerBody {
     incoming: Incoming,
     /// Ends when it has been silent for too long: before its first byte, and from then on since its last.
     silence: Pin<Box<Sleep>>,
@@ -173,30 +194,49 @@ impl Answer {
 impl AnswerBody {
     /// The next bytes, as they came over the wire; `None` at the end. Dropped and called again it loses nothing, and
     /// its time limits go on.
-    pub(super) async fn next(&mut self) -> Option<Result<Bytes, ErrorKind>> {
+    pub async fn next(&mut self) -> Option<Result<Bytes, ErrorKind>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// [`AnswerBody::next`] for those who poll.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ErrorKind>>> {
         loop {
-            let frame = tokio::select! {
-                biased;
-                frame = self.incoming.frame() => frame,
-                () = &mut self.silence => {
-                    return Some(Err(if self.begun { ErrorKind::IdleTimeout } else { ErrorKind::FirstByteTimeout }));
-                }
-                () = &mut self.total => return Some(Err(ErrorKind::TotalTimeout)),
-            };
-            match frame?.map(hyper::body::Frame::into_data) {
-                Err(_) => return Some(Err(ErrorKind::StreamCut)),
-                Ok(Ok(bytes)) if !bytes.is_empty() => {
-                    self.begun = true;
-                    self.silence.set(sleep(self.between_chunks));
-                    return Some(Ok(bytes));
-                }
-                Ok(_) => {} // an empty frame, or trailers
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(ErrorKind::StreamCut))),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) if !bytes.is_empty() => {
+                        self.begun = true;
+                        self.silence.as_mut().reset(sleep(self.between_chunks).deadline());
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                    _ => {} // an empty frame, or trailers
+                },
+                Poll::Pending => return self.poll_patience(cx).map(|kind| Some(Err(kind))),
             }
         }
     }
 
+    /// Whether it is known that nothing follows.
+    pub fn is_end(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    /// How many bytes are to come, where the answer's head said it.
+    pub fn length(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
+    /// Ready when it has been silent, or has gone on, for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<ErrorKind> {
+        if self.silence.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(if self.begun { ErrorKind::IdleTimeout } else { ErrorKind::FirstByteTimeout });
+        }
+        self.total.as_mut().poll(cx).map(|()| ErrorKind::TotalTimeout)
+    }
+
     /// Gives the body this long to end; whatever still comes does not make it longer.
-    pub(super) fn expect_end_within(&mut self, limit: Duration) {
+    pub fn expect_end_within(&mut self, limit: Duration) {
         self.total.set(sleep(limit));
     }
 

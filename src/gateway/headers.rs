@@ -1,0 +1,197 @@
+//! Which headers are passed on, which are withheld, and which are added.
+
+use std::fmt::Write;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::limits::Left;
+use crate::metering::Receipt;
+use crate::usage::{Money, RecordId, UsageSource};
+
+/// Headers that concern only one connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What tells the provider of the client's whereabouts, or is meant for us.
+const WITHHELD: [&str; 17] = [
+    "host",
+    "content-length",
+    "expect",
+    "cookie",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "via",
+    "x-feature",
+    "x-agent",
+    "x-operation",
+    "x-session",
+    "x-user",
+    "x-team",
+    "x-request-type",
+];
+
+/// The headers in which a client's key stands.
+pub(super) const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+
+pub(super) const RECORD: HeaderName = HeaderName::from_static("x-tallybot-id");
+const COST: HeaderName = HeaderName::from_static("x-tallybot-cost-usd");
+const TOKENS: HeaderName = HeaderName::from_static("x-tallybot-tokens");
+const USAGE: HeaderName = HeaderName::from_static("x-tallybot-usage");
+const REQUESTS_LEFT: HeaderName = HeaderName::from_static("x-tallybot-requests-left");
+const TOKENS_LEFT: HeaderName = HeaderName::from_static("x-tallybot-tokens-left");
+const MONEY_LEFT: HeaderName = HeaderName::from_static("x-tallybot-usd-left");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-tallybot-overhead-us");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// The headers of a client's request as the provider is to see them: without those of its connection, those that are
+/// for us, and whatever encoding of the answer we could not read.
+pub(super) fn passed_on(mut headers: HeaderMap, plain_answer: bool) -> HeaderMap {
+    drop_hop_by_hop(&mut headers);
+    for name in WITHHELD {
+        headers.remove(name);
+    }
+    let takes_gzip = !plain_answer
+        && headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| value.to_str().is_ok_and(names_gzip));
+    let encoding = if takes_gzip { "gzip" } else { "identity" };
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+    headers
+}
+
+/// Whether an `Accept-Encoding` lets gzip in.
+fn names_gzip(value: &str) -> bool {
+    value.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let refused = |q: &str| q.strip_prefix("q=").is_some_and(|q| q.trim_end_matches(['0', '.']).is_empty());
+        is_gzip && !parts.any(refused)
+    })
+}
+
+/// Removes the headers of one connection.
+pub(super) fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Names the record that an answer has, or will have.
+pub(super) fn add_record(headers: &mut HeaderMap, id: RecordId) {
+    headers.insert(RECORD, ascii(id.to_string()));
+}
+
+/// What an answer cost, where that is known before its head is sent.
+pub(super) fn add_receipt(headers: &mut HeaderMap, receipt: &Receipt) {
+    if receipt.usage_source != UsageSource::None {
+        headers.insert(TOKENS, HeaderValue::from(receipt.tokens.total()));
+        headers.insert(USAGE, HeaderValue::from_static(receipt.usage_source.as_str()));
+        if let Some(cost) = receipt.cost {
+            headers.insert(COST, ascii(cost.to_string()));
+        }
+    }
+}
+
+/// What is left, where anything limits it.
+pub(super) fn add_left(headers: &mut HeaderMap, left: &Left) {
+    if let Some(requests) = left.requests {
+        headers.insert(REQUESTS_LEFT, HeaderValue::from(requests));
+    }
+    if let Some(tokens) = left.tokens {
+        headers.insert(TOKENS_LEFT, HeaderValue::from(tokens));
+    }
+    if let Some(pico_usd) = left.pico_usd {
+        headers.insert(MONEY_LEFT, ascii(Money::from_pico_usd(pico_usd.into()).to_string()));
+    }
+}
+
+/// How long the provider took and how long we did, in microseconds; the provider's own `Server-Timing` stays.
+pub(super) fn add_timing(headers: &mut HeaderMap, upstream_us: u64, own_us: u64) {
+    headers.insert(OVERHEAD, HeaderValue::from(own_us));
+    let mut timing = String::with_capacity(64);
+    let millis = |us: u64| (us / 1000, us % 1000);
+    let ((upstream, upstream_rest), (own, own_rest)) = (millis(upstream_us), millis(own_us));
+    let written =
+        write!(timing, "upstream;dur={upstream}.{upstream_rest:03}, tallybot;dur={own}.{own_rest:03}");
+    if written.is_ok() {
+        headers.append(SERVER_TIMING, ascii(timing));
+    }
+}
+
+/// Text of ours, which is ASCII.
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn headers_of_the_connection_and_those_for_us_are_withheld() {
+        let sent = headers(&[
+            ("host", "127.0.0.1:5000"),
+            ("connection", "keep-alive, x-hop"),
+            ("x-hop", "1"),
+            ("te", "trailers"),
+            ("x-feature", "digest"),
+            ("x-user", "ana"),
+            ("cookie", "a=b"),
+            ("x-stainless-lang", "python"),
+            ("anthropic-version", "2023-06-01"),
+        ]);
+        let passed = passed_on(sent, false);
+        let names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        for name in ["x-stainless-lang", "anthropic-version", "accept-encoding"] {
+            assert!(passed.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_an_encoding_we_can_read_is_asked_for() {
+        let asked = |value: &'static str, plain| {
+            passed_on(headers(&[("accept-encoding", value)]), plain)["accept-encoding"].clone()
+        };
+        assert_eq!(asked("gzip, deflate, br, zstd", false), "gzip");
+        assert_eq!(asked("br;q=1.0, GZIP;q=0.8", false), "gzip");
+        assert_eq!(asked("gzip, br", true), "identity");
+        for none in ["br", "gzip;q=0", "gzip; q=0.000, br", "identity"] {
+            assert_eq!(asked(none, false), "identity", "{none}");
+        }
+        assert_eq!(passed_on(HeaderMap::new(), false)["accept-encoding"], "identity");
+    }
+
+    #[test]
+    fn times_are_milliseconds_in_server_timing_and_microseconds_by_themselves() {
+        let mut all = headers(&[("server-timing", "db;dur=1")]);
+        add_timing(&mut all, 12_345, 67);
+        let timings: Vec<_> = all.get_all("server-timing").iter().map(|value| value.to_str().expect("ASCII")).collect();
+        assert_eq!(timings, ["db;dur=1", "upstream;dur=12.345, tallybot;dur=0.067"]);
+        assert_eq!(all["x-tallybot-overhead-us"], "67");
+    }
+}

@@ -1,0 +1,56 @@
+//! What is left for somebody: the least room in any window that means them.
+
+use super::calendar::Dates;
+use super::entry::{Entry, second_of};
+use super::kind::Measure;
+use super::rule::Subject;
+use super::table::{Booking, Compiled};
+use super::Gate;
+use crate::usage::Now;
+
+/// The least that is left in any window of a subject; `None` where nothing limits it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Calls.
+    pub requests: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+    /// Money, in pico-dollars.
+    pub pico_usd: Option<u64>,
+}
+
+impl Left {
+    fn narrow(&mut self, measure: Measure, room: u64) {
+        let least = match measure {
+            Measure::Requests => &mut self.requests,
+            Measure::Tokens => &mut self.tokens,
+            Measure::Money => &mut self.pico_usd,
+        };
+        *least = Some(least.map_or(room, |least| least.min(room)));
+    }
+}
+
+impl Gate {
+    /// What is left now for calls of a subject, open calls taken off.
+    pub fn left(&mut self, subject: &Subject<'_>, now: Now) -> Left {
+        let mut left = Left::default();
+        for Booking { entry, dates } in self.table_mut().bookings(subject, now.at.unix_micros()) {
+            let (entry, compiled) = self.table_mut().with_rule(entry);
+            entry.narrow(compiled, dates, second_of(now), &mut left);
+        }
+        left
+    }
+}
+
+impl Entry {
+    fn narrow(&self, rule: &Compiled, dates: Dates, now_second: i64, left: &mut Left) {
+        for term in self.terms(rule) {
+            let Some(first) = rule.terms.window(term.kind, dates) else { continue };
+            let max = if term.is_stopped(first) { Some(0) } else { term.max(first).filter(|_| !term.paused) };
+            let used = || self.standing(term.kind, first, now_second).total();
+            if let Some(max) = max {
+                left.narrow(term.kind.measure(), max.saturating_sub(used()));
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A permit and a reader of its answer: whatever passes by, and however it ends, becomes one record.
+
+use std::future::Future;
+
+use http::HeaderMap;
+
+use super::{Outcome, Permit, Receipt};
+use crate::models::endpoint::{Endpoint, UsageReader};
+use crate::models::{CallError, Decoder, Ending, Observed, Retry, request_id};
+use crate::usage::{ErrorKind, Estimated, Failure, Status};
+
+/// The most of an error's body that is kept until its class is known, in bytes.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// The most that one piece of a compressed answer is unpacked to, in bytes.
+const MAX_UNPACKED_BYTES: usize = 16 << 20;
+
+/// Meters one attempt whose answer somebody else reads. Dropped unfinished, the call records itself as cancelled.
+pub struct Meter {
+    permit: Permit,
+    endpoint: Endpoint,
+    reader: UsageReader,
+    decoder: Decoder,
+    unpacked: Vec<u8>,
+    head: Option<Head>,
+    error_body: Vec<u8>,
+    damaged: bool,
+}
+
+/// What the head of the answer said.
+struct Head {
+    status: u16,
+    observed: Observed,
+    request_id: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The provider ended its answer.
+    Body,
+    /// The provider failed: before its answer or within it.
+    Failed(ErrorKind),
+    /// Whoever asked went away, or was sent away, for this reason.
+    Left(ErrorKind),
+}
+
+impl Meter {
+    /// A meter of the call that a permit was given for.
+    pub fn new(permit: Permit, endpoint: Endpoint) -> Meter {
+        let reader = UsageReader::new(endpoint, &permit.call().model);
+        Meter {
+            permit,
+            endpoint,
+            reader,
+            decoder: Decoder::default(),
+            unpacked: Vec::new(),
+            head: None,
+            error_body: Vec::new(),
+            damaged: false,
+        }
+    }
+
+    /// The permit.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Takes the head of the answer.
+    pub fn saw_head(&mut self, status: u16, headers: &HeaderMap) {
+        let observed = Observed::from_headers(headers);
+        let (call, metering) = (self.permit.call(), self.permit.metering());
+        if observed.says_something() || status >= 400 {
+            metering.heard(&call.provider, &call.model, observed, metering.now());
+        }
+        self.head = Some(Head { status, observed, request_id: request_id(headers) });
+    }
+
+    /// Takes the next bytes of the answer, as they came over the wire.
+    pub fn saw(&mut self, bytes: &[u8]) {
+        if self.is_error() {
+            let room = MAX_ERROR_BYTES.saturating_sub(self.error_body.len());
+            self.error_body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            return;
+        }
+        if !self.endpoint.is_metered() || self.damaged {
+            return;
+        }
+        let before = self.reader.output_tokens();
+        match self.decoder.plain(bytes) {
+            Some(plain) => self.reader.push(plain),
+            None => self.unpack(bytes),
+        }
+        let seen = self.reader.output_tokens();
+        if seen > before {
+            let now = self.permit.metering().now();
+            self.permit.saw_output(seen, now);
+        }
+    }
+
+    fn unpack(&mut self, bytes: &[u8]) {
+        self.unpacked.clear();
+        self.damaged = self.decoder.push(bytes, &mut self.unpacked, MAX_UNPACKED_BYTES).is_err();
+        self.reader.push(&self.unpacked);
+    }
+
+    /// Whether the answer is one of failure.
+    pub fn is_error(&self) -> bool {
+        let fine = if self.endpoint.is_metered() { 300 } else { 400 };
+        self.head.as_ref().is_some_and(|head| head.status >= fine)
+    }
+
+    /// The failure that the answer tells of, if it is one.
+    pub fn error(&self) -> Option<CallError> {
+        let head = self.head.as_ref().filter(|_| self.is_error())?;
+        let error = CallError::from_answer(head.status, head.observed, &self.error_body);
+        Some(CallError { provider_request_id: head.request_id.clone(), ..error })
+    }
+
+    /// The start of an error's body, as far as it is kept.
+    pub fn error_body(&self) -> &[u8] {
+        &self.error_body
+    }
+
+    /// What is known of the answer so far.
+    pub fn reader(&self) -> &UsageReader {
+        &self.reader
+    }
+
+    /// Records the end, and waits at most two seconds until the record is durable. The record is written when this is
+    /// first polled.
+    pub fn finish(mut self, end: End) -> impl Future<Output = Receipt> + Send + use<> {
+        let outcome = self.outcome(end);
+        let now = self.permit.metering().now();
+        self.permit.finish(outcome, now)
+    }
+
+    fn outcome(&mut self, end: End) -> Outcome {
+        let output = self.permit.calibrated_output(self.reader.output_tokens());
+        let guess = Estimated { prompt: self.permit.call().prompt_tokens, output };
+        let Some(head) = &self.head else {
+            return match end {
+                End::Left(kind) => Outcome::cut_short(kind, None, guess),
+                End::Failed(kind) => Outcome::unanswered(&CallError::of(kind, Retry::No), guess),
+                End::Body => Outcome::unanswered(&CallError::of(ErrorKind::StreamCut, Retry::No), guess),
+            };
+        };
+        if let Some(error) = self.error() {
+            return Outcome::unanswered(&error, guess);
+        }
+        if !self.endpoint.is_metered() {
+            return unmetered(end, head.request_id.as_deref());
+        }
+        let unpacked = end != End::Body || self.decoder.finish().is_ok();
+        if end == End::Body {
+            self.reader.finish();
+        }
+        let ending = self.ending();
+        let failed = self.reader.failed().or((self.damaged || !unpacked).then_some(ErrorKind::BadResponse));
+        let mut outcome = match (end, failed) {
+            (End::Left(kind), _) => Outcome::cut_short(kind, Some(ending), guess),
+            (_, Some(kind)) => Outcome::broken(ending, Failure::of(kind), guess),
+            // A break after the last word of an answer is a fault of its framing only.
+            (End::Failed(kind), None) if !ending.complete => Outcome::broken(ending, Failure::of(kind), guess),
+            _ => Outcome::whole(ending, guess),
+        };
+        outcome.local = self.reader.learned().remote.then_some(false);
+        outcome
+    }
+
+    fn ending(&self) -> Ending {
+        let learned = self.reader.learned();
+        let head = self.head.as_ref();
+        Ending {
+            finish: learned.finish.unwrap_or_default(),
+            usage: learned.usage,
+            served_model: learned.served_model.clone(),
+            service_tier: learned.service_tier.clone(),
+            provider_request_id: head.and_then(|head| head.request_id.clone()),
+            http_status: head.map_or(0, |head| head.status),
+            pieces: learned.pieces,
+            complete: learned.complete,
+        }
+    }
+}
+
+/// What is recorded of a call whose answer carries no usage.
+fn unmetered(end: End, request_id: Option<&str>) -> Outcome {
+    let mut outcome = match end {
+        End::Body => Outcome { failure: None, ..Outcome::failed(Status::Ok, Failure::of(ErrorKind::StreamCut)) },
+        End::Failed(kind) => Outcome::unanswered(&CallError::of(kind, Retry::No), Estimated::default()),
+        End::Left(kind) => Outcome::failed(Status::Cancelled, Failure::of(kind)),
+    };
+    outcome.usage_source = crate::usage::UsageSource::None;
+    outcome.metadata = super::outcome::metadata(request_id);
+    outcome
+}
