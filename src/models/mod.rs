@@ -7,6 +7,7 @@
 mod chat;
 pub mod demo;
 mod encoding;
+pub mod endpoint;
 mod exact;
 mod failure;
 mod image;
