@@ -25,6 +25,7 @@ pub struct Meter {
     head: Option<Head>,
     error_body: Vec<u8>,
     damaged: bool,
+    ended: bool,
 }
 
 /// What the head of the answer said.
@@ -58,6 +59,7 @@ impl Meter {
             head: None,
             error_body: Vec::new(),
             damaged: false,
+            ended: false,
         }
     }
 
@@ -98,6 +100,22 @@ impl Meter {
         }
     }
 
+    /// Takes the end of the body.
+    pub fn saw_end(&mut self) {
+        if !self.ended && !self.is_error() && self.endpoint.is_metered() {
+            self.damaged |= self.decoder.finish().is_err();
+            self.reader.finish();
+        }
+        self.ended = true;
+    }
+
+    /// Whether the end of the answer has come by: what follows, if anything, says only what it used.
+    pub fn sees_end(&self) -> bool {
+        let learned = self.reader.learned();
+        let has_no_last_word = self.endpoint == Endpoint::StreamGenerateContent;
+        learned.terminal || has_no_last_word && learned.complete
+    }
+
     fn unpack(&mut self, bytes: &[u8]) {
         self.unpacked.clear();
         self.damaged = self.decoder.push(bytes, &mut self.unpacked, MAX_UNPACKED_BYTES).is_err();
@@ -130,12 +148,15 @@ impl Meter {
     /// Records the end, and waits at most two seconds until the record is durable. The record is written when this is
     /// first polled.
     pub fn finish(mut self, end: End) -> impl Future<Output = Receipt> + Send + use<> {
+        if end == End::Body {
+            self.saw_end();
+        }
         let outcome = self.outcome(end);
         let now = self.permit.metering().now();
         self.permit.finish(outcome, now)
     }
 
-    fn outcome(&mut self, end: End) -> Outcome {
+    fn outcome(&self, end: End) -> Outcome {
         let output = self.permit.calibrated_output(self.reader.output_tokens());
         let guess = Estimated { prompt: self.permit.call().prompt_tokens, output };
         let Some(head) = &self.head else {
@@ -151,12 +172,8 @@ impl Meter {
         if !self.endpoint.is_metered() {
             return unmetered(end, head.request_id.as_deref());
         }
-        let unpacked = end != End::Body || self.decoder.finish().is_ok();
-        if end == End::Body {
-            self.reader.finish();
-        }
         let ending = self.ending();
-        let failed = self.reader.failed().or((self.damaged || !unpacked).then_some(ErrorKind::BadResponse));
+        let failed = self.reader.failed().or(self.damaged.then_some(ErrorKind::BadResponse));
         let mut outcome = match (end, failed) {
             (End::Left(kind), _) => Outcome::cut_short(kind, Some(ending), guess),
             (_, Some(kind)) => Outcome::broken(ending, Failure::of(kind), guess),
