@@ -1,4 +1,4 @@
-//! Who may come in: tokens for programs, allow-lists and one-time codes for people, and the check that a browser was not
+//! Who may come in: tokens and keys for programs, allow-lists and one-time codes for people, and the check that a browser was not
 //! tricked.
 //!
 //! Pure: no I/O and no clock; a secret is held as its digest and never shown.
@@ -6,6 +6,7 @@
 mod codes;
 mod guests;
 mod host;
+pub mod keys;
 mod throttle;
 mod tokens;
 

@@ -14,11 +14,17 @@ impl Metering {
     /// When it cannot be written; then it is not set. When the books of a new budget cannot be read: then it is set and
     /// in force, and until the next start it knows only what could be read.
     pub fn set(&self, settings: &[Setting]) -> Result<(), LedgerError> {
+        self.write(settings)?;
+        self.change_budgets(settings)
+    }
+
+    /// Brings what was written of budgets into force at the gate, and nothing else: it need not wait for whoever reads
+    /// the books.
+    pub(super) fn change_budgets(&self, settings: &[Setting]) -> Result<(), LedgerError> {
         if !settings.iter().any(|setting| matches!(setting, Setting::Budget { .. })) {
-            return self.inner.ledger.set(settings, self.inner.clock.now().at); // it need not wait for who reads the books
+            return Ok(());
         }
         let _one_after_another = self.inner.changing.lock().expect("nobody panics while holding it");
-        self.inner.ledger.set(settings, self.inner.clock.now().at)?;
         let set = self.inner.ledger.acts().settings;
         let budgets = settings.iter().filter_map(|setting| match setting {
             Setting::Budget { of, .. } => Some((of, set.budget(of)?)),

@@ -11,6 +11,7 @@ mod changing;
 mod checking;
 mod estimate;
 mod follower;
+mod keys;
 #[cfg(test)]
 mod laws;
 mod line;
@@ -23,7 +24,7 @@ mod rules;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
 use crate::ledger::{
@@ -32,6 +33,7 @@ use crate::ledger::{
 };
 use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rulebook, Window};
 use crate::models;
+use crate::settings::Keys;
 use crate::stats::{Picture, Recent};
 use crate::usage::prices::PriceBook;
 use crate::usage::{
@@ -41,6 +43,7 @@ use crate::usage::{
 
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use checking::{repair, verify};
+pub use keys::KeyNotChanged;
 pub use line::{Patience, Place};
 pub use permit::Permit;
 pub use pricing::Pricing;
@@ -145,6 +148,10 @@ struct Inner {
     pricing: Pricing,
     /// Budgets change one after another.
     changing: Mutex<()>,
+    /// Those of the acts, to be had without waiting for whoever writes.
+    keys: RwLock<Arc<Keys>>,
+    /// Keys change one after another.
+    changing_keys: Mutex<()>,
     clock: Arc<dyn Clock>,
     random: fn() -> [u8; 16],
 }
@@ -161,6 +168,7 @@ impl Metering {
         let options = Options { durability: setup.durability, known: setup.known, follower: Box::new(follower) };
         let lineage = RecordId::new(now.at, ten(setup.random)).0;
         let (ledger, opened) = Ledger::open(folder, options, lineage, now.at)?;
+        let keys = RwLock::new(ledger.acts().settings.keys());
         let inner = Inner {
             ledger,
             gate,
@@ -171,6 +179,8 @@ impl Metering {
             refusals: Mutex::default(),
             pricing: Pricing::new(setup.prices, setup.vendors),
             changing: Mutex::default(),
+            keys,
+            changing_keys: Mutex::default(),
             clock: setup.clock,
             random: setup.random,
         };

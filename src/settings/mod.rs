@@ -5,16 +5,19 @@
 
 mod alerts;
 mod budgets;
+mod keys;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::templates::Lang;
-use crate::usage::SubjectId;
+use crate::usage::{SubjectId, Timestamp};
 
 pub use alerts::{AlertState, Alerts, MAX_ALERTS};
 pub use budgets::{BudgetActs, BudgetChange, BudgetKey, MAX_BUDGETS};
+pub use keys::{GatewayKey, KeyRefusal, Keys, MAX_KEYS};
 
 /// Chats whose language is remembered at most; beyond, a chat's language lasts until the restart.
 pub const MAX_LANGUAGES: usize = 100_000;
@@ -56,6 +59,19 @@ pub enum Setting {
         /// How far it is.
         state: AlertState,
     },
+    /// A key for programs was added.
+    KeyAdded {
+        /// Everything about it but itself.
+        #[serde(flatten)]
+        key: Box<GatewayKey>,
+    },
+    /// A key for programs holds no more.
+    KeyRevoked {
+        /// Its name.
+        name: String,
+        /// Since when.
+        revoked: Timestamp,
+    },
     /// Something a newer version sets; kept, and without meaning here.
     #[serde(other)]
     Unknown,
@@ -80,6 +96,8 @@ pub struct Settings {
     languages: BTreeMap<SubjectId, Lang>,
     budgets: BTreeMap<BudgetKey, BudgetActs>,
     alerts: Alerts,
+    /// Handed out as they are.
+    keys: Arc<Keys>,
 }
 
 impl Settings {
@@ -99,6 +117,8 @@ impl Settings {
                 }
             }
             Setting::Alert { id, state } => self.alerts.apply(id, *state),
+            Setting::KeyAdded { key } => Arc::make_mut(&mut self.keys).add(key),
+            Setting::KeyRevoked { name, revoked } => Arc::make_mut(&mut self.keys).revoke(name, *revoked),
             Setting::Unknown => {}
         }
     }
@@ -136,6 +156,11 @@ impl Settings {
     /// Alerts that went out and were not confirmed, the oldest first.
     pub fn firing(&self) -> impl Iterator<Item = &str> {
         self.alerts.firing()
+    }
+
+    /// The keys for programs.
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys)
     }
 
     /// The language that was chosen in a chat.

@@ -1,0 +1,263 @@
+//! Keys that programs use the gateway with: by whom they are used, what they open, and which of them hold. A key itself
+//! is nowhere; it is known by its keyed hash.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::usage::{KeySuffix, SubjectId, Timestamp};
+
+/// Keys that are kept at most, revoked ones among them: their names stay taken.
+pub const MAX_KEYS: usize = 10_000;
+
+/// A key of ours, as it was added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayKey {
+    /// What it is called in records and budgets; never another's, whatever the case of its letters.
+    pub name: String,
+    /// By what it is known.
+    pub hash: SubjectId,
+    /// How it ends, to tell it from others.
+    pub suffix: KeySuffix,
+    /// Whose calls are made with it, unless the call says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<SubjectId>,
+    /// Whose budget they count in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// What they are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<String>,
+    /// The providers that it opens; all, where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<String>,
+    /// The models that it opens; all, where there are none. A `*` at the end stands for any end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// When it was added.
+    pub added: Timestamp,
+}
+
+/// Why a key is not added or not revoked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRefusal {
+    /// The name is another key's.
+    #[error("there is a key `{0}` already; choose another name")]
+    Taken(String),
+    /// The name was another key's.
+    #[error("the name `{name}` was that of a key revoked on {}, and stays that of its records; choose another name", .revoked.day())]
+    WasTaken {
+        /// The name.
+        name: String,
+        /// Since when it holds no more.
+        revoked: Timestamp,
+    },
+    /// There is no room.
+    #[error("there are {MAX_KEYS} keys, revoked ones among them, and no more are kept; give several programs one key")]
+    TooMany,
+    /// There is no key of that name.
+    #[error("there is no key `{0}`")]
+    NoSuch(String),
+    /// It was revoked before.
+    #[error("the key `{name}` was revoked on {} already", .revoked.day())]
+    Revoked {
+        /// Its name.
+        name: String,
+        /// Since when it holds no more.
+        revoked: Timestamp,
+    },
+}
+
+/// The keys, folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// All there ever were, by their names in lower case.
+    named: BTreeMap<String, Known>,
+    /// Those that hold.
+    in_force: HashMap<SubjectId, Arc<GatewayKey>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    key: Arc<GatewayKey>,
+    revoked: Option<Timestamp>,
+}
+
+impl Keys {
+    /// Whether no key holds.
+    pub fn is_empty(&self) -> bool {
+        self.in_force.is_empty()
+    }
+
+    /// The key with this hash, if it holds.
+    pub fn find(&self, hash: &SubjectId) -> Option<&GatewayKey> {
+        self.in_force.get(hash).map(Arc::as_ref)
+    }
+
+    /// The keys that hold, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &GatewayKey> {
+        self.all().filter(|(_, revoked)| revoked.is_none()).map(|(key, _)| key)
+    }
+
+    /// All there ever were, by name, and since when they hold no more.
+    pub fn all(&self) -> impl Iterator<Item = (&GatewayKey, Option<Timestamp>)> {
+        self.named.values().map(|known| (&*known.key, known.revoked))
+    }
+
+    /// Whether a key of this name can be added.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_add(&self, name: &str) -> Result<(), KeyRefusal> {
+        match self.named.get(&folded(name)) {
+            None if self.named.len() < MAX_KEYS => Ok(()),
+            None => Err(KeyRefusal::TooMany),
+            Some(Known { key, revoked: None }) => Err(KeyRefusal::Taken(key.name.clone())),
+            Some(Known { key, revoked: Some(revoked) }) => {
+                Err(KeyRefusal::WasTaken { name: key.name.clone(), revoked: *revoked })
+            }
+        }
+    }
+
+    /// The key of this name, where it can be revoked.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn to_revoke(&self, name: &str) -> Result<&GatewayKey, KeyRefusal> {
+        match self.named.get(&folded(name)) {
+            None => Err(KeyRefusal::NoSuch(name.to_owned())),
+            Some(Known { key, revoked: None }) => Ok(key),
+            Some(Known { key, revoked: Some(revoked) }) => {
+                Err(KeyRefusal::Revoked { name: key.name.clone(), revoked: *revoked })
+            }
+        }
+    }
+
+    /// A name that is another's adds nothing: what is written is not always what was checked.
+    pub(super) fn add(&mut self, key: &GatewayKey) {
+        if self.may_add(&key.name).is_ok() {
+            let key = Arc::new(key.clone());
+            self.in_force.insert(key.hash, Arc::clone(&key));
+            self.named.insert(folded(&key.name), Known { key, revoked: None });
+        }
+    }
+
+    pub(super) fn revoke(&mut self, name: &str, at: Timestamp) {
+        if let Some(known) = self.named.get_mut(&folded(name)) {
+            known.revoked.get_or_insert(at);
+            self.in_force.remove(&known.key.hash);
+        }
+    }
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Setting, Settings};
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::new(1_795_305_600_000_000 + secs * 1_000_000, 0)
+    }
+
+    fn hash(name: &str) -> SubjectId {
+        SubjectId::of(b"pepper", "gateway-key", name)
+    }
+
+    fn key(name: &str) -> GatewayKey {
+        GatewayKey {
+            name: name.to_owned(),
+            hash: hash(name),
+            suffix: KeySuffix::of_text("wxyz").expect("four characters"),
+            user: None,
+            team: None,
+            feature: None,
+            providers: Vec::new(),
+            models: Vec::new(),
+            added: at(0),
+        }
+    }
+
+    fn added(name: &str) -> Setting {
+        Setting::KeyAdded { key: Box::new(key(name)) }
+    }
+
+    fn revoked(name: &str) -> Setting {
+        Setting::KeyRevoked { name: name.to_owned(), revoked: at(60) }
+    }
+
+    fn names(keys: &Keys) -> Vec<&str> {
+        keys.iter().map(|key| key.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_key_holds_until_it_is_revoked_and_its_name_is_never_anothers() {
+        let mut settings = Settings::default();
+        assert!(settings.keys().is_empty());
+        for setting in [added("ci"), added("Bot"), revoked("CI"), revoked("nobody")] {
+            settings.apply(&setting);
+        }
+        let keys = settings.keys();
+        assert_eq!((names(&keys), keys.is_empty()), (vec!["Bot"], false));
+        assert_eq!(
+            keys.all().map(|(key, revoked)| (&*key.name, revoked)).collect::<Vec<_>>(),
+            [("Bot", None), ("ci", Some(at(60)))]
+        );
+        assert_eq!((keys.find(&hash("Bot")), keys.find(&hash("ci"))), (Some(&key("Bot")), None));
+        let refusals = [keys.may_add("bot"), keys.may_add("Ci"), keys.to_revoke("ci").map(|_| ())];
+        assert_eq!(
+            refusals.map(|refusal| refusal.expect_err("refused").to_string()),
+            [
+                "there is a key `Bot` already; choose another name",
+                "the name `ci` was that of a key revoked on 2026-11-22, and stays that of its records; choose another name",
+                "the key `ci` was revoked on 2026-11-22 already",
+            ]
+        );
+        assert_eq!(keys.to_revoke("web"), Err(KeyRefusal::NoSuch("web".to_owned())));
+        assert_eq!((keys.may_add("web"), keys.to_revoke("BOT")), (Ok(()), Ok(&key("Bot"))));
+        let before = Settings::clone(&settings);
+        for setting in [added("ci"), added("BOT"), Setting::KeyRevoked { name: "ci".to_owned(), revoked: at(99) }] {
+            settings.apply(&setting);
+        }
+        assert_eq!(settings, before, "acts that should not have been written change nothing");
+    }
+
+    #[test]
+    fn beyond_so_many_keys_none_is_added_and_those_there_are_can_be_revoked() {
+        let mut settings = Settings::default();
+        for n in 0..=MAX_KEYS {
+            settings.apply(&added(&n.to_string()));
+        }
+        let keys = settings.keys();
+        assert_eq!((keys.iter().count(), keys.find(&hash(&MAX_KEYS.to_string()))), (MAX_KEYS, None));
+        assert_eq!(keys.may_add("more"), Err(KeyRefusal::TooMany));
+        settings.apply(&revoked("7"));
+        assert_eq!(settings.keys().find(&hash("7")), None);
+        assert_eq!(settings.keys().may_add("more"), Err(KeyRefusal::TooMany), "its name stays taken");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_what_is_newer_is_passed_over() {
+        let whole = GatewayKey {
+            user: Some(hash("ana")),
+            team: Some("sales".to_owned()),
+            feature: Some("search".to_owned()),
+            providers: vec!["cloud".to_owned()],
+            models: vec!["gpt-4o*".to_owned()],
+            ..key("web")
+        };
+        for setting in [Setting::KeyAdded { key: Box::new(whole) }, added("ci"), revoked("ci")] {
+            let line = serde_json::to_string(&setting).expect("plain data");
+            assert_eq!(serde_json::from_str::<Setting>(&line).expect("what was written"), setting, "{line}");
+        }
+        let line = serde_json::to_string(&added("ci")).expect("plain data");
+        let newer = line.replacen('{', r#"{"colour":"red","#, 1);
+        assert_eq!(serde_json::from_str::<Setting>(&newer).expect("a field more"), added("ci"));
+        let unknown = line.replace("key_added", "key_painted");
+        assert_eq!(serde_json::from_str::<Setting>(&unknown).expect("another act"), Setting::Unknown);
+    }
+}
