@@ -1,0 +1,140 @@
+//! Whose call it is: by its key, by what its headers say, or, where no key was ever made, by nothing on this machine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::fault::{Class, Fault};
+use super::headers::CREDENTIALS;
+use super::target::Target;
+use crate::access::keys::{HASHED_AS, WhyNot, allows, allows_provider, is_key};
+use crate::access::Throttle;
+use crate::ledger::People;
+use crate::metering::Call;
+use crate::models::Kind;
+use crate::settings::{GatewayKey, Keys};
+use crate::usage::Now;
+use crate::usage::names::Name;
+
+/// The channel of people and conversations that programs tell of.
+const PEOPLE_OF: &str = "api";
+
+/// Who asks, as far as the gateway knows.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    keys: Arc<Keys>,
+    /// Of the key, if one was needed.
+    hash: Option<crate::usage::SubjectId>,
+}
+
+impl Caller {
+    /// Admits a caller by the key it shows where its API's keys stand. Where no key was ever made, a client of this
+    /// machine needs none; one that came through a proxy is not known to be of this machine.
+    ///
+    /// # Errors
+    /// A missing or unknown key, a remote client without one, too many wrong ones.
+    pub(super) fn admit(
+        keys: Arc<Keys>,
+        (headers, target): (&HeaderMap, &Target<'_>),
+        peer: SocketAddr,
+        people: &People,
+        throttle: &Throttle,
+        now: Now,
+    ) -> Result<Caller, Fault> {
+        let shown = credential(headers, target);
+        let ours = shown.filter(|key| is_key(key));
+        if keys.all().next().is_none() && ours.is_none() {
+            let is_proxied = ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
+            if peer.ip().is_loopback() && !is_proxied {
+                return Ok(Caller { keys, hash: None });
+            }
+            let message = "no key was made yet, so only programs of this machine may call; make one there with \
+                           `tallybot keys add NAME`";
+            return Err(Fault::new(Class::Unauthenticated, message));
+        }
+        throttle.check(peer.ip(), now).map_err(|secs| {
+            Fault::new(Class::RateLimited, "too many wrong keys from this address").retry_after(secs)
+        })?;
+        let Some(key) = ours else {
+            let seen = if shown.is_some() { "the key is none of tallybot's" } else { "a key of tallybot's is needed" };
+            let message = format!(
+                "{seen}; expected one such as `tb-…` where the key of this API stands, made with `tallybot keys add NAME`"
+            );
+            return Err(Fault::new(Class::Unauthenticated, message));
+        };
+        let hash = people.hash(HASHED_AS, key);
+        if keys.find(&hash).is_none() {
+            throttle.failed(peer.ip(), now);
+            return Err(Fault::new(Class::Unauthenticated, "the key is not known, or was revoked"));
+        }
+        Ok(Caller { keys, hash: Some(hash) })
+    }
+
+    fn key(&self) -> Option<&GatewayKey> {
+        self.keys.find(&self.hash?)
+    }
+
+    /// Whether the client showed a key of ours: then whatever it showed is not the provider's.
+    pub(super) fn has_key(&self) -> bool {
+        self.hash.is_some()
+    }
+
+    /// Whether the caller may ask this provider.
+    pub(super) fn may_ask(&self, provider: &str) -> Result<(), Fault> {
+        self.key().map_or(Ok(()), |key| allows_provider(key, provider)).map_err(forbidden)
+    }
+
+    /// Whether the caller may ask this model. A key for some models opens no path whose model is not known.
+    pub(super) fn may_use(&self, provider: &str, model: Option<&str>) -> Result<(), Fault> {
+        let Some(key) = self.key() else { return Ok(()) };
+        match model {
+            Some(model) => allows(key, provider, model).map_err(forbidden),
+            None if key.models.is_empty() => Ok(()),
+            None => {
+                let message = format!("the key `{}` opens some models only, and this path names none", key.name);
+                Err(Fault::new(Class::Forbidden, message))
+            }
+        }
+    }
+
+    /// Says of a call whose it is and what it is for: by the key, else by the headers.
+    pub(super) fn describe(&self, call: &mut Call, headers: &HeaderMap, people: &People) {
+        let told = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
+        let name = |name: &str| told(name).map(Name::clean);
+        let key = self.key();
+        call.key = key.map(|key| Name::clean(&key.name));
+        call.user = key.and_then(|key| key.user).or_else(|| told("x-user").map(|user| people.subject(PEOPLE_OF, user)));
+        call.session = told("x-session").map(|session| people.hash(PEOPLE_OF, session));
+        call.team = key.and_then(|key| key.team.as_deref().map(Name::clean)).or_else(|| name("x-team"));
+        call.feature = key.and_then(|key| key.feature.as_deref().map(Name::clean)).or_else(|| name("x-feature"));
+        call.agent = name("x-agent");
+        call.operation = name("x-operation").or(call.operation.take());
+        if let Some(request_type) = name("x-request-type") {
+            call.request_type = request_type;
+        }
+    }
+}
+
+fn forbidden(why_not: WhyNot) -> Fault {
+    Fault::new(Class::Forbidden, why_not.to_string())
+}
+
+/// What the client shows as its key: in one of the headers of the APIs, or where Gemini's older clients put it.
+fn credential<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> Option<&'a str> {
+    let shown = CREDENTIALS.iter().filter_map(|name| headers.get(*name)?.to_str().ok().map(unschemed));
+    let mut shown = shown.chain(target.parameter("key"));
+    let first = shown.next()?;
+    if is_key(first) { Some(first) } else { Some(shown.find(|key| is_key(key)).unwrap_or(first)) }
+}
+
+/// The key behind `Bearer`; the scheme's case does not matter.
+fn unschemed(value: &str) -> &str {
+    let (scheme, key) = value.trim().split_once(' ').unwrap_or(("", value.trim()));
+    if scheme.eq_ignore_ascii_case("bearer") { key.trim_start() } else { value.trim() }
+}
+
+/// Whether a client of this kind of API may show its key in the query.
+pub(super) fn key_in_query(kind: Kind) -> Option<&'static str> {
+    (kind == Kind::Gemini).then_some("key")
+}
