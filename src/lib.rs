@@ -40,6 +40,7 @@
 //! - [`service`]: the books as shell commands see them: a folder, or the tallybot that holds it.
 //! - [`channels`]: where people write.
 //! - [`http`]: where programs ask.
+//! - [`gateway`]: what other programs ask of providers, passed on and metered.
 //! - [`deliveries`]: alerts on their way to places of the owner's.
 //! - [`app`]: builds everything, owns the clock, joins the parts and drains them at the end.
 //! - [`cli`]: arguments, and one function per command.
@@ -75,6 +76,8 @@ pub mod service;
 pub mod channels;
 
 pub mod http;
+
+pub mod gateway;
 
 pub mod deliveries;
 

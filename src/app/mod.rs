@@ -7,6 +7,7 @@ mod clock;
 mod descriptors;
 mod desk;
 mod door;
+mod gateway;
 mod guard;
 mod log;
 mod managing;

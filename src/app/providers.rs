@@ -28,6 +28,8 @@ fn configured(provider: &config::Provider, transport: &Transport) -> Provider {
     let kind = match provider.kind {
         ProviderKind::Ollama => Kind::Ollama,
         ProviderKind::OpenAi => Kind::OpenAi,
+        ProviderKind::Anthropic => Kind::Anthropic,
+        ProviderKind::Gemini => Kind::Gemini,
         ProviderKind::Demo => Kind::Demo,
     };
     let secs = Duration::from_secs;

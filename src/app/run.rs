@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::door::save_people;
+use super::gateway::GatewayDoor;
 use super::guard::Door;
 use super::{App, Desk, RestDesk, alerts, descriptors, random};
 use crate::channels::terminal::{Look, Terminal};
@@ -23,7 +24,7 @@ use crate::conversation::{
     Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, Person, Place, Settings,
     TemplateRenderer, choice_of,
 };
-use crate::http::{self, Handler, Limits, Rest};
+use crate::http::{self, Handler, Limits, Prefixed, Rest};
 use crate::metering::Patience;
 use crate::models::RetryPolicy;
 use crate::usage::{RecordId, estimate_tokens};
@@ -100,6 +101,7 @@ impl App {
         #[cfg(feature = "telegram")]
         let (webhook, hooked) = self.webhook();
         let chat_parts = self.parts();
+        let gateway = self.gateway();
         let mut parts = JoinSet::new();
         parts.spawn(signals);
         parts.spawn(chores(Arc::clone(&self.desk), self.prices(), stop.clone()));
@@ -113,10 +115,10 @@ impl App {
                 tracing::warn!(error = %error, "other commands will not find this process");
             }
             say(&format!("listening on http://{address}"));
+            let inside = GatewayDoor::new(gateway.clone(), Door::new(&self.config.http), Arc::clone(&self.clock));
+            let routes = Prefixed { prefix: crate::gateway::PREFIX, inside, outside: self.rest() };
             #[cfg(feature = "telegram")]
-            let routes = super::telegram::WithWebhook { webhook, rest: self.rest() };
-            #[cfg(not(feature = "telegram"))]
-            let routes = self.rest();
+            let routes = super::telegram::WithWebhook { webhook, rest: routes };
             parts.spawn(serve(listener, routes, limits(&self.config), stop.clone()));
         }
         let door = async {
@@ -134,6 +136,7 @@ impl App {
         #[cfg(not(feature = "telegram"))]
         let telegram = async { drop(chats) };
         let (ended, (), ()) = tokio::join!(door, telegram, supervise(parts, &stop));
+        gateway.stop();
         self.desk.tasks.close();
         if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still being written at the end");

@@ -7,7 +7,7 @@ use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
 use super::prices::unknown_price;
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
-use super::{Alerts, AtLimit, Budget, Chat, Compat, Config, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+use super::{Alerts, AtLimit, Budget, Chat, Compat, Config, Gateway, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
 use crate::templates::Lang;
 
 /// No configuration is longer.
@@ -63,6 +63,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
     let data_dir = top.path("data_dir").unwrap_or(default.data_dir);
     let bot_name = top.table("bot", bot_name).unwrap_or(default.bot_name);
     let http = top.table("http", Http::read);
+    let gateway = top.table("gateway", Gateway::read);
     let ledger = top.table("ledger", Ledger::read);
     let log = top.table("log", Log::read);
     let chat = top.table("chat", Chat::read);
@@ -84,6 +85,7 @@ fn read_all(top: &mut Section<'_>) -> Config {
         data_dir,
         bot_name,
         http,
+        gateway,
         ledger,
         log,
         chat,
@@ -99,18 +101,42 @@ fn read_all(top: &mut Section<'_>) -> Config {
     }
 }
 
-/// A provider's limits can fall back on one that comes later, so that is looked at when all are known.
+/// Providers can fall back on one that comes later, so that is looked at when all are known.
 fn check_fallbacks(top: &Section<'_>, providers: &[Provider], names: &[String]) {
     for (at, provider) in providers.iter().enumerate() {
-        let Some(AtLimit::Fallback(Some(name))) = &provider.limits.at_limit else { continue };
-        let path = format!("providers[{at}].limits.at_limit.fallback");
-        if *name == provider.name {
-            top.wrong("providers", format!("`{path}` is `\"{name}\"`, the provider itself; name another one"));
-        } else if !names.contains(name) {
-            let known = names.join("\"`, `\"");
-            let text = format!("`{path}` is `\"{name}\"`, and no provider is called so; expected one of `\"{known}\"`");
-            top.wrong("providers", text);
+        let at_limit = match &provider.limits.at_limit {
+            Some(AtLimit::Fallback(name)) => name.as_ref(),
+            _ => None,
+        };
+        for (key, name) in [("limits.at_limit.fallback", at_limit), ("fallback", provider.fallback.as_ref())] {
+            let Some(name) = name else { continue };
+            let path = format!("providers[{at}].{key}");
+            if *name == provider.name {
+                top.wrong("providers", format!("`{path}` is `\"{name}\"`, the provider itself; name another one"));
+            } else if !names.contains(name) {
+                let known = names.join("\"`, `\"");
+                let text =
+                    format!("`{path}` is `\"{name}\"`, and no provider is called so; expected one of `\"{known}\"`");
+                top.wrong("providers", text);
+            }
         }
+        check_kind_of_fallback(top, at, provider, providers);
+    }
+}
+
+/// Calls are passed on as they are, so only a provider that reads the same can be asked instead.
+fn check_kind_of_fallback(top: &Section<'_>, at: usize, provider: &Provider, providers: &[Provider]) {
+    let is_meant = |other: &&Provider| provider.fallback.as_ref() == Some(&other.name);
+    if let Some(other) = providers.iter().find(is_meant).filter(|other| other.kind != provider.kind) {
+        let text = format!(
+            "`providers[{at}].fallback` is `\"{}\"`, of kind `\"{}\"`, and `{}` is of kind `\"{}\"`; what is passed on \
+             by the gateway is not translated: name a provider of the same kind",
+            other.name,
+            other.kind.as_str(),
+            provider.name,
+            provider.kind.as_str()
+        );
+        top.wrong("providers", text);
     }
 }
 

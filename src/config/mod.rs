@@ -8,6 +8,7 @@ mod budgets;
 mod chat;
 mod check;
 mod compat;
+mod gateway;
 mod http;
 mod limits;
 mod mistakes;
@@ -34,6 +35,7 @@ pub use budgets::{Budget, Per};
 pub use chat::Chat;
 pub use check::{Checked, check};
 pub use compat::Compat;
+pub use gateway::Gateway;
 pub use http::Http;
 pub use limits::{Allowance, AtLimit, Limit, LimitFor, Rates};
 pub use mistakes::{Finding, Mistakes};
@@ -56,6 +58,8 @@ pub struct Config {
     pub bot_name: String,
     /// The REST door.
     pub http: Http,
+    /// Calls of other programs, passed on.
+    pub gateway: Gateway,
     /// How the books are kept.
     pub ledger: Ledger,
     /// What is logged.
@@ -90,6 +94,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data"),
             bot_name: "raymundo".to_owned(),
             http: Http::default(),
+            gateway: Gateway::default(),
             ledger: Ledger::default(),
             log: Log::default(),
             chat: Chat::default(),

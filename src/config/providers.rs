@@ -27,6 +27,8 @@ pub struct Provider {
     pub limits: Rates,
     /// How long to wait for it.
     pub timeouts: Timeouts,
+    /// Who is asked instead by the gateway when it fails: a provider of the same kind.
+    pub fallback: Option<String>,
     /// Whether its models run on the owner's machines and are free; `None`: decided per model.
     pub local: Option<bool>,
     /// The vendor whose prices hold, when the provider's kind does not say it (`groq` behind an OpenAI API).
@@ -40,16 +42,26 @@ pub enum ProviderKind {
     Ollama,
     /// Any OpenAI-compatible chat API.
     OpenAi,
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// Google's Gemini API.
+    Gemini,
     /// Canned answers, for trying the program out.
     Demo,
 }
 
 impl ProviderKind {
+    /// Every kind, in the order in which they are named to the owner.
+    pub const ALL: [ProviderKind; 5] =
+        [ProviderKind::Ollama, ProviderKind::OpenAi, ProviderKind::Anthropic, ProviderKind::Gemini, ProviderKind::Demo];
+
     /// The word in the configuration, and `api_type` in records.
     pub fn as_str(self) -> &'static str {
         match self {
             ProviderKind::Ollama => "ollama",
             ProviderKind::OpenAi => "openai",
+            ProviderKind::Anthropic => "anthropic",
+            ProviderKind::Gemini => "gemini",
             ProviderKind::Demo => "demo",
         }
     }
@@ -101,6 +113,7 @@ impl Provider {
         let plan = label(section, "plan", "free");
         let limits = section.table("limits", |section| Rates::read(section, None));
         let timeouts = section.table("timeouts", Timeouts::read);
+        let fallback = label(section, "fallback", "other");
         let local = section.flag("local");
         let price_vendor = label(section, "price_vendor", "openai");
         let provider = Provider {
@@ -113,6 +126,7 @@ impl Provider {
             plan,
             limits,
             timeouts,
+            fallback,
             local,
             price_vendor,
         };
@@ -171,32 +185,20 @@ fn unique_name(section: &mut Section<'_>, names: &mut Vec<String>) -> Option<Str
 }
 
 fn kind(section: &mut Section<'_>) -> Option<ProviderKind> {
+    let choices = ProviderKind::ALL.map(|kind| (kind.as_str(), kind));
     if !section.has("kind") {
-        section.missing("kind", "one of `\"ollama\"`, `\"openai\"`, `\"demo\"`", "\"ollama\"");
+        let expected = choices.map(|(name, _)| format!("`\"{name}\"`")).join(", ");
+        section.missing("kind", &format!("one of {expected}"), "\"ollama\"");
     }
-    let choices = [
-        ("ollama", Ok(ProviderKind::Ollama)),
-        ("openai", Ok(ProviderKind::OpenAi)),
-        ("anthropic", Err("anthropic")),
-        ("gemini", Err("gemini")),
-        ("demo", Ok(ProviderKind::Demo)),
-    ];
-    let choice = section.choice("kind", &choices)?;
-    if let Err(later) = choice {
-        let text = format!(
-            "`{}` is `\"{later}\"`, which comes with a later version; expected one of `\"ollama\"`, `\"openai\"`, \
-             `\"demo\"` (many providers also speak the API of `kind = \"openai\"`)",
-            section.path_of("kind")
-        );
-        section.wrong("kind", text);
-    }
-    choice.ok()
+    section.choice("kind", &choices)
 }
 
 fn default_url(kind: Option<ProviderKind>) -> &'static str {
     match kind {
         Some(ProviderKind::Ollama) => "http://127.0.0.1:11434",
         Some(ProviderKind::OpenAi) => "https://api.openai.com/v1",
+        Some(ProviderKind::Anthropic) => "https://api.anthropic.com",
+        Some(ProviderKind::Gemini) => "https://generativelanguage.googleapis.com/v1beta",
         Some(ProviderKind::Demo) | None => "",
     }
 }

@@ -124,6 +124,11 @@ impl Exchange {
         self
     }
 
+    /// Whether something of the body is left out.
+    pub(super) fn strips(&self) -> bool {
+        matches!(self.passage, Passage::WithoutUsage(_))
+    }
+
     /// Takes the next bytes of the body.
     fn flow(&mut self, bytes: Bytes) {
         match &mut self.passage {

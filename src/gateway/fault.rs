@@ -37,6 +37,7 @@ pub(super) enum Class {
     Unauthenticated,
     Forbidden,
     NotFound,
+    WrongMethod,
     TooLarge,
     SlowBody,
     RateLimited,
@@ -170,6 +171,7 @@ impl Class {
             Class::Unauthenticated => StatusCode::UNAUTHORIZED,
             Class::Forbidden => StatusCode::FORBIDDEN,
             Class::NotFound => StatusCode::NOT_FOUND,
+            Class::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Class::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Class::RateLimited | Class::QuotaExhausted => StatusCode::TOO_MANY_REQUESTS,
@@ -186,6 +188,7 @@ impl Class {
             Class::Unauthenticated => ("invalid_request_error", "invalid_api_key"),
             Class::Forbidden => ("invalid_request_error", "permission_denied"),
             Class::NotFound => ("invalid_request_error", "not_found"),
+            Class::WrongMethod => ("invalid_request_error", "method_not_allowed"),
             Class::TooLarge => ("invalid_request_error", "request_too_large"),
             Class::SlowBody => ("invalid_request_error", "request_timeout"),
             Class::RateLimited => ("rate_limit_error", "rate_limit_exceeded"),
@@ -198,7 +201,7 @@ impl Class {
 
     fn in_anthropic(self) -> &'static str {
         match self {
-            Class::BadRequest => "invalid_request_error",
+            Class::BadRequest | Class::WrongMethod => "invalid_request_error",
             Class::Unauthenticated => "authentication_error",
             Class::Forbidden => "permission_error",
             Class::NotFound => "not_found_error",
@@ -213,7 +216,7 @@ impl Class {
     /// The names of `google.rpc.Code`.
     fn in_gemini(self) -> &'static str {
         match self {
-            Class::BadRequest | Class::TooLarge => "INVALID_ARGUMENT",
+            Class::BadRequest | Class::WrongMethod | Class::TooLarge => "INVALID_ARGUMENT",
             Class::Unauthenticated => "UNAUTHENTICATED",
             Class::Forbidden => "PERMISSION_DENIED",
             Class::NotFound => "NOT_FOUND",

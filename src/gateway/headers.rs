@@ -96,6 +96,27 @@ pub(super) fn drop_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Headers of an answer that are about the provider's own host: a client would take them for ours.
+const OF_THE_PROVIDERS_HOST: [&str; 9] = [
+    "set-cookie",
+    "alt-svc",
+    "strict-transport-security",
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-expose-headers",
+    "access-control-max-age",
+];
+
+/// Leaves of a provider's headers what a client is to see.
+pub(super) fn clean_answer(headers: &mut HeaderMap) {
+    drop_hop_by_hop(headers);
+    for name in OF_THE_PROVIDERS_HOST {
+        headers.remove(name);
+    }
+}
+
 /// Names the record that an answer has, or will have.
 pub(super) fn add_record(headers: &mut HeaderMap, id: RecordId) {
     headers.insert(RECORD, ascii(id.to_string()));

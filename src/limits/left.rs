@@ -34,8 +34,8 @@ impl Gate {
     /// What is left now for calls of a subject, open calls taken off.
     pub fn left(&mut self, subject: &Subject<'_>, now: Now) -> Left {
         let mut left = Left::default();
-        for Booking { entry, dates } in self.table_mut().bookings(subject, now.at.unix_micros()) {
-            let (entry, compiled) = self.table_mut().with_rule(entry);
+        for Booking { entry, dates } in self.table.bookings(subject, now.at.unix_micros()) {
+            let (entry, compiled) = self.table.with_rule(entry);
             entry.narrow(compiled, dates, second_of(now), &mut left);
         }
         left

@@ -51,6 +51,10 @@ pub struct Call {
     pub system_tokens: Option<u64>,
     /// The cap on output tokens that is sent along.
     pub output_cap: Option<OutputCap>,
+    /// The output tokens that are reserved where there is no cap; `None` for the usual.
+    pub output_reserve: Option<u64>,
+    /// Whether the cap stands in a request that is sent as it is: then it is not lowered to fit into a limit.
+    pub fixed_cap: bool,
 }
 
 impl Call {
@@ -76,6 +80,8 @@ impl Call {
             prompt_tokens: 0,
             system_tokens: None,
             output_cap: None,
+            output_reserve: None,
+            fixed_cap: false,
         }
     }
 
@@ -101,7 +107,8 @@ impl Call {
 
     /// The tokens that are reserved for it.
     pub(super) fn estimate(&self) -> Estimate {
-        let output = self.output_cap.and_then(|cap| cap.granted).unwrap_or(DEFAULT_OUTPUT_RESERVE);
+        let granted = self.output_cap.and_then(|cap| cap.granted);
+        let output = granted.or(self.output_reserve).unwrap_or(DEFAULT_OUTPUT_RESERVE);
         Estimate { prompt: self.prompt_tokens, output, pico_usd: 0 }
     }
 

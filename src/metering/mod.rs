@@ -15,6 +15,7 @@ mod keys;
 #[cfg(test)]
 mod laws;
 mod line;
+mod meter;
 mod opening;
 mod outcome;
 mod permit;
@@ -31,7 +32,7 @@ use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
     Users,
 };
-use crate::limits::{Facet, Gate, Learned, Observed, Refusal, Rulebook, Window};
+use crate::limits::{Facet, Gate, Learned, Left, Observed, Refusal, Rulebook, Window};
 use crate::models;
 use crate::settings::Keys;
 use crate::stats::{Picture, Recent};
@@ -45,6 +46,7 @@ pub use call::{Call, Outcome, Receipt, Refused};
 pub use checking::{repair, verify};
 pub use keys::KeyNotChanged;
 pub use line::{Patience, Place};
+pub use meter::{End, Meter};
 pub use permit::Permit;
 pub use pricing::Pricing;
 pub use rules::{known_names_of, rules_of, vendors_of};
@@ -311,6 +313,15 @@ impl Metering {
         self.inner.calibration.lock().expect("nothing under the calibration's lock panics").factors(model)
     }
 
+    /// What is left now for calls like this one, in the tightest window of each kind.
+    pub fn left(&self, call: &Call) -> Left {
+        self.gate().left(&call.subject(&user_text(call)), self.now())
+    }
+
+    fn now(&self) -> Now {
+        self.inner.clock.now()
+    }
+
     /// Looks at what the records of the last minutes say. Records wait meanwhile.
     pub fn recent<T>(&self, look: impl FnOnce(&mut Recent) -> T) -> T {
         look(&mut self.inner.recent.lock().expect("nobody panics while holding it"))
@@ -416,6 +427,9 @@ impl Metering {
                 Ok(()) => return Ok(()),
                 Err(refusal) => refusal,
             };
+            if call.fixed_cap {
+                return Err(refusal);
+            }
             let room = refusal.max.saturating_sub(refusal.used).saturating_sub(call.prompt_tokens);
             match &mut call.output_cap {
                 // A stopped budget has room, and lets nothing go all the same.

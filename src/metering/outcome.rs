@@ -75,7 +75,7 @@ fn status_of(kind: ErrorKind) -> Status {
     }
 }
 
-fn metadata(request_id: Option<&str>) -> Metadata<'static> {
+pub(super) fn metadata(request_id: Option<&str>) -> Metadata<'static> {
     let Some(id) = request_id else { return Metadata::default() };
     let object = json!({ "request_id": Name::clean(id) });
     object.as_object().and_then(Metadata::from_object).unwrap_or_default()

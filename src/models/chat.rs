@@ -75,6 +75,15 @@ pub struct ChatRequest {
     pub lang: Lang,
 }
 
+impl ChatRequest {
+    /// The owner's instructions in one text, for APIs that want them beside the conversation.
+    pub(super) fn system_prompt(&self) -> Option<String> {
+        let system = self.messages.iter().filter(|message| message.role == Role::System && !message.content.is_empty());
+        let texts: Vec<_> = system.map(|message| message.content.as_str()).collect();
+        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+}
+
 /// A piece of the answer.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ChatEvent {
@@ -120,6 +129,8 @@ pub struct Learned {
     pub served_model: Option<String>,
     /// The tier that serves, as the provider names it.
     pub service_tier: Option<String>,
+    /// The provider's own id of this request, where the answer's body holds it; it may be any text.
+    pub request_id: Option<String>,
     /// Pieces of output seen: text, thinking, parts of tool calls. A lower bound of the completion tokens.
     pub pieces: u64,
     /// Whether the provider said that somebody else's machine does the work (an Ollama cloud model).

@@ -32,6 +32,17 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const STEP_BYTES: usize = 1024;
 
 impl Decoder {
+    /// `bytes` themselves where nothing is to be undone, which is known from the second byte of a body on; else they must
+    /// be pushed.
+    pub fn plain<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if let (State::Empty, Some(first)) = (&self.state, bytes.first())
+            && *first != MAGIC[0]
+        {
+            self.state = State::Plain;
+        }
+        matches!(self.state, State::Plain).then_some(bytes)
+    }
+
     /// Appends what `bytes` unpack to; never lets `out` grow beyond `max_bytes` by more than one step's worth.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>, max_bytes: usize) -> Result<(), Undecodable> {
         let mut bytes = bytes;

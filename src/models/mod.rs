@@ -1,20 +1,24 @@
 //! The providers: one file per API, pure (request body, stream reader, token counts), and one transport for all.
 //!
-//! `ollama`, `openai` and `demo` never touch the network: their readers take bytes split anywhere, so the gateway can
+//! `ollama`, `openai`, `anthropic`, `gemini` and `demo` never touch the network: their readers take bytes split anywhere, so the gateway can
 //! feed them a copy of what it passes on. `transport` is the only HTTP client to providers. Nothing a provider or a
 //! person wrote leaves this module except as [`ChatEvent`]; failures are a class and an HTTP status.
 
+pub mod anthropic;
 mod chat;
 pub mod demo;
 mod encoding;
 pub mod endpoint;
 mod exact;
 mod failure;
+mod form;
+pub mod gemini;
 mod image;
 mod json;
 pub mod ndjson;
 pub mod ollama;
 pub mod openai;
+mod passing;
 mod provider;
 mod ratelimit;
 #[cfg(test)]
@@ -30,9 +34,10 @@ pub use encoding::Decoder;
 pub use exact::{ExactCounts, exact_counts};
 pub use failure::{CallError, Retry};
 pub use image::{Image, ImageError, MAX_IMAGE_BYTES, MAX_IMAGES, MediaType};
+pub use passing::PassedOn;
 pub use provider::{Kind, ModelInfo, Provider, ProviderSpec, Timeouts};
 pub use ratelimit::{Observed, Window};
 pub use reported::ReportedUsage;
 pub use retry::RetryPolicy;
-pub use stream::ChatStream;
+pub use stream::{ChatStream, request_id};
 pub use transport::Transport;

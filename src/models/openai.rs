@@ -5,10 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::chat::ReadResult;
+use super::form::{DONE, Form, Known, Piece};
 use super::image::Encoded;
 use super::json::{self, Field};
-use super::ndjson::MAX_FRAME_BYTES;
-use super::sse::{Frame, Frames};
+use super::sse::Frame;
 use super::{ChatEvent, ChatMessage, ChatRequest, Finish, Learned, ModelInfo, ReportedUsage, Role};
 use crate::usage::ErrorKind;
 
@@ -123,96 +123,28 @@ pub struct Reader {
     state: State,
 }
 
-/// The form of the answer, told by its first significant byte.
-enum Form {
-    /// Not told yet: what may still become a byte order mark, or nothing.
-    Unknown(Vec<u8>),
-    Events(Frames),
-    /// One JSON object: some servers do not stream.
-    Whole(Vec<u8>),
-}
-
-impl Default for Form {
-    fn default() -> Form {
-        Form::Unknown(Vec::new())
-    }
-}
-
 #[derive(Default)]
 struct State {
-    learned: Learned,
-    /// Whether any frame was one of this API's.
-    recognised: bool,
-    failed: Option<ErrorKind>,
+    known: Known,
 }
-
-const DONE: &[u8] = b"[DONE]";
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Reader {
     /// Takes the next bytes; appends what they say to `events`. After an error it says the same error for ever.
     pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown(held) => {
-                held.extend_from_slice(bytes);
-                if let Some(form) = Form::told_by(held) {
-                    let begun = std::mem::take(held);
-                    self.form = form;
-                    return self.push(&begun, events);
-                }
-            }
-            Form::Events(frames) => {
-                if frames.push(bytes, |frame| state.frame(frame, events)).is_err() {
-                    state.fail(ErrorKind::BadResponse);
-                }
-            }
-            Form::Whole(held) if held.len() + bytes.len() > MAX_FRAME_BYTES => state.fail(ErrorKind::BadResponse),
-            Form::Whole(held) => held.extend_from_slice(bytes),
-        }
-        state.result()
+        self.form.push(bytes, |piece| self.state.piece(piece, events));
+        self.state.known.result()
     }
 
     /// Takes the end of the body. A frame that the end cut off is dropped; whether the answer is whole says
     /// [`Learned::complete`].
     pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
-        let state = &mut self.state;
-        match &mut self.form {
-            Form::Unknown(_) => {}
-            Form::Events(frames) => frames.finish(|frame| {
-                if is_cut(frame.data) {
-                    state.recognised = true;
-                } else {
-                    state.frame(frame, events);
-                }
-            }),
-            Form::Whole(held) => state.whole(&std::mem::take(held), events),
-        }
-        if !state.recognised {
-            state.fail(ErrorKind::BadResponse);
-        }
-        state.result()
+        self.form.finish(|piece| self.state.piece(piece, events));
+        self.state.known.finished()
     }
 
     /// What is known so far.
     pub fn learned(&self) -> &Learned {
-        &self.state.learned
-    }
-}
-
-impl Form {
-    /// Drops byte order marks and white space from the front of `held`; tells the form once something else is there.
-    fn told_by(held: &mut Vec<u8>) -> Option<Form> {
-        let mut rest = held.trim_ascii_start();
-        while let Some(after_mark) = rest.strip_prefix(BYTE_ORDER_MARK) {
-            rest = after_mark.trim_ascii_start();
-        }
-        held.drain(..held.len() - rest.len());
-        match held.first()? {
-            _ if held.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(held) => None,
-            b'{' | b'[' => Some(Form::Whole(Vec::new())),
-            _ => Some(Form::Events(Frames::default())),
-        }
+        &self.state.known.learned
     }
 }
 
@@ -258,64 +190,48 @@ struct Words<'a> {
     function_call: Field<'a>,
 }
 
-/// Whether this is the beginning of a frame and not the whole of one.
-fn is_cut(data: &[u8]) -> bool {
-    let data = data.trim_ascii();
-    let cut_json = || serde_json::from_slice::<serde::de::IgnoredAny>(data).is_err_and(|error| error.is_eof());
-    match data.first() {
-        Some(b'{') => cut_json(),
-        Some(b'[') => data.len() < DONE.len() && DONE.starts_with(data),
-        _ => false,
-    }
-}
-
 impl State {
-    fn fail(&mut self, kind: ErrorKind) {
-        self.failed.get_or_insert(kind);
-    }
-
-    fn result(&self) -> ReadResult {
-        self.failed.map_or(Ok(()), Err)
+    fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
+        if self.known.is_over() {
+            return;
+        }
+        match piece {
+            Piece::Event(frame) => self.frame(frame, events),
+            Piece::Whole(object) => {
+                self.chunk(object, events);
+                self.known.learned.complete = self.known.recognised && self.known.result().is_ok();
+            }
+            Piece::Listed(object) => self.error_in_list(object),
+            Piece::Cut => self.known.recognised = true,
+            Piece::Broken => self.known.fail(ErrorKind::BadResponse),
+        }
     }
 
     fn frame(&mut self, frame: Frame<'_>, events: &mut Vec<ChatEvent>) {
         let data = frame.data.trim_ascii();
-        if self.failed.is_some() || self.learned.terminal || data.is_empty() {
-            return;
-        }
         if data == DONE {
-            self.recognised = true;
-            self.learned.terminal = true;
-            self.learned.complete = true;
-        } else if frame.event == "error" {
-            self.fail(ErrorKind::StreamError);
-        } else {
+            self.known.recognised = true;
+            self.known.learned.terminal = true;
+            self.known.learned.complete = true;
+        } else if frame.event == "error" && !data.is_empty() {
+            self.known.fail(ErrorKind::StreamError);
+        } else if !data.is_empty() {
             self.chunk(data, events);
         }
     }
 
-    /// A whole answer is one chunk with `message` in the place of `delta`; errors may come in a list.
-    fn whole(&mut self, body: &[u8], events: &mut Vec<ChatEvent>) {
-        let body = body.trim_ascii();
-        match body {
-            _ if is_cut(body) => self.recognised = true,
-            _ if body.starts_with(b"[") => match serde_json::from_slice::<Vec<Chunk<'_>>>(body) {
-                Ok(list) if list.iter().any(|chunk| chunk.error.is_some()) => self.fail(ErrorKind::StreamError),
-                _ => self.fail(ErrorKind::BadResponse),
-            },
-            _ => {
-                self.chunk(body, events);
-                self.learned.complete = self.recognised && self.failed.is_none();
-            }
-        }
+    /// Some servers put an error into a list; nothing else comes in one.
+    fn error_in_list(&mut self, object: &[u8]) {
+        let is_error = serde_json::from_slice::<Chunk<'_>>(object).is_ok_and(|chunk| chunk.error.is_some());
+        self.known.fail(if is_error { ErrorKind::StreamError } else { ErrorKind::BadResponse });
     }
 
     fn chunk(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
         let chunk = if data.starts_with(b"{") { serde_json::from_slice::<Chunk<'_>>(data).ok() } else { None };
         let Some(chunk) = chunk else {
-            return self.fail(ErrorKind::BadResponse);
+            return self.known.fail(ErrorKind::BadResponse);
         };
-        let learned = &mut self.learned;
+        let learned = &mut self.known.learned;
         if let Some(usage) = usage(chunk.usage) {
             learned.usage.replace_with(usage);
         }
@@ -325,12 +241,12 @@ impl State {
         if let Some(tier) = json::label(chunk.service_tier) {
             learned.service_tier = Some(tier);
         }
-        self.recognised |= chunk.choices.is_some() || chunk.usage.is_some();
+        self.known.recognised |= chunk.choices.is_some() || chunk.usage.is_some();
         for choice in json::object::<Vec<Choice<'_>>>(chunk.choices).unwrap_or_default() {
             self.choice(&choice, events);
         }
-        if chunk.error.is_some() && !self.learned.complete {
-            self.fail(ErrorKind::StreamError);
+        if chunk.error.is_some() && !self.known.learned.complete {
+            self.known.fail(ErrorKind::StreamError);
         }
     }
 
@@ -341,18 +257,18 @@ impl State {
             let thoughts = json::name(words.reasoning_content).or_else(|| json::name(words.reasoning));
             let texts = content(words.content).into_iter().chain(json::name(words.refusal));
             for event in thoughts.map(ChatEvent::Thinking).into_iter().chain(texts.map(ChatEvent::Text)) {
-                self.learned.pieces += 1;
+                self.known.learned.pieces += 1;
                 if first {
                     events.push(event);
                 }
             }
             if json::is_filled_list(words.tool_calls) || words.function_call.is_some() {
-                self.learned.pieces += 1;
+                self.known.learned.pieces += 1;
             }
         }
         if let Some(reason) = json::name(choice.finish_reason).filter(|_| first) {
-            self.learned.complete = true;
-            self.learned.finish = Some(match reason.as_str() {
+            self.known.learned.complete = true;
+            self.known.learned.finish = Some(match reason.as_str() {
                 "stop" => Finish::Stop,
                 "length" => Finish::Length,
                 "tool_calls" | "function_call" => Finish::ToolCalls,
@@ -412,6 +328,7 @@ pub(super) fn usage(field: Field<'_>) -> Option<ReportedUsage> {
         cached: json::count(prompt.cached_tokens),
         cache_write: json::count(prompt.cache_write_tokens),
         reasoning: json::count(completion.reasoning_tokens),
+        ..ReportedUsage::default()
     };
     Some(reported.with_total(json::count(usage.total_tokens)))
 }

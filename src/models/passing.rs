@@ -6,6 +6,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request};
 
 use super::transport::{Answer, NoAnswer, RequestBody};
+use super::endpoint::Dialect;
 use super::{Kind, Provider};
 
 /// A request of somebody else's.
@@ -18,6 +19,8 @@ pub struct PassedOn {
     pub query: Option<String>,
     /// Its headers, without those that concern only the connection it came by.
     pub headers: HeaderMap,
+    /// The API that the path is of.
+    pub dialect: Dialect,
     /// Its body.
     pub body: RequestBody,
 }
@@ -54,7 +57,9 @@ impl Provider {
         *request.method_mut() = passed_on.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = passed_on.headers;
-        self.authorize(request.headers_mut());
+        if self.has_key() {
+            self.authorize_as(passed_on.dialect, request.headers_mut());
+        }
         Some(request)
     }
 }

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::endpoint::{self, Endpoint};
 use super::failure::ErrorBody;
 use super::openai::{Dialect, LimitField};
 use super::stream::{Reader, request_id};
 use super::transport::{Answer, BaseUrl, MAX_ERROR_BYTES, MAX_LIST_BYTES};
-use super::{CallError, ChatMessage, ChatRequest, ChatStream, Observed, Retry, Transport, demo, ollama, openai};
+use super::{CallError, ChatMessage, ChatRequest, ChatStream, Observed, Retry, Transport};
+use super::{anthropic, demo, gemini, ollama, openai};
 use crate::usage::{ErrorKind, Failure, KeySuffix, estimate_prompt_tokens};
 
 /// The API a provider speaks.
@@ -25,19 +27,25 @@ pub enum Kind {
     Ollama,
     /// OpenAI's chat completions, as many servers speak it.
     OpenAi,
+    /// Anthropic's Messages.
+    Anthropic,
+    /// Google's Gemini API.
+    Gemini,
     /// The built-in demo model.
     Demo,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 3] = [Kind::Ollama, Kind::OpenAi, Kind::Demo];
+    pub const ALL: [Kind; 5] = [Kind::Ollama, Kind::OpenAi, Kind::Anthropic, Kind::Gemini, Kind::Demo];
 
     /// The name in config and, as `api_type`, in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Ollama => "ollama",
             Kind::OpenAi => "openai",
+            Kind::Anthropic => "anthropic",
+            Kind::Gemini => "gemini",
             Kind::Demo => "demo",
         }
     }
@@ -47,11 +55,16 @@ impl Kind {
     /// OpenAI's API: a photo of 1280 × 960 at full detail is scaled to a short side of 768 and cut into four tiles of 512,
     /// 85 + 4 × 170 tokens for GPT-4o (OpenAI's guide "Images and vision"; smaller models count many times that).
     /// Ollama: the patches of 14 × 14 pixels of a picture of 336 × 336 in LLaVA 1.5 (`patch_size` and `image_size` of its
-    /// published configuration); newer models count from 256 to several thousand. The demo model looks at none.
+    /// published configuration); newer models count from 256 to several thousand. Anthropic: a pixel is 1/750 of a token,
+    /// and what is above about 1,600 tokens is scaled down to that (its guide "Vision"; the newest models take up to three
+    /// times as much). Gemini: that photo is four tiles of 258 tokens (Google's guide "Image understanding"). The demo
+    /// model looks at none.
     pub fn image_tokens(self) -> u64 {
         match self {
             Kind::OpenAi => 85 + 4 * 170,
             Kind::Ollama => (336 / 14) * (336 / 14),
+            Kind::Anthropic => 1_600,
+            Kind::Gemini => 4 * 258,
             Kind::Demo => 0,
         }
     }
@@ -170,6 +183,11 @@ pub(super) struct Memory {
 
 /// Names of remote models that are remembered.
 const MAX_REMOTE_MODELS: usize = 256;
+/// Where APIs want a key.
+const CREDENTIALS: [HeaderName; 4] =
+    [header::AUTHORIZATION, X_API_KEY, X_GOOG_API_KEY, HeaderName::from_static("api-key")];
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 /// For questions that a healthy server answers at once.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -202,6 +220,11 @@ impl Provider {
     /// The API it speaks.
     pub fn kind(&self) -> Kind {
         self.spec.kind
+    }
+
+    /// Whether it has a key of its own.
+    pub fn has_key(&self) -> bool {
+        self.spec.api_key.is_some()
     }
 
     pub(super) fn base(&self) -> Option<&BaseUrl> {
@@ -243,7 +266,7 @@ impl Provider {
     pub fn is_local(&self, model: &str) -> bool {
         match self.spec.kind {
             Kind::Demo => true,
-            Kind::OpenAi => self.spec.local == Some(true),
+            Kind::OpenAi | Kind::Anthropic | Kind::Gemini => self.spec.local == Some(true),
             Kind::Ollama => {
                 let at_ollamas = self.base.as_ref().is_some_and(|base| is_ollamas_own(base.host()));
                 let here = self.spec.local.unwrap_or(!at_ollamas);
@@ -258,17 +281,17 @@ impl Provider {
     /// the caller's, and has a record.
     pub async fn chat(&self, request: ChatRequest) -> Result<ChatStream, CallError> {
         let dialect = self.dialect();
-        let (path, body, reader) = match self.spec.kind {
-            Kind::Demo => {
-                let (events, ending) = demo::answer(&request);
-                return Ok(ChatStream::ready(events, ending));
-            }
-            Kind::Ollama => (ollama::CHAT_PATH, ollama::chat_body(&request), Reader::Ollama(Default::default())),
-            Kind::OpenAi => {
-                (openai::CHAT_PATH, openai::chat_body(&request, dialect), Reader::OpenAi(Default::default()))
-            }
+        let Some(reader) = Reader::of(self.spec.kind) else {
+            let (events, ending) = demo::answer(&request);
+            return Ok(ChatStream::ready(events, ending));
         };
-        let answer = self.send(Method::POST, path, body, &self.spec.timeouts).await?;
+        let (path, body) = match self.spec.kind {
+            Kind::Ollama | Kind::Demo => (ollama::CHAT_PATH.to_owned(), ollama::chat_body(&request)),
+            Kind::OpenAi => (openai::CHAT_PATH.to_owned(), openai::chat_body(&request, dialect)),
+            Kind::Anthropic => (anthropic::MESSAGES_PATH.to_owned(), anthropic::chat_body(&request)),
+            Kind::Gemini => (gemini::chat_path(&request.model), gemini::chat_body(&request)),
+        };
+        let answer = self.send(Method::POST, &path, body, &self.spec.timeouts).await?;
         if (200..300).contains(&answer.status) {
             return Ok(ChatStream::over(answer, reader, request.model, Arc::clone(&self.memory)));
         }
@@ -284,6 +307,8 @@ impl Provider {
             }
             Kind::Ollama => ollama::TAGS_PATH,
             Kind::OpenAi => openai::MODELS_PATH,
+            Kind::Anthropic => anthropic::MODELS_PATH,
+            Kind::Gemini => gemini::MODELS_PATH,
         };
         let answer = self.send(Method::GET, path, Vec::new(), &Timeouts::all(LIST_TIMEOUT)).await?;
         if !(200..300).contains(&answer.status) {
@@ -299,6 +324,8 @@ impl Provider {
             Kind::Demo => return Ok(()),
             Kind::Ollama => ollama::VERSION_PATH,
             Kind::OpenAi => openai::MODELS_PATH,
+            Kind::Anthropic => anthropic::MODELS_PATH,
+            Kind::Gemini => gemini::MODELS_PATH,
         };
         let answer = self.send(Method::GET, path, Vec::new(), &Timeouts::all(PROBE_TIMEOUT)).await?;
         match answer.status {
@@ -309,8 +336,11 @@ impl Provider {
     }
 
     fn read_models(&self, body: &[u8]) -> Result<Vec<ModelInfo>, ErrorKind> {
+        let local = self.spec.local == Some(true);
         match self.spec.kind {
-            Kind::OpenAi => openai::read_models(body, self.spec.local == Some(true)),
+            Kind::OpenAi => openai::read_models(body, local),
+            Kind::Anthropic => anthropic::read_models(body, local),
+            Kind::Gemini => gemini::read_models(body, local),
             Kind::Ollama | Kind::Demo => {
                 let mut models = ollama::read_models(body)?;
                 for model in &mut models {
@@ -335,6 +365,18 @@ impl Provider {
         Dialect { limit, stream_options: !self.memory.no_stream_options.load(Ordering::Relaxed) }
     }
 
+    /// Whether it is to be asked for usage by `stream_options`, as far as it has said.
+    pub fn takes_stream_options(&self) -> bool {
+        !self.memory.no_stream_options.load(Ordering::Relaxed)
+    }
+
+    /// Whether an answer to a request with `stream_options` says that it does not know them. It is remembered.
+    pub fn rejects_stream_options(&self, status: u16, error_body: &[u8]) -> bool {
+        let rejected = matches!(status, 400 | 422) && ErrorBody::read(error_body).rejects_field("stream_options");
+        self.memory.no_stream_options.fetch_or(rejected, Ordering::Relaxed);
+        rejected
+    }
+
     async fn send(&self, method: Method, path: &str, body: Vec<u8>, timeouts: &Timeouts) -> Result<Answer, CallError> {
         let request = self.request(method, path, body).map_err(|kind| CallError::of(kind, Retry::No))?;
         let sent = self.transport.send(request, timeouts).await;
@@ -349,20 +391,47 @@ impl Provider {
         if method == Method::POST {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(key) = &self.spec.api_key {
-            let bearer = format!("Bearer {}", key.expose_secret().trim());
-            let mut value = HeaderValue::from_str(&bearer).map_err(|_| ErrorKind::Unauthorized)?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
+        if self.spec.kind == Kind::Anthropic {
+            headers.insert("anthropic-version", HeaderValue::from_static(anthropic::VERSION));
+        }
+        if !self.authorize(headers) && self.spec.api_key.is_some() {
+            return Err(ErrorKind::Unauthorized); // no header can hold this key
         }
         *request.method_mut() = method;
         Ok(request)
     }
 
-    /// An OpenAI URL without any path means the usual `/v1`.
+    /// Puts the provider's own key where its API wants it, in the place of every credential there is; returns whether
+    /// it has a key that a header can hold.
+    pub fn authorize(&self, headers: &mut HeaderMap) -> bool {
+        self.authorize_as(Endpoint::Other.dialect(self.spec.kind), headers)
+    }
+
+    /// [`Provider::authorize`] for a path of another API that it serves as well.
+    pub(super) fn authorize_as(&self, dialect: endpoint::Dialect, headers: &mut HeaderMap) -> bool {
+        for name in CREDENTIALS {
+            headers.remove(name);
+        }
+        let Some(key) = &self.spec.api_key else { return false };
+        let key = key.expose_secret().trim();
+        let (name, value) = match dialect {
+            endpoint::Dialect::Anthropic => (X_API_KEY, HeaderValue::from_str(key)),
+            endpoint::Dialect::Gemini => (X_GOOG_API_KEY, HeaderValue::from_str(key)),
+            endpoint::Dialect::OpenAi | endpoint::Dialect::Ollama => {
+                (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")))
+            }
+        };
+        let Ok(mut value) = value else { return false };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        true
+    }
+
+    /// An OpenAI URL without any path means the usual `/v1`; a Gemini URL may name another version of the API.
     pub(super) fn endpoint(&self, base: &BaseUrl, path: &str) -> Uri {
         match self.spec.kind {
             Kind::OpenAi if base.has_no_path() && !path.starts_with("/v1/") => base.join(&format!("/v1{path}")),
+            Kind::Gemini if base.ends_in_version() => base.join(path.strip_prefix("/v1beta").unwrap_or(path)),
             _ => base.join(path),
         }
     }

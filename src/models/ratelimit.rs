@@ -65,6 +65,11 @@ impl Observed {
         }
     }
 
+    /// Whether it says anything of limits or waiting.
+    pub fn says_something(&self) -> bool {
+        *self != Observed { answered_at: self.answered_at, ..Observed::default() }
+    }
+
     /// Takes the wait from an error body where the headers name none. A quota of a day is back at midnight Pacific, when
     /// Google's days begin, whatever shorter wait is named beside it.
     pub(super) fn with_body(self, body: &ErrorBody) -> Observed {

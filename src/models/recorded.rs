@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::stream::Reader;
 use super::*;
 use crate::templates::Lang;
 use crate::usage::{ErrorKind, UsageSource};
@@ -18,29 +19,15 @@ struct Read {
     failed: Option<ErrorKind>,
 }
 
-enum AnyReader {
-    Ollama(ollama::Reader),
-    OpenAi(openai::Reader),
-}
-
 fn read(kind: Kind, pieces: &[&[u8]]) -> Read {
-    let mut reader = match kind {
-        Kind::Ollama => AnyReader::Ollama(Default::default()),
-        _ => AnyReader::OpenAi(Default::default()),
-    };
+    let mut reader = Reader::of(kind).expect("an API that is read");
     let mut events = Vec::new();
     let mut failed = None;
     for piece in pieces {
-        let result = match &mut reader {
-            AnyReader::Ollama(reader) => reader.push(piece, &mut events),
-            AnyReader::OpenAi(reader) => reader.push(piece, &mut events),
-        };
-        failed = failed.or(result.err());
+        failed = failed.or(reader.push(piece, &mut events).err());
     }
-    let (result, learned) = match &mut reader {
-        AnyReader::Ollama(reader) => (reader.finish(&mut events), reader.learned().clone()),
-        AnyReader::OpenAi(reader) => (reader.finish(&mut events), reader.learned().clone()),
-    };
+    let result = reader.finish(&mut events);
+    let learned = reader.learned().clone();
     let (mut text, mut thinking) = (String::new(), String::new());
     for event in &events {
         match event {

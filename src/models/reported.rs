@@ -4,7 +4,8 @@ use crate::usage::{TokenCounts, UsageSource};
 
 /// Counts as reported so far. `None` is "not reported", which is never zero.
 ///
-/// Totals include their slices: `cached` and `cache_write` are inside `prompt`, `reasoning` is inside `completion`.
+/// Totals include their slices: `cached`, `cache_write` and `cache_write_1h` are inside `prompt` and beside each other,
+/// `reasoning` is inside `completion`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportedUsage {
     /// All input tokens.
@@ -13,8 +14,10 @@ pub struct ReportedUsage {
     pub completion: Option<u64>,
     /// Input read from the provider's cache.
     pub cached: Option<u64>,
-    /// Input written to the provider's cache.
+    /// Input written to the provider's short-lived cache.
     pub cache_write: Option<u64>,
+    /// Input written to the provider's long-lived cache (an hour or more).
+    pub cache_write_1h: Option<u64>,
     /// Output that was reasoning.
     pub reasoning: Option<u64>,
 }
@@ -27,6 +30,7 @@ impl ReportedUsage {
         self.completion = later.completion.or(self.completion);
         self.cached = later.cached.or(self.cached);
         self.cache_write = later.cache_write.or(self.cache_write);
+        self.cache_write_1h = later.cache_write_1h.or(self.cache_write_1h);
         self.reasoning = later.reasoning.or(self.reasoning);
     }
 
@@ -61,7 +65,7 @@ impl ReportedUsage {
             completion,
             cached: self.cached.unwrap_or(0),
             cache_write: self.cache_write.unwrap_or(0),
-            cache_write_1h: 0,
+            cache_write_1h: self.cache_write_1h.unwrap_or(0),
             reasoning: self.reasoning.unwrap_or(0),
         };
         (counts.made_consistent(), source)
@@ -102,6 +106,7 @@ mod tests {
             completion: Some(5),
             cached: Some(99),
             cache_write: Some(99),
+            cache_write_1h: Some(99),
             reasoning: Some(99),
         };
         let (counts, _) = usage.counts(|| (0, 0));

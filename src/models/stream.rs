@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chat::ReadResult;
 use super::provider::Memory;
 use super::transport::{Answer, AnswerBody};
-use super::{CallError, ChatEvent, Decoder, Ending, Learned, Observed, Retry, ollama, openai};
+use super::{CallError, ChatEvent, Decoder, Ending, Kind, Learned, Observed, Retry};
+use super::{anthropic, gemini, ollama, openai};
 use crate::usage::{ErrorKind, Failure};
 
 /// The most of an answer that is read, in bytes after decoding.
@@ -44,27 +46,46 @@ struct Reading {
 pub(super) enum Reader {
     Ollama(ollama::Reader),
     OpenAi(openai::Reader),
+    Anthropic(anthropic::Reader),
+    Gemini(gemini::Reader),
 }
 
 impl Reader {
-    fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ErrorKind> {
+    /// The reader of an API; the demo model has none.
+    pub(super) fn of(kind: Kind) -> Option<Reader> {
+        match kind {
+            Kind::Ollama => Some(Reader::Ollama(Default::default())),
+            Kind::OpenAi => Some(Reader::OpenAi(Default::default())),
+            Kind::Anthropic => Some(Reader::Anthropic(Default::default())),
+            Kind::Gemini => Some(Reader::Gemini(Default::default())),
+            Kind::Demo => None,
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
         match self {
             Reader::Ollama(reader) => reader.push(bytes, events),
             Reader::OpenAi(reader) => reader.push(bytes, events),
+            Reader::Anthropic(reader) => reader.push(bytes, events),
+            Reader::Gemini(reader) => reader.push(bytes, events),
         }
     }
 
-    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ErrorKind> {
+    pub(super) fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
         match self {
             Reader::Ollama(reader) => reader.finish(events),
             Reader::OpenAi(reader) => reader.finish(events),
+            Reader::Anthropic(reader) => reader.finish(events),
+            Reader::Gemini(reader) => reader.finish(events),
         }
     }
 
-    fn learned(&self) -> &Learned {
+    pub(super) fn learned(&self) -> &Learned {
         match self {
             Reader::Ollama(reader) => reader.learned(),
             Reader::OpenAi(reader) => reader.learned(),
+            Reader::Anthropic(reader) => reader.learned(),
+            Reader::Gemini(reader) => reader.learned(),
         }
     }
 }
@@ -148,6 +169,9 @@ impl ChatStream {
         self.ending.complete = learned.complete;
         self.ending.served_model.clone_from(&learned.served_model);
         self.ending.service_tier.clone_from(&learned.service_tier);
+        if self.ending.provider_request_id.is_none() {
+            self.ending.provider_request_id = learned.request_id.as_deref().and_then(as_id);
+        }
         if learned.remote {
             reading.memory.remember_remote(&reading.asked_model);
             reading.memory.remember_remote(learned.served_model.as_deref().unwrap_or_default());
@@ -199,14 +223,15 @@ impl Reading {
 /// No id of a request is longer.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// The provider's id of this request, under the names in use. Only what has the form of an id is one: the record keeps
-/// it, and a server could put any text there.
-pub(super) fn request_id(headers: &http::HeaderMap) -> Option<String> {
+/// The provider's id of this request, under the names in use.
+pub fn request_id(headers: &http::HeaderMap) -> Option<String> {
     let named = |name: &str| headers.get(name)?.to_str().ok();
-    let id = ["x-request-id", "request-id"].into_iter().find_map(named)?;
-    let is_id = |id: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(plain)
-    };
-    Some(id.trim().to_owned()).filter(|id| is_id(id))
+    ["x-request-id", "request-id"].into_iter().find_map(named).and_then(as_id)
+}
+
+/// Only what has the form of an id is one: the record keeps it, and a server could put any text there.
+fn as_id(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
+    let is_id = (1..=MAX_REQUEST_ID_BYTES).contains(&text.len()) && text.trim().bytes().all(plain);
+    is_id.then(|| text.trim().to_owned()).filter(|id| !id.is_empty())
 }

@@ -278,7 +278,13 @@ impl BaseUrl {
         self.uri.path().trim_matches('/').is_empty()
     }
 
-    /// The URL with `path` behind it. When the URL ends in the segment that `path` begins with (`/v1`, `/api`), that
+    /// Whether the URL ends in a version of an API.
+    pub(super) fn ends_in_version(&self) -> bool {
+        let last = self.uri.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    }
+
+    /// The URL with `path` behind it, which may have a query. When the URL ends in the segment that `path` begins with (`/v1`, `/api`), that
     /// segment is not repeated. A query of the URL's is kept.
     pub(super) fn join(&self, path: &str) -> Uri {
         let base = self.uri.path().trim_end_matches('/');
@@ -287,7 +293,8 @@ impl BaseUrl {
         let versioned = matches!(first, "api" | "v1" | "v1beta");
         let doubled = versioned && base.rsplit('/').next() == Some(first);
         let path = if doubled { rest } else { path };
-        let query = self.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let query = self.uri.query().map(|query| format!("{joint}{query}")).unwrap_or_default();
         let mut parts = self.uri.clone().into_parts();
         parts.path_and_query = format!("{base}/{path}{query}").parse().ok();
         Uri::from_parts(parts).expect("a valid URL with a path of valid characters is valid")

@@ -75,7 +75,7 @@ pub fn epochs(folder: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Epoch
 fn describe(provider: &config::Provider) -> ProviderInfo {
     let local = match provider.kind {
         ProviderKind::Ollama => None,
-        ProviderKind::OpenAi => Some(provider.local == Some(true)),
+        ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Gemini => Some(provider.local == Some(true)),
         ProviderKind::Demo => Some(true),
     };
     ProviderInfo {

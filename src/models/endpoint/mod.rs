@@ -127,9 +127,16 @@ impl Endpoint {
             Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => Dialect::Ollama,
             Endpoint::Other => match kind {
                 Kind::Ollama => Dialect::Ollama,
+                Kind::Anthropic => Dialect::Anthropic,
+                Kind::Gemini => Dialect::Gemini,
                 Kind::OpenAi | Kind::Demo => Dialect::OpenAi,
             },
         }
+    }
+
+    /// Whether its answers are generated: they have output tokens.
+    pub fn generates(self) -> bool {
+        self.is_metered() && !self.embeds()
     }
 
     /// Whether its answers are vectors: they have no output tokens.

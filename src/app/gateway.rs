@@ -1,0 +1,85 @@
+//! The gateway as the HTTP server knows it: behind the same check of host and origin as REST.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, StatusCode};
+
+use super::{App, guard::Door, random};
+use crate::config::{AtLimit, Config};
+use crate::gateway::{DrainLimits, Gateway, Parts, Settings};
+use crate::http::{Guard, Handler, Problem, RequestBody, RequestHead, Response, Role};
+use crate::usage::Clock;
+
+/// At least so many bodies of the largest size are read or sent together.
+const LARGEST_BODIES: usize = 8;
+
+/// The gateway as a [`Handler`].
+#[derive(Clone)]
+pub(super) struct GatewayDoor {
+    gateway: Gateway,
+    door: Arc<Door>,
+    clock: Arc<dyn Clock>,
+}
+
+impl GatewayDoor {
+    pub(super) fn new(gateway: Gateway, door: Door, clock: Arc<dyn Clock>) -> GatewayDoor {
+        GatewayDoor { gateway, door: Arc::new(door), clock }
+    }
+}
+
+impl Handler for GatewayDoor {
+    async fn handle(&self, request: Request<RequestBody>, peer: SocketAddr) -> Response {
+        let (parts, body) = request.into_parts();
+        let Some(head) = RequestHead::read(&parts, peer) else {
+            let message = "a header that decides about access is repeated, missing or not text; expected one `host`, \
+                           and at most one `authorization`, `origin` and `content-type`";
+            return Problem::new(StatusCode::BAD_REQUEST, "bad_head", message).into_response();
+        };
+        if let Err(denied) = self.door.check(&head, Role::Public, self.clock.now()) {
+            return Problem::from(denied).into_response();
+        }
+        self.gateway.answer(Request::from_parts(parts, body), peer).await.map(Body::new)
+    }
+}
+
+impl App {
+    /// The gateway of the configuration, to the providers there are.
+    pub(super) fn gateway(&self) -> Gateway {
+        let desk = &self.desk;
+        let parts = Parts {
+            metering: desk.metering.clone(),
+            providers: Arc::clone(&desk.providers),
+            people: Arc::clone(&desk.people),
+            clock: Arc::clone(&self.clock),
+            random,
+            tasks: desk.tasks.clone(),
+        };
+        Gateway::new(parts, settings(&self.config))
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let gateway = &config.gateway;
+    let max_body_bytes = usize::try_from(gateway.max_body_mib << 20).unwrap_or(usize::MAX);
+    let fallback = |provider: &crate::config::Provider| {
+        let at_limit = match &provider.limits.at_limit {
+            Some(AtLimit::Fallback(name)) => name.clone(),
+            _ => None,
+        };
+        Some((provider.name.clone(), provider.fallback.clone().or(at_limit)?))
+    };
+    Settings {
+        max_body_bytes,
+        bodies_bytes: max_body_bytes.saturating_mul(LARGEST_BODIES),
+        retries: u32::try_from(gateway.retries).unwrap_or(u32::MAX),
+        fallbacks: config.providers.iter().filter_map(fallback).collect(),
+        drains: DrainLimits {
+            count: usize::try_from(gateway.drains).unwrap_or(usize::MAX),
+            time: Duration::from_secs(gateway.drain_seconds),
+            ..DrainLimits::default()
+        },
+    }
+}

@@ -1,0 +1,359 @@
+//! A call and its attempts: each with a permit and a record of its own, until one is answered or none may follow.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use http_body_util::{Either, Full};
+
+use super::caller::{Caller, key_in_query};
+use super::exchange::{Exchange, Passage};
+use super::fault::{Class, Fault};
+use super::frames::Frames;
+use super::headers::{self, CREDENTIALS};
+use super::incoming::Incoming;
+use super::{Asking, Body, Inner};
+use crate::limits::{AtLimit, Refusal};
+use crate::metering::{Call, End, Meter, Patience, Permit, Receipt, Refused};
+use crate::models::endpoint::{self, Asked, Endpoint};
+use crate::models::{CallError, PassedOn, Provider, Retry};
+use crate::usage::names::VISION;
+use crate::usage::{Now, OutputCap, RecordId};
+
+/// What is decided anew for each attempt.
+struct Attempt<'a> {
+    provider: &'a Provider,
+    call: Call,
+    /// The model that a fallback is asked for.
+    model: Option<String>,
+    /// Others that were asked before.
+    tried: Vec<&'a str>,
+}
+
+/// How an attempt ended.
+enum Outcome {
+    Answered(Response<Body>),
+    Failed(Failure),
+}
+
+/// An attempt that failed before its answer began, with what the client is told if no other follows.
+struct Failure {
+    error: CallError,
+    id: RecordId,
+    told: Told,
+}
+
+enum Told {
+    Answer(Box<Response<Body>>),
+    Fault(Fault),
+}
+
+impl Told {
+    fn into_result(self) -> Result<Response<Body>, Fault> {
+        match self {
+            Told::Answer(answer) => Ok(*answer),
+            Told::Fault(fault) => Err(fault),
+        }
+    }
+}
+
+impl Inner {
+    /// Makes a call: attempts until one is answered, or the last one failed.
+    pub(super) async fn attempts(
+        &self,
+        asking: &Asking<'_>,
+        caller: &Caller,
+        provider: &Provider,
+        mut incoming: Incoming<'_>,
+    ) -> Result<Response<Body>, Fault> {
+        let call = self.call(asking, caller, provider, &incoming.asked);
+        let mut attempt = Attempt { provider, call, model: None, tried: Vec::new() };
+        loop {
+            let permit = match self.open(&mut attempt.call).await {
+                Ok(permit) => permit,
+                Err(Refused::Limit(refusal)) => {
+                    let other = self.instead_at_limit(&refusal, &attempt, caller);
+                    let Some(other) = other.filter(|_| incoming.body.whole().is_some()) else {
+                        return Err(Fault::refused(&Refused::Limit(refusal)));
+                    };
+                    self.turn_to(other, &mut attempt, asking, caller, &incoming.asked);
+                    continue;
+                }
+                Err(refused) => return Err(Fault::refused(&refused)),
+            };
+            let failure = match self.attempt(asking, caller, &attempt, permit, &mut incoming).await? {
+                Outcome::Answered(answer) => return Ok(answer),
+                Outcome::Failed(failure) => failure,
+            };
+            let next = self.next(&failure.error, &attempt, caller, &incoming);
+            attempt.call.call.get_or_insert(failure.id);
+            attempt.call.attempt += 1;
+            match next {
+                Next::Stop => return failure.told.into_result(),
+                Next::Again(delay) => tokio::time::sleep(delay).await,
+                Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked),
+            }
+        }
+    }
+
+    async fn open(&self, call: &mut Call) -> Result<Permit, Refused> {
+        let now = self.parts.clock.now();
+        let stays = std::future::pending();
+        self.parts.metering.open_in_line(call, now, &Patience::default(), |_| {}, stays).await
+    }
+
+    fn call(&self, asking: &Asking<'_>, caller: &Caller, provider: &Provider, asked: &Asked) -> Call {
+        let model = asked.model.as_deref().unwrap_or(crate::usage::names::UNKNOWN);
+        let mut call = Call::new(provider.name(), provider.kind().as_str(), model, "gateway");
+        call.local = provider.is_local(model);
+        call.api_key_suffix = provider.key_suffix();
+        call.operation = Some(asking.endpoint.operation().into());
+        call.request_type = match asking.endpoint {
+            _ if asked.has_pictures => VISION.into(),
+            endpoint if endpoint.generates() => "chat".into(),
+            _ => "other".into(),
+        };
+        call.prompt_tokens = asked.prompt_tokens;
+        call.system_tokens = asked.system_tokens;
+        call.output_cap = asked.output_cap.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
+        call.fixed_cap = true;
+        call.output_reserve = (!asking.endpoint.generates()).then_some(0);
+        caller.describe(&mut call, &asking.head.headers, &self.parts.people);
+        call
+    }
+
+    /// One attempt, from its permit to the head of the client's answer.
+    async fn attempt(
+        &self,
+        asking: &Asking<'_>,
+        caller: &Caller,
+        attempt: &Attempt<'_>,
+        permit: Permit,
+        incoming: &mut Incoming<'_>,
+    ) -> Result<Outcome, Fault> {
+        let (provider, id) = (attempt.provider, permit.id());
+        let (request, strips) = self.request(asking, caller, attempt, incoming)?;
+        let meter = Meter::new(permit, asking.endpoint);
+        let mut exchange = Exchange::new(meter, Box::pin(provider.pass(request)), self.drains.clone());
+        let sent = self.parts.clock.now();
+        let (status, headers) = match exchange.head().await {
+            Ok(head) => head,
+            Err(no_answer) => {
+                let error = CallError::of(no_answer.kind(), no_answer.retry());
+                return Ok(Outcome::Failed(self.failed(exchange, error, id, provider).await));
+            }
+        };
+        let answered = self.parts.clock.now();
+        let is_error = exchange.meter().is_some_and(Meter::is_error);
+        let mut head = Head { status, headers, id, times: Times { began: asking.began, sent, answered } };
+        incoming.room = None;
+        let passage = passage(&head, asking.endpoint, &incoming.asked, strips).filter(|_| !is_error);
+        if let Some(passage) = passage {
+            return Ok(Outcome::Answered(self.passing(head, exchange.passing(passage), &attempt.call)));
+        }
+        match exchange.whole().await {
+            Ok(Some(body)) => {
+                head.times.answered = self.parts.clock.now();
+                let error = exchange.meter().and_then(|meter| {
+                    let error = meter.error()?;
+                    let adjusts = strips && provider.rejects_stream_options(head.status.as_u16(), meter.error_body());
+                    Some(if adjusts { CallError { retry: Retry::Adjusted, ..error } } else { error })
+                });
+                let receipt = exchange.record(End::Body).await;
+                let answer = self.whole(head, body, receipt.as_ref(), &attempt.call);
+                Ok(match error {
+                    None => Outcome::Answered(answer),
+                    Some(error) => Outcome::Failed(Failure { error, id, told: Told::Answer(Box::new(answer)) }),
+                })
+            }
+            Ok(None) => {
+                let exchange = exchange.passing(Passage::OneBehind);
+                Ok(Outcome::Answered(self.passing(head, exchange, &attempt.call)))
+            }
+            Err(kind) => {
+                let error = CallError::of(kind, Retry::No);
+                Ok(Outcome::Failed(self.failed(exchange, error, id, provider).await))
+            }
+        }
+    }
+
+    /// Records an attempt that brought no answer.
+    async fn failed(&self, mut exchange: Exchange, error: CallError, id: RecordId, provider: &Provider) -> Failure {
+        exchange.record(End::Failed(error.failure.kind)).await;
+        let told = Told::Fault(Fault::unanswered(provider.name(), error.failure.kind).recorded(id));
+        Failure { error, id, told }
+    }
+
+    /// The request as the provider is to get it, and whether it will tell usage that the client did not ask for.
+    fn request(
+        &self,
+        asking: &Asking<'_>,
+        caller: &Caller,
+        attempt: &Attempt<'_>,
+        incoming: &mut Incoming<'_>,
+    ) -> Result<(PassedOn, bool), Fault> {
+        let (provider, endpoint) = (attempt.provider, asking.endpoint);
+        let mut path = Cow::Borrowed(asking.target.path);
+        let mut body = None;
+        if let (Some(model), Some(whole)) = (&attempt.model, incoming.body.whole()) {
+            match endpoint::path_with_model(provider.kind(), &path, model) {
+                Some(other) => path = Cow::Owned(other),
+                None => body = endpoint::with_model(whole, model),
+            }
+        }
+        let asks = incoming.asked.stream && !incoming.asked.usage_asked && provider.takes_stream_options();
+        let plain = body.as_deref().or(incoming.body.whole().map(|whole| &whole[..])).filter(|_| asks);
+        let asking_for_usage = plain.and_then(|plain| endpoint::with_usage_asked(endpoint, plain));
+        let strips = asking_for_usage.is_some();
+        let body = match asking_for_usage.or(body) {
+            Some(bytes) => Either::Left(Full::new(Bytes::from(bytes))),
+            None => incoming.body.to_send().ok_or_else(|| Fault::new(Class::BadGateway, "the body was sent before"))?,
+        };
+        let mut headers = headers::passed_on(asking.head.headers.clone(), strips);
+        let mut query = asking.target.query.map(str::to_owned);
+        if caller.has_key() || provider.has_key() {
+            CREDENTIALS.iter().for_each(|name| drop(headers.remove(*name)));
+            query = key_in_query(provider.kind()).map_or(query, |name| asking.target.query_without(name));
+        }
+        let (method, dialect) = (asking.head.method.clone(), asking.dialect);
+        Ok((PassedOn { method, path: path.into_owned(), query, headers, dialect, body }, strips))
+    }
+
+    fn whole(&self, mut head: Head, body: Bytes, receipt: Option<&Receipt>, call: &Call) -> Response<Body> {
+        if let Some(receipt) = receipt {
+            headers::add_receipt(&mut head.headers, receipt);
+        }
+        self.response(head, Body::Whole(Full::new(body)), call)
+    }
+
+    fn passing(&self, mut head: Head, exchange: Exchange, call: &Call) -> Response<Body> {
+        if exchange.strips() {
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
+        self.response(head, Body::Passing(Box::new(exchange)), call)
+    }
+
+    fn response(&self, head: Head, body: Body, call: &Call) -> Response<Body> {
+        let Head { status, mut headers, id, times } = head;
+        headers::clean_answer(&mut headers);
+        headers::add_record(&mut headers, id);
+        headers::add_left(&mut headers, &self.parts.metering.left(call));
+        let (upstream_us, own_us) = times.spent(self.parts.clock.now());
+        headers::add_timing(&mut headers, upstream_us, own_us);
+        let mut response = Response::new(body);
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        response
+    }
+}
+
+/// The head of an answer, and when what happened.
+struct Head {
+    status: StatusCode,
+    headers: HeaderMap,
+    id: RecordId,
+    times: Times,
+}
+
+struct Times {
+    began: Now,
+    sent: Now,
+    answered: Now,
+}
+
+impl Times {
+    /// Microseconds that the provider took, and that we took.
+    fn spent(&self, now: Now) -> (u64, u64) {
+        let between = |from: Now, to: Now| to.tick.0.saturating_sub(from.tick.0);
+        let upstream = between(self.sent, self.answered);
+        (upstream, between(self.began, now).saturating_sub(upstream))
+    }
+}
+
+/// What follows a failed attempt.
+enum Next<'a> {
+    Stop,
+    Again(Duration),
+    Other(&'a Provider),
+}
+
+impl Inner {
+    fn next<'a>(
+        &'a self,
+        error: &CallError,
+        attempt: &Attempt<'a>,
+        caller: &Caller,
+        incoming: &Incoming<'_>,
+    ) -> Next<'a> {
+        if incoming.body.whole().is_none() {
+            return Next::Stop; // it flowed by
+        }
+        if let Some(delay) = self.retries.next_delay(attempt.call.attempt, error, (self.parts.random)()[0]) {
+            return Next::Again(delay);
+        }
+        let may_work_elsewhere = error.retry != Retry::No || is_timeout(error);
+        let other = self.fallback_of(attempt, caller).filter(|_| may_work_elsewhere);
+        other.map_or(Next::Stop, Next::Other)
+    }
+
+    /// Who is configured to be asked instead, if the caller may and it was not asked before.
+    fn fallback_of<'a>(&'a self, attempt: &Attempt<'a>, caller: &Caller) -> Option<&'a Provider> {
+        self.other(self.settings.fallbacks.get(attempt.provider.name())?, attempt, caller)
+    }
+
+    fn other<'a>(&'a self, name: &str, attempt: &Attempt<'a>, caller: &Caller) -> Option<&'a Provider> {
+        let other = self.provider(name).filter(|other| other.kind() == attempt.provider.kind())?;
+        let is_new = other.name() != attempt.provider.name() && !attempt.tried.contains(&other.name());
+        (is_new && caller.may_use(other.name(), Some(other.model())).is_ok()).then_some(other)
+    }
+
+    /// Who is asked where a limit says so: the provider that it names, else the configured one.
+    fn instead_at_limit<'a>(
+        &'a self,
+        refusal: &Refusal,
+        attempt: &Attempt<'a>,
+        caller: &Caller,
+    ) -> Option<&'a Provider> {
+        match &refusal.at_limit {
+            Some(AtLimit::Fallback(Some(name))) => self.other(name, attempt, caller),
+            Some(AtLimit::Fallback(None)) => self.fallback_of(attempt, caller),
+            _ => None,
+        }
+    }
+
+    /// The next attempt is another provider's, with its own model.
+    fn turn_to<'a>(
+        &self,
+        other: &'a Provider,
+        attempt: &mut Attempt<'a>,
+        asking: &Asking<'_>,
+        caller: &Caller,
+        asked: &Asked,
+    ) {
+        let asked = Asked { model: Some(other.model().to_owned()), ..asked.clone() };
+        let (first, number) = (attempt.call.call, attempt.call.attempt);
+        attempt.call = Call { call: first, attempt: number, ..self.call(asking, caller, other, &asked) };
+        attempt.tried.push(attempt.provider.name());
+        attempt.provider = other;
+        attempt.model = asked.model;
+    }
+}
+
+fn is_timeout(error: &CallError) -> bool {
+    use crate::usage::ErrorKind::{ConnectTimeout, FirstByteTimeout};
+    matches!(error.failure.kind, ConnectTimeout | FirstByteTimeout)
+}
+
+/// How an answer is passed on; `None` when it is to be held whole.
+fn passage(head: &Head, endpoint: Endpoint, asked: &Asked, strips: bool) -> Option<Passage> {
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let is_json = essence == "application/json";
+    let is_stream = matches!(essence.as_str(), "text/event-stream" | "application/x-ndjson" | "application/jsonl");
+    if is_stream || endpoint == Endpoint::StreamGenerateContent || endpoint.is_metered() && asked.stream && !is_json {
+        let is_plain = !head.headers.contains_key(header::CONTENT_ENCODING);
+        return Some(if strips && is_plain { Passage::WithoutUsage(Frames::default()) } else { Passage::AsTheyCome });
+    }
+    let is_known_small = head.headers.contains_key(header::CONTENT_LENGTH); // larger ones are noticed when read
+    (!is_json && !is_known_small && !endpoint.is_metered()).then_some(Passage::OneBehind)
+}

@@ -1,0 +1,100 @@
+//! A request as it comes in: what is metered is read whole, because its model and its size decide; the rest flows by.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use tokio::sync::SemaphorePermit;
+
+use super::fault::{Class, Fault};
+use super::{Asking, Inner};
+use crate::models::Provider;
+use crate::models::endpoint::{self, Asked};
+use crate::models::transport::RequestBody;
+
+/// How long a body waits for room among the others before its sender is asked to come again.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+
+/// A request, ready to be sent on.
+pub(super) struct Incoming<'a> {
+    /// What it asks for; nothing is known of what is not metered.
+    pub(super) asked: Asked,
+    pub(super) body: IncomingBody,
+    /// The memory of the body.
+    pub(super) room: Option<SemaphorePermit<'a>>,
+}
+
+/// A body that can be sent again, or one that flows by once.
+pub(super) enum IncomingBody {
+    Whole(Bytes),
+    Flowing(Option<UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>),
+}
+
+impl IncomingBody {
+    /// The body for one attempt; `None` when it is gone.
+    pub(super) fn to_send(&mut self) -> Option<RequestBody> {
+        match self {
+            IncomingBody::Whole(bytes) => Some(Either::Left(Full::new(bytes.clone()))),
+            IncomingBody::Flowing(body) => body.take().map(Either::Right),
+        }
+    }
+
+    pub(super) fn whole(&self) -> Option<&Bytes> {
+        match self {
+            IncomingBody::Whole(bytes) => Some(bytes),
+            IncomingBody::Flowing(_) => None,
+        }
+    }
+}
+
+impl Inner {
+    /// Reads a request as far as it must be known.
+    pub(super) async fn read<B>(&self, asking: &Asking<'_>, provider: &Provider, body: B) -> Result<Incoming<'_>, Fault>
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        if !asking.endpoint.is_metered() {
+            let body = IncomingBody::Flowing(Some(body.map_err(Into::into).boxed_unsync()));
+            return Ok(Incoming { asked: Asked::default(), body, room: None });
+        }
+        if asking.head.headers.get(http::header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            let message = "the body is compressed, and a metered one is read here; send it plain";
+            return Err(Fault::new(Class::BadRequest, message));
+        }
+        let room = self.room_for(&body.size_hint()).await?;
+        let max = self.settings.max_body_bytes;
+        let bytes = match Limited::new(body, max).collect().await {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large(max)),
+            Err(_) => return Err(Fault::new(Class::SlowBody, "the body did not come whole and in time").closing()),
+        };
+        let (kind, target) = (provider.kind(), &asking.target);
+        let asked = endpoint::read_request(asking.endpoint, kind, target.path, target.query, &bytes)
+            .map_err(|malformed| Fault::new(Class::BadRequest, malformed.to_string()))?;
+        Ok(Incoming { asked, body: IncomingBody::Whole(bytes), room: Some(room) })
+    }
+
+    /// Waits until there is memory for a body: as much as it announces, or for the largest.
+    async fn room_for(&self, announced: &hyper::body::SizeHint) -> Result<SemaphorePermit<'_>, Fault> {
+        let largest = self.settings.max_body_bytes as u64;
+        if announced.lower() > largest {
+            return Err(too_large(self.settings.max_body_bytes));
+        }
+        let bytes = announced.upper().unwrap_or(largest).min(self.settings.bodies_bytes as u64);
+        let kib = u32::try_from(bytes.min(largest).div_ceil(1024)).unwrap_or(u32::MAX);
+        if let Ok(room) = self.body_kib.try_acquire_many(kib) {
+            return Ok(room);
+        }
+        match tokio::time::timeout(ROOM_WAIT, self.body_kib.acquire_many(kib)).await {
+            Ok(Ok(room)) => Ok(room),
+            _ => Err(Fault::new(Class::Busy, "too many large bodies at a time").retry_after(1).closing()),
+        }
+    }
+}
+
+fn too_large(max_bytes: usize) -> Fault {
+    let message = format!("the body is larger than {max_bytes} bytes; see `[gateway] max_body_mib`");
+    Fault::new(Class::TooLarge, message).closing()
+}

@@ -1,0 +1,224 @@
+//! The metering pass-through: any program's calls to a provider, byte for byte, in the same books.
+//!
+//! ```text
+//!   request ─► target ─► caller ─► asked ─► permit ─► provider
+//!                                                        │
+//!   client ◄── exchange: the body, metered as it passes ◄┘
+//!                  │ dropped early
+//!                  └► drains
+//! ```
+//!
+//! Knows no route but its own and no listener: the app joins it with the rest of HTTP. Nothing of a prompt or an answer
+//! is kept, logged or told; what goes wrong here is told as the API that was called would tell it.
+
+mod attempts;
+mod caller;
+mod drains;
+mod exchange;
+mod fault;
+mod frames;
+mod headers;
+mod incoming;
+mod target;
+mod upstream;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+pub use drains::DrainLimits;
+pub use exchange::{Cut, Exchange};
+pub use target::PREFIX;
+
+use caller::Caller;
+use drains::Drains;
+use fault::{Class, Fault};
+use target::Target;
+
+use crate::access::Throttle;
+use crate::ledger::People;
+use crate::metering::Metering;
+use crate::models::endpoint::{Dialect, Endpoint};
+use crate::models::{Provider, RetryPolicy};
+use crate::usage::{Clock, Now};
+
+/// The bounds of the gateway, and what it may do by itself.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The largest body of a metered request, in bytes.
+    pub max_body_bytes: usize,
+    /// All such bodies that are being read or sent together, in bytes.
+    pub bodies_bytes: usize,
+    /// Further attempts after one that failed before its answer began.
+    pub retries: u32,
+    /// Who is asked instead of a provider that failed or is at its limit: another provider of the same kind.
+    pub fallbacks: HashMap<String, String>,
+    /// What is done for clients that are gone.
+    pub drains: DrainLimits,
+}
+
+/// What the gateway works with.
+pub struct Parts {
+    /// The door.
+    pub metering: Metering,
+    /// The providers.
+    pub providers: Arc<[Provider]>,
+    /// Who is who.
+    pub people: Arc<People>,
+    /// The only clock.
+    pub clock: Arc<dyn Clock>,
+    /// The only source of chance.
+    pub random: fn() -> [u8; 16],
+    /// Tasks that outlive the request that began them.
+    pub tasks: TaskTracker,
+}
+
+/// The gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    settings: Settings,
+    retries: RetryPolicy,
+    throttle: Throttle,
+    /// Permits for the memory of bodies, in KiB.
+    body_kib: Semaphore,
+    drains: Drains,
+}
+
+/// The body of an answer.
+pub enum Body {
+    /// It is all there.
+    Whole(Full<Bytes>),
+    /// It passes by.
+    Passing(Box<Exchange>),
+}
+
+impl Gateway {
+    /// A gateway to these providers.
+    pub fn new(parts: Parts, settings: Settings) -> Gateway {
+        let drains = Drains::new(settings.drains, parts.tasks.clone());
+        let body_kib = Semaphore::new((settings.bodies_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS));
+        let retries = RetryPolicy { max_attempts: settings.retries + 1, ..RetryPolicy::default() };
+        Gateway { inner: Arc::new(Inner { parts, settings, retries, throttle: Throttle::default(), body_kib, drains }) }
+    }
+
+    /// Stops reading on for clients that are gone; what they left is recorded as far as it is known.
+    pub fn stop(&self) {
+        self.inner.drains.stop();
+    }
+
+    /// Answers a request to a path under [`PREFIX`]. Dropped, it hands what it began to the drains.
+    pub async fn answer<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let began = self.inner.parts.clock.now();
+        let (head, body) = request.into_parts();
+        let Some(target) = Target::of(&head.uri) else {
+            let message = "this path names no provider; expected one such as `/gateway/openai/v1/chat/completions`";
+            return told(Fault::new(Class::NotFound, message), Dialect::OpenAi);
+        };
+        let provider = self.inner.provider(target.provider);
+        let endpoint = provider.map_or(Endpoint::Other, |p| Endpoint::of(p.kind(), &head.method, target.path));
+        let dialect = provider.map_or(Dialect::OpenAi, |p| endpoint.dialect(p.kind()));
+        let asking = Asking { head: &head, target, endpoint, dialect, peer, began };
+        let answer = self.inner.serve(&asking, provider, body).await;
+        answer.unwrap_or_else(|fault| told(fault, dialect))
+    }
+}
+
+fn told(fault: Fault, dialect: Dialect) -> Response<Body> {
+    fault.into_response(dialect).map(Body::Whole)
+}
+
+/// What a client asks, before its body.
+struct Asking<'a> {
+    head: &'a http::request::Parts,
+    target: Target<'a>,
+    endpoint: Endpoint,
+    dialect: Dialect,
+    peer: SocketAddr,
+    began: Now,
+}
+
+impl Inner {
+    fn provider(&self, name: &str) -> Option<&Provider> {
+        self.parts.providers.iter().find(|provider| provider.name() == name)
+    }
+
+    /// Everything that is decided before the body is read; then the call.
+    async fn serve<B>(&self, asking: &Asking<'_>, provider: Option<&Provider>, body: B) -> Result<Response<Body>, Fault>
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let parts = &self.parts;
+        let shown = (&asking.head.headers, &asking.target);
+        let caller =
+            Caller::admit(parts.metering.keys(), shown, asking.peer, &parts.people, &self.throttle, asking.began)?;
+        let Some(provider) = provider.filter(|provider| provider.is_passable()) else {
+            return Err(self.no_such_provider(asking.target.provider));
+        };
+        caller.may_ask(provider.name())?;
+        if asking.target.is_ambiguous() {
+            let message = "the path has empty, `.`, `..` or escaped parts, which servers read differently; send it plain";
+            return Err(Fault::new(Class::BadRequest, message));
+        }
+        if [Method::CONNECT, Method::TRACE].contains(&asking.head.method) {
+            return Err(Fault::new(Class::WrongMethod, "this method is not passed on"));
+        }
+        let incoming = self.read(asking, provider, body).await?;
+        caller.may_use(provider.name(), incoming.asked.model.as_deref())?;
+        self.attempts(asking, &caller, provider, incoming).await
+    }
+
+    fn no_such_provider(&self, name: &str) -> Fault {
+        let names = self.parts.providers.iter().filter(|provider| provider.is_passable());
+        let names: Vec<String> = names.map(|provider| format!("`{}`", provider.name())).collect();
+        let expected = match names.as_slice() {
+            [] => "no provider is configured that calls could be passed on to; see `[[providers]]`".to_owned(),
+            names => format!("expected one of {}", names.join(", ")),
+        };
+        let name: String = name.chars().take(64).collect();
+        Fault::new(Class::NotFound, format!("there is no provider `{name}`; {expected}"))
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Body::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Body::Passing(exchange) => Pin::new(exchange.as_mut()).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Whole(body) => body.is_end_stream(),
+            Body::Passing(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Whole(body) => body.size_hint(),
+            Body::Passing(_) => SizeHint::default(),
+        }
+    }
+}

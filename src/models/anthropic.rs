@@ -1,0 +1,351 @@
+//! Anthropic's Messages API: the request body, the reader of its events, its list of models. Pure.
+//!
+//! Its input total leaves cache reads and writes out, so the prompt is the sum of three. Counts in a stream are
+//! cumulative: each replaces the one before it, and the output count that comes first is a placeholder.
+
+use serde::{Deserialize, Serialize};
+
+use super::chat::ReadResult;
+use super::form::{Form, Known, Piece};
+use super::image::Encoded;
+use super::json::{self, Field};
+use super::{ChatEvent, ChatMessage, ChatRequest, Finish, Learned, ModelInfo, ReportedUsage, Role};
+use crate::usage::ErrorKind;
+
+/// Where chats go.
+pub const MESSAGES_PATH: &str = "/v1/messages";
+/// Where the models are listed; without a limit it lists twenty.
+pub const MODELS_PATH: &str = "/v1/models?limit=1000";
+/// The version of the API that is spoken, for the header `anthropic-version`.
+pub const VERSION: &str = "2023-06-01";
+
+/// The output limit where none is set, since the API wants one: what the model with the shortest answers (Claude 3
+/// Haiku, by Anthropic's table of models) still takes.
+pub const DEFAULT_MAX_TOKENS: u64 = 4096;
+
+/// The JSON body of a streamed chat.
+pub fn chat_body(request: &ChatRequest) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        model: &'a str,
+        max_tokens: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        system: Option<String>,
+        messages: Vec<Message<'a>>,
+        stream: bool,
+    }
+    #[derive(Serialize)]
+    struct Message<'a> {
+        role: Role,
+        content: Content<'a>,
+    }
+    let said = request.messages.iter().filter(|message| message.role != Role::System);
+    let body = Body {
+        model: &request.model,
+        max_tokens: request.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+        system: request.system_prompt(),
+        messages: said.map(|message| Message { role: message.role, content: Content::of(message) }).collect(),
+        stream: true,
+    };
+    serde_json::to_vec(&body).expect("strings and numbers can be written")
+}
+
+/// The content of a message: the text itself, or blocks where there are pictures.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Blocks(Vec<Block<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Block<'a> {
+    Text { text: &'a str },
+    Image { source: Source<'a> },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "base64")]
+struct Source<'a> {
+    media_type: &'static str,
+    data: Encoded<'a>,
+}
+
+impl<'a> Content<'a> {
+    /// Pictures come first, as Anthropic advises; a block of text must not be empty.
+    fn of(message: &'a ChatMessage) -> Content<'a> {
+        if message.images().is_empty() {
+            return Content::Text(&message.content);
+        }
+        let text = (!message.content.is_empty()).then_some(Block::Text { text: &message.content });
+        let images = message.images().iter().map(|image| Block::Image {
+            source: Source { media_type: image.media_type().as_str(), data: image.base64() },
+        });
+        Content::Blocks(images.chain(text).collect())
+    }
+}
+
+/// Reads a streamed or whole answer, in bytes cut anywhere.
+#[derive(Default)]
+pub struct Reader {
+    form: Form,
+    state: State,
+}
+
+#[derive(Default)]
+struct State {
+    known: Known,
+    usage: Usage,
+}
+
+impl Reader {
+    /// Takes the next bytes; appends what they say to `events`. After an error it says the same error for ever.
+    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
+        self.form.push(bytes, |piece| self.state.piece(piece, events));
+        self.state.known.result()
+    }
+
+    /// Takes the end of the body. A frame that the end cut off is dropped; whether the answer is whole says
+    /// [`Learned::complete`].
+    pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
+        self.form.finish(|piece| self.state.piece(piece, events));
+        self.state.known.finished()
+    }
+
+    /// What is known so far.
+    pub fn learned(&self) -> &Learned {
+        &self.state.known.learned
+    }
+}
+
+/// An event, or the message that is a whole answer: the fields of either.
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Field<'a>,
+    #[serde(borrow, default)]
+    message: Field<'a>,
+    #[serde(borrow, default)]
+    content_block: Field<'a>,
+    #[serde(borrow, default)]
+    delta: Field<'a>,
+    #[serde(borrow, default)]
+    usage: Field<'a>,
+}
+
+/// A message, or what changes of it at its end.
+#[derive(Default, Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    model: Field<'a>,
+    #[serde(borrow, default)]
+    content: Field<'a>,
+    #[serde(borrow, default)]
+    stop_reason: Field<'a>,
+    #[serde(borrow, default)]
+    usage: Field<'a>,
+}
+
+/// A block of content, or what is added to it.
+#[derive(Default, Deserialize)]
+struct Words<'a> {
+    #[serde(borrow, default)]
+    text: Field<'a>,
+    #[serde(borrow, default)]
+    thinking: Field<'a>,
+    #[serde(borrow, default)]
+    partial_json: Field<'a>,
+    /// The name of a tool that is called.
+    #[serde(borrow, default)]
+    name: Field<'a>,
+}
+
+impl State {
+    fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
+        if self.known.is_over() {
+            return;
+        }
+        match piece {
+            Piece::Event(frame) if frame.data.trim_ascii().is_empty() => {}
+            Piece::Event(frame) if frame.event == "error" => self.known.fail(ErrorKind::StreamError),
+            Piece::Event(frame) => self.event(frame.data, events),
+            Piece::Whole(object) => self.event(object, events),
+            Piece::Cut => self.known.recognised = true,
+            Piece::Listed(_) | Piece::Broken => self.known.fail(ErrorKind::BadResponse),
+        }
+    }
+
+    fn event(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
+        let data = data.trim_ascii();
+        let event = if data.starts_with(b"{") { serde_json::from_slice::<Event<'_>>(data).ok() } else { None };
+        let Some((event, kind)) = event.and_then(|event| Some((json::name(event.kind)?, event)).map(|(k, e)| (e, k)))
+        else {
+            return self.known.fail(ErrorKind::BadResponse);
+        };
+        self.known.recognised = true;
+        match kind.as_str() {
+            "message_start" => self.begin(&json::object(event.message).unwrap_or_default()),
+            "content_block_start" => self.words(&json::object(event.content_block).unwrap_or_default(), events),
+            "content_block_delta" => self.words(&json::object(event.delta).unwrap_or_default(), events),
+            "message_delta" => {
+                self.uses(event.usage, true);
+                self.stops(json::object::<Message<'_>>(event.delta).unwrap_or_default().stop_reason);
+            }
+            "message_stop" => self.end(),
+            "message" => self.whole(data, events),
+            "error" => self.known.fail(ErrorKind::StreamError),
+            _ => {} // ping, content_block_stop, and what is yet to come
+        }
+    }
+
+    fn begin(&mut self, message: &Message<'_>) {
+        self.known.learned.served_model = json::label(message.model);
+        self.uses(message.usage, false);
+    }
+
+    fn whole(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
+        let message: Message<'_> = serde_json::from_slice(data).unwrap_or_default();
+        self.begin(&message);
+        self.uses(message.usage, true);
+        for block in json::object::<Vec<Words<'_>>>(message.content).unwrap_or_default() {
+            self.words(&block, events);
+        }
+        self.stops(message.stop_reason);
+        self.end();
+    }
+
+    fn words(&mut self, words: &Words<'_>, events: &mut Vec<ChatEvent>) {
+        let thoughts = json::name(words.thinking).map(ChatEvent::Thinking);
+        let said = thoughts.into_iter().chain(json::name(words.text).map(ChatEvent::Text));
+        let before = events.len();
+        events.extend(said);
+        let calls = json::name(words.partial_json).or_else(|| json::name(words.name)).is_some();
+        self.known.learned.pieces += (events.len() - before) as u64 + u64::from(calls);
+    }
+
+    fn uses(&mut self, usage: Field<'_>, counts_output: bool) {
+        let Some(usage) = json::object::<WireUsage<'_>>(usage) else { return };
+        if let Some(tier) = json::label(usage.service_tier) {
+            self.known.learned.service_tier = Some(tier);
+        }
+        self.usage.replace_with(&usage, counts_output);
+        self.known.learned.usage = self.usage.reported();
+    }
+
+    fn stops(&mut self, reason: Field<'_>) {
+        let Some(reason) = json::name(reason) else { return };
+        self.known.learned.complete = true;
+        self.known.learned.finish = Some(match reason.as_str() {
+            "end_turn" | "stop_sequence" => Finish::Stop,
+            "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+            "tool_use" => Finish::ToolCalls,
+            "refusal" => Finish::ContentFilter,
+            _ => Finish::Other,
+        });
+    }
+
+    fn end(&mut self) {
+        self.known.learned.complete = true;
+        self.known.learned.terminal = true;
+    }
+}
+
+#[derive(Deserialize)]
+struct WireUsage<'a> {
+    #[serde(borrow, default)]
+    input_tokens: Field<'a>,
+    #[serde(borrow, default)]
+    cache_creation_input_tokens: Field<'a>,
+    #[serde(borrow, default)]
+    cache_read_input_tokens: Field<'a>,
+    #[serde(borrow, default)]
+    cache_creation: Field<'a>,
+    #[serde(borrow, default)]
+    output_tokens: Field<'a>,
+    #[serde(borrow, default)]
+    output_tokens_details: Field<'a>,
+    #[serde(borrow, default)]
+    service_tier: Field<'a>,
+}
+
+/// The counts as Anthropic divides them: the three inputs are beside each other.
+#[derive(Clone, Copy, Default)]
+struct Usage {
+    input: Option<u64>,
+    cache_read: Option<u64>,
+    cache_write: Option<u64>,
+    /// The parts of `cache_write` that are kept for five minutes and for an hour.
+    write_5m: Option<u64>,
+    write_1h: Option<u64>,
+    output: Option<u64>,
+    thinking: Option<u64>,
+}
+
+impl Usage {
+    /// What is there and not null takes the place of what was said before.
+    fn replace_with(&mut self, later: &WireUsage<'_>, counts_output: bool) {
+        #[derive(Default, Deserialize)]
+        struct Written<'a> {
+            #[serde(borrow, default)]
+            ephemeral_5m_input_tokens: Field<'a>,
+            #[serde(borrow, default)]
+            ephemeral_1h_input_tokens: Field<'a>,
+        }
+        #[derive(Default, Deserialize)]
+        struct Details<'a> {
+            #[serde(borrow, default)]
+            thinking_tokens: Field<'a>,
+        }
+        let replace = |count: &mut Option<u64>, field| *count = json::count(field).or(*count);
+        let written: Written<'_> = json::object(later.cache_creation).unwrap_or_default();
+        replace(&mut self.input, later.input_tokens);
+        replace(&mut self.cache_read, later.cache_read_input_tokens);
+        replace(&mut self.cache_write, later.cache_creation_input_tokens);
+        replace(&mut self.write_5m, written.ephemeral_5m_input_tokens);
+        replace(&mut self.write_1h, written.ephemeral_1h_input_tokens);
+        if counts_output {
+            let details: Details<'_> = json::object(later.output_tokens_details).unwrap_or_default();
+            replace(&mut self.output, later.output_tokens);
+            replace(&mut self.thinking, details.thinking_tokens);
+        }
+    }
+
+    /// In the terms of the books. The total of cache writes goes before its division, which may be missing.
+    fn reported(self) -> ReportedUsage {
+        let divided = || Some(self.write_5m?.saturating_add(self.write_1h.unwrap_or(0))).or(self.write_1h);
+        let written = self.cache_write.or_else(divided);
+        let long = self.write_1h.map(|long| long.min(written.unwrap_or(0)));
+        let beside = self.cache_read.unwrap_or(0).saturating_add(written.unwrap_or(0));
+        ReportedUsage {
+            prompt: self.input.map(|input| input.saturating_add(beside)),
+            completion: self.output,
+            cached: self.cache_read,
+            cache_write: written.map(|written| written - long.unwrap_or(0)),
+            cache_write_1h: long,
+            reasoning: self.thinking,
+        }
+    }
+}
+
+/// Reads the answer of [`MODELS_PATH`].
+pub fn read_models(body: &[u8], local: bool) -> Result<Vec<ModelInfo>, ErrorKind> {
+    #[derive(Deserialize)]
+    struct List<'a> {
+        #[serde(borrow)]
+        data: Vec<Entry<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Entry<'a> {
+        #[serde(borrow, default)]
+        id: Field<'a>,
+        #[serde(borrow, default)]
+        max_input_tokens: Field<'a>,
+    }
+    let list: List<'_> = serde_json::from_slice(body).map_err(|_| ErrorKind::BadResponse)?;
+    let info = |entry: Entry<'_>| {
+        let context_tokens = json::count(entry.max_input_tokens).filter(|&tokens| tokens > 0);
+        Some(ModelInfo { name: json::name(entry.id)?, local, size_bytes: None, context_tokens, chats: true })
+    };
+    Ok(list.data.into_iter().filter_map(info).collect())
+}
