@@ -9,6 +9,9 @@ use super::*;
 use crate::templates::Lang;
 use crate::usage::{ErrorKind, UsageSource};
 
+mod anthropic_answers;
+mod gemini_answers;
+
 /// What a reader made of a stream: its text, its thinking, what it learned, and how it failed.
 #[derive(Clone, Debug, PartialEq)]
 struct Read {
@@ -426,15 +429,25 @@ fn openai_lists_its_models() {
 // ---- Anything ----
 
 /// Good streams to damage.
-fn specimens() -> [(Kind, Vec<u8>); 2] {
+fn specimens() -> [(Kind, Vec<u8>); 5] {
     let frames = [says("Hé"), ": ping\n\n".to_owned(), stops(), uses(9, 2), END.to_owned()].concat();
-    [(Kind::Ollama, format!("{HEL}\n{LO}\n{DONE}\n").into_bytes()), (Kind::OpenAi, frames.into_bytes())]
+    let [events, list] = gemini_answers::specimens();
+    [
+        (Kind::Ollama, format!("{HEL}\n{LO}\n{DONE}\n").into_bytes()),
+        (Kind::OpenAi, frames.into_bytes()),
+        (Kind::Anthropic, anthropic_answers::specimen().into_bytes()),
+        (Kind::Gemini, events.into_bytes()),
+        (Kind::Gemini, list.into_bytes()),
+    ]
 }
+
+/// The APIs that are read.
+const READ: [Kind; 4] = [Kind::Ollama, Kind::OpenAi, Kind::Anthropic, Kind::Gemini];
 
 proptest! {
     #[test]
     fn noise_is_read_the_same_however_it_is_cut(noise: Vec<u8>, cut: Index) {
-        for kind in [Kind::Ollama, Kind::OpenAi] {
+        for kind in READ {
             let (head, tail) = noise.split_at(cut.index(noise.len() + 1));
             prop_assert_eq!(read(kind, &[&noise]), read(kind, &[head, tail]));
         }
