@@ -65,6 +65,30 @@ impl ProviderKind {
             ProviderKind::Demo => "demo",
         }
     }
+
+    /// Who bills behind an API that is mostly its maker's; one that many speak says nothing about that.
+    pub fn vendor(self) -> Option<&'static str> {
+        match self {
+            ProviderKind::Anthropic => Some("anthropic"),
+            ProviderKind::Gemini => Some("google"),
+            ProviderKind::Ollama | ProviderKind::OpenAi | ProviderKind::Demo => None,
+        }
+    }
+
+    /// A model of it, and the usual name of the variable with its key, for examples.
+    fn example(self) -> (&'static str, &'static str) {
+        match self {
+            ProviderKind::OpenAi => ("gpt-4o", "OPENAI_API_KEY"),
+            ProviderKind::Anthropic => ("claude-haiku-4-5", "ANTHROPIC_API_KEY"),
+            ProviderKind::Gemini => ("gemini-2.5-flash", "GEMINI_API_KEY"),
+            ProviderKind::Ollama | ProviderKind::Demo => ("llama3.2", "OLLAMA_API_KEY"),
+        }
+    }
+
+    /// Whether it is mostly spoken by clouds, which ask for a key.
+    fn is_mostly_cloud(self) -> bool {
+        matches!(self, ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Gemini)
+    }
 }
 
 /// How long to wait for a provider, in whole seconds.
@@ -140,14 +164,15 @@ impl Provider {
             let text = format!("`{}`: the key travels unencrypted; use `https://`", section.path_of("url"));
             section.warn("url", text);
         }
-        if is_far && self.kind == ProviderKind::OpenAi && self.api_key.is_none() && !section.has("api_key_env") {
+        if is_far && self.kind.is_mostly_cloud() && self.api_key.is_none() && !section.has("api_key_env") {
             let text = format!(
-                "`{}` is not there, and most cloud APIs ask for a key; for example `api_key_env = \"OPENAI_API_KEY\"`",
-                section.path_of("api_key_env")
+                "`{}` is not there, and most cloud APIs ask for a key; for example `api_key_env = \"{}\"`",
+                section.path_of("api_key_env"),
+                self.kind.example().1
             );
             section.warn("", text);
         }
-        if !is_far && self.kind == ProviderKind::OpenAi && self.local.is_none() {
+        if !is_far && self.kind.is_mostly_cloud() && self.local.is_none() {
             let text = format!(
                 "`{}` is not there: do the models at `{}` run on this machine? `local = true` says so and makes them \
                  free, `local = false` that they are billed",
@@ -204,7 +229,7 @@ fn default_url(kind: Option<ProviderKind>) -> &'static str {
 }
 
 fn model(section: &mut Section<'_>, kind: Option<ProviderKind>) -> Option<String> {
-    let example = if kind == Some(ProviderKind::OpenAi) { "gpt-4o" } else { "llama3.2" };
+    let (example, _) = kind.unwrap_or(ProviderKind::Ollama).example();
     let found = label(section, "model", example);
     if found.is_some() || section.has("model") {
         return found;

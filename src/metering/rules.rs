@@ -102,7 +102,8 @@ pub fn vendors_of(config: &Config, prices: &PriceBook) -> HashMap<String, String
         prices.vendor_of_host(&host).map(str::to_owned)
     };
     let vendor_of = |provider: &Provider| {
-        let vendor = provider.price_vendor.clone().or_else(|| by_host(&provider.url))?;
+        let by_kind = || provider.kind.vendor().map(str::to_owned);
+        let vendor = provider.price_vendor.clone().or_else(|| by_host(&provider.url)).or_else(by_kind)?;
         Some((provider.name.clone(), vendor))
     };
     config.providers.iter().filter_map(vendor_of).collect()

@@ -39,12 +39,11 @@ pub fn chat_body(request: &ChatRequest) -> Vec<u8> {
         role: Role,
         content: Content<'a>,
     }
-    let said = request.messages.iter().filter(|message| message.role != Role::System);
     let body = Body {
         model: &request.model,
         max_tokens: request.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
         system: request.system_prompt(),
-        messages: said.map(|message| Message { role: message.role, content: Content::of(message) }).collect(),
+        messages: request.said().map(|message| Message { role: message.role, content: Content::of(message) }).collect(),
         stream: true,
     };
     serde_json::to_vec(&body).expect("strings and numbers can be written")
@@ -73,12 +72,12 @@ struct Source<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Pictures come first, as Anthropic advises; a block of text must not be empty.
+    /// Pictures come first, as Anthropic advises.
     fn of(message: &'a ChatMessage) -> Content<'a> {
         if message.images().is_empty() {
             return Content::Text(&message.content);
         }
-        let text = (!message.content.is_empty()).then_some(Block::Text { text: &message.content });
+        let text = (!message.is_blank()).then_some(Block::Text { text: &message.content });
         let images = message.images().iter().map(|image| Block::Image {
             source: Source { media_type: image.media_type().as_str(), data: image.base64() },
         });

@@ -53,6 +53,11 @@ impl ChatMessage {
     pub fn images(&self) -> &[Image] {
         &self.images
     }
+
+    /// Whether it has no words. Anthropic and Google refuse a text without any.
+    pub(super) fn is_blank(&self) -> bool {
+        self.content.trim().is_empty()
+    }
 }
 
 impl fmt::Debug for ChatMessage {
@@ -78,9 +83,15 @@ pub struct ChatRequest {
 impl ChatRequest {
     /// The owner's instructions in one text, for APIs that want them beside the conversation.
     pub(super) fn system_prompt(&self) -> Option<String> {
-        let system = self.messages.iter().filter(|message| message.role == Role::System && !message.content.is_empty());
+        let system = self.messages.iter().filter(|message| message.role == Role::System && !message.is_blank());
         let texts: Vec<_> = system.map(|message| message.content.as_str()).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+
+    /// What was said beside them, for the same APIs: messages with nothing in them are left out.
+    pub(super) fn said(&self) -> impl Iterator<Item = &ChatMessage> {
+        let says = |message: &&ChatMessage| !message.is_blank() || !message.images.is_empty();
+        self.messages.iter().filter(|message| message.role != Role::System).filter(says)
     }
 }
 

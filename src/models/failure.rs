@@ -51,7 +51,8 @@ impl CallError {
         let kind = classify(status, body);
         let said = ErrorBody::read(body);
         let observed = observed.with_body(&said);
-        let retry = if said.is_daily { Retry::No } else { advice(kind, status, &observed) };
+        let stays = said.is_daily || said.has_code(&["conflict_error"]);
+        let retry = if stays { Retry::No } else { advice(kind, status, &observed) };
         CallError { failure: Failure::http(kind, status), retry, observed, ..CallError::of(kind, Retry::No) }
     }
 }
@@ -59,9 +60,17 @@ impl CallError {
 /// What says that waiting does not help: somebody has to pay, or to raise a cap.
 const SPENT: &[&str] = &["insufficient_quota", "credit_balance_exhausted", "enforced_spend_limit_reached"];
 
-/// The class of an error answer: by its status, and where that leaves a choice by the codes in its body.
+/// What Anthropic says, with status 400 and no code of its own, when a balance or a spend limit of the owner's is used up.
+const SPENT_WORDS: &[&str] = &["credit balance is too low", "reached your specified api usage limits"];
+
+/// What says that the key is wrong: Google answers a bad one with status 400.
+const BAD_KEY: &[&str] = &["API_KEY_INVALID", "API_KEY_EXPIRED"];
+
+/// The class of an error answer: by its status, and where that leaves a choice by the codes and words in its body.
 pub fn classify(status: u16, body: &[u8]) -> ErrorKind {
     match status {
+        400 if has_code(body, BAD_KEY) => ErrorKind::Unauthorized,
+        400 if has_code(body, SPENT) || has_words(body, SPENT_WORDS) => ErrorKind::QuotaExhausted,
         300..400 => ErrorKind::BadResponse,
         401 => ErrorKind::Unauthorized,
         402 => ErrorKind::QuotaExhausted,
@@ -108,6 +117,8 @@ pub(super) struct ErrorBody {
 struct Fact<'a> {
     #[serde(borrow, default, rename = "error_code")]
     code: Field<'a>,
+    #[serde(borrow, default)]
+    reason: Field<'a>,
     #[serde(borrow, default)]
     retry_delay: Field<'a>,
     #[serde(borrow, default)]
@@ -168,7 +179,9 @@ impl ErrorBody {
 
     fn of(detail: Detail<'_>) -> ErrorBody {
         let facts = facts(detail.details);
-        let codes = [detail.code, detail.kind, detail.status].into_iter().chain(facts.iter().map(|fact| fact.code));
+        let codes = [detail.code, detail.kind, detail.status]
+            .into_iter()
+            .chain(facts.iter().flat_map(|fact| [fact.code, fact.reason]));
         let message = json::text(detail.message).unwrap_or_default().to_lowercase();
         let delay = facts.iter().find_map(|fact| wait_of_google(&json::text(fact.retry_delay)?));
         let violations = facts.iter().filter_map(|fact| json::object::<Vec<Violation<'_>>>(fact.violations)).flatten();
@@ -204,10 +217,23 @@ fn has_code(body: &[u8], codes: &[&str]) -> bool {
     ErrorBody::read(body).has_code(codes)
 }
 
+fn has_words(body: &[u8], words: &[&str]) -> bool {
+    let message = ErrorBody::read(body).message;
+    words.iter().any(|words| message.contains(words))
+}
+
+/// Servers name the context, Anthropic the prompt that is too long for it, Google the input that exceeds its tokens.
 fn speaks_of_context(body: &[u8]) -> bool {
-    let error = ErrorBody::read(body);
-    error.has_code(&["context_length_exceeded", "tokens_limit_reached", "exceed_context_size_error"])
-        || ["context length", "context window", "context size"].iter().any(|words| error.message.contains(words))
+    const CODES: &[&str] = &["context_length_exceeded", "tokens_limit_reached", "exceed_context_size_error"];
+    const WORDS: &[&str] = &[
+        "context length",
+        "context window",
+        "context size",
+        "context limit",
+        "prompt is too long",
+        "exceeds the maximum number of tokens",
+    ];
+    has_code(body, CODES) || has_words(body, WORDS)
 }
 
 #[cfg(test)]
@@ -250,6 +276,104 @@ mod tests {
         ];
         for (status, body, kind) in cases {
             assert_eq!(classify(*status, body), *kind, "{status} {}", String::from_utf8_lossy(body));
+        }
+    }
+
+    fn anthropic(kind: &str, message: &str) -> Vec<u8> {
+        format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}},"request_id":"req_1"}}"#)
+            .into_bytes()
+    }
+
+    #[test]
+    fn anthropics_errors_become_classes() {
+        let wait = Observed { retry_after: Some(Duration::from_secs(7)), ..Observed::default() };
+        let (again, later) = (Retry::After(None), Retry::After(Some(Duration::from_secs(7))));
+        let invalid = "invalid_request_error";
+        for (status, body, observed, kind, retry) in [
+            (400, anthropic(invalid, "max_tokens: Field required"), wait, ErrorKind::BadRequest, Retry::No),
+            (
+                400,
+                anthropic(invalid, "prompt is too long: 210000 tokens > 200000 maximum"),
+                wait,
+                ErrorKind::ContextTooLong,
+                Retry::No,
+            ),
+            (
+                400,
+                anthropic(invalid, "input length and `max_tokens` exceed context limit: 1 + 2 > 3"),
+                wait,
+                ErrorKind::ContextTooLong,
+                Retry::No,
+            ),
+            (
+                400,
+                anthropic(invalid, "Your credit balance is too low to access the Anthropic API."),
+                wait,
+                ErrorKind::QuotaExhausted,
+                Retry::No,
+            ),
+            (
+                400,
+                anthropic(invalid, "You have reached your specified API usage limits."),
+                wait,
+                ErrorKind::QuotaExhausted,
+                Retry::No,
+            ),
+            (401, anthropic("authentication_error", "invalid x-api-key"), wait, ErrorKind::Unauthorized, Retry::No),
+            (402, anthropic("billing_error", "m"), wait, ErrorKind::QuotaExhausted, Retry::No),
+            (403, anthropic("permission_error", "m"), wait, ErrorKind::Forbidden, Retry::No),
+            (404, anthropic("not_found_error", "model: claude-2"), wait, ErrorKind::NotFound, Retry::No),
+            (409, anthropic("conflict_error", "m"), wait, ErrorKind::BadRequest, Retry::No),
+            (
+                413,
+                anthropic("request_too_large", "Request exceeds the maximum size"),
+                wait,
+                ErrorKind::BadRequest,
+                Retry::No,
+            ),
+            (429, anthropic("rate_limit_error", "m"), wait, ErrorKind::RateLimited, later),
+            (429, anthropic("rate_limit_error", "m"), Observed::default(), ErrorKind::RateLimited, again),
+            (500, anthropic("api_error", "m"), Observed::default(), ErrorKind::ServerError, again),
+            (504, anthropic("timeout_error", "m"), Observed::default(), ErrorKind::ServerError, again),
+            (529, anthropic("overloaded_error", "Overloaded"), Observed::default(), ErrorKind::Overloaded, again),
+        ] {
+            let error = CallError::from_answer(status, observed, &body);
+            let text = String::from_utf8_lossy(&body);
+            assert_eq!((error.failure, error.retry), (Failure::http(kind, status), retry), "{status} {text}");
+        }
+    }
+
+    #[test]
+    fn geminis_errors_become_classes() {
+        let google = |status: &str, message: &str, details: &str| {
+            let error = format!(r#"{{"code":0,"message":"{message}","status":"{status}","details":[{details}]}}"#);
+            [format!(r#"{{"error":{error}}}"#), format!(r#"[{{"error":{error}}}]"#)]
+        };
+        let key = r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}"#;
+        let wait = r#"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"37.5s"}"#;
+        let daily =
+            format!(r#"{{"violations":[{{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}}]}},{wait}"#);
+        let long = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).";
+        let again = Retry::After(None);
+        let waits = Retry::After(Some(Duration::from_millis(37_500)));
+        for (status, bodies, kind, retry) in [
+            (400, google("INVALID_ARGUMENT", "API key not valid.", key), ErrorKind::Unauthorized, Retry::No),
+            (400, google("INVALID_ARGUMENT", long, ""), ErrorKind::ContextTooLong, Retry::No),
+            (400, google("INVALID_ARGUMENT", "m", ""), ErrorKind::BadRequest, Retry::No),
+            (400, google("FAILED_PRECONDITION", "m", ""), ErrorKind::BadRequest, Retry::No),
+            (403, google("PERMISSION_DENIED", "m", ""), ErrorKind::Forbidden, Retry::No),
+            (404, google("NOT_FOUND", "m", ""), ErrorKind::NotFound, Retry::No),
+            (429, google("RESOURCE_EXHAUSTED", "m", wait), ErrorKind::RateLimited, waits),
+            (429, google("RESOURCE_EXHAUSTED", "m", ""), ErrorKind::RateLimited, again),
+            (429, google("RESOURCE_EXHAUSTED", "m", &daily), ErrorKind::RateLimited, Retry::No),
+            (500, google("INTERNAL", "m", ""), ErrorKind::ServerError, again),
+            (503, google("UNAVAILABLE", "The model is overloaded.", ""), ErrorKind::Overloaded, again),
+            (504, google("DEADLINE_EXCEEDED", "m", ""), ErrorKind::ServerError, again),
+        ] {
+            for body in bodies {
+                let error = CallError::from_answer(status, Observed::default(), body.as_bytes());
+                assert_eq!((error.failure, error.retry), (Failure::http(kind, status), retry), "{status} {body}");
+            }
         }
     }
 

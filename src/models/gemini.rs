@@ -54,10 +54,9 @@ pub fn chat_body(request: &ChatRequest) -> Vec<u8> {
         max_output_tokens: u64,
     }
     let system = request.system_prompt();
-    let said = request.messages.iter().filter(|message| message.role != Role::System);
     let body = Body {
         system_instruction: system.as_deref().map(|text| Instruction { parts: [Text { text }] }),
-        contents: said.map(Content::of).collect(),
+        contents: request.said().map(Content::of).collect(),
         generation_config: request.max_output_tokens.map(|max_output_tokens| GenerationConfig { max_output_tokens }),
     };
     serde_json::to_vec(&body).expect("strings and numbers can be written")
@@ -88,8 +87,7 @@ impl<'a> Content<'a> {
     fn of(message: &'a ChatMessage) -> Content<'a> {
         let images = message.images().iter();
         let images = images.map(|image| Blob { mime_type: image.media_type().as_str(), data: image.base64() });
-        let has_text = !message.content.is_empty() || message.images().is_empty();
-        let text = has_text.then_some(WrittenPart::Text(&message.content));
+        let text = (!message.is_blank()).then_some(WrittenPart::Text(&message.content));
         let role = if message.role == Role::Assistant { "model" } else { "user" };
         Content { role, parts: images.map(WrittenPart::InlineData).chain(text).collect() }
     }

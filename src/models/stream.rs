@@ -9,6 +9,7 @@ use super::provider::Memory;
 use super::transport::{Answer, AnswerBody};
 use super::{CallError, ChatEvent, Decoder, Ending, Kind, Learned, Observed, Retry};
 use super::{anthropic, gemini, ollama, openai};
+use crate::usage::names::Name;
 use crate::usage::{ErrorKind, Failure};
 
 /// The most of an answer that is read, in bytes after decoding.
@@ -98,7 +99,7 @@ impl ChatStream {
             finish: Default::default(),
             usage: Default::default(),
             served_model: None,
-            service_tier: None,
+            service_tier: service_tier(&answer.headers),
             provider_request_id: request_id(&answer.headers),
             http_status: answer.status,
             pieces: 0,
@@ -168,7 +169,9 @@ impl ChatStream {
         self.ending.pieces = learned.pieces;
         self.ending.complete = learned.complete;
         self.ending.served_model.clone_from(&learned.served_model);
-        self.ending.service_tier.clone_from(&learned.service_tier);
+        if learned.service_tier.is_some() {
+            self.ending.service_tier.clone_from(&learned.service_tier);
+        }
         if self.ending.provider_request_id.is_none() {
             self.ending.provider_request_id = learned.request_id.as_deref().and_then(as_id);
         }
@@ -227,6 +230,12 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 pub fn request_id(headers: &http::HeaderMap) -> Option<String> {
     let named = |name: &str| headers.get(name)?.to_str().ok();
     ["x-request-id", "request-id"].into_iter().find_map(named).and_then(as_id)
+}
+
+/// The tier that serves, where a header and not the answer names it (Google's guide "Priority inference").
+fn service_tier(headers: &http::HeaderMap) -> Option<String> {
+    let tier = headers.get("x-gemini-service-tier")?.to_str().ok()?;
+    (!tier.is_empty()).then(|| Name::clean(tier).to_string())
 }
 
 /// Only what has the form of an id is one: the record keeps it, and a server could put any text there.

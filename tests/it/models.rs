@@ -9,7 +9,7 @@ use tallybot::models::{
 };
 use tallybot::usage::{ErrorKind, Failure};
 
-use crate::providers::{Reply, ScriptedProvider, Step, gzip, ollama, openai};
+use crate::providers::{Reply, ScriptedProvider, Step, anthropic, gemini, gzip, ollama, openai};
 
 const KEY: &str = "sk-test-0123456789abcdefghij-SECRET";
 const PROMPT: &str = "MARKED-PROMPT";
@@ -67,12 +67,16 @@ async fn refusal(provider: &Provider) -> CallError {
 
 fn polite_chat(kind: Kind) -> Reply {
     match kind {
-        Kind::Ollama => ollama::chat(&["Hé", "llo", " ☕"], 26, 3),
-        _ => openai::chat(&["Hé", "llo", " ☕"], 26, 3),
+        Kind::Ollama => ollama::chat(PIECES, 26, 3),
+        Kind::Anthropic => anthropic::chat(PIECES, 26, 3),
+        Kind::Gemini => gemini::chat(PIECES, 26, 3),
+        Kind::OpenAi | Kind::Demo => openai::chat(PIECES, 26, 3),
     }
 }
 
-const BOTH: [Kind; 2] = [Kind::Ollama, Kind::OpenAi];
+const PIECES: &[&str] = &["Hé", "llo", " ☕"];
+/// The APIs that are spoken over HTTP.
+const SPOKEN: [Kind; 4] = [Kind::Ollama, Kind::OpenAi, Kind::Anthropic, Kind::Gemini];
 
 fn assert_whole_answer(answer: (String, Ending, Option<CallError>)) {
     let (text, ending, failed) = answer;
@@ -116,7 +120,7 @@ async fn an_openai_chat_is_sent_and_read() {
 
 #[tokio::test]
 async fn connections_are_used_again() {
-    for kind in BOTH {
+    for kind in SPOKEN {
         let server = ScriptedProvider::always(polite_chat(kind)).await;
         let provider = provider(kind, &server);
         for _ in 0..3 {
@@ -128,7 +132,7 @@ async fn connections_are_used_again() {
 
 #[tokio::test]
 async fn bytes_may_come_one_by_one() {
-    for kind in BOTH {
+    for kind in SPOKEN {
         let server = ScriptedProvider::always(polite_chat(kind).byte_by_byte()).await;
         assert_whole_answer(chat(&provider(kind, &server)).await);
     }
@@ -145,8 +149,8 @@ async fn a_slow_drip_is_patience_as_long_as_each_pause_is_short() {
 #[tokio::test]
 async fn gzip_is_undone_whatever_the_header_says() {
     for (kind, body) in [
-        (Kind::Ollama, ollama::chat_lines(&["Hé", "llo", " ☕"], 26, 3).concat()),
-        (Kind::OpenAi, openai::chat_frames(&["Hé", "llo", " ☕"], 26, 3).concat()),
+        (Kind::Ollama, ollama::chat_lines(PIECES, 26, 3).concat()),
+        (Kind::OpenAi, openai::chat_frames(PIECES, 26, 3).concat()),
     ] {
         let packed = Reply::stream("text/event-stream", gzip(&body).chunks(7));
         let lying = Reply::stream("text/event-stream", [&body]).header("content-encoding", "gzip");
@@ -293,7 +297,7 @@ async fn a_server_that_rejects_both_names_is_not_asked_for_ever() {
 
 #[tokio::test]
 async fn each_timeout_has_its_own_name() {
-    for kind in BOTH {
+    for kind in SPOKEN {
         let silent = ScriptedProvider::always(Reply::silence()).await;
         let error = refusal(&impatient(kind, &silent, |timeouts| timeouts.first_byte = SHORT)).await;
         assert_eq!((error.failure, error.retry), (Failure::of(ErrorKind::FirstByteTimeout), Retry::No));
@@ -354,7 +358,7 @@ async fn no_connection_is_told_from_no_connection_in_time() {
 
 #[tokio::test]
 async fn a_stream_cut_anywhere_keeps_its_text_and_never_panics() {
-    for kind in BOTH {
+    for kind in SPOKEN {
         let reply = polite_chat(kind);
         let head_len = Reply { steps: reply.steps[..1].to_vec() }.bytes().len();
         for end in (0..reply.bytes().len()).step_by(5) {
@@ -400,7 +404,7 @@ async fn an_error_in_the_middle_comes_after_the_text_with_the_counts_so_far() {
 
 #[tokio::test]
 async fn what_is_not_this_api_is_a_bad_response() {
-    for kind in BOTH {
+    for kind in SPOKEN {
         for reply in [
             Reply::whole(200, "text/html", "<html>SECRET</html>"),
             Reply::whole(200, "application/json", ""),
@@ -445,7 +449,7 @@ async fn a_large_error_page_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn letting_go_closes_the_connection_at_once() {
-    for kind in BOTH {
+    for kind in SPOKEN {
         let server = ScriptedProvider::always(polite_chat(kind).hold_before(2)).await;
         let stream = provider(kind, &server).chat(request()).await.expect("an answer begins");
         drop(stream);

@@ -129,7 +129,14 @@ fn five_pictures_are_too_many() {
 #[test]
 fn a_prompts_estimate_counts_pictures_as_the_kind_of_provider_does() {
     let words = estimate_prompt_tokens(["be brief", "what is this?"]);
-    for (kind, each) in [(Kind::OpenAi, 765), (Kind::Ollama, 576), (Kind::Demo, 0)] {
+    for kind in Kind::ALL {
+        let each = match kind {
+            Kind::Ollama => 576,
+            Kind::OpenAi => 765,
+            Kind::Anthropic => 1_600,
+            Kind::Gemini => 1_032,
+            Kind::Demo => 0,
+        };
         let estimate = provider(kind, "http://127.0.0.1:1").estimate_prompt_tokens(&request("m").messages);
         assert_eq!(estimate, words + 2 * each, "{kind:?}");
     }
@@ -189,7 +196,7 @@ async fn law_7_no_file_log_or_debug_shows_a_picture() {
     let clock = real_clock();
     let (metering, _) = Metering::start(home.path(), setup(Vec::new(), Durability::Power, &clock)).expect("new books");
     let mut shown = format!("{:?} {:?}", request("m"), ImageError::UnknownType);
-    for kind in [Kind::Ollama, Kind::OpenAi] {
+    for kind in [Kind::Ollama, Kind::OpenAi, Kind::Anthropic, Kind::Gemini] {
         let server = ScriptedProvider::start(parrot).await;
         let provider = provider(kind, &server.url());
         let mut call = Call::new("p", kind.as_str(), "llava", "terminal");

@@ -39,7 +39,8 @@ fn full_env(name: &str) -> Option<String> {
         "TALLYBOT_ADMIN_TOKEN" => Some(TOKEN.to_uppercase()),
         "TALLYBOT_ALERTS_SECRET" => Some(TOKEN.to_owned()),
         "TALLYBOT_SLACK_URL" => Some(SLACK_URL.to_owned()),
-        "OPENAI_API_KEY" | "TELOXIDE_TOKEN" | "TALLYBOT_MAIL_PASSWORD" => Some(KEY.to_owned()),
+        "OPENAI_API_KEY" | "ANTHROPIC_API_KEY" | "GEMINI_API_KEY" => Some(KEY.to_owned()),
+        "TELOXIDE_TOKEN" | "TALLYBOT_MAIL_PASSWORD" => Some(KEY.to_owned()),
         _ => None,
     }
 }
@@ -208,6 +209,28 @@ fn the_design_sample_is_understood() {
     assert_eq!((config.prices[0].tier, config.prices[0].above), (Some(Tier::Standard), Some(200_000)));
     assert_eq!(config.prices[0].to, Day::from_ymd(2026, 12, 31));
     assert_eq!(config.telegram.map(|telegram| (telegram.users, telegram.admins)), Some((vec![111], vec![111])));
+}
+
+#[test]
+fn claude_and_gemini_need_no_url_and_are_warned_of_like_other_clouds() {
+    let text =
+        |kind: &str, rest: &str| format!("[[providers]]\nname = \"a\"\nkind = \"{kind}\"\nmodel = \"m\"\n{rest}");
+    for (kind, known, url, key) in [
+        ("anthropic", ProviderKind::Anthropic, "https://api.anthropic.com", "ANTHROPIC_API_KEY"),
+        ("gemini", ProviderKind::Gemini, "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY"),
+    ] {
+        let with_key = checked(&text(kind, &format!("api_key_env = \"{key}\"")));
+        let provider = &with_key.config.providers[0];
+        assert_eq!((provider.kind, provider.url.as_str(), with_key.warnings.len()), (known, url, 0));
+        assert_eq!(provider.kind.as_str(), kind);
+        let warnings = |rest: &str| {
+            let warnings = checked(&text(kind, rest)).warnings;
+            warnings.into_iter().map(|warning| warning.text).collect::<Vec<_>>().join("\n")
+        };
+        assert!(warnings("").contains(&format!("api_key_env = \"{key}\"")), "{}", warnings(""));
+        let here = warnings("url = \"http://127.0.0.1:8080\"");
+        assert!(here.contains("`providers[0].local` is not there"), "{here}");
+    }
 }
 
 #[test]

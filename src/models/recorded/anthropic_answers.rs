@@ -242,6 +242,7 @@ fn anthropics_requests_hold_the_instructions_beside_the_conversation() {
         ChatMessage::new(Role::User, "hi"),
         ChatMessage::new(Role::System, "Be brief."),
         ChatMessage::new(Role::Assistant, "Hello"),
+        ChatMessage::new(Role::User, " "),
         ChatMessage::new(Role::User, "\"?\""),
     ];
     let expected = r#"{"model":"claude-haiku-4-5","max_tokens":50,"system":"Be kind.\n\nBe brief.","messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"\"?\""}],"stream":true}"#;

@@ -243,6 +243,7 @@ fn geminis_requests_hold_the_instructions_beside_the_conversation() {
         ChatMessage::new(Role::System, "Be kind."),
         ChatMessage::new(Role::User, "hi"),
         ChatMessage::new(Role::Assistant, "Hello"),
+        ChatMessage::new(Role::User, " "),
         ChatMessage::new(Role::User, "?"),
     ];
     let expected = r#"{"systemInstruction":{"parts":[{"text":"Be kind."}]},"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"Hello"}]},{"role":"user","parts":[{"text":"?"}]}],"generationConfig":{"maxOutputTokens":50}}"#;
