@@ -15,7 +15,11 @@ pub(super) type Field<'a> = Option<&'a RawValue>;
 
 /// A whole number from zero up to [`MAX_COUNT`]; everything else (negative, fraction, string, null) is absent.
 pub(super) fn count(field: Field<'_>) -> Option<u64> {
-    let text = field?.get();
+    count_of(field?.get())
+}
+
+/// The same of a scalar as it stands.
+pub(super) fn count_of(text: &str) -> Option<u64> {
     let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&number| all_digits && number <= MAX_COUNT)
 }

@@ -2,13 +2,22 @@
 //!
 //! Nothing here changes a byte of what it reads, but for the two splices of [`with_usage_asked`] and [`with_model`].
 
+mod answer;
+mod answers;
+mod framing;
+mod keys;
 mod path;
+mod prompt;
 mod reader;
+mod reported;
 mod request;
+mod scan;
+mod text;
 
+pub use keys::{with_model, with_usage_asked};
 pub use path::path_with_model;
 pub use reader::UsageReader;
-pub use request::{Asked, MalformedRequest, read_request, with_model, with_usage_asked};
+pub use request::{Asked, MalformedRequest, read_request};
 
 use super::Kind;
 

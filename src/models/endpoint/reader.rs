@@ -1,59 +1,63 @@
-//! Reads usage from a copy of an answer.
+//! Reads usage from a copy of an answer, cut anywhere.
 
 use super::Endpoint;
-use crate::models::{ChatEvent, Learned, openai};
-use crate::usage::{ErrorKind, TokenEstimator};
+use super::answer::Answer;
+use super::answers;
+use super::answers::Said;
+use super::framing::Form;
+use super::scan::Scanner;
+use crate::models::Learned;
+use crate::usage::ErrorKind;
 
-/// Reads usage from a copy of an answer that passes through, in bytes cut anywhere. Never fails the answer.
+/// Reads usage from a copy of an answer that passes through, in bytes cut anywhere. Never fails the answer, and holds
+/// next to nothing of it, however long it is.
 pub struct UsageReader {
-    reader: openai::Reader,
-    events: Vec<ChatEvent>,
-    output: TokenEstimator,
-    failed: Option<ErrorKind>,
+    form: Form,
+    scanner: Scanner<Said>,
+    answer: Answer,
 }
 
 impl UsageReader {
     /// A reader of one answer. Its first bytes tell whether it is a stream of events, of lines, a list or one object.
-    pub fn new(_endpoint: Endpoint, model_asked: &str) -> UsageReader {
+    pub fn new(endpoint: Endpoint, model_asked: &str) -> UsageReader {
         UsageReader {
-            reader: openai::Reader::default(),
-            events: Vec::new(),
-            output: TokenEstimator::for_model(model_asked),
-            failed: None,
+            form: Form::default(),
+            scanner: Scanner::new(answers::paths(endpoint)),
+            answer: Answer::of(endpoint, model_asked),
         }
     }
 
     /// Takes the next bytes, decoded.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.failed = self.reader.push(bytes, &mut self.events).err();
-        for event in self.events.drain(..) {
-            let (ChatEvent::Text(text) | ChatEvent::Thinking(text)) = event;
-            self.output.push(&text);
-        }
+        self.form.push(bytes, &mut self.scanner, &mut self.answer);
     }
 
-    /// Takes the end of the body.
+    /// Takes the end of the body. What the end cut off is dropped; whether the answer is whole says
+    /// [`Learned::complete`].
     pub fn finish(&mut self) {
-        self.failed = self.reader.finish(&mut self.events).err();
+        let is_cut = self.form.finish(&mut self.scanner, &mut self.answer);
+        self.answer.end(is_cut);
     }
 
-    /// What is known so far.
+    /// What is known so far. Counts are the last reported; vectors have no output, which counts as reported with the
+    /// input.
     pub fn learned(&self) -> &Learned {
-        self.reader.learned()
+        self.answer.learned()
     }
 
-    /// How the answer failed within itself: an error told behind a status of 200, or nothing that this API answers.
+    /// How the answer failed within itself: [`ErrorKind::StreamError`] when it told an error, and at its end
+    /// [`ErrorKind::BadResponse`] when it was nothing that this API answers.
     pub fn failed(&self) -> Option<ErrorKind> {
-        self.failed
+        self.answer.failed()
     }
 
-    /// Our estimate of the output seen so far, not calibrated: text, thinking, arguments of tools.
+    /// Our estimate of the output seen so far, not calibrated: text, thinking and calls of tools, of all choices.
     pub fn output_tokens(&self) -> u64 {
-        self.output.tokens()
+        self.answer.output_tokens()
     }
 
     /// Whether the event completed last was the extra one that only tells usage (`choices: []` and `usage`).
     pub fn was_only_usage(&self) -> bool {
-        false
+        self.answer.was_only_usage()
     }
 }

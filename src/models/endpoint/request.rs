@@ -1,11 +1,10 @@
-//! What a request asks for, and the two changes that may be made to it: spliced in by offset, never written anew.
-
-use serde::Deserialize;
+//! What a request asks for.
 
 use super::Endpoint;
+use super::keys::{Key, Keys};
+use super::path::model_of;
+use super::prompt::Prompt;
 use crate::models::Kind;
-use crate::models::json::{self, Field};
-use crate::usage::estimate_tokens;
 
 /// What the request of a metered endpoint asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,16 +29,27 @@ pub struct Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedRequest {
     /// It is not one JSON object.
-    #[error("the body must be one JSON object, for example {{\"model\":\"…\",…}}")]
+    #[error(
+        "the body is not a JSON object; expected one in UTF-8, for example {{\"model\":\"gpt-4o-mini\",\"messages\":[]}}"
+    )]
     NotAnObject,
+    /// Its lists and objects are nested too deep.
+    #[error("the body is nested deeper than {} levels; no API needs as many", super::scan::MAX_DEPTH)]
+    TooDeep,
     /// A key that decides what is done or paid stands twice.
-    #[error("`{key}` stands twice in the body; servers disagree on which counts: send it once")]
+    #[error("`{key}` stands twice in the body, and servers disagree on which counts; expected it once")]
     Twice {
         /// The key.
         key: &'static str,
     },
+    /// Such a key stands there in another case, which some servers take for it and some do not.
+    #[error("a key in the body differs from `{key}` only in upper and lower case; expected `{key}`")]
+    OtherCase {
+        /// The key.
+        key: &'static str,
+    },
     /// Such a key has a value of another type.
-    #[error("`{key}` must be {expected}")]
+    #[error("`{key}` in the body is not {expected}")]
     WrongType {
         /// The key.
         key: &'static str,
@@ -48,68 +58,33 @@ pub enum MalformedRequest {
     },
 }
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow, default)]
-    model: Field<'a>,
-    #[serde(borrow, default)]
-    stream: Field<'a>,
-    #[serde(borrow, default)]
-    stream_options: Field<'a>,
-    #[serde(borrow, default)]
-    messages: Field<'a>,
-    #[serde(borrow, default)]
-    max_tokens: Field<'a>,
-}
-
-#[derive(Default, Deserialize)]
-struct StreamOptions<'a> {
-    #[serde(borrow, default)]
-    include_usage: Field<'a>,
-}
-
-/// Reads what the request at `path` asks for.
+/// Reads what the request asks for. `path` names the model of Gemini's; the query changes only the form of the answer.
 ///
 /// # Errors
 /// When the body is not one JSON object, or servers could read it in more than one way.
 pub fn read_request(
     endpoint: Endpoint,
-    _kind: Kind,
+    kind: Kind,
     path: &str,
     _query: Option<&str>,
     body: &[u8],
 ) -> Result<Asked, MalformedRequest> {
-    let read: Body<'_> = serde_json::from_slice(body).map_err(|_| MalformedRequest::NotAnObject)?;
-    let stream = json::is_true(read.stream);
-    let options: StreamOptions<'_> = json::object(read.stream_options).unwrap_or_default();
+    let keys = Keys::read(body)?;
+    let model = if endpoint.names_model_in_path() { model_of(path) } else { keys.model() };
+    let stream = match endpoint {
+        Endpoint::StreamGenerateContent => true,
+        Endpoint::OllamaChat | Endpoint::OllamaGenerate => keys.flag(Key::Stream).unwrap_or(true),
+        _ if endpoint.embeds() || endpoint.names_model_in_path() => false,
+        _ => keys.flag(Key::Stream) == Some(true),
+    };
+    let prompt = Prompt::of(endpoint, model.as_deref().unwrap_or_default(), body);
     Ok(Asked {
-        model: if endpoint.names_model_in_path() { super::path::model_of(path) } else { json::text(read.model) },
         stream,
-        output_cap: json::count(read.max_tokens),
-        prompt_tokens: read.messages.map_or(0, |raw| estimate_tokens(raw.get())),
-        usage_asked: !(endpoint.must_be_asked() && stream) || json::is_true(options.include_usage),
-        ..Asked::default()
+        output_cap: keys.output_cap(),
+        prompt_tokens: prompt.tokens(kind),
+        system_tokens: prompt.system_tokens(),
+        has_pictures: prompt.has_pictures(),
+        usage_asked: !(endpoint.must_be_asked() && stream) || keys.flag(Key::IncludeUsage) == Some(true),
+        model,
     })
-}
-
-/// The body with `stream_options.include_usage` true; `None` when nothing is to change.
-pub fn with_usage_asked(endpoint: Endpoint, body: &[u8]) -> Option<Vec<u8>> {
-    let read: Body<'_> = serde_json::from_slice(body).ok()?;
-    if !endpoint.must_be_asked() || !json::is_true(read.stream) {
-        return None;
-    }
-    let open = body.iter().position(|&byte| byte == b'{')? + 1;
-    match read.stream_options {
-        Some(_) => None,
-        None => Some([&body[..open], b"\"stream_options\":{\"include_usage\":true},", &body[open..]].concat()),
-    }
-}
-
-/// The body with another model; `None` when it names none.
-pub fn with_model(body: &[u8], model: &str) -> Option<Vec<u8>> {
-    let read: Body<'_> = serde_json::from_slice(body).ok()?;
-    let old = read.model?.get();
-    let at = old.as_ptr() as usize - body.as_ptr() as usize;
-    let new = serde_json::to_vec(model).ok()?;
-    Some([&body[..at], &new, &body[at + old.len()..]].concat())
 }

@@ -1,0 +1,220 @@
+//! The keys of a request that decide what is done and paid: their values, where they stand, and the two changes that may
+//! be made to them: spliced in by offset, every other byte as it came.
+
+use std::ops::Range;
+
+use super::Endpoint;
+use super::request::MalformedRequest;
+use super::scan::{Found, MAX_DEPTH, Paths, Scanner, Shape};
+use crate::models::json::count_of;
+
+/// What a key that decides is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Model,
+    Stream,
+    StreamOptions,
+    IncludeUsage,
+    /// What holds others.
+    Settings,
+    /// A limit of the output.
+    Cap,
+    /// How many answers are to be made.
+    Answers,
+}
+
+/// A key as errors name it.
+type Named = (Key, &'static str);
+
+const PATHS: Paths<Named> = &[
+    (&["model"], (Key::Model, "model")),
+    (&["stream"], (Key::Stream, "stream")),
+    (&["stream_options"], (Key::StreamOptions, "stream_options")),
+    (&["stream_options", "include_usage"], (Key::IncludeUsage, "stream_options.include_usage")),
+    (&["max_tokens"], (Key::Cap, "max_tokens")),
+    (&["max_completion_tokens"], (Key::Cap, "max_completion_tokens")),
+    (&["max_output_tokens"], (Key::Cap, "max_output_tokens")),
+    (&["n"], (Key::Answers, "n")),
+    (&["best_of"], (Key::Answers, "best_of")),
+    (&["options"], (Key::Settings, "options")),
+    (&["options", "num_predict"], (Key::Cap, "options.num_predict")),
+    (&["generationConfig"], (Key::Settings, "generationConfig")),
+    (&["generationConfig", "maxOutputTokens"], (Key::Cap, "generationConfig.maxOutputTokens")),
+    (&["generationConfig", "max_output_tokens"], (Key::Cap, "generationConfig.max_output_tokens")),
+    (&["generationConfig", "candidateCount"], (Key::Answers, "generationConfig.candidateCount")),
+    (&["generationConfig", "candidate_count"], (Key::Answers, "generationConfig.candidate_count")),
+    (&["generation_config"], (Key::Settings, "generation_config")),
+    (&["generation_config", "maxOutputTokens"], (Key::Cap, "generation_config.maxOutputTokens")),
+    (&["generation_config", "max_output_tokens"], (Key::Cap, "generation_config.max_output_tokens")),
+    (&["generation_config", "candidateCount"], (Key::Answers, "generation_config.candidateCount")),
+    (&["generation_config", "candidate_count"], (Key::Answers, "generation_config.candidate_count")),
+];
+
+/// The keys that stand in a body.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    values: Vec<Value>,
+    wrong: Option<MalformedRequest>,
+}
+
+/// A value that decides.
+#[derive(Debug)]
+struct Value {
+    named: Named,
+    shape: Shape,
+    /// Where it stands in the body.
+    range: Range<usize>,
+    /// The text, or the scalar as it stands.
+    word: String,
+}
+
+impl Keys {
+    /// Reads the keys of a body that every server reads as we do.
+    pub(super) fn read(body: &[u8]) -> Result<Keys, MalformedRequest> {
+        let text = std::str::from_utf8(body).map_err(|_| MalformedRequest::NotAnObject)?;
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        if !is_json || !body.trim_ascii_start().starts_with(b"{") {
+            return Err(MalformedRequest::NotAnObject);
+        }
+        let mut scanner = Scanner::in_any_case(PATHS);
+        let mut keys = Keys::default();
+        scanner.push(body, &mut keys);
+        match keys.wrong.or_else(|| keys.values.iter().find_map(Value::wrong_type)) {
+            _ if scanner.deepest() > MAX_DEPTH => Err(MalformedRequest::TooDeep),
+            Some(wrong) => Err(wrong),
+            None => Ok(keys),
+        }
+    }
+
+    fn find(&self, key: Key) -> Option<&Value> {
+        self.values.iter().find(|value| value.named.0 == key)
+    }
+
+    /// The model it names.
+    pub(super) fn model(&self) -> Option<String> {
+        self.find(Key::Model).filter(|value| value.shape == Shape::Text).map(|value| value.word.clone())
+    }
+
+    /// A yes or no; `None` when it is not there, or null.
+    pub(super) fn flag(&self, key: Key) -> Option<bool> {
+        self.find(key)?.word.parse().ok()
+    }
+
+    /// The most tokens all answers may have together: of several limits the highest, for servers differ in which they
+    /// heed.
+    pub(super) fn output_cap(&self) -> Option<u64> {
+        let highest = |key| {
+            let values = self.values.iter().filter(move |value| value.named.0 == key);
+            values.filter_map(|value| count_of(whole(&value.word))).max()
+        };
+        Some(highest(Key::Cap)?.saturating_mul(highest(Key::Answers).unwrap_or(1).max(1)))
+    }
+}
+
+impl Found<Named> for Keys {
+    fn begins(&mut self, named: Named, shape: Shape, at: usize, exact: bool) {
+        let (_, key) = named;
+        if !exact {
+            self.wrong.get_or_insert(MalformedRequest::OtherCase { key });
+        }
+        // What stands in a list is the list's, and that is of a wrong type.
+        let is_within = self.values.iter().any(|value| value.named == named && value.range.is_empty());
+        if !is_within && self.values.iter().any(|value| value.named == named) {
+            self.wrong.get_or_insert(MalformedRequest::Twice { key });
+        }
+        if !is_within {
+            self.values.push(Value { named, shape, range: at..at, word: String::new() });
+        }
+    }
+
+    fn text(&mut self, _named: Named, piece: &str) {
+        if let Some(value) = self.values.last_mut() {
+            value.word.push_str(piece);
+        }
+    }
+
+    fn scalar(&mut self, _named: Named, raw: &str) {
+        if let Some(value) = self.values.last_mut() {
+            raw.clone_into(&mut value.word);
+        }
+    }
+
+    fn ends(&mut self, named: Named, at: usize) {
+        if let Some(value) = self.values.iter_mut().rfind(|value| value.named == named) {
+            value.range.end = at;
+        }
+    }
+
+    fn document(&mut self) {}
+}
+
+impl Value {
+    fn wrong_type(&self) -> Option<MalformedRequest> {
+        let (key, name) = self.named;
+        let expected = match key {
+            Key::Model => "a text, for example \"gpt-4o-mini\"",
+            Key::Stream | Key::IncludeUsage => "true or false",
+            Key::StreamOptions | Key::Settings => "an object, for example {}",
+            Key::Cap | Key::Answers => "a whole number, for example 1",
+        };
+        let is_right = match key {
+            Key::Model => self.shape == Shape::Text,
+            Key::Stream | Key::IncludeUsage => self.shape == Shape::Scalar && matches!(&*self.word, "true" | "false"),
+            Key::StreamOptions | Key::Settings => self.shape == Shape::Object,
+            Key::Cap | Key::Answers => self.shape == Shape::Scalar && is_whole_number(&self.word),
+        };
+        (!is_right && !self.is_null()).then_some(MalformedRequest::WrongType { key: name, expected })
+    }
+
+    fn is_null(&self) -> bool {
+        self.shape == Shape::Scalar && self.word == "null"
+    }
+}
+
+/// A number without the zeros of a fraction that some languages write.
+fn whole(word: &str) -> &str {
+    word.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0')).map_or(word, |(whole, _)| whole)
+}
+
+fn is_whole_number(word: &str) -> bool {
+    let digits = whole(word);
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// The body with `stream_options.include_usage` true, where a stream would not tell its usage otherwise; `None` when
+/// nothing is to change.
+pub fn with_usage_asked(endpoint: Endpoint, body: &[u8]) -> Option<Vec<u8>> {
+    let keys = Keys::read(body).ok()?;
+    let is_asked = keys.flag(Key::IncludeUsage) == Some(true);
+    if !endpoint.must_be_asked() || is_asked || keys.flag(Key::Stream) != Some(true) {
+        return None;
+    }
+    if let Some(flag) = keys.find(Key::IncludeUsage) {
+        return Some(spliced(body, flag.range.clone(), b"true"));
+    }
+    match keys.find(Key::StreamOptions) {
+        Some(options) if options.is_null() => Some(spliced(body, options.range.clone(), br#"{"include_usage":true}"#)),
+        Some(options) => {
+            let inside = options.range.start + 1;
+            let is_empty = body[inside..].trim_ascii_start().starts_with(b"}");
+            let flag: &[u8] = if is_empty { br#""include_usage":true"# } else { br#""include_usage":true,"# };
+            Some(spliced(body, inside..inside, flag))
+        }
+        None => {
+            let inside = body.iter().position(|&byte| byte == b'{')? + 1;
+            Some(spliced(body, inside..inside, br#""stream_options":{"include_usage":true},"#))
+        }
+    }
+}
+
+/// The body with another model; `None` when it names none.
+pub fn with_model(body: &[u8], model: &str) -> Option<Vec<u8>> {
+    let keys = Keys::read(body).ok()?;
+    let old = keys.find(Key::Model)?;
+    Some(spliced(body, old.range.clone(), &serde_json::to_vec(model).ok()?))
+}
+
+fn spliced(body: &[u8], range: Range<usize>, new: &[u8]) -> Vec<u8> {
+    [&body[..range.start], new, &body[range.end..]].concat()
+}

@@ -1,0 +1,105 @@
+//! What the counts of each API mean in the terms of [`ReportedUsage`].
+
+use super::Endpoint;
+use super::answers::Said;
+use crate::models::ReportedUsage;
+use crate::models::json::count_of;
+
+/// The counts as they were reported last, each by itself, in the API's own terms.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    prompt: Option<u64>,
+    tool_prompt: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
+    cached: Option<u64>,
+    cache_write: Option<u64>,
+    cache_write_long: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+impl Counts {
+    /// A new report begins. Its counts replace ours one by one; a total holds only for the report it stands in.
+    pub(super) fn begin(&mut self) {
+        self.total = None;
+    }
+
+    /// Takes a count; what is none changes nothing.
+    pub(super) fn take(&mut self, what: Said, raw: &str) {
+        let slot = match what {
+            Said::Prompt => &mut self.prompt,
+            Said::ToolPrompt => &mut self.tool_prompt,
+            Said::Completion => &mut self.completion,
+            Said::Total => &mut self.total,
+            Said::Cached => &mut self.cached,
+            Said::CacheWrite => &mut self.cache_write,
+            Said::CacheWriteLong => &mut self.cache_write_long,
+            Said::Reasoning => &mut self.reasoning,
+            _ => return,
+        };
+        *slot = count_of(raw).or(*slot);
+    }
+
+    /// The report of an API other than Ollama's chat. `is_told`: the total is that of all there is, and so tells what
+    /// was left out for being zero.
+    pub(super) fn of(&self, endpoint: Endpoint, is_told: bool) -> ReportedUsage {
+        match endpoint {
+            Endpoint::Messages => self.of_anthropic(),
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => self.of_gemini(is_told),
+            _ if endpoint.embeds() => self.of_vectors(),
+            _ => self.in_slices().with_total(self.total),
+        }
+    }
+
+    /// Ollama leaves out what is zero: that nothing was generated shows by nothing having come, and `did_nothing` means
+    /// that a model was only loaded or unloaded.
+    pub(super) fn of_ollama(&self, said_nothing: bool, did_nothing: bool) -> ReportedUsage {
+        ReportedUsage {
+            prompt: self.prompt.or(did_nothing.then_some(0)),
+            completion: self.completion.or(said_nothing.then_some(0)),
+            cached: self.cached,
+            ..ReportedUsage::default()
+        }
+    }
+
+    /// Slices are inside their totals, as OpenAI has it.
+    fn in_slices(&self) -> ReportedUsage {
+        ReportedUsage {
+            prompt: self.prompt,
+            completion: self.completion,
+            cached: self.cached,
+            cache_write: self.cache_write,
+            cache_write_1h: None,
+            reasoning: self.reasoning,
+        }
+    }
+
+    /// Anthropic counts what the cache has beside the rest of the input.
+    fn of_anthropic(&self) -> ReportedUsage {
+        let beside = self.cached.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
+        let long = self.cache_write_long.map(|long| long.min(self.cache_write.unwrap_or(long)));
+        ReportedUsage {
+            prompt: self.prompt.map(|fresh| fresh.saturating_add(beside)),
+            cache_write: self.cache_write.map(|all| all - long.unwrap_or(0).min(all)),
+            cache_write_1h: long,
+            ..self.in_slices()
+        }
+    }
+
+    /// Gemini counts thinking beside the rest of the output, and what tools gave beside the rest of the input.
+    fn of_gemini(&self, is_told: bool) -> ReportedUsage {
+        let beside = self.tool_prompt.unwrap_or(0);
+        let prompt = self.prompt.or(self.tool_prompt.map(|_| 0)).map(|prompt| prompt.saturating_add(beside));
+        let completion = match (self.completion, self.reasoning) {
+            (None, None) => None,
+            (text, thoughts) => Some(text.unwrap_or(0).saturating_add(thoughts.unwrap_or(0))),
+        };
+        let usage = ReportedUsage { prompt, completion, ..self.in_slices() };
+        if completion.is_some() || is_told { usage.with_total(self.total) } else { usage }
+    }
+
+    fn of_vectors(&self) -> ReportedUsage {
+        let prompt = self.prompt.or(self.total);
+        ReportedUsage { prompt, completion: prompt.map(|_| 0), cached: self.cached, ..ReportedUsage::default() }
+    }
+}
