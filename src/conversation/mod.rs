@@ -25,7 +25,7 @@ mod words;
 pub use answering::{Answering, choice_of};
 pub use budgets::{
     AmountProblem, BudgetAsk, BudgetChangedView, BudgetLine, BudgetMistake, BudgetMistakeView, BudgetOf, BudgetOrder,
-    BudgetRemark, BudgetsView, By, Deed, Misread, Number,
+    BudgetRemark, BudgetsView, By, Deed, Misread, Number, read_cap,
 };
 pub use buttons::{AlertAct, Button, Key, Keyboard, Press, below_alert};
 pub use cancel::{CancelReason, CancelToken};

@@ -9,4 +9,5 @@ mod words;
 pub use amount::{AmountProblem, Number};
 pub use order::{BudgetAsk, BudgetMistake, BudgetOf, BudgetOrder, By, Deed, Misread};
 pub(super) use parse::read;
+pub use parse::read_cap;
 pub use view::{BudgetChangedView, BudgetLine, BudgetMistakeView, BudgetRemark, BudgetsView};

@@ -23,6 +23,23 @@ pub(in crate::conversation) fn read(typed: &[&str]) -> BudgetAsk {
     }
 }
 
+/// Reads how much over what time, where it is known whose: `$5 day`, `5.00/day`, `200k tokens/month`. Dollars, unless it
+/// says otherwise.
+///
+/// # Errors
+/// What was not understood.
+pub fn read_cap(typed: &str) -> Result<(LimitKind, u64), BudgetMistake> {
+    let mut heard = Heard { of: Some(BudgetOf::default()), ..Heard::default() };
+    for word in &pieces(&typed.split_whitespace().collect::<Vec<_>>()) {
+        heard.take(word)?;
+        if heard.verb.is_some() || heard.of != Some(BudgetOf::default()) {
+            return Err(mistake(Misread::Word, word));
+        }
+    }
+    heard.measure.get_or_insert(Measure::Money);
+    heard.cap()
+}
+
 /// What the words said so far.
 #[derive(Default)]
 struct Heard {
@@ -116,6 +133,14 @@ impl Heard {
                 break;
             }
         }
+        // `100000tokens`: what is counted, written onto the number.
+        let letters = rest.find(char::is_alphabetic).map(|at| rest.split_at(at));
+        if let Some((bare, measure)) = letters.and_then(|(bare, word)| Some((bare, words::measure(word)?))) {
+            if *self.measure.get_or_insert(measure) != measure {
+                return Err(wrong());
+            }
+            rest = bare;
+        }
         if let Some(bare) = rest.strip_suffix('%') {
             self.is_percent = true;
             rest = bare;
@@ -143,7 +168,7 @@ impl Heard {
             };
         }
         let deed = match self.verb {
-            None => self.set()?,
+            None => self.cap().map(|(limit, amount)| Deed::Set { limit, amount })?,
             Some(Verb::Raise) => Deed::Raise(self.by()?),
             Some(verb) => {
                 if let Some((_, word)) = self.number {
@@ -164,7 +189,7 @@ impl Heard {
         Ok(BudgetAsk::Change(BudgetOrder { of, deed, measure, span }))
     }
 
-    fn set(&self) -> Result<Deed, BudgetMistake> {
+    fn cap(&self) -> Result<(LimitKind, u64), BudgetMistake> {
         let Some((number, word)) = &self.number else { return Err(missing(Misread::HowMuch)) };
         let about = |misread| BudgetMistake { misread, word: word.clone() };
         if self.is_percent {
@@ -174,7 +199,7 @@ impl Heard {
         let amount = number.amount(measure).map_err(|problem| about(Misread::Amount(problem)))?;
         let span = self.span.ok_or_else(|| about(Misread::HowLong))?;
         let limit = LimitKind::of(measure, span).ok_or_else(|| about(Misread::NoMoneyPerMinute))?;
-        Ok(Deed::Set { limit, amount })
+        Ok((limit, amount))
     }
 
     fn by(&self) -> Result<By, BudgetMistake> {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::amount::AmountProblem;
 use super::*;
 
 const USD: u64 = 1_000_000_000_000;
@@ -77,6 +78,9 @@ fn a_budget_is_set_in_every_language_and_order() {
         ("usuario:111 1,500,000 tokens mes", "set user:111 tokens_per_month 1500000"),
         ("user:111 1.500.000 tokens mois", "set user:111 tokens_per_month 1500000"),
         ("user:111 1 500 000 jetons mois", "set user:111 tokens_per_month 1500000"),
+        ("user:111 200000tokens/week", "set user:111 tokens_per_week 200000"),
+        ("user:111 200000jetons semaine", "set user:111 tokens_per_week 200000"),
+        ("everything 20requests day", "set everything requests_per_day 20"),
         ("everything 20 requests day", "set everything requests_per_day 20"),
         ("todo 20 solicitudes día", "set everything requests_per_day 20"),
         ("tudo 20 requisições dia", "set everything requests_per_day 20"),
@@ -175,6 +179,42 @@ fn what_is_not_understood_is_said_with_the_word() {
 }
 
 #[test]
+fn a_cap_alone_is_read_in_dollars_unless_it_says_otherwise() {
+    for (typed, limit, amount) in [
+        ("5.00/day", LimitKind::UsdPerDay, 5 * USD),
+        ("$5 day", LimitKind::UsdPerDay, 5 * USD),
+        ("5usd/month", LimitKind::UsdPerMonth, 5 * USD),
+        ("12,50 mes", LimitKind::UsdPerMonth, 12 * USD + USD / 2),
+        ("100000tokens/month", LimitKind::TokensPerMonth, 100_000),
+        ("200k tokens per week", LimitKind::TokensPerWeek, 200_000),
+        ("60 requests/minute", LimitKind::RequestsPerMinute, 60),
+        ("100 prepaid", LimitKind::UsdPrepaid, 100 * USD),
+        ("0/day", LimitKind::UsdPerDay, 0),
+    ] {
+        assert_eq!(read_cap(typed), Ok((limit, amount)), "{typed}");
+    }
+    for (typed, misread, word) in [
+        ("", Misread::HowMuch, ""),
+        ("/day", Misread::HowMuch, ""), // what a shell leaves of an unquoted `$5/day`
+        ("5", Misread::HowLong, "5"),
+        ("5/minute", Misread::NoMoneyPerMinute, "5"),
+        ("1,500/day", Misread::Amount(AmountProblem::TwoWays), "1,500"),
+        ("1.5 tokens day", Misread::Amount(AmountProblem::NotWhole), "1.5"),
+        ("5 tokens usd day", Misread::Word, "usd"),
+        ("$5tokens/day", Misread::Word, "$5tokens"),
+        ("raise 5/day", Misread::Word, "raise"),
+        ("+5/day", Misread::Word, "+5"),
+        ("unlimited/day", Misread::Word, "unlimited"),
+        ("team:sales 5/day", Misread::Word, "team:sales"),
+        ("everything 5/day", Misread::Word, "everything"),
+        ("5/fortnight", Misread::Word, "fortnight"),
+        ("20%/day", Misread::Word, "20%"),
+    ] {
+        assert_eq!(read_cap(typed), Err(BudgetMistake { misread, word: word.into() }), "{typed}");
+    }
+}
+
+#[test]
 fn guests_and_star_are_values_of_their_own() {
     let BudgetAsk::Change(order) = ask("user:Guests $1 day") else { panic!("an order") };
     assert_eq!(order.of, BudgetOf(vec![(Facet::User, "guests".into())]));
@@ -185,5 +225,6 @@ proptest! {
     #[test]
     fn any_words_can_be_read(text in "\\PC{0,60}|([a-z]{0,6}:?[0-9.,$%+k]{0,6} ){0,8}") {
         ask(&text);
+        let _read_or_not = read_cap(&text);
     }
 }
