@@ -21,12 +21,13 @@ use crate::http::{
 };
 use crate::ledger::{LedgerError, People, Undone, UsersBy};
 use crate::limits::{Learned, Rule, Window};
-use crate::metering::{self, Metering};
+use crate::metering::{self, KeyNotChanged, Metering};
 use crate::models::Provider;
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{Audience, Facts, Look, NoSuchEpoch, StatsReport, View, raymundo};
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
+use crate::service::keys::{AddedKey, KeyAsk, KeyError, KeyList, KeyRow};
 use crate::stats::{Period, Picture};
 use crate::templates::{Lang, Templates};
 use crate::usage::{Clock, ErrorKind, Failure, Now, Opening, SubjectId, Timestamp, UsageRecord};
@@ -308,6 +309,13 @@ impl RestDesk {
         Ok(noted.into_iter().map(verdict).collect())
     }
 
+    fn about_keys(&self, error: KeyError) -> ApiError {
+        match error {
+            KeyError::NotChanged(KeyNotChanged::Ledger(error)) => self.unavailable(&error),
+            told => ApiError::Key(told),
+        }
+    }
+
     /// The answer when the books take nothing, with what the system says of the disk.
     fn unavailable(&self, error: &LedgerError) -> ApiError {
         tracing::error!(error = %error, "the ledger refused");
@@ -374,6 +382,18 @@ impl Api for RestDesk {
         let metering = self.0.metering.clone();
         let task = self.0.tasks.spawn(async move { take_over(&metering, lines).await });
         self.verdicts(task.await.map_err(|error| ApiError::Internal(error.into()))?)
+    }
+
+    async fn add_key(&self, ask: KeyAsk) -> Result<AddedKey, ApiError> {
+        self.0.add_key(ask).await.map_err(|error| self.about_keys(error))
+    }
+
+    async fn keys(&self) -> Result<KeyList, ApiError> {
+        Ok(self.0.keys())
+    }
+
+    async fn revoke_key(&self, name: String) -> Result<KeyRow, ApiError> {
+        self.0.revoke_key(name).await.map_err(|error| self.about_keys(error))
     }
 
     async fn ready(&self) -> Readiness {

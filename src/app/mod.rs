@@ -9,6 +9,7 @@ mod desk;
 mod door;
 mod gateway;
 mod guard;
+mod keys;
 mod log;
 mod managing;
 mod prices;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use super::keys::{KEYS_EXAMPLES, KeysArguments};
 use super::prices::{PRICES_EXAMPLES, PricesArguments};
 use super::records::{ExportArguments, RecentArguments};
 use super::what_if::{WHAT_IF_EXAMPLES, WhatIfArguments};
@@ -84,6 +85,9 @@ pub(super) enum BooksCommand {
     /// Price the recorded calls by other prices, beside what they cost
     #[command(after_help = WHAT_IF_EXAMPLES)]
     WhatIf(WhatIfArguments),
+    /// Make keys for programs that use the gateway, show what they open, and revoke them
+    #[command(after_help = KEYS_EXAMPLES)]
+    Keys(KeysArguments),
     /// Start counting from zero (what was recorded stays)
     Reset {
         /// Take the last reset back: what it hid is shown again
@@ -108,6 +112,7 @@ impl BooksCommand {
                 false
             }
             BooksCommand::Prices(arguments) => arguments.writes(),
+            BooksCommand::Keys(arguments) => arguments.writes(),
             BooksCommand::Verify(arguments) => arguments.repair,
             BooksCommand::Import(arguments) => !arguments.dry_run,
             BooksCommand::Archive(arguments) => !arguments.dry_run,
@@ -330,7 +335,7 @@ mod tests {
     fn the_arguments_are_consistent_and_the_examples_parse() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-        let examples = [EXAMPLES, LOG_EXAMPLES, IMPORT_EXAMPLES, PRICES_EXAMPLES, WHAT_IF_EXAMPLES]
+        let examples = [EXAMPLES, LOG_EXAMPLES, IMPORT_EXAMPLES, KEYS_EXAMPLES, PRICES_EXAMPLES, WHAT_IF_EXAMPLES]
             .into_iter()
             .flat_map(str::lines);
         let examples = examples.filter(|line| line.starts_with("  ") || line.contains("| "));

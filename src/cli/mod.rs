@@ -4,6 +4,7 @@
 
 mod arguments;
 mod import;
+mod keys;
 mod log;
 mod output;
 mod prices;
@@ -92,6 +93,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Export(export) => records::export(&loaded, *export)?,
         BooksCommand::Prices(arguments) => return prices::prices(&loaded, arguments),
         BooksCommand::WhatIf(arguments) => what_if::what_if(&loaded, &arguments)?,
+        BooksCommand::Keys(arguments) => keys::keys(&loaded, arguments).await?,
         BooksCommand::Reset { undo, yes } => reset(&loaded, undo, yes).await?,
         BooksCommand::Verify(arguments) => return verify::verify(&loaded, &arguments),
         BooksCommand::Archive(arguments) => verify::archive(&loaded, &arguments)?,

@@ -9,6 +9,7 @@ use super::query::{Form, StatsQuery};
 use crate::reports::{NoSuchEpoch, raymundo};
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
+use crate::service::keys::{AddedKey, KeyAsk, KeyError, KeyList, KeyRow};
 use crate::templates::Lang;
 use crate::usage::{Money, RecordId, Timestamp};
 
@@ -40,6 +41,15 @@ pub trait Api: Send + Sync + 'static {
         &self,
         lines: Vec<ImportLine>,
     ) -> impl Future<Output = Result<Vec<Result<Noted, ItemError>>, ApiError>> + Send;
+
+    /// Adds a key for programs that use the gateway. It is told once, here.
+    fn add_key(&self, ask: KeyAsk) -> impl Future<Output = Result<AddedKey, ApiError>> + Send;
+
+    /// The keys there are and were, by name.
+    fn keys(&self) -> impl Future<Output = Result<KeyList, ApiError>> + Send;
+
+    /// Revokes the key of a name: from then on it opens nothing.
+    fn revoke_key(&self, name: String) -> impl Future<Output = Result<KeyRow, ApiError>> + Send;
 
     /// Whether calls can be taken now, part by part.
     fn ready(&self) -> impl Future<Output = Readiness> + Send;
@@ -135,6 +145,9 @@ pub enum ApiError {
     /// An epoch was asked for that is not there: 400.
     #[error(transparent)]
     NoSuchEpoch(NoSuchEpoch),
+    /// A key was not added or not revoked, for a reason of its own: 400, 404 or 409.
+    #[error(transparent)]
+    Key(KeyError),
     /// Something of ours failed: 500. The cause is logged and never sent.
     #[error("cannot answer a request")]
     Internal(#[source] Box<dyn Error + Send + Sync>),

@@ -8,6 +8,7 @@ mod api;
 mod body;
 mod connection;
 mod guard;
+mod keys;
 mod query;
 mod routes;
 mod server;

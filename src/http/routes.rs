@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
@@ -22,6 +22,7 @@ use super::answers::{Cause, Problem, harden, json, with_type};
 use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody, Written};
 use super::body::{BodyCut, RequestBody, read_body};
 use super::guard::{Guard, RequestHead, Role};
+use super::keys;
 use super::query::{self, Mistake, StatsQuery};
 use super::server::{Handler, Response};
 use crate::service::import::parse_lines;
@@ -37,8 +38,8 @@ const MAX_BODIES_KIB: usize = 64 * 1024;
 /// How long a body waits for room among the others before its sender is asked to come again.
 const BODY_ROOM_WAIT: Duration = Duration::from_secs(5);
 
-/// The largest body of `POST /metrics/reset`, which says nothing.
-const MAX_RESET_BODY_BYTES: usize = 1024;
+/// The largest body where one says nothing.
+const MAX_EMPTY_BODY_BYTES: usize = 1024;
 
 /// Makes the id that every answer carries as `x-request-id`: short, ASCII, never twice.
 pub trait RequestIds: Send + Sync + 'static {
@@ -61,6 +62,8 @@ struct Route {
 
 const READING: &[Method] = &[Method::GET, Method::HEAD];
 const POSTING: &[Method] = &[Method::POST];
+const KEEPING: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+const DELETING: &[Method] = &[Method::DELETE];
 
 /// Every path there is. The router below has a handler for each.
 const ROUTES: &[Route] = &[
@@ -68,9 +71,21 @@ const ROUTES: &[Route] = &[
     Route { path: "/metrics/reset", methods: POSTING, need: Role::Admin },
     Route { path: "/v1/usage", methods: POSTING, need: Role::Admin },
     Route { path: "/v1/import", methods: POSTING, need: Role::Admin },
+    Route { path: "/v1/keys", methods: KEEPING, need: Role::Admin },
+    Route { path: "/v1/keys/{name}", methods: DELETING, need: Role::Admin },
     Route { path: "/health", methods: READING, need: Role::Public },
     Route { path: "/ready", methods: READING, need: Role::Read },
 ];
+
+impl Route {
+    /// Whether a path is this one: `{…}` at its end stands for one part, whatever it is.
+    fn is(&self, path: &str) -> bool {
+        match self.path.split_once('{') {
+            Some((begin, _)) => path.strip_prefix(begin).is_some_and(|part| !part.is_empty() && !part.contains('/')),
+            None => path == self.path,
+        }
+    }
+}
 
 const JSON_TYPES: &[&str] = &["application/json", "application/x-ndjson"];
 
@@ -84,8 +99,8 @@ pub struct Rest {
 }
 
 /// What handlers share.
-struct Shared<A> {
-    api: Arc<A>,
+pub(super) struct Shared<A> {
+    pub(super) api: Arc<A>,
     /// Permits for the memory of bodies, in KiB.
     body_kib: Semaphore,
 }
@@ -104,6 +119,8 @@ impl Rest {
             .route("/metrics/reset", post(reset::<A>))
             .route("/v1/usage", post(note::<A>))
             .route("/v1/import", post(import::<A>))
+            .route("/v1/keys", get(keys::list::<A>).post(keys::add::<A>))
+            .route("/v1/keys/{name}", delete(keys::revoke::<A>))
             .route("/health", get(health::<A>))
             .route("/ready", get(ready::<A>))
             .with_state(Arc::new(Shared { api, body_kib: Semaphore::new(MAX_BODIES_KIB) }));
@@ -141,7 +158,7 @@ impl Gate {
     /// Everything that is decided before the body is read, in this order: is the head unambiguous, may its sender ask
     /// this, is there such a route, with this method, with a body of this kind.
     fn admit(&self, parts: &Parts, has_body: bool, peer: SocketAddr) -> Result<(), Problem> {
-        let route = ROUTES.iter().find(|route| route.path == parts.uri.path());
+        let route = ROUTES.iter().find(|route| route.is(parts.uri.path()));
         let fitting = route.filter(|route| route.methods.contains(&parts.method));
         let head = RequestHead::read(parts, peer).ok_or_else(|| {
             let message = "a header that decides about access is repeated, missing or not text; expected one `host`, \
@@ -162,7 +179,11 @@ impl Gate {
 }
 
 fn unknown_route() -> Problem {
-    let routes = ROUTES.iter().map(|route| format!("{} {}", route.methods[0], route.path));
+    let told = |route: &'static Route| {
+        let methods = route.methods.iter().filter(|method| **method != Method::HEAD);
+        methods.map(|method| format!("{method} {}", route.path))
+    };
+    let routes = ROUTES.iter().flat_map(told);
     Problem::new(StatusCode::NOT_FOUND, "unknown_route", "there is no such route").allowing(routes)
 }
 
@@ -201,12 +222,7 @@ async fn reset<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -
         let (parts, body) = request.into_parts();
         let query =
             ResetQuery::parse(parts.uri.query(), accept_language(&parts.headers)).map_err(Problem::bad_query)?;
-        let body = read_body(body, MAX_RESET_BODY_BYTES).await?;
-        let body = body.trim_ascii();
-        if !body.is_empty() && body != b"{}" {
-            let message = "a reset has no body; expected nothing, or `{}`";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "unexpected_body", message));
-        }
+        expect_no_body(body, "a reset").await?;
         if !query.undo {
             return Ok(json(StatusCode::OK, &shared.api.reset(query).await?));
         }
@@ -362,8 +378,20 @@ fn note_answer(
     Ok(json(status, &Answer { error, accepted, duplicates, rejected, record }))
 }
 
+/// Reads a body that is to say nothing.
+pub(super) async fn expect_no_body(body: Body, of: &str) -> Result<(), Problem> {
+    let body = read_body(body, MAX_EMPTY_BODY_BYTES).await?;
+    match body.trim_ascii() {
+        b"" | b"{}" => Ok(()),
+        _ => {
+            let message = format!("{of} has no body; expected nothing, or `{{}}`");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "unexpected_body", message))
+        }
+    }
+}
+
 /// Turns a handler's problem into its answer.
-async fn answer(outcome: impl Future<Output = Result<Response, Problem>>) -> Response {
+pub(super) async fn answer(outcome: impl Future<Output = Result<Response, Problem>>) -> Response {
     outcome.await.unwrap_or_else(Problem::into_response)
 }
 
@@ -380,6 +408,7 @@ impl From<ApiError> for Problem {
         match error {
             ApiError::Unavailable { reason, retry_after_secs } => Problem::unavailable(reason, retry_after_secs),
             ApiError::NoSuchEpoch(error) => Problem::bad_query(vec![Mistake::epoch(&error)]),
+            ApiError::Key(error) => error.into(),
             ApiError::Internal(cause) => Problem::internal(chain(&*cause)),
         }
     }

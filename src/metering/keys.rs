@@ -4,7 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use super::Metering;
 use crate::ledger::LedgerError;
-use crate::settings::{GatewayKey, KeyRefusal, Keys, Setting};
+use crate::settings::{GatewayKey, KeyRefusal, Keys, Setting, Settings};
+use crate::usage::Timestamp;
 
 /// Why a key was not added or not revoked.
 #[derive(Debug, thiserror::Error)]
@@ -31,20 +32,28 @@ impl Metering {
     pub fn add_key(&self, key: GatewayKey, budgets: Vec<Setting>) -> Result<(), KeyNotChanged> {
         let name = key.name.clone();
         let settings: Vec<Setting> = budgets.into_iter().chain([Setting::KeyAdded { key: Box::new(key) }]).collect();
-        self.write_keys::<_, KeyNotChanged>(&settings, |keys| Ok(keys.may_add(&name)?))?;
+        self.write_keys::<_, KeyNotChanged>(&settings, |acts| {
+            let has_room = |setting: &Setting| match setting {
+                Setting::Budget { of, .. } => acts.has_room_for(of),
+                _ => true,
+            };
+            acts.keys().may_add(&name)?;
+            if settings.iter().all(has_room) { Ok(()) } else { Err(KeyRefusal::TooManyBudgets.into()) }
+        })?;
         // What the budgets could not learn of the past is logged; of a new key there is none.
         let _learnt = self.change_budgets(&settings);
         Ok(())
     }
 
-    /// Revokes the key of a name, durably; gives the key it was. When it returns, the key opens nothing. It blocks.
+    /// Revokes the key of a name, durably; gives the key it was, and when. When it returns, the key opens nothing. It
+    /// blocks.
     ///
     /// # Errors
     /// When there is no such key, it holds no more, or it cannot be written; then nothing is set.
-    pub fn revoke_key(&self, name: &str) -> Result<GatewayKey, KeyNotChanged> {
+    pub fn revoke_key(&self, name: &str) -> Result<(GatewayKey, Timestamp), KeyNotChanged> {
         let revoked = self.inner.clock.now().at;
         let setting = Setting::KeyRevoked { name: name.to_owned(), revoked };
-        self.write_keys(&[setting], |keys| Ok(keys.to_revoke(name)?.clone()))
+        self.write_keys(&[setting], |acts| Ok((acts.keys().to_revoke(name)?.clone(), revoked)))
     }
 
     /// Writes settings; keys among them are in force when this returns.
@@ -55,14 +64,14 @@ impl Metering {
         self.write_keys(settings, |_| Ok(()))
     }
 
-    /// Writes settings with keys among them, if the keys are found fit for it.
+    /// Writes settings with keys among them, if what was set before is found fit for it.
     fn write_keys<T, E: From<LedgerError>>(
         &self,
         settings: &[Setting],
-        check: impl FnOnce(&Keys) -> Result<T, E>,
+        check: impl FnOnce(&Settings) -> Result<T, E>,
     ) -> Result<T, E> {
         let _one_after_another = self.inner.changing_keys.lock().expect("nobody panics while holding it");
-        let checked = check(&self.keys())?;
+        let checked = check(&self.inner.ledger.acts().settings)?;
         self.inner.ledger.set(settings, self.inner.clock.now().at)?;
         let keys = self.inner.ledger.acts().settings.keys();
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
@@ -79,7 +88,7 @@ mod tests {
     use super::*;
     use crate::limits::LimitKind;
     use crate::settings::{BudgetChange, BudgetKey};
-    use crate::usage::{KeySuffix, SubjectId, Timestamp};
+    use crate::usage::{KeySuffix, SubjectId};
 
     fn hash(name: &str) -> SubjectId {
         SubjectId::of(b"pepper", "gateway-key", name)
@@ -109,7 +118,7 @@ mod tests {
         metering.add_key(key("ci"), Vec::new()).expect("added");
         assert!(before.is_empty(), "what was handed out does not change");
         assert_eq!(metering.keys().find(&hash("web")), Some(&key("web")));
-        assert_eq!(metering.revoke_key("WEB").expect("revoked"), key("web"));
+        assert_eq!(metering.revoke_key("WEB").expect("revoked").0, key("web"));
         let refused = metering.revoke_key("web").expect_err("once only");
         assert!(matches!(refused, KeyNotChanged::Refused(KeyRefusal::Revoked { .. })), "{refused}");
         let again = metering.add_key(GatewayKey { hash: hash("new"), ..key("web") }, Vec::new());

@@ -8,8 +8,10 @@ use anyhow::{Context, bail};
 use chrono_tz::Tz;
 use secrecy::SecretString;
 
+use super::keys::KeyRing;
 use crate::config::Config;
 use crate::ledger::{Durability, LedgerError, People, holder_of};
+use crate::limits::Rule;
 use crate::metering::{Metering, Setup, known_names_of, rules_of, vendors_of};
 use crate::usage::Clock;
 use crate::usage::prices::PriceBook;
@@ -49,6 +51,8 @@ pub struct Here {
     pub(super) people: People,
     pub(super) zone: Tz,
     pub(super) clock: Arc<dyn Clock>,
+    rules: Vec<Rule>,
+    random: fn() -> [u8; 16],
 }
 
 /// A running tallybot that holds a folder.
@@ -115,18 +119,25 @@ impl Here {
     fn open(place: &Place<'_>) -> Result<Here, LedgerError> {
         let people = open_people(place.folder, place.random)?;
         let config = place.config;
+        let rules = rules_of(config, place.zone, |channel, identity| people.hash(channel, identity));
+        let (configured, random) = (rules.rules.clone(), place.random);
         let setup = Setup {
             durability: Durability::Power,
             known: known_names_of(config, &place.prices),
-            rules: rules_of(config, place.zone, |channel, identity| people.hash(channel, identity)),
+            rules,
             providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
             vendors: vendors_of(config, &place.prices),
             prices: place.prices.clone(),
             clock: Arc::clone(&place.clock),
-            random: place.random,
+            random,
         };
         let (metering, _found) = Metering::start(place.folder, setup)?;
-        Ok(Here { metering, people, zone: place.zone, clock: Arc::clone(&place.clock) })
+        Ok(Here { metering, people, zone: place.zone, clock: Arc::clone(&place.clock), rules: configured, random })
+    }
+
+    /// The keys for programs.
+    pub(super) fn keys(&self) -> KeyRing<'_> {
+        KeyRing { metering: &self.metering, people: &self.people, rules: &self.rules, random: self.random }
     }
 }
 

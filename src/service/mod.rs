@@ -5,6 +5,7 @@ mod books;
 mod checking;
 pub mod import;
 pub mod items;
+pub mod keys;
 mod log;
 pub mod prices;
 pub mod records;

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use super::items::UsageItem;
+use super::keys::{AddedKey, KeyAsk, KeyRow};
 use crate::usage::{Money, RecordId, Timestamp};
 
 /// Longer than a tallybot waits for its disk.
@@ -117,6 +118,40 @@ pub(super) async fn import(address: &str, token: Option<&SecretString>, lines: B
     post(address, token, "/v1/import", lines).await
 }
 
+/// `POST /v1/keys` at an address.
+pub(super) async fn add_key(address: &str, token: Option<&SecretString>, ask: &KeyAsk) -> anyhow::Result<AddedKey> {
+    #[derive(Deserialize)]
+    struct Added {
+        key: SecretText,
+        #[serde(flatten)]
+        row: KeyRow,
+    }
+    let body = serde_json::to_vec(ask).context("cannot write what is asked for")?;
+    let Added { key, row } = post(address, token, "/v1/keys", body.into()).await?;
+    Ok(AddedKey { key: key.0, row })
+}
+
+/// `DELETE /v1/keys/{name}` at an address.
+pub(super) async fn revoke_key(address: &str, token: Option<&SecretString>, name: &str) -> anyhow::Result<KeyRow> {
+    send(Method::DELETE, address, token, &format!("/v1/keys/{name}"), Bytes::new()).await
+}
+
+/// What a tallybot said, where it did not do what it was asked for a reason of its own, not of who asks or how it is.
+pub(super) fn reason(error: &anyhow::Error) -> Option<&str> {
+    let refused = error.downcast_ref::<Refused>()?;
+    let about_it = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::CONFLICT].contains(&refused.status);
+    (about_it && !refused.message.is_empty()).then_some(refused.message.as_str())
+}
+
+/// A secret in an answer.
+struct SecretText(SecretString);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {
+        String::deserialize(deserializer).map(|text| SecretText(text.into()))
+    }
+}
+
 /// Posts JSON, or lines of it, and reads the answer.
 async fn post<T: DeserializeOwned>(
     address: &str,
@@ -124,7 +159,18 @@ async fn post<T: DeserializeOwned>(
     path: &str,
     body: Bytes,
 ) -> anyhow::Result<T> {
-    let mut request = Request::post(format!("http://{address}{path}")).header(header::HOST, address);
+    send(Method::POST, address, token, path, body).await
+}
+
+async fn send<T: DeserializeOwned>(
+    method: Method,
+    address: &str,
+    token: Option<&SecretString>,
+    path: &str,
+    body: Bytes,
+) -> anyhow::Result<T> {
+    let uri = format!("http://{address}{path}");
+    let mut request = Request::builder().method(method).uri(uri).header(header::HOST, address);
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::MAX_BUDGETS;
 use crate::usage::{KeySuffix, SubjectId, Timestamp};
 
 /// Keys that are kept at most, revoked ones among them: their names stay taken.
@@ -57,8 +58,13 @@ pub enum KeyRefusal {
     #[error("there are {MAX_KEYS} keys, revoked ones among them, and no more are kept; give several programs one key")]
     TooMany,
     /// There is no key of that name.
-    #[error("there is no key `{0}`")]
-    NoSuch(String),
+    #[error("there is no key `{name}`; there {}", names(.there))]
+    NoSuch {
+        /// The name.
+        name: String,
+        /// Some of those there are.
+        there: Vec<String>,
+    },
     /// It was revoked before.
     #[error("the key `{name}` was revoked on {} already", .revoked.day())]
     Revoked {
@@ -67,6 +73,21 @@ pub enum KeyRefusal {
         /// Since when it holds no more.
         revoked: Timestamp,
     },
+    /// There is no room for its budget.
+    #[error("there are {MAX_BUDGETS} budgets, and no more are kept; `/budget … remove` makes room")]
+    TooManyBudgets,
+}
+
+/// Names told to whoever mistakes one.
+const MAX_TOLD: usize = 20;
+
+fn names(there: &[String]) -> String {
+    let named: Vec<String> = there.iter().take(MAX_TOLD).map(|name| format!("`{name}`")).collect();
+    match named.as_slice() {
+        [] => "are none".to_owned(),
+        [only] => format!("is {only}"),
+        _ => format!("are {}{}", named.join(", "), if there.len() > MAX_TOLD { ", …" } else { "" }),
+    }
 }
 
 /// The keys, folded.
@@ -126,7 +147,10 @@ impl Keys {
     /// Why not.
     pub fn to_revoke(&self, name: &str) -> Result<&GatewayKey, KeyRefusal> {
         match self.named.get(&folded(name)) {
-            None => Err(KeyRefusal::NoSuch(name.to_owned())),
+            None => {
+                let there = self.iter().take(MAX_TOLD + 1).map(|key| key.name.clone()).collect();
+                Err(KeyRefusal::NoSuch { name: name.to_owned(), there })
+            }
             Some(Known { key, revoked: None }) => Ok(key),
             Some(Known { key, revoked: Some(revoked) }) => {
                 Err(KeyRefusal::Revoked { name: key.name.clone(), revoked: *revoked })
@@ -198,6 +222,8 @@ mod tests {
     fn a_key_holds_until_it_is_revoked_and_its_name_is_never_anothers() {
         let mut settings = Settings::default();
         assert!(settings.keys().is_empty());
+        let nothing = settings.keys().to_revoke("ci").expect_err("none").to_string();
+        assert_eq!(nothing, "there is no key `ci`; there are none");
         for setting in [added("ci"), added("Bot"), revoked("CI"), revoked("nobody")] {
             settings.apply(&setting);
         }
@@ -217,7 +243,8 @@ mod tests {
                 "the key `ci` was revoked on 2026-11-22 already",
             ]
         );
-        assert_eq!(keys.to_revoke("web"), Err(KeyRefusal::NoSuch("web".to_owned())));
+        let nothing = keys.to_revoke("web").expect_err("none").to_string();
+        assert_eq!(nothing, "there is no key `web`; there is `Bot`");
         assert_eq!((keys.may_add("web"), keys.to_revoke("BOT")), (Ok(()), Ok(&key("Bot"))));
         let before = Settings::clone(&settings);
         for setting in [added("ci"), added("BOT"), Setting::KeyRevoked { name: "ci".to_owned(), revoked: at(99) }] {
@@ -235,6 +262,11 @@ mod tests {
         let keys = settings.keys();
         assert_eq!((keys.iter().count(), keys.find(&hash(&MAX_KEYS.to_string()))), (MAX_KEYS, None));
         assert_eq!(keys.may_add("more"), Err(KeyRefusal::TooMany));
+        let many = keys.to_revoke("more").expect_err("none").to_string();
+        assert!(
+            many.starts_with("there is no key `more`; there are `0`, `1`, `10`,") && many.ends_with("`1014`, …"),
+            "{many}"
+        );
         settings.apply(&revoked("7"));
         assert_eq!(settings.keys().find(&hash("7")), None);
         assert_eq!(settings.keys().may_add("more"), Err(KeyRefusal::TooMany), "its name stays taken");

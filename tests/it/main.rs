@@ -13,6 +13,7 @@ mod http_doors; // the REST door of the built program
 mod import; // what others recorded, taken over: once, again, grown, damaged
 mod import_again; // what is imported again, at once, or by a detour counts once
 mod in_process; // the one path of a chat answer, with a clock to choose
+mod keys; // keys for programs: added, listed, revoked, and whole in one answer alone
 mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing counts twice
 mod layout; // the shape of the source: who imports whom, sizes, words
 mod limits; // sixty-four callers against fifteen a minute; days in their own zone; restarts

@@ -52,6 +52,7 @@ fn help_names_every_command_and_mistakes_name_what_would_have_been_right() {
         "recent",
         "export",
         "import",
+        "keys",
         "reset",
         "verify",
         "archive",

@@ -20,6 +20,8 @@ use super::*;
 use crate::reports::NoSuchEpoch;
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
+use crate::service::keys::{AddedKey, KeyAsk, KeyError, KeyList, KeyRow};
+use crate::settings::KeyRefusal;
 use crate::templates::Lang;
 use crate::usage::{Clock, Now, Tick, Timestamp};
 
@@ -113,6 +115,27 @@ impl Api for Script {
         Ok(lines.into_iter().map(|_| Ok(Noted::Accepted(None))).collect())
     }
 
+    async fn add_key(&self, ask: KeyAsk) -> Result<AddedKey, ApiError> {
+        self.outcome(format!("add key {}", ask.name)).await?;
+        match ask.name.as_str() {
+            "taken" => Err(refused(KeyRefusal::Taken("taken".to_owned()))),
+            _ => Ok(AddedKey { key: "tb-whole".into(), row: key_row(&ask.name) }),
+        }
+    }
+
+    async fn keys(&self) -> Result<KeyList, ApiError> {
+        self.outcome("keys".to_owned()).await?;
+        Ok(KeyList { keys: vec![key_row("web")] })
+    }
+
+    async fn revoke_key(&self, name: String) -> Result<KeyRow, ApiError> {
+        self.outcome(format!("revoke key {name}")).await?;
+        match name.as_str() {
+            "web" => Ok(key_row("web")),
+            _ => Err(refused(KeyRefusal::NoSuch { name, there: vec!["web".to_owned()] })),
+        }
+    }
+
     async fn ready(&self) -> Readiness {
         let ready = self.mood == Mood::Good;
         let journal = if ready { Check::ok() } else { Check::failing("the disk is full") };
@@ -126,6 +149,18 @@ impl Api for Script {
     async fn health(&self) -> Health {
         Health { alive: self.mood == Mood::Good }
     }
+}
+
+fn refused(refusal: KeyRefusal) -> ApiError {
+    ApiError::Key(KeyError::NotChanged(refusal.into()))
+}
+
+fn key_row(name: &str) -> KeyRow {
+    let row = serde_json::json!({
+        "name": name, "suffix": "wxyz", "user": null, "team": null, "feature": null, "providers": [], "models": [],
+        "budgets": {}, "added": "2026-11-22T03:16:41.984461+00:00", "revoked": null,
+    });
+    serde_json::from_value(row).expect("a row")
 }
 
 /// Local hosts and pages only; with tokens, `reader` may read and `admin` may all.

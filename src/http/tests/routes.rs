@@ -104,7 +104,18 @@ async fn head_is_get_without_the_body() {
 #[tokio::test]
 async fn unknown_routes_are_told_which_there_are() {
     let server = Server::start(Mood::Good).await;
-    for target in ["/", "/metrics", "/openapi.json", "/stats/", "//stats", "/%73tats", "/../stats", "/v1/usage/x"] {
+    for target in [
+        "/",
+        "/metrics",
+        "/openapi.json",
+        "/stats/",
+        "//stats",
+        "/%73tats",
+        "/../stats",
+        "/v1/usage/x",
+        "/v1/keys/",
+        "/v1/keys/a/b",
+    ] {
         let answer = server.get(target).await;
         assert_eq!((answer.status, answer.code().as_str()), (404, "unknown_route"), "{target}");
         assert_eq!(
@@ -114,6 +125,9 @@ async fn unknown_routes_are_told_which_there_are() {
                 "POST /metrics/reset",
                 "POST /v1/usage",
                 "POST /v1/import",
+                "GET /v1/keys",
+                "POST /v1/keys",
+                "DELETE /v1/keys/{name}",
                 "GET /health",
                 "GET /ready"
             ])
@@ -128,6 +142,8 @@ async fn wrong_methods_are_told_the_right_ones() {
         ("DELETE /stats", "get, head"),
         ("POST /health", "get, head"),
         ("GET /metrics/reset", "post"),
+        ("DELETE /v1/keys", "get, head, post"),
+        ("GET /v1/keys/web", "delete"),
         ("HEAD /v1/usage", "post"),
         ("OPTIONS /v1/usage", "post"),
         ("TRACE /stats", "get, head"),
@@ -146,6 +162,49 @@ async fn wrong_methods_are_told_the_right_ones() {
         assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{head}");
     }
     assert!(server.script.asked.lock().expect("free").is_empty());
+}
+
+#[tokio::test]
+async fn keys_are_added_listed_and_revoked_and_told_whole_once() {
+    let server = Server::start(Mood::Good).await;
+    let row = serde_json::to_value(key_row("web")).expect("plain data");
+    let added = server.post_json("/v1/keys", r#"{"name":"web"}"#).await;
+    let mut whole = row.clone();
+    whole["key"] = "tb-whole".into();
+    assert_eq!((added.status, added.json()), (201, whole));
+    assert_eq!(added.header("cache-control"), Some("no-store"));
+    assert_eq!(server.get("/v1/keys").await.json(), serde_json::json!({"keys": [row]}));
+    let revoked = server.ask("DELETE /v1/keys/web", b"").await;
+    assert_eq!((revoked.status, revoked.json()), (200, row));
+    for (head, body, status, code) in [
+        ("POST /v1/keys\nContent-Type: application/json", r#"{"name":"taken"}"#, 409, "name_taken"),
+        ("POST /v1/keys\nContent-Type: application/json", "", 400, "bad_key"),
+        ("POST /v1/keys\nContent-Type: application/json", r#"{"nam":"web"}"#, 400, "bad_key"),
+        ("POST /v1/keys\nContent-Type: text/plain", r#"{"name":"web"}"#, 415, "wrong_content_type"),
+        ("POST /v1/keys?x=1\nContent-Type: application/json", r#"{"name":"web"}"#, 400, "bad_query"),
+        ("DELETE /v1/keys/other", "", 404, "unknown_key"),
+        ("DELETE /v1/keys/%FF", "", 404, "unknown_key"),
+        ("DELETE /v1/keys/web?x=1", "", 400, "bad_query"),
+        ("DELETE /v1/keys/web\nContent-Type: application/json", r#"{"all":true}"#, 400, "unexpected_body"),
+        ("GET /v1/keys?x=1", "", 400, "bad_query"),
+    ] {
+        let answer = server.ask(head, body.as_bytes()).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{head} {body}");
+    }
+    let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(65 * 1024));
+    assert_eq!(server.post_json("/v1/keys", &large).await.code(), "body_too_large");
+}
+
+#[tokio::test]
+async fn keys_are_the_admins() {
+    let server = Server::start_with(Mood::Good, short_limits(), true).await;
+    for head in ["GET /v1/keys", "POST /v1/keys", "DELETE /v1/keys/web"] {
+        for token in ["", "Authorization: Bearer reader"] {
+            assert_eq!(server.ask(&format!("{head}\n{token}"), b"").await.status, 401, "{head} {token}");
+        }
+    }
+    assert_eq!(server.ask("GET /v1/keys\nAuthorization: Bearer admin", b"").await.status, 200);
+    assert_eq!(*server.script.asked.lock().expect("free"), ["keys"]);
 }
 
 #[tokio::test]

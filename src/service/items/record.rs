@@ -8,7 +8,7 @@ use crate::ledger::People;
 use crate::usage::{RecordId, Timestamp, UsageRecord};
 
 /// The channel that people and conversations told by programs belong to, whichever way they are told.
-const PEOPLE_OF: &str = "api";
+pub const PEOPLE_OF: &str = "api";
 
 impl UsageItem {
     /// The item as a record of this id. Its time is in the owner's zone and never after `now`.

@@ -133,9 +133,13 @@ impl Heard {
                 break;
             }
         }
-        // `100000tokens`: what is counted, written onto the number.
-        let letters = rest.find(char::is_alphabetic).map(|at| rest.split_at(at));
-        if let Some((bare, measure)) = letters.and_then(|(bare, word)| Some((bare, words::measure(word)?))) {
+        // `200000tokens`, `200ktokens`: what is counted, written onto the number.
+        let measured = |at: usize| {
+            let (bare, word) = rest.split_at_checked(at)?;
+            Some((bare, words::measure(word)?))
+        };
+        let letters = rest.find(char::is_alphabetic);
+        if let Some((bare, measure)) = letters.and_then(|at| measured(at).or_else(|| measured(at + 1))) {
             if *self.measure.get_or_insert(measure) != measure {
                 return Err(wrong());
             }

@@ -79,6 +79,7 @@ fn a_budget_is_set_in_every_language_and_order() {
         ("user:111 1.500.000 tokens mois", "set user:111 tokens_per_month 1500000"),
         ("user:111 1 500 000 jetons mois", "set user:111 tokens_per_month 1500000"),
         ("user:111 200000tokens/week", "set user:111 tokens_per_week 200000"),
+        ("user:111 200ktokens week", "set user:111 tokens_per_week 200000"),
         ("user:111 200000jetons semaine", "set user:111 tokens_per_week 200000"),
         ("everything 20requests day", "set everything requests_per_day 20"),
         ("everything 20 requests day", "set everything requests_per_day 20"),
