@@ -118,6 +118,7 @@ impl Inner {
         call.system_tokens = asked.system_tokens;
         call.output_cap = asked.output_cap.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
         call.fixed_cap = true;
+        call.free = asking.endpoint.is_free(&asking.head.method);
         call.output_reserve = (!asking.endpoint.generates()).then_some(0);
         caller.describe(&mut call, &asking.head.headers, &self.parts.people);
         call

@@ -2,7 +2,7 @@
 
 use crate::ledger::OpenCall;
 use crate::limits::{Estimate, Refusal, Subject};
-use crate::usage::names::{Name, VISION};
+use crate::usage::names::{FREE_PRICE, Name, VISION};
 use crate::usage::{
     ErrorKind, Factors, Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp,
     TokenCounts, UsageRecord, UsageSource,
@@ -53,6 +53,8 @@ pub struct Call {
     pub output_cap: Option<OutputCap>,
     /// The output tokens that are reserved where there is no cap; `None` for the usual.
     pub output_reserve: Option<u64>,
+    /// Whether nobody takes money for it, whatever the price of its model.
+    pub free: bool,
     /// Whether the cap stands in a request that is sent as it is: then it is not lowered to fit into a limit.
     pub fixed_cap: bool,
 }
@@ -81,6 +83,7 @@ impl Call {
             system_tokens: None,
             output_cap: None,
             output_reserve: None,
+            free: false,
             fixed_cap: false,
         }
     }
@@ -152,6 +155,9 @@ impl Call {
         (record.call, record.attempt) = (self.call, self.attempt);
         record.system_tokens = self.system_tokens;
         record.output_cap = self.output_cap;
+        if self.free {
+            (record.cost, record.price_id) = (Some(Money::ZERO), Some(FREE_PRICE.into()));
+        }
         record
     }
 }

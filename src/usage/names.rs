@@ -28,6 +28,9 @@ pub const UNKNOWN: &str = "unknown";
 /// The price of what its source gave a cost.
 pub const GIVEN_PRICE: &str = "given";
 
+/// The price of what nobody takes money for, such as a list of models.
+pub const FREE_PRICE: &str = "free";
+
 /// The longest name that is kept, in bytes. Longer ones are cut at a character.
 pub const MAX_NAME_BYTES: usize = 128;
 

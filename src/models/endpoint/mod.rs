@@ -143,6 +143,12 @@ impl Endpoint {
         }
     }
 
+    /// Whether no API takes money for it: counting, and what only looks or deletes.
+    pub fn is_free(self, method: &http::Method) -> bool {
+        let looks = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "DELETE");
+        matches!(self, Endpoint::MessagesCountTokens | Endpoint::CountTokens) || self == Endpoint::Other && looks
+    }
+
     /// Whether its answers are generated: they have output tokens.
     pub fn generates(self) -> bool {
         self.is_metered() && !self.embeds()
