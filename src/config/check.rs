@@ -7,7 +7,9 @@ use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
 use super::prices::unknown_price;
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
-use super::{Alerts, AtLimit, Budget, Chat, Compat, Config, Gateway, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram};
+use super::{
+    Alerts, AtLimit, Budget, Chat, Compat, Config, Gateway, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram,
+};
 use crate::templates::Lang;
 
 /// No configuration is longer.

@@ -13,13 +13,12 @@ use crate::ledger::People;
 use crate::limits::{AtLimit, Facet, Refusal};
 use crate::metering::{Call, Metering, Outcome, Patience, Permit, Place, Receipt, Refused};
 use crate::models::{
-    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind,
-    Provider, Retry, RetryPolicy,
+    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind, Provider, Retry,
+    RetryPolicy,
 };
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, Timestamp, TokenEstimator,
-    UsageSource, estimate_tokens,
+    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, Timestamp, TokenEstimator, UsageSource, estimate_tokens,
 };
 
 /// Answers questions with the configured providers, through the one door.

@@ -9,17 +9,16 @@ use http_body_util::{Either, Full};
 
 use super::caller::{Caller, key_in_query};
 use super::exchange::{Exchange, Passage};
-use super::fault::{Class, Fault};
 use super::frames::Frames;
 use super::headers::{self, CREDENTIALS};
 use super::incoming::Incoming;
 use super::{Asking, Body, Inner};
 use crate::limits::{AtLimit, Refusal};
 use crate::metering::{Call, End, Meter, Patience, Permit, Receipt, Refused};
-use crate::models::endpoint::{self, Asked, Endpoint};
+use crate::models::endpoint::{self, Asked, Class, Endpoint, Fault};
 use crate::models::{CallError, PassedOn, Provider, Retry};
-use crate::usage::names::VISION;
-use crate::usage::{Now, OutputCap, RecordId};
+use crate::usage::names::UNKNOWN;
+use crate::usage::{ErrorKind, Now, RecordId};
 
 /// What is decided anew for each attempt.
 struct Attempt<'a> {
@@ -75,12 +74,12 @@ impl Inner {
                 Err(Refused::Limit(refusal)) => {
                     let other = self.instead_at_limit(&refusal, &attempt, caller);
                     let Some(other) = other.filter(|_| incoming.body.whole().is_some()) else {
-                        return Err(Fault::refused(&Refused::Limit(refusal)));
+                        return Err(Fault::from(&Refused::Limit(refusal)));
                     };
                     self.turn_to(other, &mut attempt, asking, caller, &incoming.asked);
                     continue;
                 }
-                Err(refused) => return Err(Fault::refused(&refused)),
+                Err(refused) => return Err(Fault::from(&refused)),
             };
             let failure = match self.attempt(asking, caller, &attempt, permit, &mut incoming).await? {
                 Outcome::Answered(answer) => return Ok(answer),
@@ -104,22 +103,11 @@ impl Inner {
     }
 
     fn call(&self, asking: &Asking<'_>, caller: &Caller, provider: &Provider, asked: &Asked) -> Call {
-        let model = asked.model.as_deref().unwrap_or(crate::usage::names::UNKNOWN);
-        let mut call = Call::new(provider.name(), provider.kind().as_str(), model, "gateway");
-        call.local = provider.is_local(model);
+        let call = Call::new(provider.name(), provider.kind().as_str(), UNKNOWN, "gateway");
+        let mut call = call.asking(asking.endpoint, asked);
+        call.local = provider.is_local(&call.model);
         call.api_key_suffix = provider.key_suffix();
-        call.operation = Some(asking.endpoint.operation().into());
-        call.request_type = match asking.endpoint {
-            _ if asked.has_pictures => VISION.into(),
-            endpoint if endpoint.generates() => "chat".into(),
-            _ => "other".into(),
-        };
-        call.prompt_tokens = asked.prompt_tokens;
-        call.system_tokens = asked.system_tokens;
-        call.output_cap = asked.output_cap.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
-        call.fixed_cap = true;
         call.free = asking.endpoint.is_free(&asking.head.method);
-        call.output_reserve = (!asking.endpoint.generates()).then_some(0);
         caller.describe(&mut call, &asking.head.headers, &self.parts.people);
         call
     }
@@ -182,7 +170,7 @@ impl Inner {
     /// Records an attempt that brought no answer.
     async fn failed(&self, mut exchange: Exchange, error: CallError, id: RecordId, provider: &Provider) -> Failure {
         exchange.record(End::Failed(error.failure.kind)).await;
-        let told = Told::Fault(Fault::unanswered(provider.name(), error.failure.kind).recorded(id));
+        let told = Told::Fault(unanswered(provider.name(), error.failure.kind).with_id(id.to_string()));
         Failure { error, id, told }
     }
 
@@ -238,7 +226,7 @@ impl Inner {
     fn response(&self, head: Head, body: Body, call: &Call) -> Response<Body> {
         let Head { status, mut headers, id, times } = head;
         headers::clean_answer(&mut headers);
-        headers::add_record(&mut headers, id);
+        headers::add_record(&mut headers, id.to_string());
         headers::add_left(&mut headers, &self.parts.metering.left(call));
         let (upstream_us, own_us) = times.spent(self.parts.clock.now());
         headers::add_timing(&mut headers, upstream_us, own_us);
@@ -341,8 +329,20 @@ impl Inner {
 }
 
 fn is_timeout(error: &CallError) -> bool {
-    use crate::usage::ErrorKind::{ConnectTimeout, FirstByteTimeout};
-    matches!(error.failure.kind, ConnectTimeout | FirstByteTimeout)
+    matches!(error.failure.kind, ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout)
+}
+
+/// An attempt that brought no answer from the provider.
+fn unanswered(provider: &str, kind: ErrorKind) -> Fault {
+    let (class, what) = match kind {
+        ErrorKind::ConnectTimeout => (Class::GatewayTimeout, "could not be reached in time"),
+        ErrorKind::FirstByteTimeout | ErrorKind::IdleTimeout => (Class::GatewayTimeout, "did not answer in time"),
+        ErrorKind::TotalTimeout => (Class::GatewayTimeout, "took too long to answer"),
+        ErrorKind::BadResponse => (Class::BadGateway, "answered with something that is not HTTP"),
+        ErrorKind::StreamCut => (Class::BadGateway, "broke the connection before its answer was whole"),
+        _ => (Class::BadGateway, "could not be reached"),
+    };
+    Fault::new(class, format!("the provider `{provider}` {what}"))
 }
 
 /// How an answer is passed on; `None` when it is to be held whole.

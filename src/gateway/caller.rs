@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::fault::{Class, Fault};
 use super::headers::CREDENTIALS;
 use super::target::Target;
-use crate::access::keys::{HASHED_AS, WhyNot, allows, allows_provider, is_key};
 use crate::access::Throttle;
+use crate::access::keys::{HASHED_AS, WhyNot, allows, allows_provider, is_key};
 use crate::ledger::People;
 use crate::metering::Call;
 use crate::models::Kind;
+use crate::models::endpoint::{Class, Fault};
 use crate::settings::{GatewayKey, Keys};
 use crate::usage::Now;
 use crate::usage::names::Name;
@@ -45,7 +45,8 @@ impl Caller {
         let shown = credential(headers, target);
         let ours = shown.filter(|key| is_key(key));
         if keys.all().next().is_none() && ours.is_none() {
-            let is_proxied = ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
+            let is_proxied =
+                ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
             if peer.ip().is_loopback() && !is_proxied {
                 return Ok(Caller { keys, hash: None });
             }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::limits::Left;
 use crate::metering::Receipt;
-use crate::usage::{Money, RecordId, UsageSource};
+use crate::usage::{Money, UsageSource};
 
 /// Headers that concern only one connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
 const HOP_BY_HOP: [&str; 9] = [
@@ -118,8 +118,8 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
 }
 
 /// Names the record that an answer has, or will have.
-pub(super) fn add_record(headers: &mut HeaderMap, id: RecordId) {
-    headers.insert(RECORD, ascii(id.to_string()));
+pub(super) fn add_record(headers: &mut HeaderMap, id: String) {
+    headers.insert(RECORD, ascii(id));
 }
 
 /// What an answer cost, where that is known before its head is sent.
@@ -152,8 +152,7 @@ pub(super) fn add_timing(headers: &mut HeaderMap, upstream_us: u64, own_us: u64)
     let mut timing = String::with_capacity(64);
     let millis = |us: u64| (us / 1000, us % 1000);
     let ((upstream, upstream_rest), (own, own_rest)) = (millis(upstream_us), millis(own_us));
-    let written =
-        write!(timing, "upstream;dur={upstream}.{upstream_rest:03}, tallybot;dur={own}.{own_rest:03}");
+    let written = write!(timing, "upstream;dur={upstream}.{upstream_rest:03}, tallybot;dur={own}.{own_rest:03}");
     if written.is_ok() {
         headers.append(SERVER_TIMING, ascii(timing));
     }

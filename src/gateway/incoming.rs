@@ -8,10 +8,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use tokio::sync::SemaphorePermit;
 
-use super::fault::{Class, Fault};
 use super::{Asking, Inner};
 use crate::models::Provider;
-use crate::models::endpoint::{self, Asked};
+use crate::models::endpoint::{self, Asked, Class, Fault};
 use crate::models::transport::RequestBody;
 
 /// How long a body waits for room among the others before its sender is asked to come again.

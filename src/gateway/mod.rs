@@ -15,7 +15,6 @@ mod attempts;
 mod caller;
 mod drains;
 mod exchange;
-mod fault;
 mod frames;
 mod headers;
 mod incoming;
@@ -42,13 +41,12 @@ pub use target::PREFIX;
 
 use caller::Caller;
 use drains::Drains;
-use fault::{Class, Fault};
 use target::Target;
 
 use crate::access::Throttle;
 use crate::ledger::People;
 use crate::metering::Metering;
-use crate::models::endpoint::{Dialect, Endpoint};
+use crate::models::endpoint::{Class, Dialect, Endpoint, Fault};
 use crate::models::{Provider, RetryPolicy};
 use crate::usage::{Clock, Now};
 
@@ -142,7 +140,12 @@ impl Gateway {
 }
 
 fn told(fault: Fault, dialect: Dialect) -> Response<Body> {
-    fault.into_response(dialect).map(Body::Whole)
+    let id = fault.id().map(str::to_owned);
+    let mut response = fault.into_response(dialect).map(Body::Whole);
+    if let Some(id) = id {
+        headers::add_record(response.headers_mut(), id);
+    }
+    response
 }
 
 /// What a client asks, before its body.
@@ -174,7 +177,8 @@ impl Inner {
         };
         caller.may_ask(provider.name())?;
         if asking.target.is_ambiguous() {
-            let message = "the path has empty, `.`, `..` or escaped parts, which servers read differently; send it plain";
+            let message =
+                "the path has empty, `.`, `..` or escaped parts, which servers read differently; send it plain";
             return Err(Fault::new(Class::BadRequest, message));
         }
         if [Method::CONNECT, Method::TRACE].contains(&asking.head.method) {

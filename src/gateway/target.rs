@@ -83,7 +83,9 @@ mod tests {
         for path in ["/v1/../admin", "/v1/./chat", "/v1/%2e%2E/x", "/v1//chat", "/v1/a%2fb", "/v1/a%5Cb", "/.."] {
             assert!(ambiguous(path), "{path}");
         }
-        for path in ["", "/", "/v1/chat/completions", "/v1/files/", "/v1beta/models/gemini-2.5:generateContent", "/v1/a..b"] {
+        for path in
+            ["", "/", "/v1/chat/completions", "/v1/files/", "/v1beta/models/gemini-2.5:generateContent", "/v1/a..b"]
+        {
             assert!(!ambiguous(path), "{path}");
         }
     }

@@ -1,11 +1,11 @@
 //! What is left for somebody: the least room in any window that means them.
 
+use super::Gate;
 use super::calendar::Dates;
 use super::entry::{Entry, second_of};
 use super::kind::Measure;
 use super::rule::Subject;
 use super::table::{Booking, Compiled};
-use super::Gate;
 use crate::usage::Now;
 
 /// The least that is left in any window of a subject; `None` where nothing limits it.

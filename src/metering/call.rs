@@ -2,6 +2,7 @@
 
 use crate::ledger::OpenCall;
 use crate::limits::{Estimate, Refusal, Subject};
+use crate::models::endpoint::{Asked, Endpoint};
 use crate::usage::names::{FREE_PRICE, Name, VISION};
 use crate::usage::{
     ErrorKind, Factors, Failure, KeySuffix, Metadata, Money, OutputCap, RecordId, Status, SubjectId, Timestamp,
@@ -86,6 +87,26 @@ impl Call {
             free: false,
             fixed_cap: false,
         }
+    }
+
+    /// The call that a request of a metered API asks for, sent as it is.
+    #[must_use]
+    pub fn asking(mut self, endpoint: Endpoint, asked: &Asked) -> Call {
+        if let Some(model) = &asked.model {
+            self.model = Name::clean(model);
+        }
+        self.operation = Some(endpoint.operation().into());
+        self.request_type = match endpoint {
+            _ if asked.has_pictures => VISION.into(),
+            endpoint if endpoint.generates() => "chat".into(),
+            _ => "other".into(),
+        };
+        self.prompt_tokens = asked.prompt_tokens;
+        self.system_tokens = asked.system_tokens;
+        self.output_cap = asked.output_cap.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
+        self.output_reserve = (!endpoint.generates()).then_some(0);
+        self.fixed_cap = true;
+        self
     }
 
     /// Who and what the limits look at. `user` is the text of the call's user.

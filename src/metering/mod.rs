@@ -14,6 +14,7 @@ mod follower;
 mod keys;
 #[cfg(test)]
 mod laws;
+mod layer;
 mod line;
 mod meter;
 mod opening;
@@ -21,6 +22,7 @@ mod outcome;
 mod permit;
 mod pricing;
 mod refusals;
+mod refused;
 mod rules;
 
 use std::collections::HashMap;
@@ -45,6 +47,7 @@ use crate::usage::{
 pub use call::{Call, Outcome, Receipt, Refused};
 pub use checking::{repair, verify};
 pub use keys::KeyNotChanged;
+pub use layer::{Metered, MeteredBody, MeteringLayer};
 pub use line::{Patience, Place};
 pub use meter::{End, Meter};
 pub use permit::Permit;

@@ -5,8 +5,8 @@ use std::future::Future;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request};
 
-use super::transport::{Answer, NoAnswer, RequestBody};
 use super::endpoint::Dialect;
+use super::transport::{Answer, NoAnswer, RequestBody};
 use super::{Kind, Provider};
 
 /// A request of somebody else's.

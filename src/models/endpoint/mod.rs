@@ -4,6 +4,7 @@
 
 mod answer;
 mod answers;
+mod fault;
 mod framing;
 mod keys;
 mod path;
@@ -14,6 +15,7 @@ mod request;
 mod scan;
 mod text;
 
+pub use fault::{Class, Fault, LONG_WAIT_SECS};
 pub use keys::{with_model, with_usage_asked};
 pub use path::path_with_model;
 pub use reader::UsageReader;

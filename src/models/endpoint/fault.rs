@@ -1,23 +1,20 @@
-//! What goes wrong on our side of a call, told as the API that was called tells its own errors.
+//! What goes wrong on our side of a call, told as the API that was called tells its own errors. Pure.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::limits::{Measure, Refusal};
-use crate::metering::Refused;
-use crate::models::endpoint::Dialect;
-use crate::usage::{ErrorKind, RecordId};
+use super::Dialect;
 
 /// A wait longer than this is nothing a client should spend asleep: it is told not to try by itself.
-const LONG_WAIT_SECS: u64 = 60;
+pub const LONG_WAIT_SECS: u64 = 60;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Something that keeps a call from its provider, or its answer from the client.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub struct Fault {
     class: Class,
     message: String,
     /// When it may be tried again, in seconds; `None` where that is not known or does not help.
@@ -26,92 +23,80 @@ pub(super) struct Fault {
     retryable: bool,
     /// Ends the connection: what is left of the request is not read.
     closing: bool,
-    /// The record it left.
-    record: Option<RecordId>,
+    /// The id that the answer is to carry.
+    id: Option<String>,
 }
 
 /// What kind of thing: each API has its own status and words for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub enum Class {
+    /// The request cannot be read or passed on.
     BadRequest,
+    /// There is no key, or none that is known.
     Unauthenticated,
+    /// The key does not open this.
     Forbidden,
+    /// There is no such thing.
     NotFound,
+    /// The method is not passed on.
     WrongMethod,
+    /// The body is too large.
     TooLarge,
+    /// The body did not come in time.
     SlowBody,
+    /// Too much at once; it fits again soon.
     RateLimited,
+    /// A budget is used up, or the call never fits.
     QuotaExhausted,
+    /// Too much is going on here, or nothing can be recorded.
     Busy,
+    /// The provider gave no answer.
     BadGateway,
+    /// The provider gave no answer in time.
     GatewayTimeout,
 }
 
 impl Fault {
-    pub(super) fn new(class: Class, message: impl Into<String>) -> Fault {
+    /// A fault of a class, told in a sentence.
+    pub fn new(class: Class, message: impl Into<String>) -> Fault {
         let retryable = matches!(class, Class::SlowBody | Class::Busy | Class::BadGateway | Class::GatewayTimeout);
-        Fault { class, message: message.into(), retry_after_secs: None, retryable, closing: false, record: None }
+        Fault { class, message: message.into(), retry_after_secs: None, retryable, closing: false, id: None }
     }
 
     /// Says when to come back.
-    pub(super) fn retry_after(mut self, secs: u64) -> Fault {
+    #[must_use]
+    pub fn retry_after(mut self, secs: u64) -> Fault {
         self.retry_after_secs = Some(secs.max(1));
         self.retryable = secs <= LONG_WAIT_SECS;
         self
     }
 
     /// Ends the connection with this answer.
-    pub(super) fn closing(mut self) -> Fault {
+    #[must_use]
+    pub fn closing(mut self) -> Fault {
         self.closing = true;
         self
     }
 
-    /// Names the record it left.
-    pub(super) fn recorded(mut self, id: RecordId) -> Fault {
-        self.record = Some(id);
+    /// Gives the answer an id, where its API has a place for one.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Fault {
+        self.id = Some(id.into());
         self
     }
 
-    /// A call that was not admitted.
-    pub(super) fn refused(refused: &Refused) -> Fault {
-        match refused {
-            Refused::Limit(refusal) => Fault::limited(refusal),
-            Refused::Busy => Fault::new(Class::Busy, "too many calls at once; try again in a moment").retry_after(1),
-            Refused::Ledger(_) | Refused::Left(_) => Fault::new(Class::Busy, refused.to_string()).retry_after(5),
-        }
+    /// The id that it was given.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
-    fn limited(refusal: &Refusal) -> Fault {
-        let what = match (refusal.learned, refusal.stopped) {
-            (true, _) => format!("the provider asks to wait ({refusal})"),
-            (_, true) => format!("the budget `{}` of `{}` was stopped", refusal.limit, refusal.label),
-            _ => refusal.to_string(),
-        };
-        let is_of_money = refusal.limit.measure() == Measure::Money;
-        let Some(wait_ms) = refusal.wait_ms() else {
-            return Fault::new(Class::QuotaExhausted, format!("{what}; this call does not fit at any time"));
-        };
-        let secs = wait_ms.div_ceil(1000);
-        let class = if is_of_money || secs > LONG_WAIT_SECS { Class::QuotaExhausted } else { Class::RateLimited };
-        let until = refusal.until().map_or_else(String::new, |until| format!(" ({until})"));
-        Fault::new(class, format!("{what}; it fits again in {secs} s{until}")).retry_after(secs)
-    }
-
-    /// An attempt that brought no answer from the provider.
-    pub(super) fn unanswered(provider: &str, kind: ErrorKind) -> Fault {
-        let (class, what) = match kind {
-            ErrorKind::ConnectTimeout => (Class::GatewayTimeout, "could not be reached in time"),
-            ErrorKind::FirstByteTimeout | ErrorKind::IdleTimeout => (Class::GatewayTimeout, "did not answer in time"),
-            ErrorKind::TotalTimeout => (Class::GatewayTimeout, "took too long to answer"),
-            ErrorKind::BadResponse => (Class::BadGateway, "answered with something that is not HTTP"),
-            ErrorKind::StreamCut => (Class::BadGateway, "broke the connection before its answer"),
-            _ => (Class::BadGateway, "could not be reached"),
-        };
-        Fault::new(class, format!("the provider `{provider}` {what}"))
+    /// What is wrong, in a sentence.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// The answer, as an API tells it.
-    pub(super) fn into_response(self, dialect: Dialect) -> http::Response<Full<Bytes>> {
+    pub fn into_response(self, dialect: Dialect) -> http::Response<Full<Bytes>> {
         let status = self.class.status();
         let body = self.body(dialect, status);
         let mut response = http::Response::new(Full::new(Bytes::from(body.to_string())));
@@ -134,9 +119,6 @@ impl Fault {
         if self.closing {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(id) = self.record {
-            super::headers::add_record(headers, id);
-        }
     }
 
     fn body(&self, dialect: Dialect, status: StatusCode) -> Value {
@@ -148,13 +130,15 @@ impl Fault {
             }
             Dialect::Anthropic => {
                 let error = json!({ "type": self.class.in_anthropic(), "message": message });
-                json!({ "type": "error", "error": error, "request_id": self.record.map(|id| id.to_string()) })
+                json!({ "type": "error", "error": error, "request_id": self.id })
             }
             Dialect::Gemini => {
-                let wait = |secs| json!([{
-                    "@type": "type.googleapis.com/google.rpc.RetryInfo",
-                    "retryDelay": format!("{secs}s"),
-                }]);
+                let wait = |secs| {
+                    json!([{
+                        "@type": "type.googleapis.com/google.rpc.RetryInfo",
+                        "retryDelay": format!("{secs}s"),
+                    }])
+                };
                 let details = self.retry_after_secs.map_or_else(|| json!([]), wait);
                 let (code, status) = (status.as_u16(), self.class.in_gemini());
                 json!({ "error": { "code": code, "message": message, "status": status, "details": details } })

@@ -1,0 +1,31 @@
+//! A call that was not admitted, as the API that was called would say it.
+
+use super::Refused;
+use crate::limits::{Measure, Refusal};
+use crate::models::endpoint::{Class, Fault, LONG_WAIT_SECS};
+
+impl From<&Refused> for Fault {
+    fn from(refused: &Refused) -> Fault {
+        match refused {
+            Refused::Limit(refusal) => limited(refusal),
+            Refused::Busy => Fault::new(Class::Busy, "too many calls at once; try again in a moment").retry_after(1),
+            Refused::Ledger(_) | Refused::Left(_) => Fault::new(Class::Busy, refused.to_string()).retry_after(5),
+        }
+    }
+}
+
+fn limited(refusal: &Refusal) -> Fault {
+    let what = match (refusal.learned, refusal.stopped) {
+        (true, _) => format!("the provider asks to wait ({refusal})"),
+        (_, true) => format!("the budget `{}` of `{}` was stopped", refusal.limit, refusal.label),
+        _ => refusal.to_string(),
+    };
+    let is_of_money = refusal.limit.measure() == Measure::Money;
+    let Some(wait_ms) = refusal.wait_ms() else {
+        return Fault::new(Class::QuotaExhausted, format!("{what}; this call does not fit at any time"));
+    };
+    let secs = wait_ms.div_ceil(1000);
+    let class = if is_of_money || secs > LONG_WAIT_SECS { Class::QuotaExhausted } else { Class::RateLimited };
+    let until = refusal.until().map_or_else(String::new, |until| format!(" ({until})"));
+    Fault::new(class, format!("{what}; it fits again in {secs} s{until}")).retry_after(secs)
+}
