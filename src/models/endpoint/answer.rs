@@ -129,6 +129,11 @@ impl Answer {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.word.capacity() + self.model.capacity() + self.tier.capacity()
+    }
+
     /// The body ended; within a frame that had begun well, when `is_cut`.
     pub(super) fn end(&mut self, is_cut: bool) {
         self.recognised |= is_cut;

@@ -85,6 +85,12 @@ impl Form {
         scanner.is_midway() && !scanner.is_broken()
     }
 
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        let Form::Events(events) = self else { return 0 };
+        events.word.capacity() + events.head.capacity()
+    }
+
     /// Drops what may stand before the first byte that tells the form.
     fn begin<'a>(&mut self, bytes: &'a [u8], found: &mut impl Framed) -> &'a [u8] {
         let is_before = |byte: &u8| byte.is_ascii_whitespace() || BYTE_ORDER_MARK.contains(byte);

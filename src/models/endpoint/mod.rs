@@ -10,10 +10,15 @@ mod keys;
 mod path;
 mod prompt;
 mod reader;
+#[cfg(test)]
+mod recorded;
 mod reported;
 mod request;
 mod scan;
 mod text;
+#[cfg(test)]
+#[path = "../../../tests/it/wire.rs"]
+mod wire;
 
 pub use fault::{Class, Fault, LONG_WAIT_SECS};
 pub use keys::{with_model, with_usage_asked};

@@ -60,4 +60,10 @@ impl UsageReader {
     pub fn was_only_usage(&self) -> bool {
         self.answer.was_only_usage()
     }
+
+    /// Bytes on the heap that grow with what comes.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.scanner.held_bytes() + self.answer.held_bytes() + self.form.held_bytes()
+    }
 }

@@ -161,6 +161,11 @@ impl<W: Copy> Scanner<W> {
         self.before += bytes.len();
     }
 
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.levels.capacity() * size_of::<Level<W>>() + self.word.capacity()
+    }
+
     fn expect(&mut self, next: Next) {
         self.next = next;
         if let (Next::Value | Next::ValueOrEnd, Some(level)) = (next, self.levels.last()) {
