@@ -82,7 +82,7 @@ impl Form {
         } else if scanner.is_broken() {
             found.frame(Frame::Bad);
         }
-        scanner.is_midway() && !scanner.is_broken()
+        scanner.is_inside()
     }
 
     #[cfg(test)]

@@ -14,6 +14,8 @@ mod reader;
 mod recorded;
 mod reported;
 mod request;
+#[cfg(test)]
+mod requests;
 mod scan;
 mod text;
 #[cfg(test)]

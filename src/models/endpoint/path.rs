@@ -123,3 +123,137 @@ impl Endpoint {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+
+    fn of(kind: Kind, path: &str) -> Endpoint {
+        Endpoint::of(kind, &Method::POST, path)
+    }
+
+    #[test]
+    fn the_paths_of_every_api_are_known_below_any_beginning() {
+        use Endpoint::*;
+        let known = [
+            (Kind::OpenAi, "/v1/chat/completions", ChatCompletions),
+            (Kind::OpenAi, "/chat/completions", ChatCompletions),
+            (Kind::OpenAi, "/inference/chat/completions", ChatCompletions),
+            (Kind::OpenAi, "/openai/deployments/d/chat/completions", ChatCompletions),
+            (Kind::OpenAi, "/v1/completions", Completions),
+            (Kind::OpenAi, "/v1/responses", Responses),
+            (Kind::OpenAi, "/v1/responses/compact", Responses),
+            (Kind::OpenAi, "/v1/embeddings", Embeddings),
+            (Kind::OpenAi, "/v1/messages", Messages),
+            (Kind::Gemini, "/v1beta/openai/chat/completions", ChatCompletions),
+            (Kind::Gemini, "/v1beta/openai/embeddings", Embeddings),
+            (Kind::Anthropic, "/v1/messages", Messages),
+            (Kind::Anthropic, "/v1/messages/count_tokens", MessagesCountTokens),
+            (Kind::Gemini, "/v1beta/models/gemini-2.5-flash:generateContent", GenerateContent),
+            (Kind::Gemini, "/models/gemini-2.5-flash:streamGenerateContent", StreamGenerateContent),
+            (Kind::Gemini, "/v1/tunedModels/mine-1:generateContent", GenerateContent),
+            (Kind::Gemini, "/v1beta/models/e:embedContent", EmbedContent),
+            (Kind::Gemini, "/v1beta/models/e:batchEmbedContents", EmbedContent),
+            (Kind::Gemini, "/v1beta/models/m:countTokens", CountTokens),
+            (Kind::Ollama, "/api/chat", OllamaChat),
+            (Kind::Ollama, "/chat", OllamaChat),
+            (Kind::Ollama, "/api/generate", OllamaGenerate),
+            (Kind::Ollama, "/api/embed", OllamaEmbed),
+            (Kind::Ollama, "/api/embeddings", OllamaEmbed),
+            (Kind::Ollama, "/v1/embeddings", Embeddings),
+            (Kind::Ollama, "/v1/chat/completions", ChatCompletions),
+            (Kind::Ollama, "/v1/completions", Completions),
+            (Kind::Ollama, "/v1/responses", Responses),
+            (Kind::Ollama, "/v1/messages", Messages),
+        ];
+        for (kind, path, endpoint) in known {
+            assert_eq!(of(kind, path), endpoint, "{path}");
+            assert_eq!(Endpoint::of(kind, &Method::GET, path), Other, "GET {path}");
+            assert_eq!(of(Kind::Demo, path), Other, "the demo model has no API");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_passed_and_not_metered() {
+        let others = [
+            "",
+            "/",
+            "/v1/models",
+            "/v1/responses/resp_1",
+            "/v1/responses/resp_1/cancel",
+            "/v1/responses/input_tokens",
+            "/v1/chat/completions/chatcmpl-1",
+            "/v1/threads/t1/messages",
+            "/v1/messages/batches",
+            "/v1/files",
+            "/api/tags",
+            "/api/show",
+            "/v1beta/models/m",
+            "/v1beta/models/m:predict",
+            "/v1beta/models:generateContents",
+            "/chat",
+            "/generate",
+            "/v1/chat/completionsx",
+            "/v1/xchat/completion",
+        ];
+        for path in others {
+            assert_eq!(of(Kind::OpenAi, path), Endpoint::Other, "{path}");
+        }
+    }
+
+    /// What some server could still take for a metered path is metered.
+    #[test]
+    fn no_spelling_of_a_metered_path_goes_unmetered() {
+        let spellings = [
+            "/v1//chat/completions",
+            "/v1/chat/completions/",
+            "/v1/./chat/completions",
+            "/V1/Chat/COMPLETIONS",
+            "//v1/chat//completions//",
+            "/v1/models/../chat/completions",
+            "/v1/chat%2Fcompletions",
+            "/v1/ch%61t/completion%73",
+            "/v1/chat/completions%2f",
+            "/v1/chat/completions%3Fx",
+            "/v1/chat/completions;a=1",
+            "/v1;a/chat;b/completions",
+            "/v1\\chat\\completions",
+            "/v1/%2563hat/completions",
+            "/v1/chat/completions%20",
+            "/v1/%2e/chat/completions",
+            "/v1/chat/completions/x/..",
+            "/v1/chat/completions%23",
+        ];
+        for path in spellings {
+            assert_eq!(of(Kind::OpenAi, path), Endpoint::ChatCompletions, "{path}");
+        }
+        let post = Method::from_bytes(b"post").expect("a method");
+        assert_eq!(Endpoint::of(Kind::OpenAi, &post, "/v1/chat/completions"), Endpoint::ChatCompletions);
+        for path in [
+            "/v1beta/models/m%3AgenerateContent",
+            "/v1beta/models/m:GENERATECONTENT/",
+            "/v1beta//models/m:generateContent",
+        ] {
+            assert_eq!(of(Kind::Gemini, path), Endpoint::GenerateContent, "{path}");
+        }
+        for damaged in ["/%", "/%2", "/v1/%zz/chat/completions%", "/%ff%fe/chat/completions"] {
+            of(Kind::OpenAi, damaged);
+        }
+    }
+
+    #[test]
+    fn the_model_in_a_path_is_read_and_replaced() {
+        let model = |path: &str| model_of(path);
+        assert_eq!(model("/v1beta/models/gemini-2.5-flash:generateContent").as_deref(), Some("gemini-2.5-flash"));
+        assert_eq!(model("/v1beta/models/a%20b%3Ac:generateContent/").as_deref(), Some("a b:c"));
+        assert_eq!(model("models/m%3AgenerateContent").as_deref(), Some("m"));
+        assert_eq!(model("/v1beta/models/:generateContent"), None);
+        let path = "/v1beta//models/old%2F1:streamGenerateContent";
+        let new = path_with_model(Kind::Gemini, path, "gemini-3 pro/x:y").expect("a path that names a model");
+        assert_eq!(new, "/v1beta//models/gemini-3%20pro%2Fx%3Ay:streamGenerateContent");
+        assert_eq!(model_of(&new).as_deref(), Some("gemini-3 pro/x:y"));
+        assert_eq!(path_with_model(Kind::OpenAi, "/v1/chat/completions", "m"), None);
+        assert_eq!(path_with_model(Kind::Gemini, "/v1beta/models/m:predict", "m"), None);
+    }
+}

@@ -126,6 +126,11 @@ impl<W: Copy> Scanner<W> {
         self.mode != Mode::Between || !self.levels.is_empty()
     }
 
+    /// Whether it is within an object or a list.
+    pub(super) fn is_inside(&self) -> bool {
+        !self.levels.is_empty() && !self.is_broken()
+    }
+
     /// Whether what came is not JSON.
     pub(super) fn is_broken(&self) -> bool {
         self.mode == Mode::Broken
