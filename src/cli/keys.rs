@@ -131,7 +131,7 @@ fn next_step(row: &KeyRow, providers: &[Provider], address: &str) -> String {
         _ => ("OPENAI_BASE_URL", "OPENAI_API_KEY", "/v1"),
     };
     format!(
-        "This key of `{}` is shown this once; tallybot keeps its last characters, {}.\n\
+        "The key of `{}` is shown this once; tallybot keeps its last characters, {}.\n\
          Give it to the program as its API key, with the address of the gateway:\n  \
          export {key}=…\n  export {url}={address}/gateway/{name}{end}",
         row.name,

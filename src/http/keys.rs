@@ -34,7 +34,7 @@ pub(super) async fn add<A: Api>(State(shared): State<Arc<Shared<A>>>, request: R
         let body = read_body(body, MAX_KEY_BODY_BYTES).await?;
         let ask = KeyAsk::read(&body).map_err(KeyError::from)?;
         let AddedKey { key, row } = shared.api.add_key(ask).await?;
-        Ok(json(StatusCode::CREATED, &Added { key: key.expose_secret(), row: &row }))
+        Ok(json(StatusCode::OK, &Added { key: key.expose_secret(), row: &row }))
     })
     .await
 }

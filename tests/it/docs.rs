@@ -14,15 +14,17 @@ const FILES: &str = include_str!("../../docs/files.md");
 const HTTP: &str = include_str!("../../docs/http.md");
 const EXPORT: &str = include_str!("../../docs/export.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
+const KEYS: &str = include_str!("../../docs/keys.md");
 const PRICES: &str = include_str!("../../docs/prices.md");
 const VERIFY: &str = include_str!("../../docs/verify.md");
 const DELIVERIES: &str = include_str!("../../docs/deliveries.md");
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("README.md", README),
     ("docs/files.md", FILES),
     ("docs/http.md", HTTP),
     ("docs/export.md", EXPORT),
     ("docs/import.md", IMPORT),
+    ("docs/keys.md", KEYS),
     ("docs/prices.md", PRICES),
     ("docs/verify.md", VERIFY),
     ("docs/deliveries.md", DELIVERIES),
@@ -190,6 +192,21 @@ fn the_commands_of_the_page_on_prices_run() {
 }
 
 #[test]
+fn the_commands_of_the_page_on_keys_run() {
+    let home = home();
+    let commands = commands(KEYS);
+    assert!(commands.len() >= 6, "{commands:?}");
+    for line in commands {
+        let words = line.split_whitespace().skip(1).map(|word| word.trim_matches('\''));
+        let output = run(tallybot(home.path()).args(words), "");
+        let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && !told.is_empty(), "`{line}` failed: {said}");
+        let next = said.lines().nth(1);
+        assert!(next.is_none_or(|next| KEYS.contains(next)), "`{line}` says another thing than the page: {said}");
+    }
+}
+
+#[test]
 fn the_configurations_hold() {
     let home = home();
     let examples: Vec<String> = PAGES.iter().flat_map(|(_, page)| blocks(page, "toml")).collect();
@@ -253,7 +270,8 @@ fn every_request_that_is_shown_is_answered() {
     for line in commands(README).iter().chain(&commands(HTTP)).filter(|line| line.starts_with("curl ")) {
         let url = line.split("http://127.0.0.1:5000").nth(1).expect("the usual address");
         let target = url.split([' ', '\'']).next().expect("split gives a part");
-        let method = if line.contains("-X POST") { "POST" } else { "GET" };
+        let method =
+            ["POST", "DELETE"].into_iter().find(|method| line.contains(&format!("-X {method}"))).unwrap_or("GET");
         let body = line.split_once("-d '").map_or("", |(_, body)| body.trim_end_matches('\''));
         let (status, answer) = serving.ask(method, target, body);
         assert_eq!(status, 200, "`{line}`: {answer}");
@@ -269,7 +287,7 @@ fn the_page_on_http_lists_the_routes_there_are() {
         answer["error"]["allowed"].as_array().expect("a list").iter().filter_map(|route| route.as_str()).collect();
     let listed = HTTP.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let listed: BTreeSet<&str> =
-        listed.filter(|cell| cell.starts_with("GET /") || cell.starts_with("POST /")).collect();
+        listed.filter(|cell| ["GET /", "POST /", "DELETE /"].iter().any(|begin| cell.starts_with(begin))).collect();
     assert_eq!(listed, there);
     for route in there {
         let path = route.split(' ').nth(1).expect("a method and a path");

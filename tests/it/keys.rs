@@ -142,7 +142,7 @@ fn what_cannot_be_done_says_why_and_leaves_nothing() {
 
 #[test]
 fn a_budget_of_the_configuration_is_a_keys_too_until_one_is_set() {
-    let budgets = "[[budgets]]\nfor = { key = \"web\" }\nusd = 7.50\nper = \"month\"\ntokens = 9000\n";
+    let budgets = "[[budgets]]\nfor = { key = \"web\" }\nusd = \"7.50\"\nper = \"month\"\ntokens = 9000\n";
     let home = Home::new(&format!("{TWO}{budgets}"));
     added(&home, &["web", "--budget", "5/month"]);
     added(&home, &["ci"]);
@@ -164,7 +164,7 @@ fn whoever_holds_the_folder_adds_and_revokes_at_once_for_shells_and_programs() {
     let shell = key_of(&ended);
     assert!(ended.err.contains(&format!("http://127.0.0.1:{}/gateway/demo/v1", service.port())), "{ended:?}");
     let (status, program) = asked(&service, "POST /v1/keys", ADMIN, r#"{"name":"program","providers":["other"]}"#);
-    assert_eq!((status, &program["providers"], &program["revoked"]), (201, &json!(["other"]), &Value::Null));
+    assert_eq!((status, &program["providers"], &program["revoked"]), (200, &json!(["other"]), &Value::Null));
     let program = program["key"].as_str().expect("a key").to_owned();
     assert!(is_key(&program));
     for key in [&shell, &program] {
@@ -179,9 +179,9 @@ fn whoever_holds_the_folder_adds_and_revokes_at_once_for_shells_and_programs() {
     assert!(limits.contains("key:shell"), "the budget is in force: {limits}");
 
     for (head, token, body, status, code) in [
-        ("POST /v1/keys", READ, r#"{"name":"x"}"#, 403, "token_reads_only"),
-        ("GET /v1/keys", READ, "", 403, "token_reads_only"),
-        ("DELETE /v1/keys/shell", READ, "", 403, "token_reads_only"),
+        ("POST /v1/keys", READ, r#"{"name":"x"}"#, 403, "token"),
+        ("GET /v1/keys", READ, "", 403, "token"),
+        ("DELETE /v1/keys/shell", READ, "", 403, "token"),
         ("POST /v1/keys", ADMIN, r#"{"name":"Program"}"#, 409, "name_taken"),
         ("POST /v1/keys", ADMIN, r#"{"name":"x","providers":["cloud"]}"#, 400, "bad_key"),
         ("DELETE /v1/keys/nobody", ADMIN, "", 404, "unknown_key"),

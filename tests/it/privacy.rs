@@ -286,11 +286,24 @@ fn drive_http(service: &Running, traces: &mut Traces) {
         keep("POST /v1/usage", service.post("/v1/usage", ADMIN, &body.to_string()));
         keep("POST /v1/usage", service.post("/v1/usage", READ, &body.to_string()));
     }
+    for body in [
+        json!({"name": "canary key"}),
+        json!({"name": ["canarywrongtype"], "user": "canaryuser"}),
+        json!({"name": "x", "user": "canary\u{7}control", "team": "canary\u{7}control"}),
+        json!({"name": "x", "canary_unknown_0123": "canaryunknownvalue"}),
+        json!({"name": "x", "providers": ["canaryprovider"], "models": ["canary*model"]}),
+        json!({"name": "x", "budgets": {"canarylimit": 1, "usd_per_day": "canaryamount"}}),
+        json!("canarytext"),
+    ] {
+        keep("POST /v1/keys", service.post("/v1/keys", ADMIN, &body.to_string()));
+        keep("POST /v1/keys", service.post("/v1/keys", READ, &body.to_string()));
+    }
     for body in
         ["{\"canarybroken", "canarynotjson", "{\"model\":\"canarycut\",\"prompt_tokens\":1", "[{},canaryinlist]"]
     {
         keep("POST /v1/usage", service.post("/v1/usage", ADMIN, body));
         keep("POST /metrics/reset", service.post("/metrics/reset", ADMIN, body));
+        keep("POST /v1/keys", service.post("/v1/keys", ADMIN, body));
         let lines = format!("POST /v1/usage\nContent-Type: application/x-ndjson\n{admin}");
         keep("NDJSON", service.ask(&lines, body));
     }

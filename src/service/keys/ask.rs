@@ -86,12 +86,14 @@ impl KeyAsk {
             let (line, column) = (error.line(), error.column());
             let told = error.to_string();
             let told = told.split(" at line ").next().unwrap_or_default();
-            let names_a_field = ["unknown field", "missing field", "duplicate field"];
-            // Other texts may repeat a value.
-            let told = match names_a_field.iter().any(|begin| told.starts_with(begin)) {
-                true => told,
-                false if error.is_data() => "a value of another kind than expected",
-                false => "the body is not JSON",
+            // What is sent is not repeated: it may be anything.
+            let told = match told.split_once("`, expected") {
+                Some((unknown, expected)) if unknown.starts_with("unknown field") => {
+                    format!("a field that is not known, expected{expected}")
+                }
+                _ if told.starts_with("missing field") || told.starts_with("duplicate field") => told.to_owned(),
+                _ if error.is_data() => "a value of another kind than expected".to_owned(),
+                _ => "the body is not JSON".to_owned(),
             };
             format!("{told} (line {line}, column {column}); expected an object, for example `{EXAMPLE}`").into()
         })
@@ -285,7 +287,9 @@ mod tests {
         for name in ["", "-x", ".", "é", "a/b", &"x".repeat(65)] {
             assert!(refused(json!({"name": name})).contains("expected 1 to 64 letters"), "{name}");
         }
-        assert!(refused(json!({"name": "x", "colour": 1})).starts_with("unknown field `colour`"));
+        let told = refused(json!({"name": "x", "canary": 1}));
+        assert!(told.starts_with("a field that is not known, expected one of `name`, `user`"), "{told}");
+        assert!(!told.contains("canary"), "{told}");
         assert!(refused(json!({"team": "x"})).starts_with("missing field `name`"));
         let told = refused(json!({"name": "x", "user": {"canary": 1}}));
         assert!(told.starts_with("a value of another kind") && !told.contains("canary"), "{told}");
