@@ -17,7 +17,7 @@ use crate::conversation::{AlertAct, ChatKey, Message, ModelList, Person, SilentP
 use crate::deliveries::Deliveries;
 use crate::http::{
     Api, ApiError, Check, Form, Health, ItemError, Noted, ProviderCheck, Readiness, ResetAnswer, ResetBody, ResetQuery,
-    StatsBody, StatsFormat, StatsQuery, Written,
+    StatsBody, StatsFormat, StatsQuery, UsageBody, UsageRequest, Written,
 };
 use crate::ledger::{LedgerError, People, Undone, UsersBy};
 use crate::limits::{Learned, Rule, Window};
@@ -342,6 +342,10 @@ impl Api for RestDesk {
                 StatsBody::Text(with_newline(report.text(&self.0.templates, lang, View::Overview)))
             }
         })
+    }
+
+    async fn usage(&self, request: UsageRequest) -> Result<UsageBody, ApiError> {
+        self.0.usage_by_group(request).await
     }
 
     async fn reset(&self, query: ResetQuery) -> Result<ResetAnswer, ApiError> {

@@ -17,6 +17,7 @@ mod providers;
 mod run;
 #[cfg(feature = "telegram")]
 mod telegram;
+mod usage;
 
 use std::path::PathBuf;
 use std::sync::Arc;

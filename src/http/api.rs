@@ -5,7 +5,7 @@ use std::future::Future;
 
 use serde::Serialize;
 
-use super::query::{Form, StatsQuery};
+use super::query::{Form, Mistake, StatsQuery, UsageRequest};
 use crate::reports::{NoSuchEpoch, raymundo};
 use crate::service::import::ImportLine;
 use crate::service::items::UsageItem;
@@ -19,6 +19,9 @@ use crate::usage::{Money, RecordId, Timestamp};
 pub trait Api: Send + Sync + 'static {
     /// The numbers of a period, as JSON or as the screen people read.
     fn stats(&self, query: StatsQuery) -> impl Future<Output = Result<StatsBody, ApiError>> + Send;
+
+    /// One page of usage by group, as JSON or as CSV.
+    fn usage(&self, request: UsageRequest) -> impl Future<Output = Result<UsageBody, ApiError>> + Send;
 
     /// Starts counting anew: what is shown begins now, nothing is deleted.
     fn reset(&self, query: ResetQuery) -> impl Future<Output = Result<ResetAnswer, ApiError>> + Send;
@@ -65,6 +68,15 @@ pub enum StatsBody {
     Json(Vec<u8>),
     /// The screen as plain text.
     Text(String),
+}
+
+/// The body of `GET /v1/usage`, in the form asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageBody {
+    /// One JSON document, or CSV.
+    pub bytes: Vec<u8>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next: Option<String>,
 }
 
 /// What a reset, or taking one back, may be asked with.
@@ -148,6 +160,9 @@ pub enum ApiError {
     /// A key was not added or not revoked, for a reason of its own: 400, 404 or 409.
     #[error(transparent)]
     Key(KeyError),
+    /// What was asked makes no sense to the books as they are: 400.
+    #[error("the question does not fit the books")]
+    BadQuery(Vec<Mistake>),
     /// Something of ours failed: 500. The cause is logged and never sent.
     #[error("cannot answer a request")]
     Internal(#[source] Box<dyn Error + Send + Sync>),

@@ -19,10 +19,10 @@ mod tests;
 pub use answers::Problem;
 pub use api::{
     Api, ApiError, Check, Health, ItemError, Noted, ProviderCheck, Readiness, ResetAnswer, ResetBody, ResetQuery,
-    StatsBody, Written,
+    StatsBody, UsageBody, Written,
 };
 pub use body::{BodyCut, RequestBody, TimedBody, read_body};
 pub use guard::{Denied, Guard, RequestHead, Role};
-pub use query::{Form, Mistake, StatsFormat, StatsQuery};
+pub use query::{Form, Mistake, StatsFormat, StatsQuery, UsageFormat, UsageRequest};
 pub use routes::{MAX_USAGE_BODY_BYTES, RequestIds, Rest};
 pub use server::{Drained, Handler, Limits, Prefixed, Response, run};

@@ -19,11 +19,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::ServiceExt;
 
 use super::answers::{Cause, Problem, harden, json, with_type};
-use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody, Written};
+use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody, UsageBody, Written};
 use super::body::{BodyCut, RequestBody, read_body};
 use super::guard::{Guard, RequestHead, Role};
 use super::keys;
-use super::query::{self, Mistake, StatsQuery};
+use super::query::{self, Mistake, StatsQuery, UsageFormat, UsageRequest};
 use super::server::{Handler, Response};
 use crate::service::import::parse_lines;
 use crate::service::items::{self, BodyError, BodyForm};
@@ -53,7 +53,7 @@ impl<F: Fn() -> String + Send + Sync + 'static> RequestIds for F {
     }
 }
 
-/// A path, what may be done with it, and who may.
+/// A path, what may be done with it, and who may. A path that asks for different roles stands in several.
 struct Route {
     path: &'static str,
     methods: &'static [Method],
@@ -69,6 +69,7 @@ const DELETING: &[Method] = &[Method::DELETE];
 const ROUTES: &[Route] = &[
     Route { path: "/stats", methods: READING, need: Role::Read },
     Route { path: "/metrics/reset", methods: POSTING, need: Role::Admin },
+    Route { path: "/v1/usage", methods: READING, need: Role::Read },
     Route { path: "/v1/usage", methods: POSTING, need: Role::Admin },
     Route { path: "/v1/import", methods: POSTING, need: Role::Admin },
     Route { path: "/v1/keys", methods: KEEPING, need: Role::Admin },
@@ -90,6 +91,9 @@ impl Route {
 const JSON_TYPES: &[&str] = &["application/json", "application/x-ndjson"];
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The cursor of the next page, for forms whose body has no place for it.
+const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 
 /// The REST surface as a [`Handler`].
 #[derive(Clone)]
@@ -117,7 +121,7 @@ impl Rest {
         let router = Router::new()
             .route("/stats", get(stats::<A>))
             .route("/metrics/reset", post(reset::<A>))
-            .route("/v1/usage", post(note::<A>))
+            .route("/v1/usage", get(usage::<A>).post(note::<A>))
             .route("/v1/import", post(import::<A>))
             .route("/v1/keys", get(keys::list::<A>).post(keys::add::<A>))
             .route("/v1/keys/{name}", delete(keys::revoke::<A>))
@@ -158,8 +162,8 @@ impl Gate {
     /// Everything that is decided before the body is read, in this order: is the head unambiguous, may its sender ask
     /// this, is there such a route, with this method, with a body of this kind.
     fn admit(&self, parts: &Parts, has_body: bool, peer: SocketAddr) -> Result<(), Problem> {
-        let route = ROUTES.iter().find(|route| route.is(parts.uri.path()));
-        let fitting = route.filter(|route| route.methods.contains(&parts.method));
+        let of_path = || ROUTES.iter().filter(|route| route.is(parts.uri.path()));
+        let fitting = of_path().find(|route| route.methods.contains(&parts.method));
         let head = RequestHead::read(parts, peer).ok_or_else(|| {
             let message = "a header that decides about access is repeated, missing or not text; expected one `host`, \
                            and at most one `authorization`, `origin` and `content-type`";
@@ -167,13 +171,14 @@ impl Gate {
         })?;
         let need = fitting.map_or(Role::Public, |route| route.need);
         self.guard.check(&head, need, self.clock.now())?;
-        match (route, fitting) {
-            (_, Some(_)) => expect_json(head.content_type, has_body),
-            (Some(route), None) => Err(wrong_method(route.methods)),
-            (None, _) if [Method::TRACE, Method::CONNECT].contains(&parts.method) => {
+        let methods: Vec<Method> = of_path().flat_map(|route| route.methods).cloned().collect();
+        match fitting {
+            Some(_) => expect_json(head.content_type, has_body),
+            None if !methods.is_empty() => Err(wrong_method(&methods)),
+            None if [Method::TRACE, Method::CONNECT].contains(&parts.method) => {
                 Err(wrong_method(&[Method::GET, Method::HEAD, Method::POST]))
             }
-            (None, _) => Err(unknown_route()),
+            None => Err(unknown_route()),
         }
     }
 }
@@ -213,6 +218,23 @@ async fn stats<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Re
             StatsBody::Json(bytes) => with_type(StatusCode::OK, "application/json", bytes),
             StatsBody::Text(text) => with_type(StatusCode::OK, "text/plain; charset=utf-8", text.into_bytes()),
         })
+    })
+    .await
+}
+
+async fn usage<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Response {
+    answer(async {
+        let request = UsageRequest::parse(parts.uri.query()).map_err(Problem::bad_query)?;
+        let content_type = match request.format {
+            UsageFormat::Json => "application/json",
+            UsageFormat::Csv => "text/csv; charset=utf-8",
+        };
+        let UsageBody { bytes, next } = shared.api.usage(request).await?;
+        let mut response = with_type(StatusCode::OK, content_type, bytes);
+        if let Some(next) = next.and_then(|next| HeaderValue::try_from(next).ok()) {
+            response.headers_mut().insert(NEXT_CURSOR, next);
+        }
+        Ok(response)
     })
     .await
 }
@@ -409,6 +431,7 @@ impl From<ApiError> for Problem {
             ApiError::Unavailable { reason, retry_after_secs } => Problem::unavailable(reason, retry_after_secs),
             ApiError::NoSuchEpoch(error) => Problem::bad_query(vec![Mistake::epoch(&error)]),
             ApiError::Key(error) => error.into(),
+            ApiError::BadQuery(mistakes) => Problem::bad_query(mistakes),
             ApiError::Internal(cause) => Problem::internal(chain(&*cause)),
         }
     }

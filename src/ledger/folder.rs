@@ -112,7 +112,7 @@ impl Folder {
         }
         let (live, names) = (vec![table.rows()], Arc::new(names));
         let view = LiveView { live, names, folds: Arc::new(folds), complete: true };
-        Ok(Users::new(view, picture.last_reset()))
+        Ok(Users::new(view, Arc::new(picture.clone())))
     }
 
     /// Reads every record once, in the order of the files and their lines. Lines that a failed sync made the ledger

@@ -243,7 +243,7 @@ impl Journal {
     pub(super) fn users(&self) -> Users {
         let state = self.state();
         let picture = state.stats.picture();
-        Users::new(state.users.view(&picture), picture.last_reset())
+        Users::new(state.users.view(&picture), picture)
     }
 
     /// Seals the files whose day is over before this returns.

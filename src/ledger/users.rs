@@ -1,15 +1,15 @@
 //! Questions about users, answered from live rows and sealed folds alike, in little memory however many there are.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::io;
 use std::sync::Arc;
 
 use super::live::LiveView;
 use super::sealed::Fold;
-use crate::stats::{Names, Period, Span, UserRows, UserSums, Who};
+use crate::stats::{Names, Period, Picture, Span, UserRows, UserSums, Who};
 use crate::usage::names::UNKNOWN;
-use crate::usage::{Day, Money, SubjectId, Timestamp};
+use crate::usage::{Day, Money, SubjectId};
 
 /// By what the top users are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +53,24 @@ pub struct Users {
     names: Arc<Names>,
     folds: Arc<Vec<Arc<Fold>>>,
     complete: bool,
-    /// When the current epoch began.
-    since: Option<Timestamp>,
+    /// The fold of the same records.
+    picture: Arc<Picture>,
 }
 
-/// One user after the other, with a row's sums; a user may come several times in a row.
-type Sorted<'a> = Box<dyn Iterator<Item = io::Result<(Who, UserSums)>> + 'a>;
+/// A row's model, by its number in a list, and its sums.
+type OfModel = (usize, UserSums);
+
+/// One user after the other, with a row of theirs; a user may come several times in a row.
+type Sorted<'a> = Box<dyn Iterator<Item = io::Result<(Who, OfModel)>> + 'a>;
 
 impl Users {
-    pub(super) fn new(view: LiveView, since: Option<Timestamp>) -> Users {
-        Users { live: view.live, names: view.names, folds: view.folds, complete: view.complete, since }
+    pub(super) fn new(view: LiveView, picture: Arc<Picture>) -> Users {
+        Users { live: view.live, names: view.names, folds: view.folds, complete: view.complete, picture }
+    }
+
+    /// The fold of the records this is a view of.
+    pub fn picture(&self) -> &Picture {
+        &self.picture
     }
 
     /// What each hour cost, from a day on, by the sealed days: those before the open file.
@@ -144,45 +152,63 @@ impl Users {
     /// # Errors
     /// When a sealed fold cannot be read.
     pub fn for_each_user(&self, period: Period, today: Day, mut on_user: impl FnMut(Who, &UserSums)) -> io::Result<()> {
-        let live = self.live.iter().map(|rows| self.sorted_live(rows, period, today));
-        let folds = self.folds_of(period, today).map(|fold| self.sorted_fold(fold, period, today));
-        let mut sources: Vec<Sorted<'_>> = live.chain(folds).collect();
+        self.for_each_user_by_model(
+            |span| self.wants(span, period, today),
+            |who, models| {
+                let mut total = UserSums::default();
+                models.values().for_each(|sums| total.merge(sums));
+                on_user(who, &total);
+            },
+        )
+    }
+
+    /// Hands on each user once, with the sums by model of their rows of the wanted days and epochs.
+    ///
+    /// # Errors
+    /// When a sealed fold cannot be read.
+    pub fn for_each_user_by_model(
+        &self,
+        wants: impl Fn(Span) -> bool,
+        mut on_user: impl FnMut(Who, &BTreeMap<&str, UserSums>),
+    ) -> io::Result<()> {
+        let mut models = Models::default();
+        let mut sources: Vec<Sorted<'_>> = Vec::new();
+        for rows in &self.live {
+            sources.push(self.sorted_live(rows, &wants, &mut models));
+        }
+        for fold in self.folds.iter().filter(|fold| fold.directory().spans().iter().any(|span| wants(*span))) {
+            sources.push(sorted_fold(fold, &wants, &mut models)?);
+        }
         let mut heap = BinaryHeap::new();
         for (number, source) in sources.iter_mut().enumerate() {
-            heap.extend(source.next().transpose()?.map(|(who, sums)| Reverse((who, number, Held(sums)))));
+            heap.extend(source.next().transpose()?.map(|(who, row)| Reverse((who, number, Held(row)))));
         }
-        let mut current: Option<(Who, UserSums)> = None;
-        while let Some(Reverse((who, number, sums))) = heap.pop() {
-            match &mut current {
-                Some((same, total)) if *same == who => total.merge(&sums.0),
-                _ => {
-                    if let Some((who, total)) = current.replace((who, sums.0)) {
-                        on_user(who, &total);
-                    }
-                }
+        let mut current: Option<(Who, BTreeMap<&str, UserSums>)> = None;
+        while let Some(Reverse((who, number, Held((model, sums))))) = heap.pop() {
+            if current.as_ref().is_none_or(|(same, _)| *same != who)
+                && let Some((who, rows)) = current.replace((who, BTreeMap::new()))
+            {
+                on_user(who, &rows);
+            }
+            if let Some((_, rows)) = &mut current {
+                rows.entry(&models.texts[model]).or_default().merge(&sums);
             }
             let next = sources[number].next().transpose()?;
-            heap.extend(next.map(|(who, sums)| Reverse((who, number, Held(sums)))));
+            heap.extend(next.map(|(who, row)| Reverse((who, number, Held(row)))));
         }
-        if let Some((who, total)) = current {
-            on_user(who, &total);
+        if let Some((who, rows)) = current {
+            on_user(who, &rows);
         }
         Ok(())
     }
 
-    fn sorted_live<'a>(&self, rows: &'a UserRows, period: Period, today: Day) -> Sorted<'a> {
-        let wanted = rows.iter().filter(|(_, span, ..)| self.wants(*span, period, today));
-        let mut wanted: Vec<(Who, &UserSums)> = wanted.map(|(who, _, _, sums)| (who, sums)).collect();
-        wanted.sort_unstable_by_key(|(who, _)| *who);
-        Box::new(wanted.into_iter().map(|(who, sums)| Ok((who, *sums))))
-    }
-
-    fn sorted_fold<'a>(&self, fold: &'a Fold, period: Period, today: Day) -> Sorted<'a> {
-        let wanted: Vec<bool> = fold.directory().spans().iter().map(|span| self.wants(*span, period, today)).collect();
-        let rows = fold.users().filter(move |row| {
-            row.as_ref().map_or(true, |row| wanted.get(row.span as usize).copied().unwrap_or_default())
-        });
-        Box::new(rows.map(|row| row.map(|row| (row.who, row.sums))))
+    fn sorted_live<'a>(&self, rows: &'a UserRows, wants: impl Fn(Span) -> bool, models: &mut Models) -> Sorted<'a> {
+        let mut number = |model| models.number(self.names.text(model).unwrap_or(UNKNOWN));
+        let wanted = rows.iter().filter(|(_, span, ..)| wants(*span));
+        let mut wanted: Vec<(Who, usize, &UserSums)> =
+            wanted.map(|(who, _, model, sums)| (who, number(model), sums)).collect();
+        wanted.sort_unstable_by_key(|(who, ..)| *who);
+        Box::new(wanted.into_iter().map(|(who, model, sums)| Ok((who, (model, *sums)))))
     }
 
     fn folds_of(&self, period: Period, today: Day) -> impl Iterator<Item = &Arc<Fold>> {
@@ -194,29 +220,59 @@ impl Users {
     /// Whether records of a day and epoch belong to a period of the current epoch. An epoch whose reset was undone is
     /// part of the one before.
     fn wants(&self, span: Span, period: Period, today: Day) -> bool {
-        span.epoch >= self.since && period.contains(span.day, today)
+        span.epoch >= self.picture.last_reset() && period.contains(span.day, today)
     }
 }
 
-/// Sums that ride along in a heap without being compared.
-struct Held(UserSums);
+/// The rows of a fold of the wanted days and epochs, as they lie there: sorted.
+fn sorted_fold<'a>(fold: &'a Fold, wants: impl Fn(Span) -> bool, models: &mut Models) -> io::Result<Sorted<'a>> {
+    let wanted: Vec<bool> = fold.directory().spans().iter().map(|span| wants(*span)).collect();
+    let numbers: Vec<usize> = fold.models()?.iter().map(|model| models.number(model)).collect();
+    let unknown = models.number(UNKNOWN);
+    let rows = fold
+        .users()
+        .filter(move |row| row.as_ref().map_or(true, |row| wanted.get(row.span as usize).copied().unwrap_or_default()));
+    let number = move |model: u32| numbers.get(model as usize).copied().unwrap_or(unknown);
+    Ok(Box::new(rows.map(move |row| row.map(|row| (row.who, (number(row.model), row.sums))))))
+}
 
-impl PartialEq for Held {
-    fn eq(&self, _: &Held) -> bool {
+/// The names of models over all sources, each with a number.
+#[derive(Default)]
+struct Models {
+    texts: Vec<String>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Models {
+    fn number(&mut self, model: &str) -> usize {
+        if let Some(number) = self.numbers.get(model) {
+            return *number;
+        }
+        self.texts.push(model.to_owned());
+        self.numbers.insert(model.to_owned(), self.texts.len() - 1);
+        self.texts.len() - 1
+    }
+}
+
+/// What rides along in a heap without being compared.
+struct Held<T>(T);
+
+impl<T> PartialEq for Held<T> {
+    fn eq(&self, _: &Held<T>) -> bool {
         true
     }
 }
 
-impl Eq for Held {}
+impl<T> Eq for Held<T> {}
 
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Held) -> Option<std::cmp::Ordering> {
+impl<T> PartialOrd for Held<T> {
+    fn partial_cmp(&self, other: &Held<T>) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Held {
-    fn cmp(&self, _: &Held) -> std::cmp::Ordering {
+impl<T> Ord for Held<T> {
+    fn cmp(&self, _: &Held<T>) -> std::cmp::Ordering {
         std::cmp::Ordering::Equal
     }
 }

@@ -10,6 +10,7 @@ pub mod raymundo;
 pub mod records;
 mod screen;
 pub mod stats;
+pub mod usage;
 mod view;
 
 pub use audience::{Audience, Look, NearlyFull, PEOPLE_SHOWN, PeopleUse, nearly_full};

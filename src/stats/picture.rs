@@ -165,6 +165,15 @@ impl Picture {
         Some(selection)
     }
 
+    /// The rows of an epoch, counted back from the current one, each with its billing day: `None` for days that are no
+    /// longer told apart. Equal keys may come more than once. `None` when there are not so many epochs.
+    pub fn dated_rows(&self, back: usize) -> Option<impl Iterator<Item = (Option<Day>, &Key, &Sums)>> {
+        let epoch = self.epochs.iter().rev().nth(back)?;
+        let retired = epoch.retired.rows().map(|(key, sums)| (None, key, sums));
+        let days = epoch.days.iter().flat_map(|(day, cube)| cube.rows().map(|(key, sums)| (Some(*day), key, sums)));
+        Some(retired.chain(days))
+    }
+
     /// How many epochs there are: one more than resets that hold.
     pub fn epochs_len(&self) -> usize {
         self.epochs.len()

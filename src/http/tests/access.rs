@@ -17,6 +17,8 @@ async fn each_route_asks_for_its_role() {
         ("GET /ready", "admin", 200),
         ("POST /metrics/reset", "reader", 401),
         ("POST /metrics/reset", "admin", 200),
+        ("GET /v1/usage", "", 401),
+        ("GET /v1/usage", "reader", 200),
         ("POST /v1/usage", "reader", 401),
         ("POST /v1/usage", "admin", 400),
         ("POST /v1/import", "reader", 401),

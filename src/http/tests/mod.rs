@@ -82,6 +82,15 @@ impl Api for Script {
         })
     }
 
+    async fn usage(&self, request: UsageRequest) -> Result<UsageBody, ApiError> {
+        self.outcome(format!("{request:?}")).await?;
+        let next = (request.query.limit == 1).then(|| "behind".to_owned());
+        Ok(match request.format {
+            UsageFormat::Json => UsageBody { bytes: br#"{"rows":[]}"#.to_vec(), next },
+            UsageFormat::Csv => UsageBody { bytes: b"requests\n".to_vec(), next },
+        })
+    }
+
     async fn reset(&self, query: ResetQuery) -> Result<ResetAnswer, ApiError> {
         self.outcome(format!("{query:?}")).await?;
         let counting_since = "2026-02-05T06:01:47.000000-06:00".to_owned();

@@ -18,6 +18,22 @@ async fn stats_come_as_json_and_as_text_in_the_language_asked_for() {
 }
 
 #[tokio::test]
+async fn usage_comes_as_json_and_as_csv_with_the_cursor_of_the_next_page() {
+    let server = Server::start(Mood::Good).await;
+    let answer = server.get("/v1/usage?group=day,model&period=7d").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"rows":[]}"#));
+    assert_eq!((answer.header("content-type"), answer.header("x-next-cursor")), (Some("application/json"), None));
+    let answer = server.get("/v1/usage?format=csv&limit=1").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "requests\n"));
+    assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(answer.header("x-next-cursor"), Some("behind"));
+    let wrong = server.get("/v1/usage?group=modle&limit=0&x=y").await;
+    assert_eq!((wrong.status, wrong.code().as_str()), (400, "bad_query"));
+    assert_eq!(wrong.json()["error"]["mistakes"].as_array().map(Vec::len), Some(3));
+    assert_eq!(server.script.asked.lock().expect("free").len(), 2);
+}
+
+#[tokio::test]
 async fn every_answer_is_hardened_and_has_an_id_of_its_own() {
     let server = Server::start(Mood::Good).await;
     for (number, target) in ["/stats", "/health", "/nowhere", "/stats?x=1"].into_iter().enumerate() {
@@ -123,6 +139,7 @@ async fn unknown_routes_are_told_which_there_are() {
             serde_json::json!([
                 "GET /stats",
                 "POST /metrics/reset",
+                "GET /v1/usage",
                 "POST /v1/usage",
                 "POST /v1/import",
                 "GET /v1/keys",
@@ -144,8 +161,8 @@ async fn wrong_methods_are_told_the_right_ones() {
         ("GET /metrics/reset", "post"),
         ("DELETE /v1/keys", "get, head, post"),
         ("GET /v1/keys/web", "delete"),
-        ("HEAD /v1/usage", "post"),
-        ("OPTIONS /v1/usage", "post"),
+        ("HEAD /v1/import", "post"),
+        ("OPTIONS /v1/usage", "get, head, post"),
         ("TRACE /stats", "get, head"),
         ("TRACE /nowhere", "get, head, post"),
         ("CONNECT 127.0.0.1:1", "get, head, post"),

@@ -16,4 +16,5 @@ pub use filter::{Facet, RecordFilter};
 pub use lines::RecordLines;
 pub use summary::write_summary;
 pub use table::Format;
+pub(super) use table::{Cell, TableWriter};
 pub use writer::RecordWriter;

@@ -16,7 +16,7 @@ pub enum Format {
 
 /// What stands in one column of one row.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell<'r> {
+pub(in crate::reports) enum Cell<'r> {
     /// Nothing was said.
     Empty,
     /// A text, whoever wrote it.
@@ -34,11 +34,11 @@ pub(super) enum Cell<'r> {
 }
 
 impl<'r> Cell<'r> {
-    pub(super) fn text(text: &'r str) -> Cell<'r> {
+    pub(in crate::reports) fn text(text: &'r str) -> Cell<'r> {
         Cell::Text(Cow::Borrowed(text))
     }
 
-    pub(super) fn number(value: impl Into<i128>) -> Cell<'r> {
+    pub(in crate::reports) fn number(value: impl Into<i128>) -> Cell<'r> {
         Cell::Number(value.into())
     }
 
@@ -81,7 +81,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 /// Writes rows one by one; holds none of them.
-pub(super) struct TableWriter<W: Write> {
+pub(in crate::reports) struct TableWriter<W: Write> {
     sink: Sink<W>,
     names: Vec<&'static str>,
 }
@@ -94,7 +94,7 @@ enum Sink<W: Write> {
 
 impl<W: Write> TableWriter<W> {
     /// A table with columns of these names.
-    pub(super) fn new(mut out: W, format: Format, names: Vec<&'static str>) -> io::Result<TableWriter<W>> {
+    pub(in crate::reports) fn new(mut out: W, format: Format, names: Vec<&'static str>) -> io::Result<TableWriter<W>> {
         let sink = match format {
             Format::Csv => {
                 let cells: Vec<Cell<'_>> = names.iter().map(|name| Cell::text(name)).collect();
@@ -108,7 +108,7 @@ impl<W: Write> TableWriter<W> {
     }
 
     /// Writes a row with a cell for each name.
-    pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
+    pub(in crate::reports) fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
         if let Sink::Csv(out) = &mut self.sink {
             return write_csv_row(cells, out);
         }
@@ -122,7 +122,7 @@ impl<W: Write> TableWriter<W> {
     }
 
     /// Writes a row that is JSON already.
-    pub(super) fn object(&mut self, object: &[u8]) -> io::Result<()> {
+    pub(in crate::reports) fn object(&mut self, object: &[u8]) -> io::Result<()> {
         match &mut self.sink {
             Sink::Csv(_) => Err(io::Error::other("an object is no row of CSV")),
             Sink::Jsonl(out) => {
@@ -137,7 +137,7 @@ impl<W: Write> TableWriter<W> {
     }
 
     /// Ends the table. What it was written to is flushed.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(in crate::reports) fn finish(self) -> io::Result<()> {
         match self.sink {
             Sink::Csv(mut out) | Sink::Jsonl(mut out) => out.flush(),
             Sink::Json { mut out, begun } => {

@@ -1,5 +1,7 @@
 //! Query parameters and `Accept-Language`, read strictly: whatever is unknown, repeated or malformed is a mistake.
 
+mod usage;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -9,6 +11,8 @@ use super::api::ResetQuery;
 use crate::reports::NoSuchEpoch;
 use crate::stats::Period;
 use crate::templates::Lang;
+
+pub use usage::{UsageFormat, UsageRequest};
 
 const FORMATS: [&str; 2] = ["json", "text"];
 
@@ -72,8 +76,13 @@ pub struct Mistake {
 }
 
 impl Mistake {
+    /// What is wrong with a parameter and its value, and what it might be.
+    pub fn new(parameter: &str, value: &str, problem: &'static str, allowed: Vec<Cow<'static, str>>) -> Mistake {
+        Mistake { parameter: shorten(parameter), value: shorten(value), problem, allowed }
+    }
+
     /// An epoch that is not there.
-    pub(super) fn epoch(error: &NoSuchEpoch) -> Mistake {
+    pub(in crate::http) fn epoch(error: &NoSuchEpoch) -> Mistake {
         const MAX_LISTED: usize = 64;
         Mistake {
             parameter: "epoch".to_owned(),
@@ -89,19 +98,22 @@ impl Mistake {
 enum Values<'a> {
     OneOf(&'a [&'static str]),
     WholeNumber,
+    /// Whatever passes, with examples of it.
+    Like(fn(&str) -> bool, &'a [&'static str]),
 }
 
 impl Values<'_> {
     fn allow(self, value: &str) -> bool {
         match self {
             Values::OneOf(values) => values.contains(&value),
+            Values::Like(passes, _) => passes(value),
             Values::WholeNumber => value.bytes().all(|byte| byte.is_ascii_digit()) && value.parse::<usize>().is_ok(),
         }
     }
 
     fn listed(self) -> Vec<Cow<'static, str>> {
         match self {
-            Values::OneOf(values) => values.iter().copied().map(Cow::from).collect(),
+            Values::OneOf(values) | Values::Like(_, values) => values.iter().copied().map(Cow::from).collect(),
             Values::WholeNumber => ["0", "1", "2", "…"].map(Cow::from).to_vec(),
         }
     }
@@ -162,8 +174,16 @@ impl ResetQuery {
 }
 
 /// Makes sure that a route without parameters got none.
-pub(super) fn expect_empty(query: Option<&str>) -> Result<(), Vec<Mistake>> {
+pub(in crate::http) fn expect_empty(query: Option<&str>) -> Result<(), Vec<Mistake>> {
     choices(query, []).map(|[]| ())
+}
+
+/// A parameter that a route knows.
+struct Parameter<'a> {
+    name: &'static str,
+    values: Values<'a>,
+    /// Whether it may come more than once.
+    repeats: bool,
 }
 
 /// Reads the parameters of a route: the value of each, in the order of `known`.
@@ -171,38 +191,45 @@ fn choices<const N: usize>(
     query: Option<&str>,
     known: [(&'static str, Values<'_>); N],
 ) -> Result<[Option<String>; N], Vec<Mistake>> {
-    /// More mistakes than this are not listed.
-    const MAX_MISTAKES: usize = 20;
-    let mut found = [const { None }; N];
-    let mut seen = [false; N];
+    let known = known.map(|(name, values)| Parameter { name, values, repeats: false });
+    let (mut found, mistakes) = read(query, &known);
+    if mistakes.is_empty() { Ok(std::array::from_fn(|at| found[at].pop())) } else { Err(told(mistakes)) }
+}
+
+/// Reads the parameters of a route: the good values of each, in the order of `known`, and every mistake.
+fn read(query: Option<&str>, known: &[Parameter<'_>]) -> (Vec<Vec<String>>, Vec<Mistake>) {
+    let mut found = vec![Vec::new(); known.len()];
+    let mut seen = vec![false; known.len()];
     let mut mistakes = Vec::new();
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (percent_decode(raw_name), percent_decode(raw_value));
-        let mistake = |problem, allowed| Mistake {
-            parameter: shorten(name.as_deref().unwrap_or(raw_name)),
-            value: shorten(value.as_deref().unwrap_or(raw_value)),
-            problem,
-            allowed,
+        let shown_name = name.as_deref().unwrap_or(raw_name);
+        let mut wrong = |problem, allowed| {
+            mistakes.push(Mistake::new(shown_name, value.as_deref().unwrap_or(raw_value), problem, allowed));
         };
-        let place = known.iter().position(|(known, _)| Some(*known) == name.as_deref());
-        let Some(place) = place else {
-            mistakes
-                .push(mistake("there is no such parameter", known.iter().map(|(name, _)| Cow::from(*name)).collect()));
+        let Some(place) = known.iter().position(|known| Some(known.name) == name.as_deref()) else {
+            wrong("there is no such parameter", known.iter().map(|known| Cow::from(known.name)).collect());
             continue;
         };
-        let values = known[place].1;
-        if std::mem::replace(&mut seen[place], true) {
-            mistakes.push(mistake("it is given more than once", values.listed()));
+        let Parameter { values, repeats, .. } = known[place];
+        if std::mem::replace(&mut seen[place], true) && !repeats {
+            wrong("it is given more than once", values.listed());
             continue;
         }
         match value.as_ref().filter(|value| values.allow(value)) {
-            Some(value) => found[place] = Some(value.clone()),
-            None => mistakes.push(mistake("there is no such value", values.listed())),
+            Some(value) => found[place].push(value.clone()),
+            None => wrong("there is no such value", values.listed()),
         }
     }
+    (found, mistakes)
+}
+
+/// As many mistakes as one answer lists.
+fn told(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    const MAX_MISTAKES: usize = 20;
     mistakes.truncate(MAX_MISTAKES);
-    if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
+    mistakes
 }
 
 /// What a client sent, without control characters; nothing of a longer text, which may be a token or a question in the
