@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::guard::Denied;
 use super::query::Mistake;
@@ -17,16 +18,28 @@ pub struct Problem {
     cause: Option<Cause>,
 }
 
+/// The body of every error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct Envelope {
+    error: Box<ProblemBody>,
+}
+
 /// What really happened, for the log: rides beside an answer and never in it.
 #[derive(Clone, Debug)]
 pub(super) struct Cause(pub(super) String);
 
-#[derive(Clone, Debug, Serialize)]
-struct ProblemBody {
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
+    /// A stable word for programs.
     code: &'static str,
+    /// A sentence for people.
     message: String,
+    /// What would have been right, where there is a choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed: Option<Vec<String>>,
+    /// Each wrong parameter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mistakes: Vec<Mistake>,
 }
@@ -91,10 +104,6 @@ impl Problem {
 
     /// The answer.
     pub fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Envelope {
-            error: Box<ProblemBody>,
-        }
         let mut response = json(self.status, &Envelope { error: self.body });
         response.headers_mut().extend(self.headers);
         if let Some(cause) = self.cause {
@@ -141,5 +150,8 @@ pub(super) fn harden(response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+    // A page of our own says what it may do.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
 }

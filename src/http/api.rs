@@ -4,6 +4,7 @@ use std::error::Error;
 use std::future::Future;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::query::{Form, Mistake, StatsQuery, UsageRequest};
 use crate::reports::{NoSuchEpoch, raymundo};
@@ -91,7 +92,7 @@ pub struct ResetQuery {
 }
 
 /// The body of `POST /metrics/reset`, in one of the forms.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum ResetAnswer {
     /// Ours.
@@ -101,7 +102,7 @@ pub enum ResetAnswer {
 }
 
 /// Our body of `POST /metrics/reset`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ResetBody {
     /// A sentence for a person.
     pub message: String,
@@ -113,7 +114,7 @@ pub struct ResetBody {
 }
 
 /// What the record of an item says that the item did not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Written {
     /// Its id.
     pub id: RecordId,
@@ -169,7 +170,7 @@ pub enum ApiError {
 }
 
 /// The state of one part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
     /// Whether it works.
     pub ok: bool,
@@ -191,7 +192,7 @@ impl Check {
 }
 
 /// One provider's state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProviderCheck {
     /// Its configured name.
     pub name: String,
@@ -201,7 +202,7 @@ pub struct ProviderCheck {
 }
 
 /// The body of `GET /ready`: 200 when ready, 503 when not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
     /// Whether calls are taken now.
     pub ready: bool,

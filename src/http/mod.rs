@@ -9,6 +9,8 @@ mod body;
 mod connection;
 mod guard;
 mod keys;
+mod openapi;
+mod page;
 mod query;
 mod routes;
 mod server;

@@ -17,14 +17,16 @@ use hyper::body::SizeHint;
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::ServiceExt;
+use utoipa::ToSchema;
 
-use super::answers::{Cause, Problem, harden, json, with_type};
+use super::answers::{Cause, Problem, ProblemBody, harden, json, with_type};
 use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody, UsageBody, Written};
 use super::body::{BodyCut, RequestBody, read_body};
 use super::guard::{Guard, RequestHead, Role};
 use super::keys;
 use super::query::{self, Mistake, StatsQuery, UsageFormat, UsageRequest};
 use super::server::{Handler, Response};
+use super::{openapi, page};
 use crate::service::import::parse_lines;
 use crate::service::items::{self, BodyError, BodyForm};
 use crate::usage::Clock;
@@ -54,10 +56,10 @@ impl<F: Fn() -> String + Send + Sync + 'static> RequestIds for F {
 }
 
 /// A path, what may be done with it, and who may. A path that asks for different roles stands in several.
-struct Route {
-    path: &'static str,
-    methods: &'static [Method],
-    need: Role,
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) methods: &'static [Method],
+    pub(super) need: Role,
 }
 
 const READING: &[Method] = &[Method::GET, Method::HEAD];
@@ -66,7 +68,7 @@ const KEEPING: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 const DELETING: &[Method] = &[Method::DELETE];
 
 /// Every path there is. The router below has a handler for each.
-const ROUTES: &[Route] = &[
+pub(super) const ROUTES: &[Route] = &[
     Route { path: "/stats", methods: READING, need: Role::Read },
     Route { path: "/metrics/reset", methods: POSTING, need: Role::Admin },
     Route { path: "/v1/usage", methods: READING, need: Role::Read },
@@ -76,6 +78,10 @@ const ROUTES: &[Route] = &[
     Route { path: "/v1/keys/{name}", methods: DELETING, need: Role::Admin },
     Route { path: "/health", methods: READING, need: Role::Public },
     Route { path: "/ready", methods: READING, need: Role::Read },
+    Route { path: "/openapi.json", methods: READING, need: Role::Public },
+    Route { path: "/docs", methods: READING, need: Role::Public },
+    Route { path: "/docs/page.js", methods: READING, need: Role::Public },
+    Route { path: "/docs/page.css", methods: READING, need: Role::Public },
 ];
 
 impl Route {
@@ -127,6 +133,10 @@ impl Rest {
             .route("/v1/keys/{name}", delete(keys::revoke::<A>))
             .route("/health", get(health::<A>))
             .route("/ready", get(ready::<A>))
+            .route("/openapi.json", get(described))
+            .route("/docs", get(page::html))
+            .route("/docs/page.js", get(page::script))
+            .route("/docs/page.css", get(page::style))
             .with_state(Arc::new(Shared { api, body_kib: Semaphore::new(MAX_BODIES_KIB) }));
         Rest { router, gate: Arc::new(Gate { guard: Box::new(guard), clock, ids: Box::new(ids) }) }
     }
@@ -255,11 +265,14 @@ async fn reset<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -
     .await
 }
 
+/// Whether the process works.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Alive {
+    /// `ok` or `failing`.
+    status: &'static str,
+}
+
 async fn health<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Response {
-    #[derive(Serialize)]
-    struct Alive {
-        status: &'static str,
-    }
     answer(async {
         query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
         Ok(match shared.api.health().await.alive {
@@ -276,6 +289,14 @@ async fn ready<A: Api>(State(shared): State<Arc<Shared<A>>>, parts: Parts) -> Re
         let readiness = shared.api.ready().await;
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         Ok(json(status, &readiness))
+    })
+    .await
+}
+
+async fn described(parts: Parts) -> Response {
+    answer(async {
+        query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
+        Ok(with_type(StatusCode::OK, "application/json", openapi::document().to_vec()))
     })
     .await
 }
@@ -313,10 +334,31 @@ async fn room_for<'a>(body_kib: &'a Semaphore, announced: &SizeHint) -> Result<S
     }
 }
 
-#[derive(Serialize)]
-struct Rejected {
+/// An item that was not taken.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Rejected {
+    /// Its place in the body, from 0.
     index: usize,
+    /// What is wrong with it.
     error: String,
+}
+
+/// What became of a body of items.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NoteAnswer {
+    /// Only where nothing could be taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProblemBody>)]
+    error: Option<serde_json::Value>,
+    /// Taken, and durable now.
+    accepted: usize,
+    /// There already; nothing was counted.
+    duplicates: usize,
+    /// What could not be taken, and why.
+    rejected: Vec<Rejected>,
+    /// What became of an item that was alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<Box<Written>>,
 }
 
 /// A body divided into what can be taken, with its places, and what is wrong.
@@ -359,16 +401,6 @@ fn note_answer(
     if verdicts.len() != indices.len() {
         return Err(Problem::internal(format!("{} verdicts on {} items", verdicts.len(), indices.len())));
     }
-    #[derive(Serialize)]
-    struct Answer {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<serde_json::Value>,
-        accepted: usize,
-        duplicates: usize,
-        rejected: Vec<Rejected>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        record: Option<Box<Written>>,
-    }
     let mut record = None;
     let (mut accepted, mut duplicates, mut unavailable) = (0, 0, false);
     for (&index, verdict) in indices.iter().zip(verdicts) {
@@ -397,7 +429,7 @@ fn note_answer(
         (status, Some(Problem::new(status, "all_rejected", "no item could be taken; `rejected` says why")))
     };
     let error = problem.as_ref().map(Problem::to_value);
-    Ok(json(status, &Answer { error, accepted, duplicates, rejected, record }))
+    Ok(json(status, &NoteAnswer { error, accepted, duplicates, rejected, record }))
 }
 
 /// Reads a body that is to say nothing.

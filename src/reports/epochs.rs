@@ -1,12 +1,13 @@
 //! The epochs: what was counted between one reset and the next. Counted back from the current one, which is 0.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::stats::{Period, Picture};
 use crate::usage::Timestamp;
 
 /// Which epoch a report is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EpochInfo {
     /// 0 is the current one, 1 the one before the last reset, …
     pub number: usize,

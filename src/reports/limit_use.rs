@@ -1,6 +1,8 @@
 //! One limit in a report: amounts as whole numbers inside, dollars as decimal texts in JSON.
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{RefOr, schema::Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::stats::ObservedLimit;
 use crate::limits::{LimitKind, Measure};
@@ -38,7 +40,7 @@ pub struct LimitUse {
 }
 
 /// A [`LimitUse`] in JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 struct LimitUseBody {
     provider: Option<String>,
     limit: String,
@@ -65,11 +67,23 @@ struct LimitUseBody {
 }
 
 /// What is used of how much: counts or dollars.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Amounts {
     Counts { used: u64, max: u64 },
     Money { used_usd: Money, max_usd: Money },
+}
+
+impl PartialSchema for LimitUse {
+    fn schema() -> RefOr<Schema> {
+        LimitUseBody::schema()
+    }
+}
+
+impl ToSchema for LimitUse {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        LimitUseBody::schemas(schemas);
+    }
 }
 
 fn is_not(mark: &bool) -> bool {

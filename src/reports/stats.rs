@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::EpochInfo;
 pub use super::limit_use::LimitUse;
@@ -12,7 +13,7 @@ use crate::stats::Period;
 use crate::usage::{Money, Timestamp};
 
 /// Everything `/stats` knows about one period.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StatsReport {
     /// The bot's configured name.
     pub bot: String,
@@ -68,7 +69,7 @@ pub struct StatsReport {
 }
 
 /// What of some numbers are opening balances.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Imported {
     /// Requests.
     pub requests: u64,
@@ -77,7 +78,7 @@ pub struct Imported {
 }
 
 /// Whether the service works.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceStatus {
     /// It runs and can write its books.
@@ -90,7 +91,7 @@ pub enum ServiceStatus {
 }
 
 /// Counts of records. `total` is the sum of `by_status` and of `by_type`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Requests {
     /// All records.
     pub total: u64,
@@ -111,7 +112,7 @@ pub struct Requests {
 }
 
 /// Sums of tokens. `total` = `prompt` + `completion` = `local` + `cloud`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tokens {
     /// All input.
     pub prompt: u64,
@@ -185,7 +186,7 @@ impl Tokens {
 }
 
 /// How long answers took; `None` without any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Latency {
     /// On average.
     pub mean: Option<u64>,
@@ -198,7 +199,7 @@ pub struct Latency {
 }
 
 /// Failures by cause.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Errors {
     /// All of them.
     pub total: u64,
@@ -207,7 +208,7 @@ pub struct Errors {
 }
 
 /// What the priced requests cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cost {
     /// The exact sum.
     pub usd: Money,
@@ -216,7 +217,7 @@ pub struct Cost {
 }
 
 /// A limit as a provider's answer described it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ObservedLimit {
     /// The most it allows.
     pub limit: Option<u64>,
@@ -227,7 +228,7 @@ pub struct ObservedLimit {
 }
 
 /// One model of one provider.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelUse {
     /// The configured provider's name.
     pub provider: String,
@@ -262,7 +263,7 @@ pub struct ModelUse {
 }
 
 /// Chats of the period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Conversations {
     /// With a message in the last 30 minutes.
     pub active: u64,
@@ -273,7 +274,7 @@ pub struct Conversations {
 }
 
 /// A configured provider.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProviderInfo {
     /// Its configured name.
     pub name: String,

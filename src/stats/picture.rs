@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::usage::{Day, Money, Opening, SubjectId, Timestamp, UsageRecord};
 
@@ -23,7 +24,7 @@ pub const ACTIVE_MINUTES: i64 = 30;
 const MAX_ACTIVE: usize = 4096;
 
 /// A span of days, today included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum Period {
     /// The billing day of now.
     #[serde(rename = "today")]

@@ -18,6 +18,7 @@ pub mod names;
 mod opening;
 pub mod prices;
 mod record;
+mod schema;
 mod text;
 mod time;
 mod tokens;

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::api::ResetQuery;
 use crate::reports::NoSuchEpoch;
@@ -63,7 +64,7 @@ pub enum StatsFormat {
 }
 
 /// One wrong parameter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mistake {
     /// Its name as it came, if it is short.
     pub parameter: String,

@@ -41,7 +41,7 @@ async fn every_answer_is_hardened_and_has_an_id_of_its_own() {
         assert_eq!(answer.header("x-request-id"), Some(format!("id-{}", number + 1).as_str()));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'"));
+        assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'; frame-ancestors 'none'"));
     }
 }
 
@@ -123,7 +123,7 @@ async fn unknown_routes_are_told_which_there_are() {
     for target in [
         "/",
         "/metrics",
-        "/openapi.json",
+        "/docs/",
         "/stats/",
         "//stats",
         "/%73tats",
@@ -146,7 +146,11 @@ async fn unknown_routes_are_told_which_there_are() {
                 "POST /v1/keys",
                 "DELETE /v1/keys/{name}",
                 "GET /health",
-                "GET /ready"
+                "GET /ready",
+                "GET /openapi.json",
+                "GET /docs",
+                "GET /docs/page.js",
+                "GET /docs/page.css"
             ])
         );
     }

@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{as_object, requests_by_type, time};
 use crate::reports::StatsReport;
@@ -28,7 +29,8 @@ pub struct Terms {
 }
 
 /// The body of its `GET /stats`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RaymundoStats)]
 pub struct Stats {
     pub(super) estado: &'static str,
     inicio: String,
@@ -36,6 +38,7 @@ pub struct Stats {
     pub(super) total_requests: u64,
     pub(super) tokens: Tokens,
     #[serde(serialize_with = "as_object")]
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
     pub(super) requests_por_tipo: Vec<(&'static str, u64)>,
     tier: String,
     pub(super) rate_limits: RateLimits,
@@ -47,14 +50,16 @@ pub struct Stats {
     conversaciones: Conversations,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RaymundoTokens)]
 pub(super) struct Tokens {
     pub(super) ollama_local: u64,
     pub(super) gpt4o_cloud: u64,
     pub(super) total: u64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RaymundoRateLimits)]
 pub(super) struct RateLimits {
     pub(super) tokens_pm: String,
     pub(super) requests_dia: String,
@@ -62,7 +67,8 @@ pub(super) struct RateLimits {
     pub(super) uso_rpd: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = RaymundoConversations)]
 struct Conversations {
     activas: u64,
     total_mensajes: u64,
@@ -70,7 +76,8 @@ struct Conversations {
 }
 
 /// The body of its `POST /metrics/reset`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RaymundoReset)]
 pub struct Reset {
     message: &'static str,
     nuevo_inicio: String,

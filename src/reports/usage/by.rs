@@ -1,14 +1,16 @@
 //! The dimensions: their names, and what a row of the fold says in each.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::stats::{Key, Names};
 use crate::usage::Day;
 use crate::usage::names::UNKNOWN;
 
 /// What calls can be told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = UsageDimension)]
 pub enum By {
     /// The billing day.
     Day,
@@ -132,8 +134,9 @@ impl By {
 }
 
 /// What a row says in a dimension.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = UsageValue)]
 pub enum Value {
     /// Days and hours that are no longer told apart: their use is one sum.
     NotToldApart,

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use serde::Serialize;
+use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::page::Page;
 use super::sums::Tally;
@@ -14,7 +17,7 @@ use crate::stats::{Key, Period, Picture, Sums};
 use crate::usage::Day;
 
 /// Usage by group: one page of rows, and the totals of all pages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageReport {
     /// The period asked for; `None` when days were.
     pub period: Option<Period>,
@@ -45,6 +48,28 @@ pub struct UsageRow {
     /// What its calls add up to.
     #[serde(flatten)]
     pub sums: UsageSums,
+}
+
+impl PartialSchema for UsageRow {
+    fn schema() -> RefOr<Schema> {
+        let value = |by: By| {
+            let name = Object::with_type(SchemaType::from_iter([Type::String, Type::Null]));
+            let hour = Object::with_type(SchemaType::from_iter([Type::Integer, Type::Null]));
+            if by == By::Hour { hour } else { name }
+        };
+        let group =
+            By::ALL.into_iter().fold(ObjectBuilder::new(), |object, by| object.property(by.as_str(), value(by)));
+        let description = "the values of the dimensions asked for, and the sums of their calls";
+        let sums = Ref::from_schema_name(UsageSums::name());
+        RefOr::T(AllOfBuilder::new().description(Some(description)).item(group).item(sums).build().into())
+    }
+}
+
+impl ToSchema for UsageRow {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((UsageSums::name().into_owned(), UsageSums::schema()));
+        UsageSums::schemas(schemas);
+    }
 }
 
 /// Why there is no answer.

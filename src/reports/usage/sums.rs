@@ -1,6 +1,7 @@
 //! What the calls of one group add up to: exact while it is added, plain numbers once it is shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::stats::{Histogram, Key, Sums, UserSums};
 use crate::usage::{Money, Status};
@@ -8,7 +9,7 @@ use crate::usage::{Money, Status};
 /// The sums of a group. Signed: what a correction takes back may stand in another group than the correction.
 ///
 /// What is not known of each user is `None` in rows of users, and in their totals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageSums {
     /// Records, that is attempts.
     pub requests: i64,

@@ -1,0 +1,75 @@
+//! `GET /openapi.json`: every route as a program can read it, in OpenAPI 3.1.
+//!
+//! Answers are described by the types that are sent; what is asked, by the same lists that read it.
+
+mod items;
+mod operations;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths};
+
+use super::answers::Envelope;
+use super::api::{Readiness, ResetBody, Written};
+use super::routes::{Alive, NoteAnswer};
+use crate::reports::usage::UsageReport;
+use crate::reports::{StatsReport, raymundo};
+
+/// The document, written once.
+pub(super) fn document() -> &'static [u8] {
+    static DOCUMENT: LazyLock<Vec<u8>> =
+        LazyLock::new(|| serde_json::to_vec(&described()).expect("a description has only string keys"));
+    &DOCUMENT
+}
+
+fn described() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("tallybot")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("The books of a tallybot over HTTP. Every page of it is in docs/http.md."))
+        .build();
+    let mut paths = Paths::new();
+    for operation in operations::all() {
+        let (path, methods, operation) = operation;
+        for method in methods {
+            let of_method = match method {
+                HttpMethod::Head => parts::without_bodies(operation.clone()),
+                _ => operation.clone(),
+            };
+            let item: &mut PathItem = paths.paths.entry(path.to_owned()).or_default();
+            item.merge_operations(PathItem::new(method, of_method));
+        }
+    }
+    OpenApiBuilder::new().info(info).paths(paths).components(Some(components().build())).build()
+}
+
+fn components() -> ComponentsBuilder {
+    let token = |description: &str| {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some(description.to_owned());
+        SecurityScheme::Http(bearer)
+    };
+    let schemas = ComponentsBuilder::new()
+        .schema_from::<StatsReport>()
+        .schema_from::<raymundo::Stats>()
+        .schema_from::<UsageReport>()
+        .schema_from::<NoteAnswer>()
+        .schema_from::<Written>()
+        .schema_from::<ResetBody>()
+        .schema_from::<raymundo::Reset>()
+        .schema_from::<Alive>()
+        .schema_from::<Readiness>()
+        .schema_from::<Envelope>()
+        .schema("UsageItem", items::usage_item())
+        .schema("ImportLine", items::import_line())
+        .security_scheme("readToken", token("TALLYBOT_READ_TOKEN, where one is set"))
+        .security_scheme(
+            "adminToken",
+            token("TALLYBOT_ADMIN_TOKEN, where one is set: opens what a reader may do, too"),
+        );
+    parts::problems().into_iter().fold(schemas, |schemas, (name, problem)| schemas.response(name, problem))
+}
