@@ -198,7 +198,8 @@ fn unknown_route() -> Problem {
         let methods = route.methods.iter().filter(|method| **method != Method::HEAD);
         methods.map(|method| format!("{method} {}", route.path))
     };
-    let routes = ROUTES.iter().flat_map(told);
+    // The files of a page are nothing to ask for.
+    let routes = ROUTES.iter().filter(|route| !route.path.starts_with("/docs/")).flat_map(told);
     Problem::new(StatusCode::NOT_FOUND, "unknown_route", "there is no such route").allowing(routes)
 }
 

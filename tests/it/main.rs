@@ -21,6 +21,7 @@ mod limits; // sixty-four callers against fifteen a minute; days in their own zo
 mod log; // requirement 0's call from a shell, with and without a running tallybot
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
 mod ollama_client; // the stub, held to the official client
+mod openapi; // what /openapi.json says, held to what the program answers
 mod pictures; // pictures to models: as each API takes them, estimated, and nowhere else
 mod prices; // worked costs in the books, lists of others taken and taken back, calls priced again
 mod privacy; // marked secrets through every path of the built program, then everything is searched

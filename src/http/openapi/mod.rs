@@ -10,11 +10,13 @@ mod tests;
 
 use std::sync::LazyLock;
 
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths};
+use utoipa::openapi::{ComponentsBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, RefOr};
 
-use super::answers::Envelope;
-use super::api::{Readiness, ResetBody, Written};
+use super::answers::{Envelope, ProblemBody};
+use super::api::{Check, Readiness, ResetBody, Written};
 use super::routes::{Alive, NoteAnswer};
 use crate::reports::usage::UsageReport;
 use crate::reports::{StatsReport, raymundo};
@@ -30,11 +32,10 @@ fn described() -> OpenApi {
     let info = InfoBuilder::new()
         .title("tallybot")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("The books of a tallybot over HTTP. Every page of it is in docs/http.md."))
+        .description(Some("The books of a tallybot over HTTP. docs/http.md says all of it in words."))
         .build();
     let mut paths = Paths::new();
-    for operation in operations::all() {
-        let (path, methods, operation) = operation;
+    for (path, methods, operation) in operations::all() {
         for method in methods {
             let of_method = match method {
                 HttpMethod::Head => parts::without_bodies(operation.clone()),
@@ -53,17 +54,21 @@ fn components() -> ComponentsBuilder {
         bearer.description = Some(description.to_owned());
         SecurityScheme::Http(bearer)
     };
+    let mut types = Vec::new();
+    with_its_parts::<StatsReport>(&mut types);
+    with_its_parts::<raymundo::Stats>(&mut types);
+    with_its_parts::<UsageReport>(&mut types);
+    with_its_parts::<NoteAnswer>(&mut types);
+    with_its_parts::<Written>(&mut types);
+    with_its_parts::<ResetBody>(&mut types);
+    with_its_parts::<raymundo::Reset>(&mut types);
+    with_its_parts::<Alive>(&mut types);
+    with_its_parts::<Readiness>(&mut types);
+    with_its_parts::<Check>(&mut types);
+    with_its_parts::<Envelope>(&mut types);
+    with_its_parts::<ProblemBody>(&mut types);
     let schemas = ComponentsBuilder::new()
-        .schema_from::<StatsReport>()
-        .schema_from::<raymundo::Stats>()
-        .schema_from::<UsageReport>()
-        .schema_from::<NoteAnswer>()
-        .schema_from::<Written>()
-        .schema_from::<ResetBody>()
-        .schema_from::<raymundo::Reset>()
-        .schema_from::<Alive>()
-        .schema_from::<Readiness>()
-        .schema_from::<Envelope>()
+        .schemas_from_iter(types)
         .schema("UsageItem", items::usage_item())
         .schema("ImportLine", items::import_line())
         .security_scheme("readToken", token("TALLYBOT_READ_TOKEN, where one is set"))
@@ -72,4 +77,10 @@ fn components() -> ComponentsBuilder {
             token("TALLYBOT_ADMIN_TOKEN, where one is set: opens what a reader may do, too"),
         );
     parts::problems().into_iter().fold(schemas, |schemas, (name, problem)| schemas.response(name, problem))
+}
+
+/// A type and every type in it.
+fn with_its_parts<T: ToSchema>(types: &mut Vec<(String, RefOr<Schema>)>) {
+    types.push((T::name().into_owned(), T::schema()));
+    T::schemas(types);
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter};
-use utoipa::openapi::{Header, HttpMethod, Ref, Required};
+use utoipa::openapi::schema::{OneOfBuilder, Schema, empty};
+use utoipa::openapi::{Header, HttpMethod, Ref, RefOr, Required};
 
 use super::parts::{answer, body, either, in_path, list_of, named, operation, parameter, plain, schema, with_body};
 use crate::http::Role;
@@ -138,7 +139,7 @@ fn filter(by: By) -> Parameter {
 }
 
 fn note() -> OperationBuilder {
-    let contents = [(JSON, schema_of_items()), (LINES, named("UsageItem"))];
+    let contents = [(JSON, items()), (LINES, named("UsageItem"))];
     let description =
         "One call, a list of calls, or one call per line. What is wrong with one does not hinder the others.";
     let answered = [(JSON, named("NoteAnswer"))];
@@ -149,11 +150,9 @@ fn note() -> OperationBuilder {
         .response("503", answer("the books cannot be written now", &[(JSON, either(&["NoteAnswer", "Error"]))]))
 }
 
-fn schema_of_items() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-    let list = list_of("UsageItem", MAX_ITEMS);
-    utoipa::openapi::RefOr::T(
-        utoipa::openapi::schema::OneOfBuilder::new().item(named("UsageItem")).item(list).build().into(),
-    )
+/// One item or a list of them.
+fn items() -> RefOr<Schema> {
+    RefOr::T(OneOfBuilder::new().item(named("UsageItem")).item(list_of("UsageItem", MAX_ITEMS)).build().into())
 }
 
 fn import() -> OperationBuilder {
@@ -210,5 +209,5 @@ fn gateway() -> OperationBuilder {
     operation("gateway", Role::Public, "Pass a call on to a provider", description)
         .parameter(in_path("provider", "the configured name of the provider"))
         .parameter(in_path("path", "the rest of the path, slashes included, as the provider knows it"))
-        .response("default", answer("what the provider answered", &[("*/*", schema(json!({})))]))
+        .response("default", answer("what the provider answered", &[("*/*", RefOr::T(empty()))]))
 }

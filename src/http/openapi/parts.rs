@@ -71,6 +71,7 @@ pub(super) fn operation(id: &str, need: Role, summary: &str, description: &str) 
         .description(Some(description))
         .response("400", Ref::from_response_name("BadRequest"))
         .response("403", Ref::from_response_name("Forbidden"))
+        .response("431", Ref::from_response_name("HeadTooLarge"))
         .response("500", Ref::from_response_name("Internal"));
     let token = |name: &str| SecurityRequirement::new(name, [] as [&str; 0]);
     let operation = match need {

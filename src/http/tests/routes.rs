@@ -148,9 +148,7 @@ async fn unknown_routes_are_told_which_there_are() {
                 "GET /health",
                 "GET /ready",
                 "GET /openapi.json",
-                "GET /docs",
-                "GET /docs/page.js",
-                "GET /docs/page.css"
+                "GET /docs"
             ])
         );
     }
