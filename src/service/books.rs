@@ -65,6 +65,15 @@ pub struct There {
 }
 
 impl Books {
+    /// The door, for a program that makes its calls through [`MeteringLayer`](crate::metering::MeteringLayer); `None` where
+    /// a running tallybot holds the folder: its gateway is the door then.
+    pub fn metering(&self) -> Option<&Metering> {
+        match self {
+            Books::Here(here) => Some(&here.metering),
+            Books::There(_) => None,
+        }
+    }
+
     /// Opens the folder, making it if need be; or finds who holds it.
     ///
     /// # Errors

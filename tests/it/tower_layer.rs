@@ -1,0 +1,101 @@
+//! The tower layer around a client: what passes is unchanged and recorded, what a limit refuses is not sent.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use tallybot::limits::{Caps, LimitKind, Rule, Scope};
+use tallybot::ledger::Durability;
+use tallybot::metering::{Metering, MeteringLayer};
+use tallybot::models::Kind;
+use tallybot::usage::{Status, UsageSource};
+use tempfile::TempDir;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::in_process::{real_clock, setup};
+use crate::test_app::records_of;
+
+const QUESTION: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}],"stream":true}"#;
+const PIECES: [&str; 4] = [
+    "data: {\"model\":\"gpt-4o-2024-08-06\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"lo\"},\"finish_reason\":\"stop\"}]}\n\n",
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":11}}\n\n",
+    "data: [DONE]\n\n",
+];
+
+type Answer = http::Response<StreamBody<futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>>;
+
+fn answer() -> Answer {
+    let frames = PIECES.map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
+    let body = StreamBody::new(futures_util::stream::iter(frames.to_vec().into_iter()));
+    http::Response::builder().header("content-type", "text/event-stream").body(body).expect("a fixed answer")
+}
+
+fn request(path: &str) -> http::Request<Full<Bytes>> {
+    http::Request::post(format!("https://api.openai.com{path}")).body(Full::from(QUESTION)).expect("a fixed request")
+}
+
+fn books(folder: &TempDir, rules: Vec<Rule>) -> Metering {
+    Metering::start(folder.path(), setup(rules, Durability::Kill, &real_clock())).expect("new books").0
+}
+
+fn layer(metering: &Metering) -> MeteringLayer {
+    MeteringLayer::new(metering.clone(), "cloud", Kind::OpenAi).feature("digest").team("sales")
+}
+
+#[tokio::test]
+async fn what_passes_a_layer_is_unchanged_and_recorded_and_what_is_refused_is_not_sent() {
+    let folder = TempDir::new().expect("a folder");
+    let rule = Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 1)]), chrono_tz::Tz::UTC);
+    let metering = books(&folder, vec![rule]);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let client = {
+        let sent = Arc::clone(&sent);
+        service_fn(move |request: http::Request<Full<Bytes>>| {
+            let sent = Arc::clone(&sent);
+            async move {
+                sent.fetch_add(1, Ordering::SeqCst);
+                let body = request.into_body().collect().await?.to_bytes();
+                assert_eq!(body, QUESTION);
+                Ok::<_, Infallible>(answer())
+            }
+        })
+    };
+    let client = layer(&metering).layer(client);
+
+    let first = client.clone().oneshot(request("/v1/chat/completions")).await.expect("answers");
+    let body = first.into_body().collect().await.expect("whole").to_bytes();
+    assert_eq!(body, PIECES.concat());
+    let refused = client.clone().oneshot(request("/v1/chat/completions")).await.expect("answers");
+    assert_eq!((refused.status().as_u16(), sent.load(Ordering::SeqCst)), (429, 1));
+    let text = refused.into_body().collect().await.expect("whole").to_bytes();
+    assert!(String::from_utf8_lossy(&text).contains("requests_per_day"), "{text:?}");
+    let unmetered = client.oneshot(request("/v1/moderations")).await.expect("answers");
+    drop(unmetered.into_body().collect().await.expect("whole"));
+    assert_eq!(sent.load(Ordering::SeqCst), 2);
+
+    metering.close(real_clock().now()).expect("closes");
+    let records = records_of(folder.path(), false);
+    let told: Vec<_> =
+        records.iter().map(|record| (record.status, record.tokens.prompt, record.tokens.completion)).collect();
+    assert_eq!(told, [(Status::Ok, 9, 2), (Status::Refused, 0, 0)]);
+    assert_eq!((records[0].feature.as_deref(), records[0].team.as_deref()), (Some("digest"), Some("sales")));
+    assert_eq!(records[0].model.as_str(), "gpt-4o-2024-08-06");
+}
+
+#[tokio::test]
+async fn an_answer_nobody_reads_to_its_end_is_recorded_as_left() {
+    let folder = TempDir::new().expect("a folder");
+    let metering = books(&folder, Vec::new());
+    let client = layer(&metering).layer(service_fn(|_: http::Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) }));
+    let mut body = client.oneshot(request("/v1/chat/completions")).await.expect("answers").into_body();
+    body.frame().await.expect("a piece").expect("whole");
+    drop(body);
+    metering.close(real_clock().now()).expect("closes");
+    let records = records_of(folder.path(), false);
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].status, records[0].usage_source), (Status::Cancelled, UsageSource::Estimated));
+}
