@@ -199,24 +199,30 @@ impl Exchange {
         };
     }
 
+    /// Moves a record on its way to the disk along. It is written when this is first called, whoever reads on.
+    fn poll_recording(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let State::Recording(recording) = &mut self.state {
+            let _receipt = ready!(recording.as_mut().poll(cx));
+            self.state = if self.broken { State::Broken } else { State::Ending };
+        }
+        Poll::Ready(())
+    }
+
     fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), Cut>>> {
         match &mut self.state {
+            State::Recording(_) => ready!(self.poll_recording(cx)),
             State::Flowing => match ready!(self.upstream.poll_bytes(cx)) {
                 Some(Ok(bytes)) => self.flow(bytes),
                 Some(Err(kind)) => self.end(End::Failed(kind)),
                 None => self.end(End::Body),
             },
-            State::Recording(recording) => {
-                let _receipt = ready!(recording.as_mut().poll(cx));
-                self.out = std::mem::take(&mut self.held).freeze();
-                self.state = if self.broken { State::Broken } else { State::Ending };
-            }
+            State::Ending | State::Broken if !self.held.is_empty() => self.out = self.held.split().freeze(),
+            State::Broken => return Poll::Ready(Some(Err(Cut))),
             State::Ending => match ready!(self.upstream.poll_bytes(cx)) {
                 Some(Ok(bytes)) => self.out = bytes,
                 // What counts has come; that its framing breaks off is nothing to tell.
                 Some(Err(_)) | None => return Poll::Ready(None),
             },
-            State::Broken => return Poll::Ready(Some(Err(Cut))),
         }
         Poll::Ready(Some(Ok(())))
     }
@@ -230,6 +236,7 @@ impl Body for Exchange {
         let this = self.get_mut();
         loop {
             if !this.out.is_empty() {
+                let _written_and_perhaps_not_acknowledged = this.poll_recording(cx);
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.out)))));
             }
             match ready!(this.poll_state(cx)) {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 
 use super::{Outcome, Permit, Receipt};
 use crate::models::endpoint::{Endpoint, UsageReader};
@@ -31,6 +31,8 @@ pub struct Meter {
 /// What the head of the answer said.
 struct Head {
     status: u16,
+    /// Whether it comes in pieces as it is made.
+    streams: bool,
     observed: Observed,
     request_id: Option<String>,
 }
@@ -75,7 +77,9 @@ impl Meter {
         if observed.says_something() || status >= 400 {
             metering.heard(&call.provider, &call.model, observed, metering.now());
         }
-        self.head = Some(Head { status, observed, request_id: request_id(headers) });
+        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let streams = !content_type.starts_with(b"application/json");
+        self.head = Some(Head { status, streams, observed, request_id: request_id(headers) });
     }
 
     /// Takes the next bytes of the answer, as they came over the wire.
@@ -94,9 +98,12 @@ impl Meter {
             None => self.unpack(bytes),
         }
         let seen = self.reader.output_tokens();
-        if seen > before {
-            let now = self.permit.metering().now();
-            self.permit.saw_output(seen, now);
+        if seen == before {
+            return;
+        }
+        match self.head.as_ref().is_some_and(|head| head.streams) {
+            true => self.permit.saw_output(seen, self.permit.metering().now()),
+            false => self.permit.saw_whole(seen),
         }
     }
 

@@ -100,6 +100,12 @@ impl Permit {
         }
     }
 
+    /// Notes how much output there is in an answer that came in one piece, by our raw estimate.
+    pub fn saw_whole(&mut self, raw_tokens: u64) {
+        self.raw.output = raw_tokens;
+        self.output_seen = self.calibrated_output(raw_tokens);
+    }
+
     /// Records the end of the attempt and waits (at most two seconds) until the record is durable.
     pub async fn finish(mut self, outcome: Outcome, now: Now) -> Receipt {
         let record = self.record(outcome, now);
