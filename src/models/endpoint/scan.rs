@@ -48,6 +48,18 @@ struct Place {
     exact: bool,
 }
 
+impl Place {
+    /// The paths it may be on, by their places in the table.
+    fn bits(self) -> impl Iterator<Item = usize> {
+        let mut bits = self.alive;
+        std::iter::from_fn(move || {
+            let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+            bits &= bits - 1;
+            Some(bit)
+        })
+    }
+}
+
 /// An object or list that is open.
 struct Level<W> {
     place: Place,
@@ -348,25 +360,20 @@ impl<W: Copy> Scanner<W> {
     }
 
     fn alive(&self, place: Place) -> impl Iterator<Item = &'static (&'static [&'static str], W)> + use<W> {
-        let mut bits = place.alive;
         let paths = self.paths;
-        std::iter::from_fn(move || {
-            let index = usize::try_from(bits.trailing_zeros()).ok()?;
-            bits &= bits.wrapping_sub(1);
-            paths.get(index)
-        })
+        place.bits().map_while(move |bit| paths.get(bit))
     }
 
     /// Where the value of the key just read stands.
     fn step(&self, from: Place) -> Place {
         let mut to = Place { alive: 0, steps: from.steps + 1, exact: from.exact };
         let mut is_exact = false;
-        for (index, (path, _)) in self.paths.iter().enumerate().filter(|(index, _)| from.alive >> index & 1 == 1) {
+        for (bit, (path, _)) in from.bits().map_while(|bit| Some((bit, self.paths.get(bit)?))) {
             let Some(step) = path.get(from.steps).or(path.last()) else { continue };
             let deep = *step == ANYTHING;
             let exact = deep || path.len() > from.steps && step.as_bytes() == self.word;
             if exact || self.any_case && path.len() > from.steps && same_in_any_case(step, &self.word) {
-                to.alive |= 1 << index;
+                to.alive |= 1 << bit;
                 is_exact |= exact;
             }
         }
