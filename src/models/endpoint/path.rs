@@ -61,7 +61,8 @@ fn normalized(path: &str) -> String {
     parts.join("/")
 }
 
-fn percent_decoded(text: &str) -> String {
+/// The text with `%41` for `A` and the like undone; what is no such code stays.
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use super::keys::{Key, Keys};
-use super::path::model_of;
+use super::path::{model_of, percent_decoded};
 use super::prompt::Prompt;
 use crate::models::Kind;
 
@@ -33,6 +33,14 @@ pub enum MalformedRequest {
         "the body is not a JSON object; expected one in UTF-8, for example {{\"model\":\"gpt-4o-mini\",\"messages\":[]}}"
     )]
     NotAnObject,
+    /// A parameter of the query takes the usage out of the answer.
+    #[error("the query's `{name}` hides what the answer used; expected {expected}")]
+    HidesUsage {
+        /// The parameter.
+        name: &'static str,
+        /// What it may be.
+        expected: &'static str,
+    },
     /// Its lists and objects are nested too deep.
     #[error("the body is nested deeper than {} levels; no API needs as many", super::scan::MAX_DEPTH)]
     TooDeep,
@@ -58,17 +66,21 @@ pub enum MalformedRequest {
     },
 }
 
-/// Reads what the request asks for. `path` names the model of Gemini's; the query changes only the form of the answer.
+/// Reads what the request asks for. `path` names the model of Gemini's, whose query decides on the form of the answer.
 ///
 /// # Errors
-/// When the body is not one JSON object, or servers could read it in more than one way.
+/// When the body is not one JSON object, or servers could read it in more than one way; when the answer would be in a
+/// form that cannot be read.
 pub fn read_request(
     endpoint: Endpoint,
     kind: Kind,
     path: &str,
-    _query: Option<&str>,
+    query: Option<&str>,
     body: &[u8],
 ) -> Result<Asked, MalformedRequest> {
+    if endpoint.names_model_in_path() {
+        shows_usage(query.unwrap_or_default())?;
+    }
     let keys = Keys::read(body)?;
     let model = if endpoint.names_model_in_path() { model_of(path) } else { keys.model() };
     let stream = match endpoint {
@@ -87,4 +99,20 @@ pub fn read_request(
         usage_asked: !(endpoint.must_be_asked() && stream) || keys.flag(Key::IncludeUsage) == Some(true),
         model,
     })
+}
+
+/// Google's APIs answer in other forms than JSON, and in parts, when the query says so.
+fn shows_usage(query: &str) -> Result<(), MalformedRequest> {
+    for parameter in query.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let (name, value) = (percent_decoded(name).to_ascii_lowercase(), percent_decoded(value).to_ascii_lowercase());
+        match name.trim_start_matches('$') {
+            "alt" if !matches!(value.as_str(), "" | "sse" | "json") => {
+                return Err(MalformedRequest::HidesUsage { name: "alt", expected: "`alt=sse`, `alt=json` or none" });
+            }
+            "fields" => return Err(MalformedRequest::HidesUsage { name: "fields", expected: "none" }),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -198,6 +198,20 @@ fn what_servers_could_read_otherwise_is_refused() {
 }
 
 #[test]
+fn a_query_that_hides_the_usage_is_refused() {
+    let path = "/v1beta/models/m:streamGenerateContent";
+    let asked = |query| read_request(Endpoint::StreamGenerateContent, Kind::Gemini, path, Some(query), b"{}");
+    for query in ["", "alt=sse", "key=k&alt=SSE", "$alt=json", "prettyPrint=false"] {
+        assert!(asked(query).is_ok(), "{query}");
+    }
+    for query in ["alt=proto", "alt=sse&%24alt=proto", "al%74=media", "fields=candidates", "key=k&$fields=*"] {
+        assert!(matches!(asked(query), Err(MalformedRequest::HidesUsage { .. })), "{query}");
+    }
+    let chat = read_request(Endpoint::ChatCompletions, Kind::OpenAi, CHAT, Some("fields=x"), b"{}");
+    assert!(chat.is_ok(), "only Google's APIs know these");
+}
+
+#[test]
 fn bombs_are_refused_and_overflow_nothing() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"messages\":", "}"), ("[{\"content\":", "}]")] {
         let inner = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
