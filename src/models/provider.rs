@@ -431,7 +431,10 @@ impl Provider {
     pub(super) fn endpoint(&self, base: &BaseUrl, path: &str) -> Uri {
         match self.spec.kind {
             Kind::OpenAi if base.has_no_path() && !path.starts_with("/v1/") => base.join(&format!("/v1{path}")),
-            Kind::Gemini if base.ends_in_version() => base.join(path.strip_prefix("/v1beta").unwrap_or(path)),
+            Kind::Gemini if base.ends_in_version() => match path.strip_prefix("/v1beta") {
+                Some(rest) => base.join(rest),
+                None => base.join_in_its_version(path), // a client's, which knows another version
+            },
             _ => base.join(path),
         }
     }

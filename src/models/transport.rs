@@ -280,8 +280,21 @@ impl BaseUrl {
 
     /// Whether the URL ends in a version of an API.
     pub(super) fn ends_in_version(&self) -> bool {
-        let last = self.uri.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        is_version(self.uri.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default())
+    }
+
+    /// The URL with `path` behind it; a version that it begins with takes the place of the one that the URL ends in.
+    pub(super) fn join_in_its_version(&self, path: &str) -> Uri {
+        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let base = self.uri.path().trim_end_matches('/');
+        let mut parts = self.uri.clone().into_parts();
+        match base.rsplit_once('/') {
+            Some((above, version)) if is_version(first) && is_version(version) => {
+                parts.path_and_query = format!("{above}/").parse().ok();
+                Uri::from_parts(parts).map_or_else(|_| self.join(path), |uri| BaseUrl { uri }.join(path))
+            }
+            _ => self.join(path),
+        }
     }
 
     /// The URL with `path` behind it, which may have a query. When the URL ends in the segment that `path` begins with (`/v1`, `/api`), that
@@ -301,6 +314,11 @@ impl BaseUrl {
     }
 }
 
+/// Whether a segment of a path names a version of an API: `v1`, `v1beta`.
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +334,16 @@ mod tests {
         assert_eq!(join("https://h/v1beta/openai", "/models"), "https://h/v1beta/openai/models");
         assert_eq!(join("https://h/v1?api-version=2", "/models"), "https://h/v1/models?api-version=2");
         assert_eq!(join("https://h/models", "/models"), "https://h/models/models");
+    }
+
+    #[test]
+    fn a_version_that_a_path_names_takes_the_place_of_the_urls() {
+        let join = |url: &str, path: &str| BaseUrl::parse(url).expect("a URL").join_in_its_version(path).to_string();
+        assert_eq!(join("https://h/v1beta", "/v1/models/m:embedContent"), "https://h/v1/models/m:embedContent");
+        assert_eq!(join("https://h/x/v1beta/", "/v1alpha/models"), "https://h/x/v1alpha/models");
+        assert_eq!(join("https://h/v1beta", "/models"), "https://h/v1beta/models");
+        assert_eq!(join("https://h/proxy", "/v1/models"), "https://h/proxy/v1/models");
+        assert_eq!(join("https://h", "/v1/models"), "https://h/v1/models");
     }
 
     #[test]
