@@ -3,6 +3,7 @@
 mod acts; // resets and their undoing, older epochs, opening balances: in the folder and over HTTP
 mod answering; // every way a chat attempt can end, and the record it leaves
 mod claude_gemini; // Anthropic and Gemini: what they are sent, what is made of it, their records
+mod clients; // the official clients of four APIs, in Python and JavaScript, through the gateway
 mod compat; // requirement 4's scripts and samples against raymundo's form
 mod deliveries; // alerts at places of the owner's: webhook, Slack, Discord, mail
 mod docs; // every word about the program, held against the program
