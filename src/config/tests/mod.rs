@@ -137,6 +137,7 @@ fn the_example_shows_the_real_defaults() {
     assert_eq!((config.language, &config.data_dir), (default.language, &default.data_dir));
     assert_eq!((&config.bot_name, &config.compat), (&default.bot_name, &default.compat));
     assert_eq!((&config.ledger, &config.log, &config.chat), (&default.ledger, &default.log, &default.chat));
+    assert_eq!(config.gateway, default.gateway);
     let http = Http { read_token: None, admin_token: None, ..config.http.clone() };
     assert_eq!(format!("{http:?}"), format!("{:?}", default.http));
     assert_eq!(config.providers[0].timeouts, Timeouts::default());
@@ -200,6 +201,7 @@ fn the_design_sample_is_understood() {
         at_limit: Some(AtLimit::Fallback(Some("ollama".to_owned()))),
     };
     assert_eq!(cloud.limits, expected);
+    assert_eq!(cloud.fallback.as_deref(), Some("fast"));
     let budget = &config.budgets[0];
     assert_eq!((budget.per, budget.usd), (Per::Month, some(20_000_000_000_000)));
     assert_eq!(budget.at_limit, Some(AtLimit::Fallback(None)));
