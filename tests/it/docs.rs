@@ -14,12 +14,18 @@ const FILES: &str = include_str!("../../docs/files.md");
 const HTTP: &str = include_str!("../../docs/http.md");
 const EXPORT: &str = include_str!("../../docs/export.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
+const GATEWAY: &str = include_str!("../../docs/gateway.md");
+const INTEGRATE: &str = include_str!("../../docs/integrate.md");
+const TROUBLES: &str = include_str!("../../docs/troubleshooting.md");
 const KEYS: &str = include_str!("../../docs/keys.md");
 const PRICES: &str = include_str!("../../docs/prices.md");
 const VERIFY: &str = include_str!("../../docs/verify.md");
 const DELIVERIES: &str = include_str!("../../docs/deliveries.md");
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 12] = [
     ("README.md", README),
+    ("docs/gateway.md", GATEWAY),
+    ("docs/integrate.md", INTEGRATE),
+    ("docs/troubleshooting.md", TROUBLES),
     ("docs/files.md", FILES),
     ("docs/http.md", HTTP),
     ("docs/export.md", EXPORT),
@@ -74,7 +80,9 @@ fn home() -> tempfile::TempDir {
 
 fn tallybot(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tallybot"));
-    command.current_dir(home).env("OPENAI_API_KEY", "not-a-key-but-long-enough");
+    for key in ["OPENAI_API_KEY", "GEMINI_API_KEY"] {
+        command.current_dir(home).env(key, "not-a-key-but-long-enough");
+    }
     for token in ["TALLYBOT_READ_TOKEN", "TALLYBOT_ADMIN_TOKEN"] {
         command.env_remove(token);
     }
@@ -203,6 +211,47 @@ fn the_commands_of_the_page_on_keys_run() {
         assert!(output.status.success() && !told.is_empty(), "`{line}` failed: {said}");
         let next = said.lines().nth(1);
         assert!(next.is_none_or(|next| KEYS.contains(next)), "`{line}` says another thing than the page: {said}");
+    }
+}
+
+#[test]
+fn every_command_that_is_named_in_passing_is_one() {
+    let home = home();
+    let pages = [GATEWAY, INTEGRATE, TROUBLES].map(|page| page.replace('\n', " "));
+    let spans = pages.iter().flat_map(|page| page.split('`').skip(1).step_by(2));
+    let commands: BTreeSet<&str> = spans.filter_map(|span| span.strip_prefix("tallybot ")).collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        let output = run(tallybot(home.path()).args(command.split_whitespace()).arg("--help"), "");
+        assert!(output.status.success(), "`{command}`: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_gateways_page_shows_its_real_defaults() {
+    let shown = blocks(GATEWAY, "toml").concat();
+    let default = tallybot::config::Gateway::default();
+    let tallybot::config::Gateway { max_body_mib, retries, drain_seconds, drains } = default;
+    for (key, value) in
+        [("max_body_mib", max_body_mib), ("retries", retries), ("drain_seconds", drain_seconds), ("drains", drains)]
+    {
+        assert!(shown.contains(&format!("\n{key} = {value} ")), "{key} = {value}: {shown}");
+    }
+}
+
+#[test]
+fn the_python_in_the_pages_is_python() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    for (at, block) in blocks(INTEGRATE, "python").iter().enumerate() {
+        let script = home.path().join(format!("{at}.py"));
+        fs::write(&script, block).expect("written");
+        match Command::new("python3").args(["-m", "py_compile"]).arg(&script).output() {
+            Ok(output) => assert!(output.status.success(), "{block}\n{}", String::from_utf8_lossy(&output.stderr)),
+            Err(error) => {
+                let said = writeln!(std::io::stderr(), "NOT CHECKED: the Python of docs/integrate.md: {error}");
+                return drop(said);
+            }
+        }
     }
 }
 

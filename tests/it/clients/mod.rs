@@ -3,6 +3,7 @@
 //! Runs where `TALLYBOT_CLIENTS_PYTHON` names a Python that has the packages, and `TALLYBOT_CLIENTS_NODE` a folder whose
 //! `node_modules` have them, as `.ci/run` sees to it.
 
+mod examples; // the programs of `examples/` that are not Rust
 mod upstream;
 
 use std::ffi::OsStr;
