@@ -1,5 +1,5 @@
-//! The form of an answer, told by its first significant byte: server-sent events, or JSON, which is one object or a list
-//! of objects that arrives in pieces (Gemini's stream without `alt=sse`). Takes bytes cut anywhere.
+//! The form of an answer, told by its first significant byte: server-sent events, or JSON, one object or a list of them
+//! that arrives in pieces (Gemini's stream without `alt=sse`). Takes bytes cut anywhere.
 
 use serde::de::IgnoredAny;
 
@@ -238,5 +238,55 @@ impl Known {
             self.fail(ErrorKind::BadResponse);
         }
         self.result()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes out of these pieces of an answer, each by its first letter, and the length of objects.
+    fn seen(pieces: &[&[u8]]) -> Vec<(char, usize)> {
+        let mut form = Form::default();
+        let mut seen = Vec::new();
+        let mut note = |piece: Piece<'_>| {
+            seen.push(match piece {
+                Piece::Event(frame) => ('e', frame.data.len()),
+                Piece::Whole(object) => ('w', object.len()),
+                Piece::Listed(object) => ('l', object.len()),
+                Piece::Cut => ('c', 0),
+                Piece::Broken => ('b', 0),
+            });
+        };
+        for piece in pieces {
+            form.push(piece, &mut note);
+        }
+        form.finish(&mut note);
+        seen
+    }
+
+    #[test]
+    fn the_first_significant_byte_tells_the_form() {
+        for (answer, expected) in [
+            ("data: {}\n\n", &[('e', 2)][..]),
+            (" \u{feff}\n{\"a\":[{}]} \n", &[('w', 10)]),
+            ("[{\"}\\\"\":1},\n{}]", &[('l', 9), ('l', 2)]),
+            ("{\"a\":", &[('c', 0)]),
+            ("[{},{\"a\":", &[('l', 2), ('c', 0)]),
+            ("[{},7,{}]", &[('l', 2), ('b', 0)]),
+            ("{}{}", &[('w', 2), ('b', 0)]),
+            ("{\"a\" 1", &[('b', 0)]),
+            ("", &[]),
+        ] {
+            assert_eq!(seen(&[answer.as_bytes()]), expected, "{answer}");
+            assert_eq!(seen(&answer.as_bytes().chunks(1).collect::<Vec<_>>()), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_object_without_end_is_refused_once() {
+        let long = [b"[{\"a\":\"".as_slice(), &vec![b'x'; MAX_FRAME_BYTES], b"\"},{}]"].concat();
+        assert_eq!(seen(&[&long]), [('b', 0)]);
+        assert_eq!(seen(&long.chunks(1 << 20).collect::<Vec<_>>()), [('b', 0)]);
     }
 }
