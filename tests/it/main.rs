@@ -11,6 +11,7 @@ mod estimates; // our estimates against real vocabularies, and providers that co
 mod export; // the records themselves: exports, the old viewer, `recent`
 mod faults; // rows C, D, E and J of the table of faults, on real disks and with real signals
 mod fortnight; // a fortnight of life with a fixed clock, its screens as snapshots
+mod gateway; // other programs' calls through the gateway: every API, every byte, every end, one record
 mod http_doors; // the REST door of the built program
 mod import; // what others recorded, taken over: once, again, grown, damaged
 mod import_again; // what is imported again, at once, or by a detour counts once
