@@ -21,8 +21,9 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// What tells the provider of the client's whereabouts, or is meant for us.
-const WITHHELD: [&str; 17] = [
+/// What tells the provider of the client's whereabouts, is meant for us, or would have it do or tell something else than
+/// the request says (Google's APIs heed a method and a mask of fields in headers).
+const WITHHELD: [&str; 21] = [
     "host",
     "content-length",
     "expect",
@@ -40,6 +41,10 @@ const WITHHELD: [&str; 17] = [
     "x-user",
     "x-team",
     "x-request-type",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-goog-fieldmask",
 ];
 
 /// The headers in which a client's key stands.
@@ -181,6 +186,8 @@ mod tests {
             ("x-feature", "digest"),
             ("x-user", "ana"),
             ("cookie", "a=b"),
+            ("x-http-method-override", "POST"),
+            ("x-goog-fieldmask", "candidates"),
             ("x-stainless-lang", "python"),
             ("anthropic-version", "2023-06-01"),
         ]);

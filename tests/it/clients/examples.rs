@@ -71,7 +71,8 @@ fn the_python_log_is_delivered_and_waits_while_nobody_takes_it() {
         return not_checked("examples/python/token_tracker.py: no python3");
     }
     let home = Home::new("[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n");
-    let nobody = python(&home, &format!("{LOG}assert get_tracker().get_summary() == {{}}\nprint_summary()"), free_port());
+    let nobody =
+        python(&home, &format!("{LOG}assert get_tracker().get_summary() == {{}}\nprint_summary()"), free_port());
     assert!(said(&nobody).contains("não responde"), "{nobody:?}");
     let (path, kept) = home.written().into_iter().find(|(path, _)| path.ends_with("unsent.jsonl")).expect("kept");
     let kept = String::from_utf8(kept).expect("text");
@@ -97,7 +98,10 @@ fn the_python_log_is_delivered_and_waits_while_nobody_takes_it() {
     let records = home.records();
     let flash = records.iter().find(|record| record["metadata"]["article_id"] == 123).expect("recorded");
     assert_eq!((&flash["api_key_suffix"], &flash["prompt_tokens"]), (&json!("abcd"), &json!(200)));
-    assert_eq!(records.iter().filter(|record| record["error_message"].as_str().is_some_and(|e| e.contains("429"))).count(), 2);
+    assert_eq!(
+        records.iter().filter(|record| record["error_message"].as_str().is_some_and(|e| e.contains("429"))).count(),
+        2
+    );
 }
 
 #[test]
@@ -111,21 +115,30 @@ fn the_python_session_has_the_sums_and_the_costs_of_the_books() {
     assert_eq!(serving.stop().code(), Some(0));
     let path = home.path("run").join(output.lines().last().expect("a path"));
     let report: Value = serde_json::from_slice(&std::fs::read(path).expect("saved")).expect("JSON");
-    for (key, value) in [("total_calls", 5), ("total_input_tokens", 5038), ("total_output_tokens", 3014), ("total_tokens", 8052)] {
+    for (key, value) in
+        [("total_calls", 5), ("total_input_tokens", 5038), ("total_output_tokens", 3014), ("total_tokens", 8052)]
+    {
         assert_eq!(report[key], value, "{key}: {report}");
     }
     assert_eq!(report["calls_by_agent"]["workshop"]["calls"], 4);
     assert_eq!(report["calls_by_agent"]["need_analysis"]["total_tokens"], 8000);
     let first = &report["calls_detail"][0];
     let (fields, records) = (first.as_object().expect("an object").keys().map(String::as_str), home.records());
-    let expected = ["agent_name", "cost_usd", "input_tokens", "model", "operation", "output_tokens", "timestamp", "total_tokens"];
+    let expected =
+        ["agent_name", "cost_usd", "input_tokens", "model", "operation", "output_tokens", "timestamp", "total_tokens"];
     assert_eq!(fields.collect::<std::collections::BTreeSet<_>>(), expected.into());
     let cost = records[0]["cost_usd"].as_str().and_then(|cost| cost.parse().ok());
     assert_eq!((first["cost_usd"].as_f64(), report["calls_detail"][1]["cost_usd"].as_f64()), (cost, None), "{report}");
     assert!(cost > Some(0.0) && output.contains("sans prix connu") && output.contains("need_analysis"), "{output}");
     let facts = |n: usize| {
         let record = &records[n];
-        json!([record["api_type"], record["agent"], record["operation"], record["prompt_tokens"], record["completion_tokens"]])
+        json!([
+            record["api_type"],
+            record["agent"],
+            record["operation"],
+            record["prompt_tokens"],
+            record["completion_tokens"]
+        ])
     };
     assert_eq!(facts(0), json!(["openai", "need_analysis", "analyze_needs", 5000, 3000]));
     assert_eq!(facts(2), json!(["anthropic", "workshop", "plan", 21, 3]));
@@ -222,7 +235,11 @@ async fn the_typescript_examples_compile_and_run() {
     let records = home.records();
     let reported: Vec<&Value> = records.iter().filter(|record| record["channel"] == "api").collect();
     assert_eq!(reported.len(), 2, "each once: {reported:?}");
-    assert!(reported.iter().any(|record| record["feature"] == "search" && record["total_tokens"] == 9 && record["user"].is_string()));
+    assert!(
+        reported
+            .iter()
+            .any(|record| record["feature"] == "search" && record["total_tokens"] == 9 && record["user"].is_string())
+    );
     let records: Vec<Value> = records.into_iter().filter(|record| record["channel"] == "gateway").collect();
     assert_eq!((records.len(), output.matches("Hello").count()), (3, 2), "{output}");
 }

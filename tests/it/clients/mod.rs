@@ -20,7 +20,9 @@ const PROVIDER_KEY: &str = "key-of-the-provider";
 /// Four providers that are one server, and a key that may make one call a month to each.
 fn config(url: &str) -> String {
     let provider = |name: &str, url: String| {
-        format!("[[providers]]\nname = \"{name}\"\nkind = \"{name}\"\nurl = \"{url}\"\nmodel = \"tiny\"\nlocal = false\napi_key_env = \"PROVIDER_KEY\"\n")
+        format!(
+            "[[providers]]\nname = \"{name}\"\nkind = \"{name}\"\nurl = \"{url}\"\nmodel = \"tiny\"\nlocal = false\napi_key_env = \"PROVIDER_KEY\"\n"
+        )
     };
     let providers = [
         provider("openai", format!("{url}/v1")),

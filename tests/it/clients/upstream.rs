@@ -33,9 +33,11 @@ pub fn answer(hit: &Hit) -> Reply {
         ("POST", "count_tokens") => Reply::json(200, json!({"input_tokens": 14}).to_string()),
         ("POST", "generateContent") => Reply::json(200, content(hit, &TEXT.concat(), true).to_string()),
         ("POST", "streamGenerateContent") => content_stream(hit),
-        ("POST", "batchEmbedContents") => {
-            Reply::json(200, json!({"embeddings": [{"values": [0.5, 0.25]}], "usageMetadata": {"promptTokenCount": used(hit).0}}).to_string())
-        }
+        ("POST", "batchEmbedContents") => Reply::json(
+            200,
+            json!({"embeddings": [{"values": [0.5, 0.25]}], "usageMetadata": {"promptTokenCount": used(hit).0}})
+                .to_string(),
+        ),
         ("POST", "chat") => ollama(hit, |text, tools| ("message", message(text, tools))),
         ("POST", "generate") => ollama(hit, |text, _| ("response", json!(text))),
         ("POST", "embed") => {
@@ -50,7 +52,8 @@ fn models(hit: &Hit, of_gemini: bool) -> Reply {
     let list = if of_gemini {
         json!({"models": [{"name": "models/tiny"}]})
     } else if hit.header("anthropic-version").is_some() {
-        let model = json!({"type": "model", "id": "tiny", "display_name": "Tiny", "created_at": "2026-01-01T00:00:00Z"});
+        let model =
+            json!({"type": "model", "id": "tiny", "display_name": "Tiny", "created_at": "2026-01-01T00:00:00Z"});
         json!({"data": [model], "has_more": false, "first_id": "tiny", "last_id": "tiny"})
     } else {
         json!({"object": "list", "data": [{"id": "tiny", "object": "model", "created": 1, "owned_by": "us"}]})
@@ -70,7 +73,9 @@ fn missing(path: &str, of_gemini: bool) -> Reply {
             json!({"type": "error", "error": {"type": "not_found_error", "message": text}, "request_id": "req_1"})
         }
         path if path.starts_with("/api/") => json!({"error": text}),
-        _ => json!({"error": {"message": text, "type": "invalid_request_error", "param": null, "code": "model_not_found"}}),
+        _ => {
+            json!({"error": {"message": text, "type": "invalid_request_error", "param": null, "code": "model_not_found"}})
+        }
     };
     Reply::json(404, error.to_string())
 }
@@ -99,7 +104,8 @@ fn chat_completions(hit: &Hit) -> Reply {
         let plain = openai::chat_json(&TEXT.concat(), prompt, completion);
         let mut whole: Value = serde_json::from_str(&plain).expect("JSON");
         if wants_tools(hit) {
-            whole["choices"][0]["message"]["tool_calls"] = json!([{"id": "c1", "type": "function", "function": function}]);
+            whole["choices"][0]["message"]["tool_calls"] =
+                json!([{"id": "c1", "type": "function", "function": function}]);
             whole["choices"][0]["finish_reason"] = json!("tool_calls");
         }
         return Reply::json(200, whole.to_string());
@@ -131,7 +137,8 @@ fn embeddings(hit: &Hit) -> Reply {
 fn responses(hit: &Hit) -> Reply {
     let (input, output) = used(hit);
     let text = json!({"type": "output_text", "text": TEXT.concat(), "annotations": []});
-    let message = json!({"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [text]});
+    let message =
+        json!({"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [text]});
     let usage = json!({"input_tokens": input, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": input + output});
     let response = |status: &str, output: Value, usage: Value| {
@@ -144,7 +151,8 @@ fn responses(hit: &Hit) -> Reply {
         return Reply::json(200, whole.to_string());
     }
     let begun = response("in_progress", json!([]), Value::Null);
-    let (item, part) = (json!({"output_index": 0, "item_id": "msg_1"}), json!({"type": "output_text", "text": "", "annotations": []}));
+    let (item, part) =
+        (json!({"output_index": 0, "item_id": "msg_1"}), json!({"type": "output_text", "text": "", "annotations": []}));
     let mut empty = message.clone();
     (empty["content"], empty["status"]) = (json!([]), json!("in_progress"));
     let mut events = vec![
@@ -186,7 +194,11 @@ fn messages(hit: &Hit) -> Reply {
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
         json!({"type": "ping"}),
     ];
-    events.extend(TEXT.map(|text| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}})));
+    events.extend(
+        TEXT.map(
+            |text| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
+        ),
+    );
     events.push(json!({"type": "content_block_stop", "index": 0}));
     events.push(json!({"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": null}, "usage": {"output_tokens": output}}));
     events.push(json!({"type": "message_stop"}));
