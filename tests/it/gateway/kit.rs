@@ -186,6 +186,21 @@ impl Gate {
         records_of(self.home.path(), false)
     }
 
+    /// From now on nothing that is written is confirmed: the folder is elsewhere, and where it was nothing can be made.
+    pub fn lose_the_disk(&self) -> TempDir {
+        let elsewhere = TempDir::new().expect("a temporary folder");
+        std::fs::rename(self.home.path(), elsewhere.path().join("data")).expect("ours to move");
+        elsewhere
+    }
+
+    /// Closes the books and lets the built program check them.
+    pub fn verify(self) {
+        self.metering.close(self.clock.now()).expect("the books close");
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_tallybot"));
+        let ended = program.arg("verify").arg("--data-dir").arg(self.home.path()).output().expect("it was built");
+        assert!(ended.status.success(), "{ended:?}");
+    }
+
     /// The one record.
     pub fn the_record(&self) -> UsageRecord<'static> {
         let mut records = self.records();

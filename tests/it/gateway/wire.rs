@@ -29,10 +29,6 @@ impl Specimen {
             Kind::OpenAi | Kind::Demo => "cloud",
         }
     }
-
-    pub fn is_stream(&self) -> bool {
-        self.content_type != JSON || self.answer.starts_with('[')
-    }
 }
 
 pub const JSON: &str = "application/json";
@@ -189,7 +185,7 @@ pub const STREAMS: [Specimen; 9] = [
         name: "ollama v1",
         kind: Kind::Ollama,
         path: "/v1/chat/completions",
-        request: r#"{"model":"gemma3:4b","stream":true,"stream_options":{"include_usage":true},"messages":[]}"#,
+        request: r#"{"model":"gemma3:4b","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hi?"}]}"#,
         content_type: SSE,
         answer: OLLAMA_V1,
         operation: "chat.completions",

@@ -13,4 +13,4 @@ mod reply;
 mod server;
 
 pub use reply::{Reply, Step, gzip};
-pub use server::{Hit, ScriptedProvider};
+pub use server::{Hit, ScriptedProvider, unchunked};

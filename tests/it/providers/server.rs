@@ -137,6 +137,9 @@ async fn serve(mut stream: TcpStream, script: &Script, seen: &Seen) -> io::Resul
             }
             return Ok(());
         }
+        if hit.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -169,7 +172,7 @@ async fn unless_client_leaves(stream: &mut TcpStream, wait: impl Future<Output =
     }
 }
 
-/// Reads a head and, by its `content-length`, a body. `None` at the end of the connection.
+/// Reads a head and, by its `content-length` or its chunks, a body. `None` at the end of the connection.
 async fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<Option<Hit>> {
     loop {
         if let Some((hit, length)) = parse_request(received) {
@@ -196,6 +199,28 @@ fn parse_request(received: &[u8]) -> Option<(Hit, usize)> {
     let headers: Vec<_> = lines.filter_map(header).collect();
     let content_length = headers.iter().find(|(name, _)| name == "content-length");
     let body_len: usize = content_length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
-    let body = received.get(head_len..head_len + body_len)?.to_vec();
+    let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let (body, body_len) = match is_chunked {
+        true => unchunked(&received[head_len..])?,
+        false => (received.get(head_len..head_len + body_len)?.to_vec(), body_len),
+    };
     Some((Hit { number: 0, method, path, headers, body, arrived: Instant::now() }, head_len + body_len))
+}
+
+/// A chunked body, and how many bytes it took; `None` until it is all there.
+pub fn unchunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let line = bytes[at..].windows(2).position(|two| two == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[at..at + line]).ok()?, 16).ok()?;
+        let data = at + line + 2;
+        body.extend_from_slice(bytes.get(data..data + size)?);
+        at = data + size + 2;
+        if bytes.len() < at {
+            return None;
+        }
+        if size == 0 {
+            return Some((body, at));
+        }
+    }
 }
