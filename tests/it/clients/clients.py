@@ -158,8 +158,9 @@ def with_gemini(make):
     failing(client, 404, "missing")
     said("gemini", "generate_content", failed="error")
     failing(make("tb-wrong"), 401)
-    told("generate_content", make(poor).models.generate_content(model="tiny", contents="hello"))
-    limited = failing(make(poor), 429)
+    once = make(poor)  # a client that nobody holds closes itself
+    told("generate_content", once.models.generate_content(model="tiny", contents="hello"))
+    limited = failing(once, 429)
     assert limited.status == "RESOURCE_EXHAUSTED" and "poor" in str(limited), limited
     assert int(limited.response.headers["retry-after"]) > 0
     said("gemini", "generate_content", failed="refused")
