@@ -58,8 +58,8 @@ def calls():
     yield told("completions", client.completions.create(model="smollm2", prompt="Once", max_tokens=20).usage)
     usage = client.responses.create(model="smollm2", input="Say hello.", max_output_tokens=20).usage
     yield "responses", usage.input_tokens, usage.output_tokens
-    with client.responses.stream(model="smollm2", input="Say hello.", max_output_tokens=20) as stream:
-        usage = stream.get_final_response().usage
+    events = list(client.responses.create(model="smollm2", input="Say hello.", max_output_tokens=20, stream=True))
+    usage = events[-1].response.usage
     yield "responses stream", usage.input_tokens, usage.output_tokens
 
     client = anthropic.Anthropic(base_url=f"{tallybot}/gateway/llama-messages", api_key="none", max_retries=0)
