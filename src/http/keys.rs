@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::request::Parts;
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::answers::{Problem, json};
 use super::api::Api;
@@ -21,13 +22,16 @@ use crate::settings::KeyRefusal;
 /// The largest body of `POST /v1/keys`.
 const MAX_KEY_BODY_BYTES: usize = 64 * 1024;
 
+/// A key that was added.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Added<'a> {
+    /// The key itself: it is told here and nowhere else.
+    key: &'a str,
+    #[serde(flatten)]
+    row: &'a KeyRow,
+}
+
 pub(super) async fn add<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
-    #[derive(Serialize)]
-    struct Added<'a> {
-        key: &'a str,
-        #[serde(flatten)]
-        row: &'a KeyRow,
-    }
     answer(async {
         let (parts, body) = request.into_parts();
         query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;

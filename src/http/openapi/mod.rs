@@ -17,9 +17,11 @@ use utoipa::openapi::{ComponentsBuilder, HttpMethod, InfoBuilder, OpenApi, OpenA
 
 use super::answers::{Envelope, ProblemBody};
 use super::api::{Check, Readiness, ResetBody, Written};
+use super::keys::Added;
 use super::routes::{Alive, NoteAnswer};
 use crate::reports::usage::UsageReport;
 use crate::reports::{StatsReport, raymundo};
+use crate::service::keys::{KeyAsk, KeyList};
 
 /// The document, written once.
 pub(super) fn document() -> &'static [u8] {
@@ -62,6 +64,9 @@ fn components() -> ComponentsBuilder {
     with_its_parts::<Written>(&mut types);
     with_its_parts::<ResetBody>(&mut types);
     with_its_parts::<raymundo::Reset>(&mut types);
+    with_its_parts::<KeyList>(&mut types);
+    with_its_parts::<Added<'_>>(&mut types);
+    with_its_parts::<KeyAsk>(&mut types);
     with_its_parts::<Alive>(&mut types);
     with_its_parts::<Readiness>(&mut types);
     with_its_parts::<Check>(&mut types);

@@ -32,6 +32,9 @@ pub(super) fn all() -> Vec<Described> {
         post("/v1/usage", note()),
         post("/v1/import", import()),
         post("/metrics/reset", reset()),
+        read("/v1/keys", keys()),
+        post("/v1/keys", add_key()),
+        ("/v1/keys/{name}", vec![HttpMethod::Delete], revoke_key().build()),
         read("/health", health()),
         read("/ready", ready()),
         read("/openapi.json", openapi()),
@@ -166,14 +169,43 @@ fn import() -> OperationBuilder {
         .response("503", answer("the books cannot be written now", &[(JSON, either(&["NoteAnswer", "Error"]))]))
 }
 
+/// A body that says nothing.
+fn nothing() -> RefOr<Schema> {
+    schema(json!({"type": "object", "maxProperties": 0}))
+}
+
 fn reset() -> OperationBuilder {
-    let nothing = schema(json!({"type": "object", "maxProperties": 0}));
     let undo = parameter("undo", "take the last reset back instead", json!({"type": "boolean", "default": false}));
     let description = "Nothing is deleted and no limit changes: what is shown begins now.";
     let operation = operation("postReset", Role::Admin, "Count from zero again, or take that back", description);
-    with_body(operation, body(Required::False, &[(JSON, nothing)]))
+    with_body(operation, body(Required::False, &[(JSON, nothing())]))
         .parameters(Some([lang(), form(), undo]))
         .response("200", answer("since when is counted", &[(JSON, either(&["ResetBody", "RaymundoReset"]))]))
+        .response("409", Ref::from_response_name("Conflict"))
+        .response("503", Ref::from_response_name("Unavailable"))
+}
+
+fn keys() -> OperationBuilder {
+    operation("getKeys", Role::Admin, "The keys of the gateway", "Revoked ones included, by name; a key itself never.")
+        .response("200", answer("the keys", &[(JSON, named("KeyList"))]))
+}
+
+fn add_key() -> OperationBuilder {
+    let description = "What is not said does not narrow what it opens. The key is in this answer and nowhere else.";
+    let operation = operation("postKey", Role::Admin, "Add a key for a program that uses the gateway", description);
+    with_body(operation, body(Required::True, &[(JSON, named("KeyAsk"))]))
+        .response("200", answer("the key", &[(JSON, named("Added"))]))
+        .response("409", Ref::from_response_name("Conflict"))
+        .response("503", Ref::from_response_name("Unavailable"))
+}
+
+fn revoke_key() -> OperationBuilder {
+    let description = "From then on it opens nothing. Its name stays taken.";
+    let operation = operation("deleteKey", Role::Admin, "Revoke a key", description);
+    with_body(operation, body(Required::False, &[(JSON, nothing())]))
+        .parameter(in_path("name", "the name of the key"))
+        .response("200", answer("the key as it was", &[(JSON, named("KeyRow"))]))
+        .response("404", Ref::from_response_name("NotFound"))
         .response("409", Ref::from_response_name("Conflict"))
         .response("503", Ref::from_response_name("Unavailable"))
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder, Schema};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Schema};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, Header, Ref, RefOr, Required};
 
@@ -20,9 +20,9 @@ pub(super) fn named(name: &str) -> RefOr<Schema> {
     RefOr::Ref(Ref::from_schema_name(name))
 }
 
-/// One of several schemas by their names.
+/// Any of several schemas by their names.
 pub(super) fn either(names: &[&str]) -> RefOr<Schema> {
-    RefOr::T(names.iter().fold(OneOfBuilder::new(), |either, name| either.item(named(name))).build().into())
+    RefOr::T(names.iter().fold(AnyOfBuilder::new(), |either, name| either.item(named(name))).build().into())
 }
 
 /// A list of a schema by its name.
@@ -128,9 +128,11 @@ pub(super) fn problems() -> Vec<(&'static str, Response)> {
         ),
         ("Forbidden", problem("the token may only read, or the host or origin is not one of ours").build()),
         ("BodyTimeout", problem("the body did not come in time").build()),
-        ("Conflict", problem("no reset holds").build()),
+        ("NotFound", problem("there is nothing of this name").build()),
+        ("Conflict", problem("what is there already, or no longer, is in the way").build()),
         ("TooLarge", problem("the body is too large or has too many items").build()),
         ("WrongContentType", problem("the body's content type is missing or another than expected").build()),
+        ("HeadTooLarge", answer("path, query and headers together are too large; it has no body", &[]).build()),
         (
             "TooManyWrongTokens",
             problem("too many wrong tokens from this address").header("retry-after", again()).build(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::access::keys::{HASHED_AS, is_key, make_key};
 use crate::ledger::People;
@@ -22,7 +23,7 @@ const MAX_NAMED: usize = 100;
 const EXAMPLE: &str = r#"{"name":"web","providers":["cloud"],"budgets":{"usd_per_day":"5.00"}}"#;
 
 /// What is wanted of a key, as told: the body of `POST /v1/keys`. What is not said is not narrowed.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyAsk {
     /// What it is called.

@@ -6,6 +6,7 @@ use std::path::Path;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::ask::{budget_of, scope_of};
 use crate::config::Config;
@@ -16,18 +17,19 @@ use crate::settings::{GatewayKey, Settings};
 use crate::usage::{KeySuffix, Money, SubjectId, Timestamp};
 
 /// All keys, revoked ones included, by name: the body of `GET /v1/keys`.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct KeyList {
     /// The keys.
     pub keys: Vec<KeyRow>,
 }
 
 /// What is shown of a key.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct KeyRow {
     /// What it is called.
     pub name: String,
     /// How it ends.
+    #[schema(value_type = String)]
     pub suffix: KeySuffix,
     /// Whose calls are made with it: by name where that is known, else by subject id.
     pub user: Option<String>,
