@@ -89,7 +89,6 @@ async fn divide_everywhere(
         assert!(!answered.cut && answered.body == expected, "{} at {at}: {answered:?}", specimen.name);
         answers.push(answered);
     }
-    eprintln!("{} bytes", bytes.len());
     for (at, (_, record)) in matched(&gate, &answers).into_iter().enumerate() {
         assert_reported(specimen, &record, at + 1);
     }
