@@ -2,7 +2,9 @@
 
 mod ending;
 mod equality;
+mod keys;
 mod kit;
+mod limits;
 mod records;
 mod splitting;
 mod wire;
