@@ -28,7 +28,7 @@ from datetime import datetime
 from decimal import Decimal
 from urllib.error import HTTPError
 from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 TIMEOUT_SECS = 2
 PAUSE_SECS = 10  # after a failure, before tallybot is asked again
@@ -204,7 +204,10 @@ def _usage_of(response):
         found["reasoning_tokens"] = thoughts
         return _known(found)
     usage = getattr(response, "usage", None)
-    first = lambda *names: next((n for n in (getattr(usage, name, None) for name in names) if n is not None), None)
+
+    def first(*names):
+        return next((found for found in (getattr(usage, name, None) for name in names) if found is not None), None)
+
     found["prompt_tokens"] = first("input_tokens", "prompt_tokens")
     found["completion_tokens"] = first("output_tokens", "completion_tokens")
     read, written = first("cache_read_input_tokens"), first("cache_creation_input_tokens")
@@ -266,18 +269,29 @@ class Outbox:
     def _deliver(self, item):
         if time.monotonic() < self._paused_until:
             return self._keep(item)
+        answer = self._post(json.dumps(item).encode(), "application/json")
+        if answer is None:
+            return self._keep(item)
+        self._deliver_kept()
+        return answer.get("record")
+
+    def _post(self, body, kind):
+        """What tallybot answers; None when the same may be taken later."""
         try:
-            answer = _ask("POST", "/v1/usage", json.dumps(item).encode(), "application/json")
-            self._deliver_kept()
-            return answer.get("record")
+            answer = _ask("POST", "/v1/usage", body, kind)
+            for rejected in answer.get("rejected", []):
+                log.warning("tallybot does not take a record: %s", rejected.get("error"))
+            return answer
         except HTTPError as error:
+            text = error.read(500).decode(errors="replace")
             if error.code == 400:
-                log.warning("tallybot does not take a record: %s", error.read(500).decode(errors="replace"))
-                return None
+                log.warning("tallybot does not take this: %s", text)
+                return {}
+            log.warning("tallybot answers %s, calls are kept in %s: %s", error.code, _unsent(), text)
         except (OSError, ValueError):
             pass
         self._paused_until = time.monotonic() + PAUSE_SECS
-        return self._keep(item)
+        return None
 
     def _keep(self, item):
         path = _unsent()
@@ -301,8 +315,9 @@ class Outbox:
         for claimed in glob.glob(glob.escape(path) + ".*"):
             with open(claimed, "rb") as file:
                 lines = [line for line in file.read().split(b"\n") if _is_json(line)]
-            for start in range(0, len(lines), MAX_ITEMS):
-                _ask("POST", "/v1/usage", b"\n".join(lines[start : start + MAX_ITEMS]), "application/x-ndjson")
+            batches = [lines[start : start + MAX_ITEMS] for start in range(0, len(lines), MAX_ITEMS)]
+            if any(self._post(b"\n".join(batch), "application/x-ndjson") is None for batch in batches):
+                return
             os.remove(claimed)
 
 
@@ -322,7 +337,7 @@ def _ask(method, path, body=None, kind=None):
     headers = {"Content-Type": kind} if kind else {}
     if token := os.environ.get("TALLYBOT_ADMIN_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
-    with urlopen(Request(url + path, body, headers, method=method), timeout=TIMEOUT_SECS) as answer:
+    with _opener.open(Request(url + path, body, headers, method=method), timeout=TIMEOUT_SECS) as answer:
         return json.load(answer)
 
 
@@ -341,4 +356,5 @@ def _rows(group):
         return []
 
 
+_opener = build_opener(ProxyHandler({}))  # straight to tallybot, whatever proxy the environment names
 _outbox, _books, _session = Outbox(), Books(), TokenTracker()
