@@ -6,6 +6,7 @@
 //! A failure prints its seed; `TALLYBOT_KILL_SEED` sets it.
 
 mod child;
+mod gateway;
 mod witness;
 
 use std::collections::{HashMap, HashSet};

@@ -1,5 +1,6 @@
 //! The server behind every scripted provider: accepts, reads one request after the other, plays the reply.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -48,6 +49,7 @@ pub struct ScriptedProvider {
 
 struct Seen {
     hits: Mutex<Vec<Hit>>,
+    served: Mutex<HashSet<usize>>,
     released: watch::Sender<bool>,
     connections: watch::Sender<usize>,
     clients_gone: watch::Sender<usize>,
@@ -62,6 +64,7 @@ impl ScriptedProvider {
         let address = listener.local_addr().expect("a bound listener has an address");
         let seen = Arc::new(Seen {
             hits: Mutex::default(),
+            served: Mutex::default(),
             released: watch::Sender::new(false),
             connections: watch::Sender::new(0),
             clients_gone: watch::Sender::new(0),
@@ -90,6 +93,11 @@ impl ScriptedProvider {
     /// The requests so far, in the order of their arrival.
     pub fn hits(&self) -> Vec<Hit> {
         self.seen.hits.lock().expect("no test panics while holding it").clone()
+    }
+
+    /// The numbers of the requests whose answers were written to their last byte.
+    pub fn served(&self) -> HashSet<usize> {
+        self.seen.served.lock().expect("no test panics while holding it").clone()
     }
 
     /// How many connections were accepted.
@@ -131,6 +139,9 @@ async fn serve(mut stream: TcpStream, script: &Script, seen: &Seen) -> io::Resul
             hits.push(hit.clone());
         }
         let played = play(&mut stream, script(&hit), seen).await;
+        if let Ok(true) = played {
+            seen.served.lock().expect("no test panics while holding it").insert(hit.number);
+        }
         if !matches!(played, Ok(true)) {
             if played.is_err() {
                 seen.clients_gone.send_modify(|gone| *gone += 1);

@@ -3,6 +3,8 @@
 //! A mark is `canary` and its topic in one word. Whatever the program wrote, printed or answered is searched for
 //! `canary` in any case, plain, in hex and in base 64; a topic may be found only where the table [`KEPT`] says so.
 
+mod gateway;
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
@@ -21,8 +23,11 @@ const SHORT_KEY: &str = "canaryshort-EFGH";
 const SYSTEM: &str = "canarysystemprompt: be brief";
 const ANSWER: &str = "canaryanswer and nothing more";
 
-/// What may be found where, and why. Everything else may be found nowhere.
-const KEPT: [(&str, &str, &str); 4] = [
+/// A topic, the place where it may be found, and why.
+type Kept = (&'static str, &'static str, &'static str);
+
+/// What may be found where. Everything else may be found nowhere.
+const KEPT: [Kept; 4] = [
     ("answer", "chat stdout", "the person asked for it"),
     ("typed", "chat stdout", "a command that is not understood is named back to whoever typed it"),
     ("metadata", "data/tokens_", "a caller's own data, kept on purpose: it is the caller's to choose what is in it"),
@@ -57,12 +62,26 @@ impl Traces {
     }
 
     /// Every mark in every trace, as topic and place, where it may not be.
-    fn leaks(&self) -> BTreeSet<(String, String)> {
+    fn leaks(&self, kept: &[Kept]) -> BTreeSet<(String, String)> {
         let may = |topic: &str, place: &str| {
-            KEPT.iter().any(|(kept, at, _)| topic.starts_with(kept) && place.starts_with(at))
+            kept.iter().any(|(kept, at, _)| topic.starts_with(kept) && place.starts_with(at))
         };
         let found = self.0.iter().flat_map(|trace| topics(&trace.bytes).map(|topic| (topic, trace.place.clone())));
         found.filter(|(topic, place)| !may(topic, place)).collect()
+    }
+
+    /// Holds what was found against what may be: nothing else, and all of that.
+    fn assert_hold_only(&self, kept: &[Kept]) {
+        assert_eq!(self.leaks(kept), BTreeSet::new());
+        for (topic, place, why) in kept {
+            assert!(self.hold(topic, place), "{topic} should be in {place}: {why}");
+        }
+    }
+
+    /// Whether a text is anywhere, whatever its case.
+    fn find(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        self.0.iter().any(|trace| positions(&trace.bytes.to_ascii_lowercase(), text.as_bytes()).next().is_some())
     }
 
     fn hold(&self, topic: &str, place: &str) -> bool {
@@ -221,10 +240,7 @@ async fn nothing_private_leaves_memory() {
     drive_config(&home, &mut traces);
     traces.files_of(&home);
 
-    assert_eq!(traces.leaks(), BTreeSet::new());
-    for (topic, place, why) in KEPT {
-        assert!(traces.hold(topic, place), "{topic} should be in {place}: {why}");
-    }
+    traces.assert_hold_only(&KEPT);
     assert_suffixes(&home);
     assert_closed_to_others(&home);
 }
@@ -432,7 +448,7 @@ fn no_door_for_the_records_of_others_lets_a_whole_key_in() {
         traces.ended(arguments[0], &home.run(arguments, ""));
     }
     traces.files_of(&home);
-    assert_eq!(traces.leaks(), BTreeSet::new());
+    assert_eq!(traces.leaks(&[]), BTreeSet::new());
     let records = home.records();
     assert_eq!(records.iter().map(|record| &record["api_key_suffix"]).collect::<Vec<_>>(), ["MNOP", "MNOP"]);
 }
