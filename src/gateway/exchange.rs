@@ -166,7 +166,8 @@ impl Exchange {
     }
 
     fn go_on_or_hold(&mut self, bytes: Bytes) {
-        if self.ends() {
+        // Where the length was announced nobody asks for what follows the last byte: it is held as well.
+        if self.ends() || self.upstream.has_come_whole() {
             self.held.extend_from_slice(&bytes);
             self.record_if_over();
         } else {

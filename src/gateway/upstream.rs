@@ -105,6 +105,11 @@ impl Upstream {
         }
     }
 
+    /// Whether it is known that no byte follows, before the body says so itself.
+    pub(super) fn has_come_whole(&self) -> bool {
+        matches!(&self.answer, Progress::Body(body) if body.is_end())
+    }
+
     /// Reads and meters up to the end of the answer, or through so many bytes. Says how the provider failed, if it did.
     pub(super) async fn read_on(&mut self, max_bytes: usize) -> Option<ErrorKind> {
         if let Progress::Sending(_) = self.answer
