@@ -156,7 +156,7 @@ async fn leaving(specimen: Specimen, drains: DrainLimits, hold: usize, release: 
 const UNASKED: Specimen = Specimen { request: CHAT_UNASKED, ..STREAMS[0] };
 
 #[tokio::test]
-async fn a_client_that_leaves_a_billed_answer_anywhere_is_cancelled_with_what_the_provider_reports() {
+async fn g1_a_client_that_leaves_a_billed_answer_anywhere_is_cancelled_with_what_the_provider_reports() {
     for hold in 0..=3 {
         let record = leaving(UNASKED, DrainLimits::default(), hold, true).await;
         assert_eq!(left(&record), CANCELLED, "held before step {hold}: {record:?}");
@@ -165,7 +165,7 @@ async fn a_client_that_leaves_a_billed_answer_anywhere_is_cancelled_with_what_th
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_local_answer_frees_the_machine_at_once() {
+async fn g1_a_client_that_leaves_a_local_answer_frees_the_machine_at_once() {
     let ollama = STREAMS[6];
     for hold in 0..=2 {
         let record = leaving(ollama, DrainLimits::default(), hold, false).await;
@@ -176,7 +176,7 @@ async fn a_client_that_leaves_a_local_answer_frees_the_machine_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_read_on_for_clients_that_left_is_bounded_in_number_time_and_size() {
+async fn g1_what_is_read_on_for_clients_that_left_is_bounded_in_number_time_and_size() {
     let usual = DrainLimits::default();
     let bounds = [
         ("number", DrainLimits { count: 0, ..usual }, 2),
@@ -231,4 +231,19 @@ async fn a_client_that_has_read_the_last_word_has_not_left() {
     assert_eq!((answered.text(), answered.cut), ([CHAT[0], CHAT[2]].concat().as_str(), false));
     let record = gate.the_record();
     assert_eq!(left(&record), (Status::Ok, None, UsageSource::Reported));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_a_known_length_that_has_no_last_word_is_not_taken_for_left() {
+    let whole = Reply::whole(200, SSE, [CHAT[0], CHAT[1]].concat());
+    let server = ScriptedProvider::always(whole).await;
+    let provider =
+        format!("[[providers]]\nname = \"cloud\"\nkind = \"openai\"\nmodel = \"m\"\nurl = \"{}\"\n", server.url());
+    let home = crate::running::Home::new(&format!("[http]\nlisten = \"127.0.0.1:0\"\n{provider}"));
+    let service = home.serve();
+    let answer = service.ask("POST /gateway/cloud/v1/chat/completions", STREAMS[0].request);
+    assert_eq!(answer.body(), [CHAT[0], CHAT[1]].concat());
+    assert_eq!(service.stop().code(), Some(0));
+    let records = home.records();
+    assert!(records.len() == 1 && records[0]["status"] == "ok" && records[0]["prompt_tokens"] == 9, "{records:?}");
 }

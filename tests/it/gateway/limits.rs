@@ -1,7 +1,6 @@
 //! Limits and what follows a failure: refusals in the words of each API, exact under a crowd; retries, fallbacks.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tallybot::limits::{AtLimit, Caps, Facet, LimitKind, Pick, Rule, Scope};
@@ -12,6 +11,7 @@ use super::kit::{Answered, Gate, Opening, post, spec, with};
 use super::wire::{CHAT, CHAT_UNASKED, SSE, Specimen, WHOLE};
 use crate::in_process::VirtualClock;
 use crate::providers::{Reply, ScriptedProvider, openai};
+use crate::waiting::RuntimeClock;
 
 fn rule(kind: LimitKind, cap: u64) -> Rule {
     Rule::new(Scope::everything(), Caps::of([(kind, cap)]), chrono_tz::Tz::UTC)
@@ -66,14 +66,14 @@ async fn a_refusal_is_told_in_the_words_of_each_api_with_the_time_of_the_next_ca
         let first = gate.ask_for(specimen).await;
         assert_eq!((first.status, first.header("x-tallybot-requests-left")), (200, "0"), "{first:?}");
         let refused = gate.ask_for(specimen).await;
-        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"), "{refused:?}");
-        assert_eq!(refused.header("content-type"), "application/json");
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "61"), "{refused:?}");
+        assert_eq!((refused.header("content-type"), refused.header("x-should-retry")), ("application/json", ""));
         let (told, message) = in_words_of(specimen, &refused);
         assert_eq!(told, kind);
-        assert!(message.contains("requests_per_minute") && message.contains("60 s"), "{message}");
+        assert!(message.contains("requests_per_minute") && message.contains("61 s"), "{message}");
         if specimen.kind == Kind::Gemini {
             let delay = refused.json().pointer("/error/details/0/retryDelay").cloned();
-            assert_eq!(delay, Some(json!("60s")));
+            assert_eq!(delay, Some(json!("61s")));
         }
         assert_eq!(server.hits().len(), 1);
         gate.metering.write_counted_refusals(gate.clock.now());
@@ -161,7 +161,7 @@ fn retrying(server: &ScriptedProvider, retries: u32) -> Gate {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_that_fail_before_an_answer_are_repeated_each_with_a_record() {
+async fn g4_attempts_that_fail_before_an_answer_are_repeated_each_with_a_record() {
     let broken = Reply::json(500, "{\"error\":{\"message\":\"m\"}}");
     let server = ScriptedProvider::in_turn([broken.clone(), Reply::reset(), Reply::json(200, WHOLE[0].answer)]).await;
     let gate = retrying(&server, 2);
@@ -282,11 +282,20 @@ async fn a_provider_that_knows_no_stream_options_is_asked_plainly_from_then_on()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_the_provider_asks_for_is_waited_or_told() {
-    let busy = |wait: &str| Reply::json(429, "{\"error\":{\"message\":\"m\"}}").header("retry-after", wait);
-    let server = ScriptedProvider::in_turn([busy("2"), Reply::json(200, WHOLE[0].answer)]).await;
-    let gate = retrying(&server, 1);
-    assert_eq!(gate.ask_for(&WHOLE[0]).await.status, 429, "the provider's wait is held against the next attempt");
-    assert_eq!(server.hits().len(), 1);
-    tokio::time::sleep(Duration::from_millis(1)).await;
+async fn a_wait_that_the_provider_asks_for_is_waited_before_the_next_attempt() {
+    let busy = Reply::json(429, "{\"error\":{\"message\":\"m\"}}").header("retry-after", "2");
+    let server = ScriptedProvider::in_turn([busy, Reply::json(200, WHOLE[0].answer)]).await;
+    let clock = RuntimeClock::at("2026-11-22T12:00:00Z");
+    let began = clock.now();
+    let mut opening = Opening { clock, ..Opening::to(&server.url()) };
+    opening.settings.retries = 1;
+    let gate = opening.open();
+    let answered = gate.ask_for(&WHOLE[0]).await;
+    assert_eq!((answered.status, server.hits().len()), (200, 2), "{answered:?}");
+    assert!(gate.clock.now().tick.millis_since(began.tick) >= 2_000);
+    let records = gate.records();
+    assert_eq!(
+        attempts(&records),
+        [(Status::Error, Some(ErrorKind::RateLimited), 1, false), (Status::Ok, None, 2, true)]
+    );
 }

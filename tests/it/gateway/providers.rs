@@ -37,7 +37,8 @@ async fn recorded_chat(reply: Reply) -> UsageRecord<'static> {
 
 #[tokio::test]
 async fn g2_a_provider_that_hangs_is_given_up_in_time_and_holds_nothing() {
-    let stream = Reply::stream(SSE, CHAT);
+    let (first, second) = CHAT[0].split_at(CHAT[0].find("\n\n").expect("two frames") + 2);
+    let stream = Reply::stream(SSE, [first, second, CHAT[1], CHAT[2]]);
     let cases = [
         (stream.clone().hold_before(0), 504, ErrorKind::FirstByteTimeout),
         (stream.clone().hold_before(2), 200, ErrorKind::IdleTimeout),
@@ -46,7 +47,8 @@ async fn g2_a_provider_that_hangs_is_given_up_in_time_and_holds_nothing() {
     for (reply, status, kind) in cases {
         let server = ScriptedProvider::always(reply).await;
         let timeouts = Timeouts { first_byte: SHORT, between_chunks: SHORT, ..Timeouts::default() };
-        let everything = Rule::new(Scope::everything(), Caps::of([(LimitKind::TokensPerDay, 1_000_000)]), chrono_tz::Tz::UTC);
+        let everything =
+            Rule::new(Scope::everything(), Caps::of([(LimitKind::TokensPerDay, 1_000_000)]), chrono_tz::Tz::UTC);
         let gate = Opening { rules: vec![everything], ..Opening::to(&server.url()).timeouts(timeouts) }.open();
         let answered = gate.ask(post("cloud", "/v1/chat/completions", CHAT_UNASKED)).await;
         assert_eq!((answered.status, answered.cut), (status, status == 200), "{kind:?}: {answered:?}");
@@ -180,13 +182,22 @@ async fn g7_usage_that_is_missing_is_estimated_and_says_so() {
 #[tokio::test]
 async fn g8_usage_that_comes_again_and_again_counts_as_it_came_last() {
     let chunk = |completion: u64, finish: &str| {
-        format!("data: {{\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"x\"}},\"finish_reason\":{finish}}}],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{completion},\"total_tokens\":{}}}}}\n\n", 9 + completion)
+        format!(
+            "data: {{\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"x\"}},\"finish_reason\":{finish}}}],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{completion},\"total_tokens\":{}}}}}\n\n",
+            9 + completion
+        )
     };
-    let frames = [chunk(1, "null"), chunk(2, "null"), chunk(3, "\"stop\""), CHAT[1].replace(":2,", ":3,"), CHAT[2].to_owned()];
+    let frames =
+        [chunk(1, "null"), chunk(2, "null"), chunk(3, "\"stop\""), CHAT[1].replace(":2,", ":3,"), CHAT[2].to_owned()];
     let record = recorded_chat(Reply::stream(SSE, &frames)).await;
     assert_eq!((ended(&record), tokens(&record)), ((Status::Ok, None, UsageSource::Reported), (9, 3)));
-    let deltas = crate::providers::anthropic::chat_events(&["a", "b"], json!({"input_tokens": 25, "output_tokens": 1}), json!({"output_tokens": 7}));
-    let twice: Vec<String> = deltas.iter().flat_map(|it| vec![it.clone(); if it.contains("message_delta") { 2 } else { 1 }]).collect();
+    let deltas = crate::providers::anthropic::chat_events(
+        &["a", "b"],
+        json!({"input_tokens": 25, "output_tokens": 1}),
+        json!({"output_tokens": 7}),
+    );
+    let twice: Vec<String> =
+        deltas.iter().flat_map(|it| vec![it.clone(); if it.contains("message_delta") { 2 } else { 1 }]).collect();
     let server = ScriptedProvider::always(Reply::stream(SSE, &twice)).await;
     let gate = Gate::to(&server);
     let answered = gate.ask_for(&STREAMS[3]).await;
@@ -202,10 +213,13 @@ async fn g9_counts_that_contradict_each_other_keep_their_parts() {
         .to_string()
     };
     let odd = [
-        (json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 5_000}), (9, 2)),
+        (json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 5_000}), (9, 4_991)),
         (json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 1}), (9, 2)),
         (json!({"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 100}}), (9, 2)),
-        (json!({"prompt_tokens": 9, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 70}}), (9, 2)),
+        (
+            json!({"prompt_tokens": 9, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 70}}),
+            (9, 2),
+        ),
     ];
     for (usage, expected) in odd {
         let record = recorded(Reply::json(200, answer(usage.clone())), "/v1/chat/completions", WHOLE[0].request).await;
@@ -233,8 +247,12 @@ async fn g10_ids_of_the_provider_that_are_empty_or_repeated_lose_no_record() {
 #[tokio::test]
 async fn g11_an_error_within_an_answer_is_an_error_with_the_tokens_so_far() {
     let error = |index: usize| match STREAMS[index].name {
-        "responses" => "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\"},\"usage\":null}}\n\n",
-        "messages" => "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
+        "responses" => {
+            "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\"},\"usage\":null}}\n\n"
+        }
+        "messages" => {
+            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
+        }
         "ollama chat" | "ollama generate" => "{\"error\":\"an error was encountered\"}\n",
         _ => "data: {\"error\":{\"message\":\"m\",\"type\":\"server_error\",\"code\":500,\"status\":\"INTERNAL\"}}\n\n",
     };
@@ -244,7 +262,9 @@ async fn g11_an_error_within_an_answer_is_an_error_with_the_tokens_so_far() {
             NDJSON => at + specimen.answer[at..].find('\n').expect("a line") + 1,
             _ => at + specimen.answer[at..].find("\n\n").expect("a frame") + 2,
         };
-        let sent = [&specimen.answer[..end], error(index)].concat();
+        // What comes behind the end of an answer is no error of it.
+        let begun = specimen.answer[..end].replace("\"stop\"", "null");
+        let sent = [&*begun, error(index)].concat();
         let server = ScriptedProvider::always(Reply::stream(specimen.content_type, [&sent])).await;
         let gate = Gate::to(&server);
         let answered = gate.ask_for(specimen).await;

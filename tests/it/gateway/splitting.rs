@@ -171,7 +171,7 @@ async fn cut_everywhere(specimen: &Specimen, expected: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_off_anywhere_is_a_prefix_and_has_one_record() {
+async fn g6_a_stream_that_is_cut_off_anywhere_is_a_prefix_and_has_one_record() {
     for specimen in &STREAMS {
         cut_everywhere(specimen, specimen.answer.as_bytes()).await;
     }
