@@ -228,6 +228,37 @@ fn every_command_that_is_named_in_passing_is_one() {
 }
 
 #[test]
+fn the_faults_that_the_page_on_troubles_quotes_are_told_so() {
+    let mut code = String::new();
+    for folder in ["src/gateway", "src/metering", "src/access"] {
+        crate::running::walk(&root().join(folder), &mut |path| {
+            code += &fs::read_to_string(path).unwrap_or_default(); // a folder has no text
+        });
+    }
+    let code = code.replace("\\\n", "").to_lowercase();
+    let titles = TROUBLES.split("\n**").skip(1).filter_map(|entry| entry.split("**").next());
+    let quoted: Vec<&str> = titles.flat_map(|title| title.split('"').skip(1).step_by(2)).collect();
+    assert!(quoted.len() >= 7, "{quoted:?}");
+    for text in quoted.iter().filter(|text| !text.contains("permission denied")) {
+        let begin = text.trim_end_matches('…').trim().to_lowercase();
+        assert!(code.contains(&begin), "nothing says `{text}`");
+    }
+}
+
+#[test]
+fn every_header_of_the_gateway_is_described() {
+    let code = fs::read_to_string(root().join("src/gateway/headers.rs")).expect("src/gateway/headers.rs");
+    let code = code.split("mod tests").next().expect("split gives a part");
+    let names = code.split('"').skip(1).step_by(2).filter(|text| text.starts_with("x-"));
+    let ours: BTreeSet<&str> = names.filter(|name| !name.starts_with("x-forwarded-")).collect();
+    assert!(ours.len() >= 14, "{ours:?}");
+    let page = GATEWAY.to_lowercase();
+    for name in ours {
+        assert!(page.contains(&format!("`{name}`")), "docs/gateway.md does not describe `{name}`");
+    }
+}
+
+#[test]
 fn the_gateways_page_shows_its_real_defaults() {
     let shown = blocks(GATEWAY, "toml").concat();
     let default = tallybot::config::Gateway::default();
