@@ -69,6 +69,10 @@ def calls():
     with client.messages.stream(model="smollm2", max_tokens=30, messages=ASK) as stream:
         usage = stream.get_final_message().usage
     yield "messages stream", whole(usage), usage.output_tokens
+    with client.messages.stream(model="smollm2", max_tokens=150, messages=ASK) as stream:
+        for _ in zip(range(5), stream):
+            pass
+    yield "messages stream, left", None, None
     assert client.messages.count_tokens(model="smollm2", messages=ASK).input_tokens > 0
     yield "count_tokens", 0, 0
 
