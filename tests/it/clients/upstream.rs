@@ -151,17 +151,20 @@ fn responses(hit: &Hit) -> Reply {
         return Reply::json(200, whole.to_string());
     }
     let begun = response("in_progress", json!([]), Value::Null);
-    let (item, part) =
-        (json!({"output_index": 0, "item_id": "msg_1"}), json!({"type": "output_text", "text": "", "annotations": []}));
+    let in_item = |kind: &str| json!({"type": kind, "output_index": 0, "item_id": "msg_1", "content_index": 0});
     let mut empty = message.clone();
     (empty["content"], empty["status"]) = (json!([]), json!("in_progress"));
+    let mut added = in_item("response.content_part.added");
+    added["part"] = json!({"type": "output_text", "text": "", "annotations": []});
     let mut events = vec![
         json!({"type": "response.created", "response": begun}),
         json!({"type": "response.output_item.added", "output_index": 0, "item": empty}),
-        json!({"type": "response.content_part.added", "output_index": 0, "item_id": item["item_id"], "content_index": 0, "part": part}),
+        added,
     ];
-    events.extend(TEXT.map(|delta| {
-        json!({"type": "response.output_text.delta", "output_index": 0, "item_id": "msg_1", "content_index": 0, "delta": delta})
+    events.extend(TEXT.map(|text| {
+        let mut delta = in_item("response.output_text.delta");
+        delta["delta"] = json!(text);
+        delta
     }));
     events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": message}));
     events.push(json!({"type": "response.completed", "response": whole}));
