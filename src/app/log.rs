@@ -1,6 +1,6 @@
 //! `token_debug.log`: what happened, without anything private; bounded, closed to others.
 //!
-//! Only our own sentences at the chosen level; of the libraries only warnings.
+//! Only our own sentences, at the chosen level. Of the libraries nothing: what they say may hold a key, a URL or a prompt.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -27,11 +27,15 @@ pub fn start(folder: &Path, settings: &Log) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let targets = Targets::new().with_target("tallybot", level).with_default(LevelFilter::OFF);
     // Its own complaints would go to standard error, with a panic where nobody takes them.
     let lines = tracing_subscriber::fmt::layer().with_writer(log).with_ansi(false).log_internal_errors(false);
     // A second start in one process (tests) keeps the first log.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(ours(level))).try_init();
+}
+
+/// Lets through what we say up to a level.
+fn ours(level: LevelFilter) -> Targets {
+    Targets::new().with_target("tallybot", level).with_default(LevelFilter::OFF)
 }
 
 /// A file that begins anew when it is full; the one before is kept beside it.
@@ -86,7 +90,18 @@ impl<'a> MakeWriter<'a> for BoundedLog {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+
+    #[test]
+    fn of_the_libraries_nothing_is_logged_at_any_level() {
+        for library in ["hyper", "hyper_util::client", "reqwest", "rustls", "teloxide_core", "tokio", "axum", "mio"] {
+            assert!(!ours(LevelFilter::TRACE).would_enable(library, &Level::ERROR), "{library}");
+        }
+        assert!(ours(LevelFilter::DEBUG).would_enable("tallybot::http", &Level::DEBUG));
+        assert!(!ours(LevelFilter::INFO).would_enable("tallybot::http", &Level::DEBUG));
+    }
 
     #[test]
     fn the_log_and_the_one_before_stay_within_the_bound() {

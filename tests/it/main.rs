@@ -29,10 +29,12 @@ mod prices; // worked costs in the books, lists of others taken and taken back, 
 mod privacy; // marked secrets through every path of the built program, then everything is searched
 mod providers; // model providers that play a script
 mod running; // the built program in a folder of its own
+mod security; // the page on security: every box has its entry, every entry a test
 mod shell; // what the first page promises to whoever types
 mod telegram;
 mod test_app; // the built binary as others run it
 mod three_days; // a Bot API of our own, as strict as the real one, judged by a client that others wrote
 mod verify; // the books checked, repaired and compressed by the built program
 mod waiting; // in line at a limit, and another provider in its place
+mod wallet; // through the gateway nobody makes the owner pay who may not, or beyond what was allowed
 mod who_may_speak; // roles, codes and acts behind the door of the chats, and what admins are told

@@ -11,13 +11,17 @@ use crate::running::{Answer, Home, Running, exchange, until};
 const NAMES: &str = "names are kept on purpose, cleaned and cut: by them usage is told apart";
 
 /// What may be found where.
-const KEPT: [Kept; 6] = [
+const KEPT: [Kept; 10] = [
     ("name", "data/tokens_", NAMES),
-    ("name", "data/metrics.json", NAMES),
+    ("name", "data/token_stats.json", NAMES),
+    ("name", "data/open.slots", NAMES),
+    ("nameteam", "data/control.jsonl", "the team of a key is kept with it"),
     ("name", "http GET", NAMES),
     ("name", "export", NAMES),
+    ("namemodel", "data/token_debug.log", "an alert, which is for the owner, says which model has no price"),
     ("provider", "refusal", "whoever names a provider that is not there is told which name that was"),
     ("useridentity", "data/people.json", "the one place that knows who a subject is"),
+    ("useridentity", "http GET /v1/keys", "an admin is told whose a key is"),
 ];
 
 /// What a client shows where keys stand, and everything else that it may say in its head.
@@ -172,6 +176,9 @@ async fn nothing_that_passes_the_gateway_stays_but_names_and_counts() {
     let calls = 2 * PATHS.len() * CASES.len();
     assert!(provider.hits().len() >= calls, "{} of {calls} calls reached the provider", provider.hits().len());
     assert!(until(|| home.records_if_whole().is_some_and(|records| records >= calls)), "each call has its record");
+    let log = home.data().join("token_debug.log");
+    let told = || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("has no known price"));
+    assert!(until(told), "the owner is told");
     others_look(&service, &home, &mut traces);
     traces.ended("serve", &service.stop());
     traces.files_of(&home);
