@@ -2,17 +2,21 @@
 //! of it in every way, and afterwards everything is searched. What passes to the client that asked is not ours to change;
 //! everything else is.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use super::{ADMIN, CASES, ENV_KEY, Kept, READ, Traces, gossip};
 use crate::providers::ScriptedProvider;
-use crate::running::{Answer, Home, Running, exchange, until};
+use crate::running::{Answer, Home, Running, until};
 
 const NAMES: &str = "names are kept on purpose, cleaned and cut: by them usage is told apart";
 
 /// What may be found where.
-const KEPT: [Kept; 10] = [
+const KEPT: [Kept; 11] = [
     ("name", "data/tokens_", NAMES),
+    ("name", "data/metrics.json", NAMES),
     ("name", "data/token_stats.json", NAMES),
     ("name", "data/open.slots", NAMES),
     ("nameteam", "data/control.jsonl", "the team of a key is kept with it"),
@@ -79,8 +83,8 @@ fn drive_calls(service: &Running, headers: &str) {
         service.ask(&format!("{head}\n{headers}"), "");
     }
     service.ask(&format!("POST /gateway/cloud/v1/files\n{headers}"), "canaryfilecontent");
-    service
-        .ask(&format!("POST /gateway/google/v1beta/models/m:countTokens?key=canaryquerykey\n{headers}"), "canarycount");
+    let counting = "POST /gateway/google/v1beta/models/m:countTokens?key=canaryquerykey";
+    service.ask(&format!("{counting}\n{headers}"), "canarycount");
 }
 
 /// What is refused or breaks before it reaches anybody: its answers are our own words.
@@ -111,28 +115,21 @@ fn drive_refusals(service: &Running, headers: &str, traces: &mut Traces) {
         refused(service.ask(&proxied, &prompt));
     }
     let announced = format!(
-        "POST /gateway/cloud/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n\
-                             Content-Length: 99999999999\r\nConnection: close\r\n\r\ncanaryhuge"
+        "POST /gateway/cloud/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\
+         Connection: close\r\n\r\ncanaryhuge"
     );
     refused(service.raw(announced.as_bytes()));
 }
 
-/// Clients that leave within their own request.
+/// Clients that leave: within their head, within their body, and before the answer.
 fn drive_leaving(service: &Running) {
-    for sent in [
-        "POST /gateway/cloud/v1/chat/completions HTTP/1.1\r\nx-canary: canaryhead",
-        "POST /gateway/cloud/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\n{\"canarycut",
-    ] {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", service.port())).expect("it listens");
-        std::io::Write::write_all(&mut stream, sent.as_bytes()).expect("connected");
+    let head = "POST /gateway/cloud/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nx-canary: canaryhead";
+    let prompt = body("caseok").to_string();
+    let announced = format!("{head}\r\nContent-Length: {}\r\n\r\n", prompt.len());
+    for sent in [head.to_owned(), format!("{announced}{{\"canarycut"), format!("{announced}{prompt}")] {
+        let mut stream = TcpStream::connect(("127.0.0.1", service.port())).expect("it listens");
+        stream.write_all(sent.as_bytes()).expect("connected");
     }
-    // An answer to somebody else behind them: what they said is in none.
-    assert_eq!(
-        exchange(service.port(), b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .expect("it answers")
-            .status(),
-        200
-    );
 }
 
 /// What others are told afterwards.
