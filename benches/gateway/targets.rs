@@ -124,10 +124,26 @@ fn tallybot(durability: &'static str, mock: &Target, home: &Path) -> Target {
     let config = include_str!("tallybot.toml").replace("ADDRESS", &address.to_string());
     let config = config.replace("MOCK", &mock.address.to_string()).replace("DURABILITY", durability);
     std::fs::write(home.join("tallybot.toml"), config).expect("written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tallybot"));
-    command.current_dir(&home).arg("serve").env("BENCH_KEY", UPSTREAM_KEY);
-    let mut target = Target::new(durability, started(&mut command), address);
+    let program = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tallybot"));
+        command.current_dir(&home).env("BENCH_KEY", UPSTREAM_KEY);
+        command
+    };
+    let words = ["keys", "add", "bench", "--feature", "orders", "--budget", "1000000/day"];
+    let made = program().args(words).output().expect("the program starts");
+    let said = String::from_utf8_lossy(&made.stdout);
+    let key = said.split_whitespace().find(|word| word.starts_with("tb-"));
+    if key.is_none() {
+        println!(
+            "{durability}: without a key: {}",
+            String::from_utf8_lossy(&made.stderr).lines().next().unwrap_or_default()
+        );
+    }
+    let mut target = Target::new(durability, started(program().arg("serve")), address);
     target.path = format!("/gateway/cloud{PATH}");
+    let headers =
+        key.map(|key| ("authorization", format!("Bearer {key}"))).into_iter().chain([("x-user", "ana".to_owned())]);
+    target.headers = headers.map(|(name, value)| (name.to_owned(), value)).collect();
     target
 }
 
