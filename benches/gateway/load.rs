@@ -213,7 +213,7 @@ impl Found {
             first_p50_us: percentile(&mut self.first, 50),
             age_p50_us: percentile(&mut self.ages, 50),
             age_p99_us: percentile(&mut self.ages, 99),
-            cpu_us: usage.target as f64 / TICKS_PER_SEC * 1e6 / calls,
+            cpu_us: usage.target as f64 / TICKS_PER_SEC * 1e6 / calls.max(1.0),
             memory_mib: usage.memory_mib,
             open: 0,
             others_percent: usage.busy.saturating_sub(usage.ours) as f64 / processors * 100.0,

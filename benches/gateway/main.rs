@@ -32,7 +32,7 @@ const SECONDS: f64 = 2.0;
 const REST: Duration = Duration::from_secs(5);
 
 /// How long a sample waits for processors that other programs use, and from which share of them on.
-const QUIET_WITHIN: Duration = Duration::from_secs(2);
+const QUIET_WITHIN: Duration = Duration::from_secs(1);
 const BUSY: f64 = 0.1;
 
 fn main() {
