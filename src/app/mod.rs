@@ -19,6 +19,7 @@ mod run;
 mod telegram;
 mod usage;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,14 +46,29 @@ use crate::models::{Provider, Transport};
 use crate::templates::Templates;
 use crate::usage::Clock;
 
+/// Random bytes that are taken from the system at once.
+const RANDOM_AT_ONCE: usize = 1024;
+
+thread_local! {
+    /// What is left of the last of them, from an offset on. Each byte is given once, and then forgotten.
+    static RANDOM: RefCell<([u8; RANDOM_AT_ONCE], usize)> = const { RefCell::new(([0; RANDOM_AT_ONCE], RANDOM_AT_ONCE)) };
+}
+
 /// Sixteen random bytes from the system.
 ///
 /// # Panics
 /// When the system has no randomness, without which nothing here is safe.
 pub fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system gives random bytes");
-    bytes
+    RANDOM.with_borrow_mut(|(bytes, used)| {
+        if *used == RANDOM_AT_ONCE {
+            getrandom::fill(bytes).expect("the system gives random bytes");
+            *used = 0;
+        }
+        let mut taken = [0; 16];
+        taken.swap_with_slice(&mut bytes[*used..*used + 16]);
+        *used += 16;
+        taken
+    })
 }
 
 /// The owner's zone: the configured one, else the system's, else UTC.

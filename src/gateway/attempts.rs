@@ -10,7 +10,7 @@ use http_body_util::{Either, Full};
 use super::caller::{Caller, key_in_query};
 use super::exchange::{Exchange, Passage};
 use super::frames::Frames;
-use super::headers::{self, CREDENTIALS};
+use super::headers;
 use super::incoming::Incoming;
 use super::{Asking, Body, Inner};
 use crate::limits::{AtLimit, Refusal};
@@ -33,7 +33,7 @@ struct Attempt<'a> {
 /// How an attempt ended.
 enum Outcome {
     Answered(Response<Body>),
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 /// An attempt that failed before its answer began, with what the client is told if no other follows.
@@ -130,7 +130,7 @@ impl Inner {
             Ok(head) => head,
             Err(no_answer) => {
                 let error = CallError::of(no_answer.kind(), no_answer.retry());
-                return Ok(Outcome::Failed(self.failed(exchange, error, id, provider).await));
+                return Ok(Outcome::Failed(Box::new(self.failed(exchange, error, id, provider).await)));
             }
         };
         let answered = self.parts.clock.now();
@@ -153,7 +153,9 @@ impl Inner {
                 let answer = self.whole(head, body, receipt.as_ref(), &attempt.call);
                 Ok(match error {
                     None => Outcome::Answered(answer),
-                    Some(error) => Outcome::Failed(Failure { error, id, told: Told::Answer(Box::new(answer)) }),
+                    Some(error) => {
+                        Outcome::Failed(Box::new(Failure { error, id, told: Told::Answer(Box::new(answer)) }))
+                    }
                 })
             }
             Ok(None) => {
@@ -162,7 +164,7 @@ impl Inner {
             }
             Err(kind) => {
                 let error = CallError::of(kind, Retry::No);
-                Ok(Outcome::Failed(self.failed(exchange, error, id, provider).await))
+                Ok(Outcome::Failed(Box::new(self.failed(exchange, error, id, provider).await)))
             }
         }
     }
@@ -197,14 +199,16 @@ impl Inner {
         let strips = asking_for_usage.is_some();
         let body = match asking_for_usage.or(body) {
             Some(bytes) => Either::Left(Full::new(Bytes::from(bytes))),
-            None => incoming.body.to_send().ok_or_else(|| Fault::new(Class::BadGateway, "the body was sent before"))?,
+            None => {
+                incoming.body.for_sending().ok_or_else(|| Fault::new(Class::BadGateway, "the body was sent before"))?
+            }
         };
-        let mut headers = headers::passed_on(asking.head.headers.clone(), strips);
-        let mut query = asking.target.query.map(str::to_owned);
-        if caller.has_key() || provider.has_key() {
-            CREDENTIALS.iter().for_each(|name| drop(headers.remove(*name)));
-            query = key_in_query(provider.kind()).map_or(query, |name| asking.target.query_without(name));
-        }
+        let own_key = caller.has_key() || provider.has_key();
+        let headers = headers::passed_on(&asking.head.headers, strips, !own_key);
+        let query = match key_in_query(provider.kind()).filter(|_| own_key) {
+            Some(name) => asking.target.query_without(name),
+            None => asking.target.query.map(str::to_owned),
+        };
         let (method, dialect) = (asking.head.method.clone(), asking.dialect);
         Ok((PassedOn { method, path: path.into_owned(), query, headers, dialect, body }, strips))
     }

@@ -8,44 +8,60 @@ use crate::limits::Left;
 use crate::metering::Receipt;
 use crate::usage::{Money, UsageSource};
 
-/// Headers that concern only one connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Whether a header concerns only one connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// What tells the provider of the client's whereabouts, is meant for us, or would have it do or tell something else than
-/// the request says (Google's APIs heed a method and a mask of fields in headers).
-const WITHHELD: [&str; 21] = [
-    "host",
-    "content-length",
-    "expect",
-    "cookie",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "via",
-    "x-feature",
-    "x-agent",
-    "x-operation",
-    "x-session",
-    "x-user",
-    "x-team",
-    "x-request-type",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-goog-fieldmask",
-];
+/// Whether a header tells the provider of the client's whereabouts, is meant for us, or would have it do or tell something
+/// else than the request says (Google's APIs heed a method and a mask of fields in headers).
+fn is_withheld(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "content-length"
+            | "expect"
+            | "cookie"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-real-ip"
+            | "via"
+            | "x-feature"
+            | "x-agent"
+            | "x-operation"
+            | "x-session"
+            | "x-user"
+            | "x-team"
+            | "x-request-type"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-goog-fieldmask"
+    )
+}
+
+/// Whether a header of an answer is about the provider's own host: a client would take it for ours.
+fn is_of_the_providers_host(name: &str) -> bool {
+    matches!(name, "set-cookie" | "alt-svc" | "strict-transport-security") || name.starts_with("access-control-")
+}
+
+/// Whether a client's key stands in a header of this name.
+fn is_credential(name: &str) -> bool {
+    CREDENTIALS.contains(&name)
+}
 
 /// The headers in which a client's key stands.
 pub(super) const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
@@ -61,17 +77,22 @@ const OVERHEAD: HeaderName = HeaderName::from_static("x-tallybot-overhead-us");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The headers of a client's request as the provider is to see them: without those of its connection, those that are
-/// for us, and whatever encoding of the answer we could not read.
-pub(super) fn passed_on(mut headers: HeaderMap, plain_answer: bool) -> HeaderMap {
-    drop_hop_by_hop(&mut headers);
-    for name in WITHHELD {
-        headers.remove(name);
+/// for us, whatever encoding of the answer we could not read, and, unless they are meant for the provider, its keys.
+pub(super) fn passed_on(headers: &HeaderMap, plain_answer: bool, with_credentials: bool) -> HeaderMap {
+    let named = named_by_connection(headers);
+    let mut passed = HeaderMap::with_capacity(headers.len() + 2);
+    for (name, value) in headers {
+        let text = name.as_str();
+        let is_kept = !is_hop_by_hop(text) && !is_withheld(text) && !named.contains(name);
+        if is_kept && *name != header::ACCEPT_ENCODING && (with_credentials || !is_credential(text)) {
+            passed.append(name, value.clone());
+        }
     }
     let takes_gzip = !plain_answer
         && headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| value.to_str().is_ok_and(names_gzip));
     let encoding = if takes_gzip { "gzip" } else { "identity" };
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
-    headers
+    passed.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+    passed
 }
 
 /// Whether an `Accept-Encoding` lets gzip in.
@@ -84,40 +105,20 @@ fn names_gzip(value: &str) -> bool {
     })
 }
 
-/// Removes the headers of one connection.
-pub(super) fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
+/// The headers that `Connection` names.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
-
-/// Headers of an answer that are about the provider's own host: a client would take them for ours.
-const OF_THE_PROVIDERS_HOST: [&str; 9] = [
-    "set-cookie",
-    "alt-svc",
-    "strict-transport-security",
-    "access-control-allow-origin",
-    "access-control-allow-credentials",
-    "access-control-allow-headers",
-    "access-control-allow-methods",
-    "access-control-expose-headers",
-    "access-control-max-age",
-];
 
 /// Leaves of a provider's headers what a client is to see.
 pub(super) fn clean_answer(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
-    for name in OF_THE_PROVIDERS_HOST {
+    let named = named_by_connection(headers);
+    let is_dropped = |name: &&HeaderName| {
+        is_hop_by_hop(name.as_str()) || is_of_the_providers_host(name.as_str()) || named.contains(name)
+    };
+    let dropped: Vec<HeaderName> = headers.keys().filter(is_dropped).cloned().collect();
+    for name in dropped {
         headers.remove(name);
     }
 }
@@ -191,7 +192,7 @@ mod tests {
             ("x-stainless-lang", "python"),
             ("anthropic-version", "2023-06-01"),
         ]);
-        let passed = passed_on(sent, false);
+        let passed = passed_on(&sent, false, true);
         let names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
         assert_eq!(names.len(), 3, "{names:?}");
         for name in ["x-stainless-lang", "anthropic-version", "accept-encoding"] {
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn only_an_encoding_we_can_read_is_asked_for() {
         let asked = |value: &'static str, plain| {
-            passed_on(headers(&[("accept-encoding", value)]), plain)["accept-encoding"].clone()
+            passed_on(&headers(&[("accept-encoding", value)]), plain, true)["accept-encoding"].clone()
         };
         assert_eq!(asked("gzip, deflate, br, zstd", false), "gzip");
         assert_eq!(asked("br;q=1.0, GZIP;q=0.8", false), "gzip");
@@ -210,7 +211,7 @@ mod tests {
         for none in ["br", "gzip;q=0", "gzip; q=0.000, br", "identity"] {
             assert_eq!(asked(none, false), "identity", "{none}");
         }
-        assert_eq!(passed_on(HeaderMap::new(), false)["accept-encoding"], "identity");
+        assert_eq!(passed_on(&HeaderMap::new(), false, true)["accept-encoding"], "identity");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) enum IncomingBody {
 
 impl IncomingBody {
     /// The body for one attempt; `None` when it is gone.
-    pub(super) fn to_send(&mut self) -> Option<RequestBody> {
+    pub(super) fn for_sending(&mut self) -> Option<RequestBody> {
         match self {
             IncomingBody::Whole(bytes) => Some(Either::Left(Full::new(bytes.clone()))),
             IncomingBody::Flowing(body) => body.take().map(Either::Right),

@@ -29,12 +29,12 @@ impl<'a> Target<'a> {
     /// Whether the path climbs (`..`), stands still (`.`), or hides that it does: what a server makes of these is its
     /// own, and it could be a path that is metered otherwise.
     pub(super) fn is_ambiguous(&self) -> bool {
-        let plain = |segment: &str| {
-            let unescaped = segment.to_ascii_lowercase().replace("%2e", ".");
-            !matches!(unescaped.as_str(), "." | "..") && !unescaped.contains("%2f") && !unescaped.contains("%5c")
-        };
         let inner = self.path.trim_start_matches('/');
-        self.path.contains("//") || self.path.contains('\\') || !inner.split('/').all(plain)
+        let hides = self.path.contains('%') && {
+            let unescaped = inner.to_ascii_lowercase().replace("%2e", ".");
+            unescaped.contains("%2f") || unescaped.contains("%5c") || has_dots(&unescaped)
+        };
+        self.path.contains("//") || self.path.contains('\\') || has_dots(inner) || hides
     }
 
     /// The query without one of its parameters.
@@ -48,6 +48,10 @@ impl<'a> Target<'a> {
     pub(super) fn parameter(&self, name: &str) -> Option<&'a str> {
         self.query?.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name)).map(|(_, v)| v)
     }
+}
+
+fn has_dots(path: &str) -> bool {
+    path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 #[cfg(test)]

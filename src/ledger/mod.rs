@@ -236,6 +236,9 @@ impl Ledger {
     /// Frees a slot as soon as the call's record, accepted just now, is durable: until then a crash would leave nothing
     /// of the call but its slot.
     pub fn close_call_after(&self, slot: SlotNumber, appended: Appended) {
+        if appended <= self.inner.journal.done() {
+            return self.inner.slots.free(slot);
+        }
         self.settled().push((appended, slot));
         self.free_settled();
     }
@@ -245,12 +248,9 @@ impl Ledger {
     }
 
     fn free_settled(&self) {
-        let mut settled = self.settled();
-        if settled.is_empty() {
-            return;
-        }
         let done = self.inner.journal.done();
-        for (_, slot) in settled.extract_if(.., |(appended, _)| *appended <= done) {
+        let ready: Vec<_> = self.settled().extract_if(.., |(appended, _)| *appended <= done).collect();
+        for (_, slot) in ready {
             self.inner.slots.free(slot);
         }
     }

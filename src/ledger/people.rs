@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::LedgerError;
 use super::disk::private;
 use super::files::DataFolder;
-use crate::usage::SubjectId;
+use crate::usage::{Pepper, SubjectId};
 
 const PEOPLE_FILE: &str = "people.json";
 const KEY_FILE: &str = "subject.key";
@@ -31,7 +31,7 @@ struct Person {
 /// The map from subject ids to people.
 pub struct People {
     data: DataFolder,
-    key: [u8; 32],
+    pepper: Pepper,
     rows: Mutex<Rows>,
 }
 
@@ -55,7 +55,7 @@ impl People {
         };
         let text = data.read_if_there(PEOPLE_FILE).map_err(data.failed("read", PEOPLE_FILE))?;
         let rows = if text.is_empty() { BTreeMap::new() } else { parse(&text, &data.path_of(PEOPLE_FILE))? };
-        Ok(People { data, key, rows: Mutex::new(Rows { people: rows, changed: false }) })
+        Ok(People { data, pepper: Pepper::new(&key), rows: Mutex::new(Rows { people: rows, changed: false }) })
     }
 
     /// The key of a folder's subject ids, for reading commands: nothing is made where there is none.
@@ -70,7 +70,7 @@ impl People {
 
     /// The subject of an identity on a channel, without remembering who it is.
     pub fn hash(&self, channel: &str, identity: &str) -> SubjectId {
-        SubjectId::of(&self.key, channel, identity)
+        self.pepper.subject(channel, identity)
     }
 
     /// The subject of an identity on a channel, remembered for display with the next [`People::save`].

@@ -151,7 +151,7 @@ where
                 Ok(admitted) => admitted,
                 Err(fault) => return Ok(fault.into_response(endpoint.dialect(told.kind)).map(MeteredBody::refused)),
             };
-            Ok(metered(inner.call(request).await, meter).await?)
+            metered(inner.call(request).await, meter).await
         })
     }
 }

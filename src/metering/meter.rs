@@ -72,9 +72,13 @@ impl Meter {
 
     /// Takes the head of the answer.
     pub fn saw_head(&mut self, status: u16, headers: &HeaderMap) {
-        let observed = Observed::from_headers(headers);
-        let (call, metering) = (self.permit.call(), self.permit.metering());
-        if observed.says_something() || status >= 400 {
+        // Of an error the time of the answer is told as well: waits may be measured from it.
+        let observed = match status >= 400 || Observed::is_told_in(headers) {
+            true => Observed::from_headers(headers),
+            false => Observed::default(),
+        };
+        if observed != Observed::default() {
+            let (call, metering) = (self.permit.call(), self.permit.metering());
             metering.heard(&call.provider, &call.model, observed, metering.now());
         }
         let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);

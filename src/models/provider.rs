@@ -169,8 +169,31 @@ pub struct ModelInfo {
 pub struct Provider {
     spec: ProviderSpec,
     base: Option<BaseUrl>,
+    key: Option<KeyHeaders>,
     transport: Transport,
     memory: Arc<Memory>,
+}
+
+/// A key as headers hold it.
+struct KeyHeaders {
+    plain: HeaderValue,
+    bearer: HeaderValue,
+    /// What a record shows of it.
+    suffix: Option<KeySuffix>,
+}
+
+impl KeyHeaders {
+    /// `None` when no header can hold it.
+    fn of(key: &SecretString) -> Option<KeyHeaders> {
+        let key = key.expose_secret();
+        let secret = |text: &str| {
+            let mut value = HeaderValue::from_str(text).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        let (plain, bearer) = (secret(key.trim())?, secret(&format!("Bearer {}", key.trim()))?);
+        Some(KeyHeaders { plain, bearer, suffix: KeySuffix::of_key(key) })
+    }
 }
 
 /// What calls have taught about a server. Only ever grows, so a call is adjusted at most once for each.
@@ -209,7 +232,8 @@ impl Provider {
     /// A provider over `transport`. A URL that cannot be used shows as [`ErrorKind::Connect`] in every call.
     pub fn new(spec: ProviderSpec, transport: Transport) -> Provider {
         let base = BaseUrl::parse(&spec.url);
-        Provider { spec, base, transport, memory: Arc::default() }
+        let key = spec.api_key.as_ref().and_then(KeyHeaders::of);
+        Provider { spec, base, key, transport, memory: Arc::default() }
     }
 
     /// The configured name.
@@ -258,7 +282,7 @@ impl Provider {
 
     /// What a record shows of the key.
     pub fn key_suffix(&self) -> Option<KeySuffix> {
-        KeySuffix::of_key(self.spec.api_key.as_ref()?.expose_secret())
+        self.key.as_ref()?.suffix.clone()
     }
 
     /// Whether `model` runs on the owner's machines. Decided per model, because Ollama hands some on to its cloud: by
@@ -412,18 +436,13 @@ impl Provider {
         for name in CREDENTIALS {
             headers.remove(name);
         }
-        let Some(key) = &self.spec.api_key else { return false };
-        let key = key.expose_secret().trim();
+        let Some(key) = &self.key else { return false };
         let (name, value) = match dialect {
-            endpoint::Dialect::Anthropic => (X_API_KEY, HeaderValue::from_str(key)),
-            endpoint::Dialect::Gemini => (X_GOOG_API_KEY, HeaderValue::from_str(key)),
-            endpoint::Dialect::OpenAi | endpoint::Dialect::Ollama => {
-                (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")))
-            }
+            endpoint::Dialect::Anthropic => (X_API_KEY, &key.plain),
+            endpoint::Dialect::Gemini => (X_GOOG_API_KEY, &key.plain),
+            endpoint::Dialect::OpenAi | endpoint::Dialect::Ollama => (header::AUTHORIZATION, &key.bearer),
         };
-        let Ok(mut value) = value else { return false };
-        value.set_sensitive(true);
-        headers.insert(name, value);
+        headers.insert(name, value.clone());
         true
     }
 

@@ -65,9 +65,11 @@ impl Observed {
         }
     }
 
-    /// Whether it says anything of limits or waiting.
-    pub fn says_something(&self) -> bool {
-        *self != Observed { answered_at: self.answered_at, ..Observed::default() }
+    /// Whether any header is one of those that are read. Cheaper than reading them: most answers have none.
+    pub fn is_told_in(headers: &HeaderMap) -> bool {
+        let tells =
+            |name: &str| name.contains("ratelimit") || name.starts_with("retry-after") || name == "x-should-retry";
+        headers.keys().any(|name| tells(name.as_str()))
     }
 
     /// Takes the wait from an error body where the headers name none. A quota of a day is back at midnight Pacific, when

@@ -40,7 +40,7 @@ pub struct Place<'a> {
 /// Books that can be written. To be [closed](Books::close).
 pub enum Books {
     /// In a folder that is ours now.
-    Here(Here),
+    Here(Box<Here>),
     /// In the hands of a running tallybot.
     There(There),
 }
@@ -97,7 +97,7 @@ impl Books {
                 }
                 None => match Here::open(&place) {
                     Err(LedgerError::InUse { .. }) if tried + 1 < TRIES => {}
-                    opened => return Ok(Books::Here(opened?)),
+                    opened => return Ok(Books::Here(Box::new(opened?))),
                 },
             }
             tokio::time::sleep(BETWEEN_TRIES).await;

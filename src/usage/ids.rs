@@ -54,6 +54,35 @@ impl<'de> Deserialize<'de> for RecordId {
     }
 }
 
+/// An installation's secret, ready to hash with.
+#[derive(Clone)]
+pub struct Pepper(Hmac<Sha256>);
+
+impl Pepper {
+    /// The secret of these bytes.
+    pub fn new(secret: &[u8]) -> Pepper {
+        Pepper(<Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length"))
+    }
+
+    /// The subject of `identity` on `channel`.
+    pub fn subject(&self, channel: &str, identity: &str) -> SubjectId {
+        let mut mac = self.0.clone();
+        mac.update(&(channel.len() as u64).to_le_bytes());
+        mac.update(channel.as_bytes());
+        mac.update(identity.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let mut bytes = [0; 12];
+        bytes.copy_from_slice(&digest[..12]);
+        SubjectId(bytes)
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper")
+    }
+}
+
 /// A person or a conversation, as a keyed hash of 96 bits: 20 letters and digits that say nothing about who it is.
 ///
 /// `data/people.json` maps them back for display; without that row the hash cannot be undone.
@@ -63,14 +92,7 @@ pub struct SubjectId([u8; 12]);
 impl SubjectId {
     /// The subject of `identity` on `channel`, under the installation's secret `pepper`.
     pub fn of(pepper: &[u8], channel: &str, identity: &str) -> SubjectId {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(pepper).expect("HMAC takes keys of any length");
-        mac.update(&(channel.len() as u64).to_le_bytes());
-        mac.update(channel.as_bytes());
-        mac.update(identity.as_bytes());
-        let digest = mac.finalize().into_bytes();
-        let mut bytes = [0; 12];
-        bytes.copy_from_slice(&digest[..12]);
-        SubjectId(bytes)
+        Pepper::new(pepper).subject(channel, identity)
     }
 
     /// A subject from its 96 bits.

@@ -27,7 +27,7 @@ mod writing;
 pub use calibration::{Calibration, Factors};
 pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, estimate_prompt_tokens, estimate_tokens};
 pub use failure::Failure;
-pub use ids::{KeySuffix, RecordId, SubjectId};
+pub use ids::{KeySuffix, Pepper, RecordId, SubjectId};
 pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line};
 pub use money::{Money, MoneyError};
 pub use opening::{Opening, Origin};

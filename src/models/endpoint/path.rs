@@ -1,5 +1,7 @@
 //! What the paths of the APIs mean, and the model that some of them name.
 
+use std::borrow::Cow;
+
 use super::Endpoint;
 use crate::models::Kind;
 
@@ -8,7 +10,7 @@ const MAX_ENCODINGS: usize = 3;
 
 /// What a POST to `path` does.
 pub(super) fn endpoint_of(kind: Kind, path: &str) -> Endpoint {
-    let plain = normalized(path);
+    let plain = if is_plain(path) { Cow::Borrowed(path.trim_start_matches('/')) } else { Cow::Owned(normalized(path)) };
     let mut parts = plain.rsplit('/');
     let (last, before, third) =
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -36,6 +38,12 @@ fn of_gemini(action: &str) -> Endpoint {
         "counttokens" => Endpoint::CountTokens,
         _ => Endpoint::Other,
     }
+}
+
+/// Whether every server reads the path as it stands.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'_' | b'-' | b':' | b'.');
+    path.bytes().all(is_plain) && !path.contains("//") && !path.contains("/.") && !path.ends_with('/')
 }
 
 /// The path as the most lenient server reads it: decoded, in lower case, without empty parts, `.`, `..`, parameters

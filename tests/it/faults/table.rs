@@ -6,8 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rows of the list, part by part.
-const PARTS: [(char, u32); 8] =
-    [('a', 11), ('b', 7), ('c', 9), ('d', 8), ('e', 5), ('f', 5), ('g', 12), ('j', 8)];
+const PARTS: [(char, u32); 8] = [('a', 11), ('b', 7), ('c', 9), ('d', 8), ('e', 5), ('f', 5), ('g', 12), ('j', 8)];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

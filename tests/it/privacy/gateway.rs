@@ -114,10 +114,8 @@ fn drive_refusals(service: &Running, headers: &str, traces: &mut Traces) {
         let proxied = format!("POST /gateway/cloud/v1/chat/completions?key={key}\n{headers}\nx-real-ip: canaryaddress");
         refused(service.ask(&proxied, &prompt));
     }
-    let announced = format!(
-        "POST /gateway/cloud/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\
-         Connection: close\r\n\r\ncanaryhuge"
-    );
+    let announced = "POST /gateway/cloud/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\
+                     Connection: close\r\n\r\ncanaryhuge";
     refused(service.raw(announced.as_bytes()));
 }
 
