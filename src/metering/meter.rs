@@ -172,6 +172,9 @@ impl Meter {
         let output = self.permit.calibrated_output(self.reader.output_tokens());
         let guess = Estimated { prompt: self.permit.call().prompt_tokens, output };
         let Some(head) = &self.head else {
+            if !self.endpoint.is_metered() {
+                return unmetered(end, None);
+            }
             return match end {
                 End::Left(kind) => Outcome::cut_short(kind, None, guess),
                 End::Failed(kind) => Outcome::unanswered(&CallError::of(kind, Retry::No), guess),
