@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request};
 use tallybot::gateway::{DrainLimits, Gateway};
-use tallybot::http::{Handler, Limits, RequestBody, Response, run};
+use tallybot::http::{Drained, Handler, Limits, RequestBody, Response, run};
 use tallybot::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::usage::{Clock, Dimension, ErrorKind, Status, UsageSource};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use super::kit::{Gate, Opening, post, with};
 use super::wire::{CHAT, CHAT_UNASKED, SSE, WHOLE};
@@ -140,13 +140,13 @@ impl Handler for Door {
     }
 }
 
-/// Serves a gateway under these limits until the sender is dropped.
-async fn serve(gateway: Gateway, limits: Limits) -> (u16, oneshot::Sender<()>) {
+/// Serves a gateway under these limits until what is returned beside the port is dropped.
+async fn serve(gateway: Gateway, limits: Limits) -> (u16, JoinSet<Drained>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let port = listener.local_addr().expect("bound").port();
-    let (stop, stopped) = oneshot::channel();
-    tokio::spawn(run(listener, Door(gateway), limits, async move { drop(stopped.await) }));
-    (port, stop)
+    let mut serving = JoinSet::new();
+    serving.spawn(run(listener, Door(gateway), limits, std::future::pending()));
+    (port, serving)
 }
 
 const IMPATIENT: Duration = Duration::from_millis(150);
@@ -219,7 +219,7 @@ async fn f4_five_thousand_callers_at_once_are_held_to_their_limits_exactly() {
     let each = Scope::everything().with(Facet::User, Pick::parse("*"));
     let rules = vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerMinute, 1)]), chrono_tz::Tz::UTC)];
     let gate = Arc::new(Opening { rules, clock, ..Opening::to(&server.url()) }.open());
-    let mut asking = tokio::task::JoinSet::new();
+    let mut asking = JoinSet::new();
     for n in 0..5_000 {
         // Half of the calls are those of one person.
         let user = if n % 2 == 0 { 0 } else { 1 + n / 2 % (PEOPLE - 1) };

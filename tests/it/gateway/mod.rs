@@ -1,6 +1,7 @@
 //! The gateway end to end: scripted upstreams, every API, every byte.
 
 mod abuse;
+mod asking;
 mod ending;
 mod equality;
 mod keys;
