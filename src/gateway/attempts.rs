@@ -338,6 +338,9 @@ fn is_timeout(error: &CallError) -> bool {
 
 /// An attempt that brought no answer from the provider.
 fn unanswered(provider: &str, kind: ErrorKind) -> Fault {
+    if kind == ErrorKind::ClientGone {
+        return Fault::new(Class::SlowBody, "the body did not come whole and in time").closing();
+    }
     let (class, what) = match kind {
         ErrorKind::ConnectTimeout => (Class::GatewayTimeout, "could not be reached in time"),
         ErrorKind::FirstByteTimeout | ErrorKind::IdleTimeout => (Class::GatewayTimeout, "did not answer in time"),

@@ -133,6 +133,11 @@ impl Upstream {
     /// Records the end; see [`Meter::finish`]. What may still come of the body is read, and no longer metered. `None` when
     /// it was recorded before.
     pub(super) fn record(&mut self, end: End) -> Option<Recording> {
+        let end = match end {
+            // No failure of the provider's: the client's own body broke off.
+            End::Failed(ErrorKind::ClientGone) => End::Left(ErrorKind::ClientGone),
+            end => end,
+        };
         if let Progress::Body(body) = &mut self.answer {
             body.expect_end_within(MAX_LAG_OF_END);
         }

@@ -116,6 +116,8 @@ pub enum NoAnswer {
     ConnectTimeout,
     /// The connection broke before the head of an answer came.
     Broken,
+    /// The body of the request broke off: whoever sent it is gone.
+    Unsent,
     /// What came was not HTTP.
     NotHttp,
     /// Nothing came in time after the connection stood.
@@ -131,6 +133,7 @@ impl NoAnswer {
             NoAnswer::Connect => ErrorKind::Connect,
             NoAnswer::ConnectTimeout => ErrorKind::ConnectTimeout,
             NoAnswer::Broken => ErrorKind::StreamCut,
+            NoAnswer::Unsent => ErrorKind::ClientGone,
             NoAnswer::NotHttp => ErrorKind::BadResponse,
             NoAnswer::FirstByteTimeout => ErrorKind::FirstByteTimeout,
             NoAnswer::TotalTimeout => ErrorKind::TotalTimeout,
@@ -141,7 +144,7 @@ impl NoAnswer {
     pub fn retry(self) -> Retry {
         match self {
             NoAnswer::Connect | NoAnswer::ConnectTimeout | NoAnswer::Broken => Retry::After(None),
-            NoAnswer::NotHttp | NoAnswer::FirstByteTimeout | NoAnswer::TotalTimeout => Retry::No,
+            NoAnswer::Unsent | NoAnswer::NotHttp | NoAnswer::FirstByteTimeout | NoAnswer::TotalTimeout => Retry::No,
         }
     }
 }
@@ -153,6 +156,7 @@ impl From<legacy::Error> for NoAnswer {
         }
         match error.source().and_then(|source| source.downcast_ref::<hyper::Error>()) {
             Some(source) if source.is_parse() => NoAnswer::NotHttp,
+            Some(source) if source.is_user() => NoAnswer::Unsent,
             _ => NoAnswer::Broken,
         }
     }
