@@ -126,13 +126,14 @@ impl Inner {
         let meter = Meter::new(permit, asking.endpoint);
         let mut exchange = Exchange::new(meter, Box::pin(provider.pass(request)), self.drains.clone());
         let sent = self.parts.clock.now();
-        let (status, headers) = match exchange.head().await {
+        let (status, mut headers) = match exchange.head().await {
             Ok(head) => head,
             Err(no_answer) => {
                 let error = CallError::of(no_answer.kind(), no_answer.retry());
                 return Ok(Outcome::Failed(Box::new(self.failed(exchange, error, id, provider).await)));
             }
         };
+        headers::clean_answer(&mut headers);
         let answered = self.parts.clock.now();
         let is_error = exchange.meter().is_some_and(Meter::is_error);
         let mut head = Head { status, headers, id, times: Times { began: asking.began, sent, answered } };
@@ -229,7 +230,6 @@ impl Inner {
 
     fn response(&self, head: Head, body: Body, call: &Call) -> Response<Body> {
         let Head { status, mut headers, id, times } = head;
-        headers::clean_answer(&mut headers);
         headers::add_record(&mut headers, id.to_string());
         headers::add_left(&mut headers, &self.parts.metering.left(call));
         let (upstream_us, own_us) = times.spent(self.parts.clock.now());

@@ -111,11 +111,17 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
+/// Whether a header has a name of ours. A provider that sends one, such as another tallybot, speaks of its own books.
+fn is_ours(name: &str) -> bool {
+    name.starts_with(RECORD.as_str().trim_end_matches("id"))
+}
+
 /// Leaves of a provider's headers what a client is to see.
 pub(super) fn clean_answer(headers: &mut HeaderMap) {
     let named = named_by_connection(headers);
     let is_dropped = |name: &&HeaderName| {
-        is_hop_by_hop(name.as_str()) || is_of_the_providers_host(name.as_str()) || named.contains(name)
+        let text = name.as_str();
+        is_hop_by_hop(text) || is_of_the_providers_host(text) || is_ours(text) || named.contains(name)
     };
     let dropped: Vec<HeaderName> = headers.keys().filter(is_dropped).cloned().collect();
     for name in dropped {
