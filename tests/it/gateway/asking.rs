@@ -136,6 +136,7 @@ async fn headers_that_are_the_connections_are_not_passed_on_in_either_direction(
     let reply = Reply::json(200, WHOLE[0].answer).header("connection", "keep-alive, x-hop").header("x-hop", "1");
     let reply =
         reply.header("keep-alive", "timeout=5").header("access-control-allow-origin", "*").header("x-kept", "1");
+    let reply = reply.header("x-tallybot-cost-usd", "0").header("x-tallybot-tokens-left", "7");
     let server = ScriptedProvider::always(reply).await;
     let gate = Gate::to(&server);
     let headers = [
@@ -156,6 +157,8 @@ async fn headers_that_are_the_connections_are_not_passed_on_in_either_direction(
         assert!(!answered.headers.contains_key(name), "{name}: {answered:?}");
     }
     assert_eq!(answered.header("x-kept"), "1");
+    let words_of_ours = (answered.header("x-tallybot-cost-usd"), answered.header("x-tallybot-tokens-left"));
+    assert_eq!(words_of_ours, ("0.0003369", ""), "the provider's own would be taken for ours");
 }
 
 /// A body that breaks off: its sender is gone.
@@ -175,7 +178,7 @@ impl hyper::body::Body for Breaking {
 }
 
 #[tokio::test]
-async fn a_request_that_breaks_off_reaches_nobody_or_is_recorded_as_broken() {
+async fn a_request_that_breaks_off_reaches_nobody_or_is_recorded_as_left() {
     let server = ScriptedProvider::always(Reply::json(200, "{}")).await;
     let gate = Gate::to(&server);
     let peer = "127.0.0.1:1".parse().expect("an address");
@@ -187,8 +190,8 @@ async fn a_request_that_breaks_off_reaches_nobody_or_is_recorded_as_broken() {
     assert_eq!((metered.status, metered.header("connection")), (408, "close"), "{metered:?}");
     assert_eq!((server.hits().len(), gate.records().len()), (0, 0));
     let flowing = super::kit::rest(gate.gateway.answer(request("/v1/files"), peer).await).await;
-    assert_eq!(flowing.status, 502, "{flowing:?}");
+    assert_eq!((flowing.status, flowing.header("connection")), (408, "close"), "{flowing:?}");
     let record = gate.the_record();
-    assert_eq!((record.status, record.tokens.total(), record.usage_source), (Status::Error, 0, UsageSource::None));
-    assert_eq!(record.failure.map(|failure| failure.kind), Some(ErrorKind::StreamCut));
+    assert_eq!((record.status, record.tokens.total(), record.usage_source), (Status::Cancelled, 0, UsageSource::None));
+    assert_eq!(record.failure.map(|failure| failure.kind), Some(ErrorKind::ClientGone), "no fault of the provider's");
 }
