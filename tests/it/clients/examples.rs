@@ -160,6 +160,7 @@ async fn run_example(program: &OsStr, arguments: &[&Path], serving: &Running, ke
     let mut command = Command::new(program);
     command.args(arguments).env("OPENAI_BASE_URL", format!("{gateway}/v1")).env("OPENAI_API_KEY", key);
     command.env("GATEWAY", gateway).env("KEY", key).env("MODEL", "tiny");
+    command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     said(&output)
