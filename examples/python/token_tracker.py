@@ -74,7 +74,7 @@ class Books:
     """Everything that tallybot has recorded, by API and model."""
 
     def get_summary(self):
-        """{api: {model: {total_prompt_tokens, …}}}; empty while tallybot cannot be asked."""
+        """{api: {model: {total_prompt_tokens, …}}}; empty while tallybot cannot be asked. `last_updated` is when it was."""
         summary = {}
         for row in _rows("provider,model"):
             summary.setdefault(row["provider"], {})[row["model"]] = {
