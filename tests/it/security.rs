@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::running::Home;
 
 /// The boxes, in order.
 const BOXES: [&str; 20] = [
@@ -74,6 +76,31 @@ fn every_box_has_its_entry_and_every_entry_a_test() {
             let name = name.unwrap_or_else(|| panic!("`{title}`: behind `Tests:` only names in backticks, not {word}"));
             assert!(there.contains(name), "`{title}` names `{name}`, and there is no such test");
         }
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_a_file_of_the_books_is_never_written_through() {
+    let demo = "[[providers]]\nname = \"demo\"\nkind = \"demo\"\n";
+    let begun = || {
+        let home = Home::new(demo);
+        assert_eq!(home.run(&["chat"], "hello\n").code(), Some(0));
+        home
+    };
+    let names = |home: &Home| -> Vec<PathBuf> {
+        let files = home.written().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(home.data()));
+        files.filter(|path| !path.ends_with("token_debug.log")).collect()
+    };
+    let count = names(&begun()).len();
+    assert!(count > 5, "{count}");
+    for n in 0..count {
+        let home = begun();
+        let (path, elsewhere) = (&names(&home)[n], home.path("inputs/elsewhere"));
+        fs::rename(path, &elsewhere).expect("ours");
+        std::os::unix::fs::symlink(&elsewhere, path).expect("ours");
+        let before = fs::read(&elsewhere).expect("ours");
+        home.run(&["chat"], "hello again\n");
+        assert_eq!(fs::read(&elsewhere).expect("ours"), before, "{}", path.display());
     }
 }
 

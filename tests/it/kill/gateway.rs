@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use serde_json::json;
 use tallybot::app::random;
 use tallybot::ledger::People;
@@ -96,7 +97,11 @@ async fn under_fire(durability: &str, calls: u64, chance: &mut Chance) {
     let of_status = |status| records.iter().filter(move |record| record.status == status);
     let interrupted: HashSet<Uuid> = of_status(Status::Interrupted).map(|record| record.id.0).collect();
     assert_eq!(interrupted, open, "each call that a kill left open, and no other");
-    seen.assert_books(&records, &People::open(&home.data(), [0; 32]).expect("it is there"));
+    let people = People::open(&home.data(), [0; 32]).expect("it is there");
+    seen.check(&records, &people).unwrap_or_else(|wrong| panic!("{wrong}"));
+    for (what, spoilt) in spoilt(&records) {
+        assert!(seen.check(&spoilt, &people).is_err(), "{what}, and nobody notices");
+    }
     println!(
         "{durability}: {calls} calls, {life} kills, {} reached the provider, {} served to the last byte; {} records: {} ok, \
          {} cancelled, {} interrupted (at most {most_open} calls in flight at a kill); 0 lost, 0 twice",
@@ -268,47 +273,67 @@ struct Seen {
 }
 
 impl Seen {
-    fn assert_books(&self, records: &[UsageRecord<'static>], people: &People) {
+    /// Holds the records against what was seen; says what is wrong.
+    fn check(&self, records: &[UsageRecord<'static>], people: &People) -> anyhow::Result<()> {
         let session = |call: u64| people.hash("api", &format!("call-{call}"));
         let mut of_call: HashMap<SubjectId, &UsageRecord<'_>> = HashMap::new();
         for record in records {
-            let session = record.session.expect("every call has one");
-            let other = of_call.insert(session, record);
-            assert!(other.is_none(), "two records of one call: {other:?} {record:?}");
+            let other = of_call.insert(record.session.context("every call has a session")?, record);
+            ensure!(other.is_none(), "two records of one call: {other:?} {record:?}");
         }
         let mut hit_of: HashMap<u64, &Hit> = HashMap::new();
         for hit in &self.hits {
-            let call = call_of(hit).expect("every request is a call's");
-            assert!(hit_of.insert(call, hit).is_none(), "call {call} was sent twice");
+            let call = call_of(hit).context("every request is a call's")?;
+            ensure!(hit_of.insert(call, hit).is_none(), "call {call} was sent twice");
         }
         for begun in &self.begun {
             let record = of_call.remove(&session(begun.call));
-            self.assert_call(begun, record, hit_of.remove(&begun.call));
+            self.check_call(begun, record, hit_of.remove(&begun.call))?;
         }
-        assert!(of_call.is_empty() && hit_of.is_empty(), "of calls that nobody made: {of_call:?} {hit_of:?}");
+        ensure!(of_call.is_empty() && hit_of.is_empty(), "of calls that nobody made: {of_call:?} {hit_of:?}");
+        Ok(())
     }
 
     /// The record of one call, held against its client and its provider.
-    fn assert_call(&self, begun: &Begun, record: Option<&UsageRecord<'_>>, hit: Option<&Hit>) {
+    fn check_call(&self, begun: &Begun, record: Option<&UsageRecord<'_>>, hit: Option<&Hit>) -> anyhow::Result<()> {
         let Begun { call, life, saw } = begun;
-        assert!(*saw != Saw::Broken || *life < self.kills, "call {call} broke off and nobody was killed: {record:?}");
+        let was_killed = *life < self.kills;
+        ensure!(*saw != Saw::Broken || was_killed, "call {call} broke off and nobody was killed: {record:?}");
         let Some(record) = record else {
-            assert!(
+            ensure!(
                 hit.is_none() && *saw != Saw::Whole,
                 "call {call} ({saw:?}) reached the provider and has no record"
             );
-            return;
+            return Ok(());
         };
         if record.status == Status::Interrupted {
-            assert!(*life < self.kills && *saw != Saw::Whole, "call {call} ({saw:?}) was not interrupted: {record:?}");
-            return;
+            ensure!(was_killed && *saw != Saw::Whole, "call {call} ({saw:?}) was not interrupted: {record:?}");
+            return Ok(());
         }
-        let hit = hit.unwrap_or_else(|| panic!("call {call} never reached the provider: {record:?}"));
-        let expected = if *saw == Saw::Whole { vec![Status::Ok] } else { vec![Status::Ok, Status::Cancelled] };
-        assert!(expected.contains(&record.status), "call {call} ({saw:?}): {record:?}");
-        assert_eq!((record.tokens.prompt, record.tokens.completion), (*call, output_of(*call)), "{record:?}");
-        assert_eq!(record.usage_source, UsageSource::Reported, "{record:?}");
-        let metadata: serde_json::Value = serde_json::from_str(record.metadata.as_json()).expect("JSON");
-        assert_eq!(metadata["request_id"], id_of(hit), "{record:?}");
+        let hit = hit.with_context(|| format!("call {call} never reached the provider: {record:?}"))?;
+        let may_be_cancelled = *saw != Saw::Whole && record.status == Status::Cancelled;
+        ensure!(record.status == Status::Ok || may_be_cancelled, "call {call} ({saw:?}): {record:?}");
+        let metadata: serde_json::Value = serde_json::from_str(record.metadata.as_json())?;
+        let counts = (record.tokens.prompt, record.tokens.completion, record.usage_source);
+        let is_exact = counts == (*call, output_of(*call), UsageSource::Reported);
+        ensure!(is_exact && metadata["request_id"] == id_of(hit), "not what the provider said: {record:?}");
+        Ok(())
     }
+}
+
+/// The records with one wrong thing each.
+fn spoilt(records: &[UsageRecord<'static>]) -> [(&'static str, Vec<UsageRecord<'static>>); 5] {
+    let last = records.iter().rposition(|record| record.status == Status::Ok).expect("some calls went well");
+    let spoil = |what: &dyn Fn(&mut Vec<UsageRecord<'static>>)| {
+        let mut records = records.to_vec();
+        what(&mut records);
+        records
+    };
+    [
+        ("a record is missing", spoil(&|records| drop(records.remove(last)))),
+        ("a record is there twice", spoil(&|records| records.push(records[last].clone()))),
+        ("a count is wrong", spoil(&|records| records[last].tokens.completion += 1)),
+        ("a count is a guess", spoil(&|records| records[last].usage_source = UsageSource::Estimated)),
+        ("a call that ended is interrupted", spoil(&|records| records[last].status = Status::Interrupted)),
+    ]
 }
