@@ -1,7 +1,5 @@
 //! Slow, large, many, silent: every bound of the server, and that good clients do not feel it.
 
-use http_body_util::BodyExt;
-
 use super::*;
 
 fn request(server: &Server, head: &str) -> String {
@@ -154,24 +152,12 @@ impl Handler for Streaming {
     }
 }
 
-/// Says whether the body of a request came whole.
-#[derive(Clone)]
-struct Reading;
-
-impl Handler for Reading {
-    async fn handle(&self, request: http::Request<RequestBody>, _peer: SocketAddr) -> Response {
-        let is_whole = request.into_body().collect().await.is_ok();
-        http::Response::new(axum::body::Body::from(if is_whole { "whole" } else { "cut" }))
-    }
-}
-
-/// A server with a handler of its own for what the gateway's paths begin with.
-async fn server_with(inside: impl Handler) -> Server {
+async fn streaming_server() -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let ids = || "id".to_owned();
     let rest = Rest::new(Arc::new(Script::default()), ScriptedGuard { tokens: false }, Arc::new(FixedClock), ids);
-    let handler = Prefixed { prefix: "/gateway/", inside, outside: rest };
+    let handler = Prefixed { prefix: "/gateway/", inside: Streaming, outside: rest };
     let mut running = JoinSet::new();
     running.spawn(run(listener, handler, short_limits(), std::future::pending()));
     Server { address, script: Arc::default(), stop: None, running }
@@ -179,7 +165,7 @@ async fn server_with(inside: impl Handler) -> Server {
 
 #[tokio::test]
 async fn a_prefix_goes_to_a_handler_of_its_own() {
-    let server = server_with(Streaming).await;
+    let server = streaming_server().await;
     let streamed = server.ask("PUT /gateway/openai/v1/anything?x=y", b"").await;
     assert_eq!((streamed.status, streamed.body.matches("chunk").count()), (200, 20));
     assert_eq!(server.get("/health").await.status, 200);
@@ -187,20 +173,10 @@ async fn a_prefix_goes_to_a_handler_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_cut_behind_a_prefix_as_well() {
-    let server = server_with(Reading).await;
-    assert_eq!(server.ask("POST /gateway/openai/v1/x", b"{}").await.body, "whole");
-    let mut slow = server.connect().await;
-    let head = format!("{}Content-Length: 9\r\nConnection: close\r\n\r\n{{", request(&server, "POST /gateway/x"));
-    slow.write_all(head.as_bytes()).await.expect("connected");
-    assert_eq!(Answer::of(&read_to_end(&mut slow).await).body, "cut");
-}
-
-#[tokio::test]
 async fn a_stream_of_small_pieces_does_not_wait_for_acknowledgements() {
     // On a connection that has been in use, the client's system acknowledges late. Without TCP_NODELAY each of the
     // later streams takes 40 ms and more; a busy machine may slow down some, hardly all.
-    let server = server_with(Streaming).await;
+    let server = streaming_server().await;
     let mut connection = server.connect().await;
     let head = format!("{}\r\n", request(&server, "GET /gateway/x"));
     let mut fast = Vec::new();
