@@ -56,12 +56,13 @@ async fn killed_at_random_moments_the_gateway_has_one_record_for_each_request_th
     let calls = number("TALLYBOT_GATEWAY_CALLS", DEFAULT_CALLS);
     println!("seed: TALLYBOT_KILL_SEED={seed}");
     for durability in ["kill", "power"] {
-        under_fire(durability, calls, &mut Chance(seed)).await;
+        println!("{}", under_fire(durability, calls, &mut Chance(seed)).await);
     }
 }
 
-/// Kills and starts the gateway again until all calls are made; then holds its books against what others saw.
-async fn under_fire(durability: &str, calls: u64, chance: &mut Chance) {
+/// Kills and starts the gateway again until all calls are made; then holds its books against what others saw, and tells
+/// what there was.
+async fn under_fire(durability: &str, calls: u64, chance: &mut Chance) -> String {
     let provider = ScriptedProvider::start(answer).await;
     let home = home(durability, &provider.url());
     let (numbers, door) = (Arc::new(watch::Sender::new(0)), watch::Sender::new((0, None)));
@@ -102,7 +103,7 @@ async fn under_fire(durability: &str, calls: u64, chance: &mut Chance) {
     for (what, spoilt) in spoilt(&records) {
         assert!(seen.check(&spoilt, &people).is_err(), "{what}, and nobody notices");
     }
-    println!(
+    format!(
         "{durability}: {calls} calls, {life} kills, {} reached the provider, {} served to the last byte; {} records: {} ok, \
          {} cancelled, {} interrupted (at most {most_open} calls in flight at a kill); 0 lost, 0 twice",
         seen.hits.len(),
@@ -111,7 +112,7 @@ async fn under_fire(durability: &str, calls: u64, chance: &mut Chance) {
         of_status(Status::Ok).count(),
         of_status(Status::Cancelled).count(),
         interrupted.len(),
-    );
+    )
 }
 
 fn home(durability: &str, url: &str) -> Home {
