@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
-use super::caller::{Caller, key_in_query};
+use super::caller::{Caller, shows_key_in_query};
 use super::exchange::{Exchange, Passage};
 use super::frames::Frames;
 use super::headers;
@@ -28,6 +28,10 @@ struct Attempt<'a> {
     model: Option<String>,
     /// Others that were asked before.
     tried: Vec<&'a str>,
+    /// How often this provider was asked again.
+    retried: u32,
+    /// When it began: waits between attempts are nobody's work.
+    began: Now,
 }
 
 /// How an attempt ended.
@@ -67,7 +71,7 @@ impl Inner {
         mut incoming: Incoming<'_>,
     ) -> Result<Response<Body>, Fault> {
         let call = self.call(asking, caller, provider, &incoming.asked);
-        let mut attempt = Attempt { provider, call, model: None, tried: Vec::new() };
+        let mut attempt = Attempt { provider, call, model: None, tried: Vec::new(), retried: 0, began: incoming.read };
         loop {
             let permit = match self.open(&mut attempt.call).await {
                 Ok(permit) => permit,
@@ -90,9 +94,13 @@ impl Inner {
             attempt.call.attempt += 1;
             match next {
                 Next::Stop => return failure.told.into_result(),
-                Next::Again(delay) => tokio::time::sleep(delay).await,
+                Next::Again(delay) => {
+                    attempt.retried += u32::from(failure.error.retry != Retry::Adjusted);
+                    tokio::time::sleep(delay).await;
+                }
                 Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked),
             }
+            attempt.began = self.parts.clock.now();
         }
     }
 
@@ -124,6 +132,7 @@ impl Inner {
         let (provider, id) = (attempt.provider, permit.id());
         let (request, strips) = self.request(asking, caller, attempt, incoming)?;
         let meter = Meter::new(permit, asking.endpoint);
+        let meter = if sends_own_key(caller, attempt) { meter.of_a_foreign_key() } else { meter };
         let mut exchange = Exchange::new(meter, Box::pin(provider.pass(request)), self.drains.clone());
         let sent = self.parts.clock.now();
         let (status, mut headers) = match exchange.head().await {
@@ -136,9 +145,12 @@ impl Inner {
         headers::clean_answer(&mut headers);
         let answered = self.parts.clock.now();
         let is_error = exchange.meter().is_some_and(Meter::is_error);
-        let mut head = Head { status, headers, id, times: Times { began: asking.began, sent, answered } };
+        let mut head = Head { status, headers, id, times: Times { began: attempt.began, sent, answered } };
         incoming.room = None;
-        let passage = passage(&head, asking.endpoint, &incoming.asked, strips).filter(|_| !is_error);
+        let has_body = asking.head.method != Method::HEAD
+            && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
+            && !exchange.has_come_whole();
+        let passage = passage(&head, asking.endpoint, &incoming.asked, strips).filter(|_| has_body && !is_error);
         if let Some(passage) = passage {
             return Ok(Outcome::Answered(self.passing(head, exchange.passing(passage), &attempt.call)));
         }
@@ -204,11 +216,13 @@ impl Inner {
                 incoming.body.for_sending().ok_or_else(|| Fault::new(Class::BadGateway, "the body was sent before"))?
             }
         };
-        let own_key = caller.has_key() || provider.has_key();
-        let headers = headers::passed_on(&asking.head.headers, strips, !own_key);
-        let query = match key_in_query(provider.kind()).filter(|_| own_key) {
-            Some(name) => asking.target.query_without(name),
-            None => asking.target.query.map(str::to_owned),
+        // The client's own key is for the provider that it asked, and goes to no other.
+        let with_credentials = sends_own_key(caller, attempt);
+        let headers = headers::passed_on(&asking.head.headers, strips, with_credentials);
+        let drops_key = !with_credentials && shows_key_in_query(provider.kind(), &asking.target);
+        let query = match drops_key {
+            true => asking.target.query_without("key"),
+            false => asking.target.query.map(str::to_owned),
         };
         let (method, dialect) = (asking.head.method.clone(), asking.dialect);
         Ok((PassedOn { method, path: path.into_owned(), query, headers, dialect, body }, strips))
@@ -281,7 +295,7 @@ impl Inner {
         if incoming.body.whole().is_none() {
             return Next::Stop; // it flowed by
         }
-        if let Some(delay) = self.retries.next_delay(attempt.call.attempt, error, (self.parts.random)()[0]) {
+        if let Some(delay) = self.retries.next_delay(attempt.retried + 1, error, (self.parts.random)()[0]) {
             return Next::Again(delay);
         }
         let may_work_elsewhere = error.retry != Retry::No || is_timeout(error);
@@ -327,9 +341,15 @@ impl Inner {
         let (first, number) = (attempt.call.call, attempt.call.attempt);
         attempt.call = Call { call: first, attempt: number, ..self.call(asking, caller, other, &asked) };
         attempt.tried.push(attempt.provider.name());
-        attempt.provider = other;
+        (attempt.provider, attempt.retried) = (other, 0);
         attempt.model = asked.model;
     }
+}
+
+/// Whether a call goes out with what the client shows to its provider: where that one has no key, and nobody else was
+/// meant.
+fn sends_own_key(caller: &Caller, attempt: &Attempt<'_>) -> bool {
+    !caller.has_key() && !attempt.provider.has_key() && attempt.tried.is_empty()
 }
 
 fn is_timeout(error: &CallError) -> bool {

@@ -20,6 +20,10 @@ use crate::usage::names::Name;
 /// The channel of people and conversations that programs tell of.
 const PEOPLE_OF: &str = "api";
 
+/// What proxies say of whom they speak for.
+const PROXIES: [&str; 6] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
+
 /// Who asks, as far as the gateway knows.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
@@ -45,8 +49,7 @@ impl Caller {
         let shown = credential(headers, target);
         let ours = shown.filter(|key| is_key(key));
         if keys.all().next().is_none() && ours.is_none() {
-            let is_proxied =
-                ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name));
+            let is_proxied = PROXIES.iter().any(|name| headers.contains_key(*name));
             if peer.ip().is_loopback() && !is_proxied {
                 return Ok(Caller { keys, hash: None });
             }
@@ -54,9 +57,6 @@ impl Caller {
                            `tallybot keys add NAME`";
             return Err(Fault::new(Class::Unauthenticated, message));
         }
-        throttle.check(peer.ip(), now).map_err(|secs| {
-            Fault::new(Class::RateLimited, "too many wrong keys from this address").retry_after(secs)
-        })?;
         let Some(key) = ours else {
             let seen = if shown.is_some() { "the key is none of tallybot's" } else { "a key of tallybot's is needed" };
             let message = format!(
@@ -65,11 +65,14 @@ impl Caller {
             return Err(Fault::new(Class::Unauthenticated, message));
         };
         let hash = people.hash(HASHED_AS, key);
-        if keys.find(&hash).is_none() {
-            throttle.failed(peer.ip(), now);
-            return Err(Fault::new(Class::Unauthenticated, "the key is not known, or was revoked"));
+        if keys.find(&hash).is_some() {
+            return Ok(Caller { keys, hash: Some(hash) }); // whoever else of that address guesses
         }
-        Ok(Caller { keys, hash: Some(hash) })
+        throttle.check(peer.ip(), now).map_err(|secs| {
+            Fault::new(Class::RateLimited, "too many wrong keys from this address").retry_after(secs)
+        })?;
+        throttle.failed(peer.ip(), now);
+        Err(Fault::new(Class::Unauthenticated, "the key is not known, or was revoked"))
     }
 
     fn key(&self) -> Option<&GatewayKey> {
@@ -135,7 +138,7 @@ fn unschemed(value: &str) -> &str {
     if scheme.eq_ignore_ascii_case("bearer") { key.trim_start() } else { value.trim() }
 }
 
-/// Whether a client of this kind of API may show its key in the query.
-pub(super) fn key_in_query(kind: Kind) -> Option<&'static str> {
-    (kind == Kind::Gemini).then_some("key")
+/// Whether a key stands in the query: one of ours on any path, a provider's own where its clients put it there.
+pub(super) fn shows_key_in_query(kind: Kind, target: &Target<'_>) -> bool {
+    target.parameter("key").is_some_and(|key| kind == Kind::Gemini || is_key(key))
 }

@@ -52,15 +52,15 @@ impl Drains {
     /// Takes over a call whose client is gone. What would cost nobody money is cut, so that the machine it runs on is
     /// free again; of the rest the provider bills all anyway, and only the end of its answer tells how much.
     pub(super) fn take_over(&self, call: Upstream) {
-        let is_local = call.meter().is_none_or(|meter| meter.permit().call().local);
-        let worth_it = !is_local && !self.limits.time.is_zero() && !self.stopping.is_cancelled();
+        let is_billed = call.meter().is_some_and(|meter| meter.tells_usage() && !meter.is_local());
+        let worth_it = is_billed && !self.limits.time.is_zero() && !self.stopping.is_cancelled();
         let seat = Arc::clone(&self.seats).try_acquire_owned().ok().filter(|_| worth_it);
         match (seat, tokio::runtime::Handle::try_current()) {
             (Some(seat), Ok(runtime)) => {
                 let drains = self.clone();
                 self.tasks.spawn_on(async move { drains.read_on(call, seat).await }, &runtime);
             }
-            _ => cut(call),
+            _ => self.cut(call),
         }
     }
 
@@ -71,13 +71,18 @@ impl Drains {
             read = tokio::time::timeout(self.limits.time, call.read_on(self.limits.bytes)) => read.ok().flatten(),
         };
         // Where the answer came to its end its usage is the provider's own; the call was left all the same.
-        if let Some(recording) = call.record(failed.map_or(End::Left(ErrorKind::ClientGone), End::Failed)) {
+        if let Some(recording) = call.record(failed.map_or(End::Left(self.why()), End::Failed)) {
             let _receipt = recording.await;
         }
     }
-}
 
-/// Records what is known. The record is written at once; nobody waits for the disk.
-fn cut(mut call: Upstream) {
-    let _acknowledged_later = call.record(End::Left(ErrorKind::ClientGone)).and_then(FutureExt::now_or_never);
+    /// Records what is known. The record is written at once; nobody waits for the disk.
+    fn cut(&self, mut call: Upstream) {
+        let _acknowledged_later = call.record(End::Left(self.why())).and_then(FutureExt::now_or_never);
+    }
+
+    /// Why a call is left: its client went, or we did.
+    fn why(&self) -> ErrorKind {
+        if self.stopping.is_cancelled() { ErrorKind::Shutdown } else { ErrorKind::ClientGone }
+    }
 }

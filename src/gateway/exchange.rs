@@ -84,6 +84,11 @@ impl Exchange {
         self.upstream.meter()
     }
 
+    /// Whether it is known that the body is empty, or has come.
+    pub(super) fn has_come_whole(&self) -> bool {
+        self.upstream.has_come_whole()
+    }
+
     /// Reads the whole body, if it is not larger than [`MAX_WHOLE_BYTES`]; `None` when it is: what was read goes on first.
     ///
     /// # Errors
@@ -167,12 +172,16 @@ impl Exchange {
 
     fn go_on_or_hold(&mut self, bytes: Bytes) {
         // Where the length was announced nobody asks for what follows the last byte: it is held as well.
-        if self.ends() || self.upstream.has_come_whole() {
-            self.held.extend_from_slice(&bytes);
-            self.record_if_over();
-        } else {
+        if !self.ends() && !self.upstream.has_come_whole() {
             self.out = bytes;
+            return;
         }
+        if !self.is_over() {
+            // An API without a last word may say more: only its newest piece is held.
+            self.out = self.held.split().freeze();
+        }
+        self.held.extend_from_slice(&bytes);
+        self.record_if_over();
     }
 
     /// Whether the end of the answer has come by, as far as its API tells.
@@ -180,19 +189,29 @@ impl Exchange {
         self.upstream.meter().is_none_or(Meter::sees_end)
     }
 
+    /// Whether the last word of the answer has come by.
+    fn is_over(&self) -> bool {
+        self.upstream.meter().is_some_and(|meter| meter.reader().learned().terminal)
+    }
+
     /// Records the call once nothing that counts can follow.
     fn record_if_over(&mut self) {
-        if self.upstream.meter().is_some_and(|meter| meter.reader().learned().terminal) {
+        if self.is_over() {
             self.end(End::Body);
         }
     }
 
-    fn end(&mut self, end: End) {
+    /// Meters what is left of a frame that was cut off.
+    fn take_rest(&mut self) {
         if let Passage::WithoutUsage(frames) = &mut self.passage {
             let rest = frames.rest();
             self.upstream.saw(&rest);
             self.held.extend_from_slice(&rest);
         }
+    }
+
+    fn end(&mut self, end: End) {
+        self.take_rest();
         self.broken = matches!(end, End::Failed(_));
         self.state = match self.upstream.record(end) {
             Some(recording) => State::Recording(recording),
@@ -251,6 +270,7 @@ impl Body for Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.take_rest();
         if let Some(call) = self.upstream.take() {
             self.drains.take_over(call);
         }

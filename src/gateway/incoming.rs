@@ -12,6 +12,7 @@ use super::{Asking, Inner};
 use crate::models::Provider;
 use crate::models::endpoint::{self, Asked, Class, Fault};
 use crate::models::transport::RequestBody;
+use crate::usage::Now;
 
 /// How long a body waits for room among the others before its sender is asked to come again.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
@@ -21,6 +22,8 @@ pub(super) struct Incoming<'a> {
     /// What it asks for; nothing is known of what is not metered.
     pub(super) asked: Asked,
     pub(super) body: IncomingBody,
+    /// When as much of it was read as had to be.
+    pub(super) read: Now,
     /// The memory of the body.
     pub(super) room: Option<SemaphorePermit<'a>>,
 }
@@ -56,23 +59,26 @@ impl Inner {
     {
         if !asking.endpoint.is_metered() {
             let body = IncomingBody::Flowing(Some(body.map_err(Into::into).boxed_unsync()));
-            return Ok(Incoming { asked: Asked::default(), body, room: None });
+            return Ok(Incoming { asked: Asked::default(), body, read: self.parts.clock.now(), room: None });
         }
         if asking.head.headers.get(http::header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             let message = "the body is compressed, and a metered one is read here; send it plain";
             return Err(Fault::new(Class::BadRequest, message));
         }
-        let room = self.room_for(&body.size_hint()).await?;
+        let mut room = self.room_for(&body.size_hint()).await?;
         let max = self.settings.max_body_bytes;
         let bytes = match Limited::new(body, max).collect().await {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return Err(too_large(max)),
             Err(_) => return Err(Fault::new(Class::SlowBody, "the body did not come whole and in time").closing()),
         };
+        let read = self.parts.clock.now();
+        // What it did not need is for others.
+        let room = room.split(kib(bytes.len() as u64).min(room.num_permits())).unwrap_or(room);
         let (kind, target) = (provider.kind(), &asking.target);
         let asked = endpoint::read_request(asking.endpoint, kind, target.path, target.query, &bytes)
             .map_err(|malformed| Fault::new(Class::BadRequest, malformed.to_string()))?;
-        Ok(Incoming { asked, body: IncomingBody::Whole(bytes), room: Some(room) })
+        Ok(Incoming { asked, body: IncomingBody::Whole(bytes), read, room: Some(room) })
     }
 
     /// Waits until there is memory for a body: as much as it announces, or for the largest.
@@ -82,7 +88,7 @@ impl Inner {
             return Err(too_large(self.settings.max_body_bytes));
         }
         let bytes = announced.upper().unwrap_or(largest).min(self.settings.bodies_bytes as u64);
-        let kib = u32::try_from(bytes.min(largest).div_ceil(1024)).unwrap_or(u32::MAX);
+        let kib = u32::try_from(kib(bytes.min(largest))).unwrap_or(u32::MAX);
         if let Ok(room) = self.body_kib.try_acquire_many(kib) {
             return Ok(room);
         }
@@ -91,6 +97,10 @@ impl Inner {
             _ => Err(Fault::new(Class::Busy, "too many large bodies at a time").retry_after(1).closing()),
         }
     }
+}
+
+fn kib(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX)
 }
 
 fn too_large(max_bytes: usize) -> Fault {

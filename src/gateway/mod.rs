@@ -186,6 +186,9 @@ impl Inner {
         }
         let incoming = self.read(asking, provider, body).await?;
         caller.may_use(provider.name(), incoming.asked.model.as_deref())?;
+        if let Some(deployed) = asking.target.deployment() {
+            caller.may_use(provider.name(), Some(deployed))?;
+        }
         self.attempts(asking, &caller, provider, incoming).await
     }
 

@@ -84,9 +84,6 @@ impl Upstream {
         if !matches!(next, Some(Ok(_))) {
             self.answer = Progress::Over;
         }
-        if let (None, Some(meter)) = (&next, &mut self.meter) {
-            meter.saw_end();
-        }
         Poll::Ready(next)
     }
 
@@ -126,6 +123,9 @@ impl Upstream {
                     left = left.checked_sub(bytes.len())?;
                 }
             }
+        }
+        if let Some(meter) = &mut self.meter {
+            meter.saw_end();
         }
         None
     }

@@ -26,6 +26,8 @@ pub struct Meter {
     error_body: Vec<u8>,
     damaged: bool,
     ended: bool,
+    /// Whether what the provider says of its limits holds for all who ask it.
+    hears: bool,
 }
 
 /// What the head of the answer said.
@@ -62,7 +64,25 @@ impl Meter {
             error_body: Vec::new(),
             damaged: false,
             ended: false,
+            hears: true,
         }
+    }
+
+    /// The meter of a call with a key of the client's own: what the provider says of limits then concerns nobody else.
+    #[must_use]
+    pub fn of_a_foreign_key(mut self) -> Meter {
+        self.hears = false;
+        self
+    }
+
+    /// Whether its answer tells what it used.
+    pub fn tells_usage(&self) -> bool {
+        self.endpoint.is_metered()
+    }
+
+    /// Whether the model runs on the owner's machine, as far as is known by now.
+    pub fn is_local(&self) -> bool {
+        self.permit.call().local && !self.reader.learned().remote
     }
 
     /// The permit.
@@ -77,13 +97,21 @@ impl Meter {
             true => Observed::from_headers(headers),
             false => Observed::default(),
         };
-        if observed != Observed::default() {
+        // What an error says of waiting may stand in its body as well.
+        if status < 400 {
+            self.hear(observed);
+        }
+        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let streams = self.endpoint == Endpoint::StreamGenerateContent || essence != b"application/json";
+        self.head = Some(Head { status, streams, observed, request_id: request_id(headers) });
+    }
+
+    fn hear(&self, observed: Observed) {
+        if self.hears && observed != Observed::default() {
             let (call, metering) = (self.permit.call(), self.permit.metering());
             metering.heard(&call.provider, &call.model, observed, metering.now());
         }
-        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        let streams = !content_type.starts_with(b"application/json");
-        self.head = Some(Head { status, streams, observed, request_id: request_id(headers) });
     }
 
     /// Takes the next bytes of the answer, as they came over the wire.
@@ -182,6 +210,7 @@ impl Meter {
             };
         };
         if let Some(error) = self.error() {
+            self.hear(error.observed);
             return Outcome::unanswered(&error, guess);
         }
         if !self.endpoint.is_metered() {
