@@ -46,6 +46,9 @@ const CANCELLED: (Status, Option<ErrorKind>, UsageSource) =
 const CUT: (Status, Option<ErrorKind>, UsageSource) =
     (Status::Cancelled, Some(ErrorKind::ClientGone), UsageSource::Estimated);
 
+const STOPPED: (Status, Option<ErrorKind>, UsageSource) =
+    (Status::Cancelled, Some(ErrorKind::Shutdown), UsageSource::Estimated);
+
 /// Lets everybody work until something is so.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..1_000_000 {
@@ -207,12 +210,12 @@ async fn at_the_end_of_the_program_nothing_is_read_on() {
     gate.gateway.stop();
     gate.drained().await;
     server.clients_gone(1).await;
-    assert_eq!(left(&gate.the_record()), CUT);
+    assert_eq!(left(&gate.the_record()), STOPPED);
     let late = ScriptedProvider::always(Reply::stream(SSE, CHAT).hold_before(2)).await;
     let gate = Gate::to(&late);
     gate.gateway.stop();
     leave_after(gate.begin(chat()).await, CHAT[0].len()).await;
-    assert_eq!(left(&gate.the_record()), CUT, "what is left after that is cut at once");
+    assert_eq!(left(&gate.the_record()), STOPPED, "what is left after that is cut at once");
 }
 
 #[tokio::test]

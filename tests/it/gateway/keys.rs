@@ -139,9 +139,11 @@ async fn wrong_keys_are_refused_in_each_apis_words_and_slowed() {
         statuses.push(asked(&gate, 0, &[("x-api-key", &other)]).await.status);
     }
     assert_eq!((statuses[0], statuses[9]), (401, 429), "{statuses:?}");
-    let slowed = asked(&gate, 0, &[("x-api-key", &key)]).await;
+    let slowed = asked(&gate, 0, &[("x-api-key", &other)]).await;
     assert!(slowed.status == 429 && slowed.header("retry-after").parse::<u64>().is_ok(), "{slowed:?}");
     assert_eq!((server.hits().len(), gate.records().len()), (0, 0));
+    let good = asked(&gate, 0, &[("x-api-key", &key)]).await;
+    assert_eq!(good.status, 200, "who has a good key is not slowed by who guesses beside it");
 }
 
 #[tokio::test]
