@@ -3,7 +3,7 @@
 
 use serde::de::IgnoredAny;
 
-use super::chat::{Learned, ReadResult};
+use super::chat::{ChatEvent, Learned, ReadResult};
 use super::ndjson::MAX_FRAME_BYTES;
 use super::sse::{Frame, Frames};
 use crate::usage::ErrorKind;
@@ -25,6 +25,46 @@ pub(super) enum Piece<'a> {
     Cut,
     /// Nothing that can be read, nor can what follows it.
     Broken,
+}
+
+/// What the pieces of an API's answers say.
+pub(super) trait Pieces {
+    /// Takes a piece; appends what it says to `events`.
+    fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>);
+
+    /// What is known so far.
+    fn known(&self) -> &Known;
+
+    /// The same, to be ended.
+    fn known_mut(&mut self) -> &mut Known;
+}
+
+/// Reads a streamed or whole answer, in bytes cut anywhere.
+#[derive(Default)]
+pub struct Reader<P> {
+    form: Form,
+    pieces: P,
+}
+
+#[expect(private_bounds, reason = "an API of its own is nobody else's to write")]
+impl<P: Pieces> Reader<P> {
+    /// Takes the next bytes; appends what they say to `events`. After an error it says the same error for ever.
+    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
+        self.form.push(bytes, |piece| self.pieces.piece(piece, events));
+        self.pieces.known().result()
+    }
+
+    /// Takes the end of the body. A frame that the end cut off is dropped; whether the answer is whole says
+    /// [`Learned::complete`].
+    pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
+        self.form.finish(|piece| self.pieces.piece(piece, events));
+        self.pieces.known_mut().finished()
+    }
+
+    /// What is known so far.
+    pub fn learned(&self) -> &Learned {
+        &self.pieces.known().learned
+    }
 }
 
 /// Divides an answer into its pieces.

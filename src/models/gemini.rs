@@ -5,11 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::ReadResult;
-use super::form::{Form, Known, Piece};
+use super::form::{self, Known, Piece, Pieces};
 use super::image::Encoded;
 use super::json::{self, Field};
-use super::{ChatEvent, ChatMessage, ChatRequest, Finish, Learned, ModelInfo, ReportedUsage, Role};
+use super::{ChatEvent, ChatMessage, ChatRequest, Finish, ModelInfo, ReportedUsage, Role};
 use crate::usage::ErrorKind;
 
 /// Where the models are listed; without a page size it lists fifty.
@@ -94,37 +93,14 @@ impl<'a> Content<'a> {
 }
 
 /// Reads a streamed or whole answer, in bytes cut anywhere.
-#[derive(Default)]
-pub struct Reader {
-    form: Form,
-    state: State,
-}
+pub type Reader = form::Reader<State>;
 
+/// What the pieces of an answer said.
 #[derive(Default)]
-struct State {
+pub struct State {
     known: Known,
     usage: Usage,
     calls_functions: bool,
-}
-
-impl Reader {
-    /// Takes the next bytes; appends what they say to `events`. After an error it says the same error for ever.
-    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
-        self.form.push(bytes, |piece| self.state.piece(piece, events));
-        self.state.known.result()
-    }
-
-    /// Takes the end of the body. A frame that the end cut off is dropped; whether the answer is whole says
-    /// [`Learned::complete`].
-    pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
-        self.form.finish(|piece| self.state.piece(piece, events));
-        self.state.known.finished()
-    }
-
-    /// What is known so far.
-    pub fn learned(&self) -> &Learned {
-        &self.state.known.learned
-    }
 }
 
 #[derive(Deserialize)]
@@ -172,7 +148,7 @@ struct SaidPart<'a> {
     function_call: Field<'a>,
 }
 
-impl State {
+impl Pieces for State {
     fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
         if self.known.is_over() {
             return;
@@ -187,6 +163,16 @@ impl State {
         }
     }
 
+    fn known(&self) -> &Known {
+        &self.known
+    }
+
+    fn known_mut(&mut self) -> &mut Known {
+        &mut self.known
+    }
+}
+
+impl State {
     fn chunk(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
         let data = data.trim_ascii();
         let chunk = if data.starts_with(b"{") { serde_json::from_slice::<Chunk<'_>>(data).ok() } else { None };

@@ -4,12 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::ReadResult;
-use super::form::{DONE, Form, Known, Piece};
+use super::form::{self, DONE, Known, Piece, Pieces};
 use super::image::Encoded;
 use super::json::{self, Field};
 use super::sse::Frame;
-use super::{ChatEvent, ChatMessage, ChatRequest, Finish, Learned, ModelInfo, ReportedUsage, Role};
+use super::{ChatEvent, ChatMessage, ChatRequest, Finish, ModelInfo, ReportedUsage, Role};
 use crate::usage::ErrorKind;
 
 /// Where chats go, below a URL that ends in `/v1` or the like.
@@ -117,35 +116,12 @@ impl<'a> Content<'a> {
 }
 
 /// Reads a streamed or whole answer, in bytes cut anywhere.
-#[derive(Default)]
-pub struct Reader {
-    form: Form,
-    state: State,
-}
+pub type Reader = form::Reader<State>;
 
+/// What the pieces of an answer said.
 #[derive(Default)]
-struct State {
+pub struct State {
     known: Known,
-}
-
-impl Reader {
-    /// Takes the next bytes; appends what they say to `events`. After an error it says the same error for ever.
-    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
-        self.form.push(bytes, |piece| self.state.piece(piece, events));
-        self.state.known.result()
-    }
-
-    /// Takes the end of the body. A frame that the end cut off is dropped; whether the answer is whole says
-    /// [`Learned::complete`].
-    pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
-        self.form.finish(|piece| self.state.piece(piece, events));
-        self.state.known.finished()
-    }
-
-    /// What is known so far.
-    pub fn learned(&self) -> &Learned {
-        &self.state.known.learned
-    }
 }
 
 #[derive(Deserialize)]
@@ -190,7 +166,7 @@ struct Words<'a> {
     function_call: Field<'a>,
 }
 
-impl State {
+impl Pieces for State {
     fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
         if self.known.is_over() {
             return;
@@ -207,6 +183,16 @@ impl State {
         }
     }
 
+    fn known(&self) -> &Known {
+        &self.known
+    }
+
+    fn known_mut(&mut self) -> &mut Known {
+        &mut self.known
+    }
+}
+
+impl State {
     fn frame(&mut self, frame: Frame<'_>, events: &mut Vec<ChatEvent>) {
         let data = frame.data.trim_ascii();
         if data == DONE {
