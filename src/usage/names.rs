@@ -41,12 +41,10 @@ pub struct Name<'a>(Cow<'a, str>);
 impl<'a> Name<'a> {
     /// A name from outside: control characters removed, trimmed, cut to [`MAX_NAME_BYTES`]; empty becomes `unknown`.
     pub fn clean(text: &str) -> Name<'static> {
-        let bytes = text.as_bytes();
-        let is_clean = !bytes.is_empty() && bytes.len() <= MAX_NAME_BYTES && bytes.iter().all(u8::is_ascii_graphic);
-        if is_clean {
-            return Name(Cow::Owned(text.to_owned()));
+        let mut printable = Cow::Borrowed(text);
+        if text.contains(char::is_control) {
+            printable.to_mut().retain(|c| !c.is_control());
         }
-        let printable: String = text.chars().filter(|c| !c.is_control()).collect();
         let name = printable.trim();
         // Cutting may leave a space at the end: what is clean stays as it is when it is cleaned again.
         let name = name[..name.floor_char_boundary(MAX_NAME_BYTES)].trim_end();

@@ -1,7 +1,7 @@
 //! Where the answers of each API say what we want to know.
 
 use super::Endpoint;
-use super::scan::Paths;
+use super::scan::{Paths, Step, group, leaf, node, root, whole};
 
 /// What an answer says at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,170 +42,213 @@ pub(super) enum Said {
 
 use Said::*;
 
+const NOTHING: Step<Said> = root(&[]);
+
 /// The paths of this endpoint's answers, streamed and whole.
 pub(super) fn paths(endpoint: Endpoint) -> Paths<Said> {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => OPENAI,
-        Endpoint::Responses => RESPONSES,
-        Endpoint::Messages | Endpoint::MessagesCountTokens => ANTHROPIC,
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => &OPENAI,
+        Endpoint::Responses => &RESPONSES,
+        Endpoint::Messages | Endpoint::MessagesCountTokens => &ANTHROPIC,
         Endpoint::GenerateContent
         | Endpoint::StreamGenerateContent
         | Endpoint::EmbedContent
-        | Endpoint::CountTokens => GEMINI,
-        Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => OLLAMA,
-        Endpoint::Other => &[],
+        | Endpoint::CountTokens => &GEMINI,
+        Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => &OLLAMA,
+        Endpoint::Other => &NOTHING,
     }
 }
 
-const OPENAI: Paths<Said> = &[
-    (&["model"], Model),
-    (&["service_tier"], Tier),
-    (&["choices"], Choice),
-    (&["choices", "index"], Index),
-    (&["choices", "finish_reason"], Finish),
-    (&["choices", "text"], Text),
-    (&["choices", "delta", "content"], Text),
-    (&["choices", "delta", "content", "text"], Text),
-    (&["choices", "delta", "refusal"], Text),
-    (&["choices", "delta", "reasoning_content"], Thinking),
-    (&["choices", "delta", "reasoning"], ThinkingAgain),
-    (&["choices", "delta", "tool_calls", "function", "name"], Text),
-    (&["choices", "delta", "tool_calls", "function", "arguments", "**"], Text),
-    (&["choices", "delta", "function_call", "arguments"], Text),
-    (&["choices", "delta", "audio", "transcript"], Text),
-    (&["choices", "message", "content"], Text),
-    (&["choices", "message", "content", "text"], Text),
-    (&["choices", "message", "refusal"], Text),
-    (&["choices", "message", "reasoning_content"], Thinking),
-    (&["choices", "message", "reasoning"], ThinkingAgain),
-    (&["choices", "message", "tool_calls", "function", "name"], Text),
-    (&["choices", "message", "tool_calls", "function", "arguments", "**"], Text),
-    (&["choices", "message", "function_call", "arguments"], Text),
-    (&["choices", "message", "audio", "transcript"], Text),
-    (&["data"], Known),
-    (&["usage"], Usage),
-    (&["usage", "prompt_tokens"], Prompt),
-    (&["usage", "completion_tokens"], Completion),
-    (&["usage", "total_tokens"], Total),
-    (&["usage", "prompt_tokens_details", "cached_tokens"], Cached),
-    (&["usage", "prompt_tokens_details", "cache_write_tokens"], CacheWrite),
-    (&["usage", "completion_tokens_details", "reasoning_tokens"], Reasoning),
-    (&["error"], Error),
+/// What a model says, whole or a piece of it.
+const MESSAGE: &[Step<Said>] = &[
+    node("content", Text, &[leaf("text", Text)]),
+    leaf("refusal", Text),
+    leaf("reasoning_content", Thinking),
+    leaf("reasoning", ThinkingAgain),
+    group("tool_calls", &[group("function", &[leaf("name", Text), whole("arguments", Text)])]),
+    group("function_call", &[leaf("arguments", Text)]),
+    group("audio", &[leaf("transcript", Text)]),
+];
+
+const OPENAI: Step<Said> = root(&[
+    leaf("model", Model),
+    leaf("service_tier", Tier),
+    node(
+        "choices",
+        Choice,
+        &[
+            leaf("index", Index),
+            leaf("finish_reason", Finish),
+            leaf("text", Text),
+            group("delta", MESSAGE),
+            group("message", MESSAGE),
+        ],
+    ),
+    leaf("data", Known),
+    node(
+        "usage",
+        Usage,
+        &[
+            leaf("prompt_tokens", Prompt),
+            leaf("completion_tokens", Completion),
+            leaf("total_tokens", Total),
+            group("prompt_tokens_details", &[leaf("cached_tokens", Cached), leaf("cache_write_tokens", CacheWrite)]),
+            group("completion_tokens_details", &[leaf("reasoning_tokens", Reasoning)]),
+        ],
+    ),
+    leaf("error", Error),
+]);
+
+const COUNTED: &[Step<Said>] = &[
+    leaf("input_tokens", Prompt),
+    leaf("output_tokens", Completion),
+    leaf("total_tokens", Total),
+    group("input_tokens_details", &[leaf("cached_tokens", Cached), leaf("cache_write_tokens", CacheWrite)]),
+    group("output_tokens_details", &[leaf("reasoning_tokens", Reasoning)]),
 ];
 
 /// Of what is streamed only `delta` is text: the other events say it again.
-const RESPONSES: Paths<Said> = &[
-    (&["type"], Type),
-    (&["delta"], Text),
-    (&["error"], Error),
-    (&["response", "model"], Model),
-    (&["response", "service_tier"], Tier),
-    (&["response", "status"], Status),
-    (&["response", "error"], Error),
-    (&["response", "incomplete_details", "reason"], Finish),
-    (&["response", "output", "type"], ItemType),
-    (&["response", "usage"], Usage),
-    (&["response", "usage", "input_tokens"], Prompt),
-    (&["response", "usage", "output_tokens"], Completion),
-    (&["response", "usage", "total_tokens"], Total),
-    (&["response", "usage", "input_tokens_details", "cached_tokens"], Cached),
-    (&["response", "usage", "input_tokens_details", "cache_write_tokens"], CacheWrite),
-    (&["response", "usage", "output_tokens_details", "reasoning_tokens"], Reasoning),
-    (&["model"], Model),
-    (&["service_tier"], Tier),
-    (&["status"], Status),
-    (&["incomplete_details", "reason"], Finish),
-    (&["output"], Known),
-    (&["output", "type"], ItemType),
-    (&["output", "content", "text"], Text),
-    (&["output", "content", "refusal"], Text),
-    (&["output", "summary", "text"], Text),
-    (&["output", "arguments"], Text),
-    (&["output", "input"], Text),
-    (&["output", "code"], Text),
-    (&["usage"], Usage),
-    (&["usage", "input_tokens"], Prompt),
-    (&["usage", "output_tokens"], Completion),
-    (&["usage", "total_tokens"], Total),
-    (&["usage", "input_tokens_details", "cached_tokens"], Cached),
-    (&["usage", "input_tokens_details", "cache_write_tokens"], CacheWrite),
-    (&["usage", "output_tokens_details", "reasoning_tokens"], Reasoning),
-];
+const RESPONSES: Step<Said> = root(&[
+    leaf("type", Type),
+    leaf("delta", Text),
+    leaf("error", Error),
+    group(
+        "response",
+        &[
+            leaf("model", Model),
+            leaf("service_tier", Tier),
+            leaf("status", Status),
+            leaf("error", Error),
+            group("incomplete_details", &[leaf("reason", Finish)]),
+            group("output", &[leaf("type", ItemType)]),
+            node("usage", Usage, COUNTED),
+        ],
+    ),
+    leaf("model", Model),
+    leaf("service_tier", Tier),
+    leaf("status", Status),
+    group("incomplete_details", &[leaf("reason", Finish)]),
+    node(
+        "output",
+        Known,
+        &[
+            leaf("type", ItemType),
+            group("content", &[leaf("text", Text), leaf("refusal", Text)]),
+            group("summary", &[leaf("text", Text)]),
+            leaf("arguments", Text),
+            leaf("input", Text),
+            leaf("code", Text),
+        ],
+    ),
+    node("usage", Usage, COUNTED),
+]);
 
 /// The output count of `message_start` is a place-holder: it is not wanted.
-const ANTHROPIC: Paths<Said> = &[
-    (&["type"], Type),
-    (&["error"], Error),
-    (&["message", "model"], Model),
-    (&["message", "usage"], Usage),
-    (&["message", "usage", "service_tier"], Tier),
-    (&["message", "usage", "input_tokens"], Prompt),
-    (&["message", "usage", "cache_read_input_tokens"], Cached),
-    (&["message", "usage", "cache_creation_input_tokens"], CacheWrite),
-    (&["message", "usage", "cache_creation", "ephemeral_1h_input_tokens"], CacheWriteLong),
-    (&["content_block", "name"], Text),
-    (&["delta", "text"], Text),
-    (&["delta", "thinking"], Text),
-    (&["delta", "partial_json"], Text),
-    (&["delta", "stop_reason"], Finish),
-    (&["model"], Model),
-    (&["content", "text"], Text),
-    (&["content", "thinking"], Text),
-    (&["content", "name"], Text),
-    (&["content", "input", "**"], Text),
-    (&["stop_reason"], Finish),
-    (&["usage"], Usage),
-    (&["usage", "service_tier"], Tier),
-    (&["usage", "input_tokens"], Prompt),
-    (&["usage", "cache_read_input_tokens"], Cached),
-    (&["usage", "cache_creation_input_tokens"], CacheWrite),
-    (&["usage", "cache_creation", "ephemeral_1h_input_tokens"], CacheWriteLong),
-    (&["usage", "output_tokens"], Completion),
-    (&["usage", "output_tokens_details", "thinking_tokens"], Reasoning),
-];
+const ANTHROPIC: Step<Said> = root(&[
+    leaf("type", Type),
+    leaf("error", Error),
+    group(
+        "message",
+        &[
+            leaf("model", Model),
+            node(
+                "usage",
+                Usage,
+                &[
+                    leaf("service_tier", Tier),
+                    leaf("input_tokens", Prompt),
+                    leaf("cache_read_input_tokens", Cached),
+                    leaf("cache_creation_input_tokens", CacheWrite),
+                    group("cache_creation", &[leaf("ephemeral_1h_input_tokens", CacheWriteLong)]),
+                ],
+            ),
+        ],
+    ),
+    group("content_block", &[leaf("name", Text)]),
+    group(
+        "delta",
+        &[leaf("text", Text), leaf("thinking", Text), leaf("partial_json", Text), leaf("stop_reason", Finish)],
+    ),
+    leaf("model", Model),
+    group("content", &[leaf("text", Text), leaf("thinking", Text), leaf("name", Text), whole("input", Text)]),
+    leaf("stop_reason", Finish),
+    node(
+        "usage",
+        Usage,
+        &[
+            leaf("service_tier", Tier),
+            leaf("input_tokens", Prompt),
+            leaf("cache_read_input_tokens", Cached),
+            leaf("cache_creation_input_tokens", CacheWrite),
+            group("cache_creation", &[leaf("ephemeral_1h_input_tokens", CacheWriteLong)]),
+            leaf("output_tokens", Completion),
+            group("output_tokens_details", &[leaf("thinking_tokens", Reasoning)]),
+        ],
+    ),
+]);
 
-const GEMINI: Paths<Said> = &[
-    (&["modelVersion"], Model),
-    (&["responseId"], RequestId),
-    (&["candidates"], Choice),
-    (&["candidates", "index"], Index),
-    (&["candidates", "finishReason"], Finish),
-    (&["candidates", "content", "parts", "text"], Text),
-    (&["candidates", "content", "parts", "functionCall", "name"], Text),
-    (&["candidates", "content", "parts", "functionCall", "args", "**"], Text),
-    (&["candidates", "content", "parts", "executableCode", "code"], Text),
-    (&["promptFeedback", "blockReason"], Finish),
-    (&["embedding"], Known),
-    (&["embeddings"], Known),
-    (&["usageMetadata"], Usage),
-    (&["usageMetadata", "promptTokenCount"], Prompt),
-    (&["usageMetadata", "toolUsePromptTokenCount"], ToolPrompt),
-    (&["usageMetadata", "cachedContentTokenCount"], Cached),
-    (&["usageMetadata", "candidatesTokenCount"], Completion),
-    (&["usageMetadata", "thoughtsTokenCount"], Reasoning),
-    (&["usageMetadata", "totalTokenCount"], Total),
-    (&["error"], Error),
-];
+const GEMINI: Step<Said> = root(&[
+    leaf("modelVersion", Model),
+    leaf("responseId", RequestId),
+    node(
+        "candidates",
+        Choice,
+        &[
+            leaf("index", Index),
+            leaf("finishReason", Finish),
+            group(
+                "content",
+                &[group(
+                    "parts",
+                    &[
+                        leaf("text", Text),
+                        group("functionCall", &[leaf("name", Text), whole("args", Text)]),
+                        group("executableCode", &[leaf("code", Text)]),
+                    ],
+                )],
+            ),
+        ],
+    ),
+    group("promptFeedback", &[leaf("blockReason", Finish)]),
+    leaf("embedding", Known),
+    leaf("embeddings", Known),
+    node(
+        "usageMetadata",
+        Usage,
+        &[
+            leaf("promptTokenCount", Prompt),
+            leaf("toolUsePromptTokenCount", ToolPrompt),
+            leaf("cachedContentTokenCount", Cached),
+            leaf("candidatesTokenCount", Completion),
+            leaf("thoughtsTokenCount", Reasoning),
+            leaf("totalTokenCount", Total),
+        ],
+    ),
+    leaf("error", Error),
+]);
 
-const OLLAMA: Paths<Said> = &[
-    (&["model"], Model),
-    (&["remote_model"], Remote),
-    (&["remote_host"], Remote),
-    (&["message"], Known),
-    (&["message", "content"], Text),
-    (&["message", "thinking"], Text),
-    (&["message", "tool_calls"], ItemType),
-    (&["message", "tool_calls", "function", "name"], Text),
-    (&["message", "tool_calls", "function", "arguments", "**"], Text),
-    (&["response"], Text),
-    (&["thinking"], Text),
-    (&["tool_calls"], ItemType),
-    (&["embedding"], Known),
-    (&["embeddings"], Known),
-    (&["done"], Done),
-    (&["done_reason"], Finish),
-    (&["prompt_eval_count"], Prompt),
-    (&["prompt_eval_cached_count"], Cached),
-    (&["eval_count"], Completion),
-    (&["error"], Error),
-];
+const OLLAMA: Step<Said> = root(&[
+    leaf("model", Model),
+    leaf("remote_model", Remote),
+    leaf("remote_host", Remote),
+    node(
+        "message",
+        Known,
+        &[
+            leaf("content", Text),
+            leaf("thinking", Text),
+            node("tool_calls", ItemType, &[group("function", &[leaf("name", Text), whole("arguments", Text)])]),
+        ],
+    ),
+    leaf("response", Text),
+    leaf("thinking", Text),
+    leaf("tool_calls", ItemType),
+    leaf("embedding", Known),
+    leaf("embeddings", Known),
+    leaf("done", Done),
+    leaf("done_reason", Finish),
+    leaf("prompt_eval_count", Prompt),
+    leaf("prompt_eval_cached_count", Cached),
+    leaf("eval_count", Completion),
+    leaf("error", Error),
+]);

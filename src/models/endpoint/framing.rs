@@ -109,7 +109,11 @@ impl Form {
 
 /// What is not JSON is left behind at the end of its line.
 fn values(bytes: &[u8], scanner: &mut Scanner<Said>, found: &mut impl Framed) {
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        let (line, behind) = rest.split_at(end);
+        rest = behind;
         scanner.push(line, found);
         if scanner.is_broken() && line.ends_with(b"\n") {
             scanner.clear();

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Endpoint;
 use super::request::MalformedRequest;
-use super::scan::{Found, MAX_DEPTH, Paths, Scanner, Shape};
+use super::scan::{Found, MAX_DEPTH, MAX_WORD_BYTES, Scanner, Shape, Step, leaf, node, root};
 use crate::models::json::count_of;
 
 /// What a key that decides is for.
@@ -26,33 +26,46 @@ pub(super) enum Key {
 /// A key as errors name it.
 type Named = (Key, &'static str);
 
-const PATHS: Paths<Named> = &[
-    (&["model"], (Key::Model, "model")),
-    (&["stream"], (Key::Stream, "stream")),
-    (&["stream_options"], (Key::StreamOptions, "stream_options")),
-    (&["stream_options", "include_usage"], (Key::IncludeUsage, "stream_options.include_usage")),
-    (&["max_tokens"], (Key::Cap, "max_tokens")),
-    (&["max_completion_tokens"], (Key::Cap, "max_completion_tokens")),
-    (&["max_output_tokens"], (Key::Cap, "max_output_tokens")),
-    (&["n"], (Key::Answers, "n")),
-    (&["best_of"], (Key::Answers, "best_of")),
-    (&["options"], (Key::Settings, "options")),
-    (&["options", "num_predict"], (Key::Cap, "options.num_predict")),
-    (&["generationConfig"], (Key::Settings, "generationConfig")),
-    (&["generationConfig", "maxOutputTokens"], (Key::Cap, "generationConfig.maxOutputTokens")),
-    (&["generationConfig", "max_output_tokens"], (Key::Cap, "generationConfig.max_output_tokens")),
-    (&["generationConfig", "candidateCount"], (Key::Answers, "generationConfig.candidateCount")),
-    (&["generationConfig", "candidate_count"], (Key::Answers, "generationConfig.candidate_count")),
-    (&["generation_config"], (Key::Settings, "generation_config")),
-    (&["generation_config", "maxOutputTokens"], (Key::Cap, "generation_config.maxOutputTokens")),
-    (&["generation_config", "max_output_tokens"], (Key::Cap, "generation_config.max_output_tokens")),
-    (&["generation_config", "candidateCount"], (Key::Answers, "generation_config.candidateCount")),
-    (&["generation_config", "candidate_count"], (Key::Answers, "generation_config.candidate_count")),
-];
+const PATHS: Step<Named> = root(&[
+    leaf("model", (Key::Model, "model")),
+    leaf("stream", (Key::Stream, "stream")),
+    node(
+        "stream_options",
+        (Key::StreamOptions, "stream_options"),
+        &[leaf("include_usage", (Key::IncludeUsage, "stream_options.include_usage"))],
+    ),
+    leaf("max_tokens", (Key::Cap, "max_tokens")),
+    leaf("max_completion_tokens", (Key::Cap, "max_completion_tokens")),
+    leaf("max_output_tokens", (Key::Cap, "max_output_tokens")),
+    leaf("n", (Key::Answers, "n")),
+    leaf("best_of", (Key::Answers, "best_of")),
+    node("options", (Key::Settings, "options"), &[leaf("num_predict", (Key::Cap, "options.num_predict"))]),
+    node(
+        "generationConfig",
+        (Key::Settings, "generationConfig"),
+        &[
+            leaf("maxOutputTokens", (Key::Cap, "generationConfig.maxOutputTokens")),
+            leaf("max_output_tokens", (Key::Cap, "generationConfig.max_output_tokens")),
+            leaf("candidateCount", (Key::Answers, "generationConfig.candidateCount")),
+            leaf("candidate_count", (Key::Answers, "generationConfig.candidate_count")),
+        ],
+    ),
+    node(
+        "generation_config",
+        (Key::Settings, "generation_config"),
+        &[
+            leaf("maxOutputTokens", (Key::Cap, "generation_config.maxOutputTokens")),
+            leaf("max_output_tokens", (Key::Cap, "generation_config.max_output_tokens")),
+            leaf("candidateCount", (Key::Answers, "generation_config.candidateCount")),
+            leaf("candidate_count", (Key::Answers, "generation_config.candidate_count")),
+        ],
+    ),
+]);
 
 /// The keys that stand in a body.
-#[derive(Debug, Default)]
-pub(super) struct Keys {
+#[derive(Debug)]
+pub(super) struct Keys<'a> {
+    body: &'a str,
     values: Vec<Value>,
     wrong: Option<MalformedRequest>,
 }
@@ -64,22 +77,22 @@ struct Value {
     shape: Shape,
     /// Where it stands in the body.
     range: Range<usize>,
-    /// The text, or the scalar as it stands.
-    word: String,
+    /// What a text says.
+    text: String,
 }
 
-impl Keys {
+impl<'a> Keys<'a> {
     /// Reads the keys of a body that every server reads as we do.
-    pub(super) fn read(body: &[u8]) -> Result<Keys, MalformedRequest> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Keys<'a>, MalformedRequest> {
         let text = std::str::from_utf8(body).map_err(|_| MalformedRequest::NotAnObject)?;
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if !is_json || !body.trim_ascii_start().starts_with(b"{") {
             return Err(MalformedRequest::NotAnObject);
         }
-        let mut scanner = Scanner::in_any_case(PATHS);
-        let mut keys = Keys::default();
+        let mut scanner = Scanner::in_any_case(&PATHS);
+        let mut keys = Keys { body: text, values: Vec::new(), wrong: None };
         scanner.push(body, &mut keys);
-        match keys.wrong.or_else(|| keys.values.iter().find_map(Value::wrong_type)) {
+        match keys.wrong.or_else(|| keys.values.iter().find_map(|value| value.wrong_type(text))) {
             _ if scanner.deepest() > MAX_DEPTH => Err(MalformedRequest::TooDeep),
             Some(wrong) => Err(wrong),
             None => Ok(keys),
@@ -92,12 +105,12 @@ impl Keys {
 
     /// The model it names.
     pub(super) fn model(&self) -> Option<String> {
-        self.find(Key::Model).filter(|value| value.shape == Shape::Text).map(|value| value.word.clone())
+        self.find(Key::Model).filter(|value| value.shape == Shape::Text).map(|value| value.text.clone())
     }
 
     /// A yes or no; `None` when it is not there, or null.
     pub(super) fn flag(&self, key: Key) -> Option<bool> {
-        self.find(key)?.word.parse().ok()
+        self.find(key)?.scalar(self.body)?.parse().ok()
     }
 
     /// The most tokens all answers may have together: of several limits the highest, for servers differ in which they
@@ -105,13 +118,13 @@ impl Keys {
     pub(super) fn output_cap(&self) -> Option<u64> {
         let highest = |key| {
             let values = self.values.iter().filter(move |value| value.named.0 == key);
-            values.filter_map(|value| count_of(whole(&value.word))).max()
+            values.filter_map(|value| count_of(whole(value.scalar(self.body)?))).max()
         };
         Some(highest(Key::Cap)?.saturating_mul(highest(Key::Answers).unwrap_or(1).max(1)))
     }
 }
 
-impl Found<Named> for Keys {
+impl Found<Named> for Keys<'_> {
     fn begins(&mut self, named: Named, shape: Shape, at: usize, exact: bool) {
         let (_, key) = named;
         if !exact {
@@ -123,21 +136,17 @@ impl Found<Named> for Keys {
             self.wrong.get_or_insert(MalformedRequest::Twice { key });
         }
         if !is_within {
-            self.values.push(Value { named, shape, range: at..at, word: String::new() });
+            self.values.push(Value { named, shape, range: at..at, text: String::new() });
         }
     }
 
     fn text(&mut self, _named: Named, piece: &str) {
         if let Some(value) = self.values.last_mut() {
-            value.word.push_str(piece);
+            value.text.push_str(piece);
         }
     }
 
-    fn scalar(&mut self, _named: Named, raw: &str) {
-        if let Some(value) = self.values.last_mut() {
-            raw.clone_into(&mut value.word);
-        }
-    }
+    fn scalar(&mut self, _named: Named, _raw: &str) {}
 
     fn ends(&mut self, named: Named, at: usize) {
         if let Some(value) = self.values.iter_mut().rfind(|value| value.named == named) {
@@ -149,7 +158,13 @@ impl Found<Named> for Keys {
 }
 
 impl Value {
-    fn wrong_type(&self) -> Option<MalformedRequest> {
+    /// A scalar as it stands; `None` of another shape, or when it is longer than any that means something.
+    fn scalar<'a>(&self, body: &'a str) -> Option<&'a str> {
+        let is_one = self.shape == Shape::Scalar && self.range.len() <= MAX_WORD_BYTES;
+        body.get(self.range.clone()).filter(|_| is_one)
+    }
+
+    fn wrong_type(&self, body: &str) -> Option<MalformedRequest> {
         let (key, name) = self.named;
         let expected = match key {
             Key::Model => "a text, for example \"gpt-4o-mini\"",
@@ -157,17 +172,14 @@ impl Value {
             Key::StreamOptions | Key::Settings => "an object, for example {}",
             Key::Cap | Key::Answers => "a whole number, for example 1",
         };
+        let scalar = self.scalar(body);
         let is_right = match key {
             Key::Model => self.shape == Shape::Text,
-            Key::Stream | Key::IncludeUsage => self.shape == Shape::Scalar && matches!(&*self.word, "true" | "false"),
+            Key::Stream | Key::IncludeUsage => matches!(scalar, Some("true" | "false")),
             Key::StreamOptions | Key::Settings => self.shape == Shape::Object,
-            Key::Cap | Key::Answers => self.shape == Shape::Scalar && is_whole_number(&self.word),
+            Key::Cap | Key::Answers => scalar.is_some_and(is_whole_number),
         };
-        (!is_right && !self.is_null()).then_some(MalformedRequest::WrongType { key: name, expected })
-    }
-
-    fn is_null(&self) -> bool {
-        self.shape == Shape::Scalar && self.word == "null"
+        (!is_right && scalar != Some("null")).then_some(MalformedRequest::WrongType { key: name, expected })
     }
 }
 
@@ -194,7 +206,9 @@ pub fn with_usage_asked(endpoint: Endpoint, body: &[u8]) -> Option<Vec<u8>> {
         return Some(spliced(body, flag.range.clone(), b"true"));
     }
     match keys.find(Key::StreamOptions) {
-        Some(options) if options.is_null() => Some(spliced(body, options.range.clone(), br#"{"include_usage":true}"#)),
+        Some(options) if options.shape != Shape::Object => {
+            Some(spliced(body, options.range.clone(), br#"{"include_usage":true}"#))
+        }
         Some(options) => {
             let inside = options.range.start + 1;
             let is_empty = body[inside..].trim_ascii_start().starts_with(b"}");

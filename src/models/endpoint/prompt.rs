@@ -3,7 +3,7 @@
 //! Base64 is never weighed: of what holds it only the kind is looked at.
 
 use super::Endpoint;
-use super::scan::{Found, Paths, Scanner, Shape};
+use super::scan::{Found, Paths, Scanner, Shape, Step, group, leaf, node, root, whole};
 use crate::models::Kind;
 use crate::usage::{TOKENS_PER_MESSAGE, TokenEstimator};
 
@@ -28,110 +28,131 @@ use Part::*;
 
 fn paths(endpoint: Endpoint) -> Paths<Part> {
     match endpoint {
-        Endpoint::ChatCompletions => OPENAI,
-        Endpoint::Completions | Endpoint::Embeddings | Endpoint::OllamaEmbed => PLAIN,
-        Endpoint::Responses => RESPONSES,
-        Endpoint::Messages | Endpoint::MessagesCountTokens => ANTHROPIC,
+        Endpoint::ChatCompletions => &OPENAI,
+        Endpoint::Completions | Endpoint::Embeddings | Endpoint::OllamaEmbed => &PLAIN,
+        Endpoint::Responses => &RESPONSES,
+        Endpoint::Messages | Endpoint::MessagesCountTokens => &ANTHROPIC,
         Endpoint::GenerateContent
         | Endpoint::StreamGenerateContent
         | Endpoint::EmbedContent
-        | Endpoint::CountTokens => GEMINI,
-        Endpoint::OllamaChat | Endpoint::OllamaGenerate => OLLAMA,
-        Endpoint::Other => &[],
+        | Endpoint::CountTokens => &GEMINI,
+        Endpoint::OllamaChat | Endpoint::OllamaGenerate => &OLLAMA,
+        Endpoint::Other => &NOTHING,
     }
 }
 
-const OPENAI: Paths<Part> = &[
-    (&["messages"], Message),
-    (&["messages", "role"], Role),
-    (&["messages", "content"], Text),
-    (&["messages", "content", "type"], Type),
-    (&["messages", "content", "text"], Text),
-    (&["messages", "content", "refusal"], Text),
-    (&["messages", "reasoning_content"], Text),
-    (&["messages", "tool_calls", "function", "name"], Text),
-    (&["messages", "tool_calls", "function", "arguments", "**"], Tree),
-    (&["messages", "function_call", "arguments"], Text),
-    (&["tools", "**"], Tree),
-    (&["functions", "**"], Tree),
-    (&["response_format", "json_schema", "**"], Tree),
-];
+const NOTHING: Step<Part> = root(&[]);
 
-const PLAIN: Paths<Part> = &[(&["prompt"], Message), (&["input"], Message), (&["suffix"], Text)];
+const OPENAI: Step<Part> = root(&[
+    node(
+        "messages",
+        Message,
+        &[
+            leaf("role", Role),
+            node("content", Text, &[leaf("type", Type), leaf("text", Text), leaf("refusal", Text)]),
+            leaf("reasoning_content", Text),
+            group("tool_calls", &[group("function", &[leaf("name", Text), whole("arguments", Tree)])]),
+            group("function_call", &[leaf("arguments", Text)]),
+        ],
+    ),
+    whole("tools", Tree),
+    whole("functions", Tree),
+    group("response_format", &[whole("json_schema", Tree)]),
+]);
 
-const RESPONSES: Paths<Part> = &[
-    (&["instructions"], System),
-    (&["input"], Message),
-    (&["input", "role"], Role),
-    (&["input", "content"], Text),
-    (&["input", "content", "type"], Type),
-    (&["input", "content", "text"], Text),
-    (&["input", "content", "refusal"], Text),
-    (&["input", "summary", "text"], Text),
-    (&["input", "name"], Text),
-    (&["input", "arguments"], Text),
-    (&["input", "input"], Text),
-    (&["input", "output"], Text),
-    (&["input", "output", "type"], Type),
-    (&["input", "output", "text"], Text),
-    (&["tools", "**"], Tree),
-    (&["text", "format", "**"], Tree),
-];
+const PLAIN: Step<Part> = root(&[leaf("prompt", Message), leaf("input", Message), leaf("suffix", Text)]);
 
-const ANTHROPIC: Paths<Part> = &[
-    (&["system"], System),
-    (&["system", "text"], System),
-    (&["messages"], Message),
-    (&["messages", "role"], Role),
-    (&["messages", "content"], Text),
-    (&["messages", "content", "type"], Type),
-    (&["messages", "content", "text"], Text),
-    (&["messages", "content", "thinking"], Text),
-    (&["messages", "content", "name"], Text),
-    (&["messages", "content", "input", "**"], Tree),
-    (&["messages", "content", "content"], Text),
-    (&["messages", "content", "content", "type"], Type),
-    (&["messages", "content", "content", "text"], Text),
-    (&["tools", "**"], Tree),
-];
+const RESPONSES: Step<Part> = root(&[
+    leaf("instructions", System),
+    node(
+        "input",
+        Message,
+        &[
+            leaf("role", Role),
+            node("content", Text, &[leaf("type", Type), leaf("text", Text), leaf("refusal", Text)]),
+            group("summary", &[leaf("text", Text)]),
+            leaf("name", Text),
+            leaf("arguments", Text),
+            leaf("input", Text),
+            node("output", Text, &[leaf("type", Type), leaf("text", Text)]),
+        ],
+    ),
+    whole("tools", Tree),
+    group("text", &[whole("format", Tree)]),
+]);
 
-const GEMINI: Paths<Part> = &[
-    (&["systemInstruction", "parts", "text"], System),
-    (&["system_instruction", "parts", "text"], System),
-    (&["contents"], Message),
-    (&["contents", "parts", "text"], Text),
-    (&["contents", "parts", "functionCall", "name"], Text),
-    (&["contents", "parts", "functionCall", "args", "**"], Tree),
-    (&["contents", "parts", "function_call", "args", "**"], Tree),
-    (&["contents", "parts", "functionResponse", "response", "**"], Tree),
-    (&["contents", "parts", "function_response", "response", "**"], Tree),
-    (&["contents", "parts", "inlineData", "mimeType"], Type),
-    (&["contents", "parts", "inlineData", "mime_type"], Type),
-    (&["contents", "parts", "inline_data", "mimeType"], Type),
-    (&["contents", "parts", "inline_data", "mime_type"], Type),
-    (&["contents", "parts", "fileData", "mimeType"], Type),
-    (&["contents", "parts", "fileData", "mime_type"], Type),
-    (&["contents", "parts", "file_data", "mimeType"], Type),
-    (&["contents", "parts", "file_data", "mime_type"], Type),
-    (&["content", "parts", "text"], Text),
-    (&["requests", "content", "parts", "text"], Text),
-    (&["tools", "**"], Tree),
-];
+const ANTHROPIC: Step<Part> = root(&[
+    node("system", System, &[leaf("text", System)]),
+    node(
+        "messages",
+        Message,
+        &[
+            leaf("role", Role),
+            node(
+                "content",
+                Text,
+                &[
+                    leaf("type", Type),
+                    leaf("text", Text),
+                    leaf("thinking", Text),
+                    leaf("name", Text),
+                    whole("input", Tree),
+                    node("content", Text, &[leaf("type", Type), leaf("text", Text)]),
+                ],
+            ),
+        ],
+    ),
+    whole("tools", Tree),
+]);
 
-const OLLAMA: Paths<Part> = &[
-    (&["system"], System),
-    (&["prompt"], Text),
-    (&["suffix"], Text),
-    (&["images"], Picture),
-    (&["messages"], Message),
-    (&["messages", "role"], Role),
-    (&["messages", "content"], Text),
-    (&["messages", "thinking"], Text),
-    (&["messages", "images"], Picture),
-    (&["messages", "tool_calls", "function", "name"], Text),
-    (&["messages", "tool_calls", "function", "arguments", "**"], Tree),
-    (&["tools", "**"], Tree),
-];
+const MEDIA: &[Step<Part>] = &[leaf("mimeType", Type), leaf("mime_type", Type)];
+
+const INSTRUCTIONS: &[Step<Part>] = &[group("parts", &[leaf("text", System)])];
+
+const GEMINI: Step<Part> = root(&[
+    group("systemInstruction", INSTRUCTIONS),
+    group("system_instruction", INSTRUCTIONS),
+    node(
+        "contents",
+        Message,
+        &[group(
+            "parts",
+            &[
+                leaf("text", Text),
+                group("functionCall", &[leaf("name", Text), whole("args", Tree)]),
+                group("function_call", &[whole("args", Tree)]),
+                group("functionResponse", &[whole("response", Tree)]),
+                group("function_response", &[whole("response", Tree)]),
+                group("inlineData", MEDIA),
+                group("inline_data", MEDIA),
+                group("fileData", MEDIA),
+                group("file_data", MEDIA),
+            ],
+        )],
+    ),
+    group("content", &[group("parts", &[leaf("text", Text)])]),
+    group("requests", &[group("content", &[group("parts", &[leaf("text", Text)])])]),
+    whole("tools", Tree),
+]);
+
+const OLLAMA: Step<Part> = root(&[
+    leaf("system", System),
+    leaf("prompt", Text),
+    leaf("suffix", Text),
+    leaf("images", Picture),
+    node(
+        "messages",
+        Message,
+        &[
+            leaf("role", Role),
+            leaf("content", Text),
+            leaf("thinking", Text),
+            leaf("images", Picture),
+            group("tool_calls", &[group("function", &[leaf("name", Text), whole("arguments", Tree)])]),
+        ],
+    ),
+    whole("tools", Tree),
+]);
 
 /// What the prompt of a request comes to.
 pub(super) struct Prompt {

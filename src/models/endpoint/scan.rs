@@ -1,20 +1,55 @@
 //! JSON read as it comes, cut anywhere, in memory that does not grow: tells only of the values on wanted paths.
 //!
 //! A path names the keys from the outermost object inwards; lists do not count as a step, so `choices.text` is the text
-//! of every choice, and a list of objects around everything changes nothing. A last step `**` wants the value however it
-//! is built, with all keys and texts within. What is not wanted is skipped, not looked at.
+//! of every choice, and a list of objects around everything changes nothing. What is not wanted is skipped, not looked
+//! at; what lies whole in the bytes at hand is borrowed from them, and only what they cut off is held.
 
 use super::text::Pieces;
 
-/// The wanted paths, at most 64, and what is wanted there.
-pub(super) type Paths<W> = &'static [(&'static [&'static str], W)];
+/// The wanted paths: the step before the first.
+pub(super) type Paths<W> = &'static Step<W>;
 
-/// The last step that stands for everything below.
-const ANYTHING: &str = "**";
+/// A step of wanted paths, and those behind it.
+pub(super) struct Step<W: 'static> {
+    key: &'static str,
+    /// What is wanted of the value here.
+    what: Option<W>,
+    below: &'static [Step<W>],
+    /// Whether it is wanted however it is built, with all keys and texts within.
+    is_whole: bool,
+}
+
+/// The step before the first.
+pub(super) const fn root<W: Copy>(below: &'static [Step<W>]) -> Step<W> {
+    group("", below)
+}
+
+/// A value that is not wanted itself, but these within it.
+pub(super) const fn group<W: Copy>(key: &'static str, below: &'static [Step<W>]) -> Step<W> {
+    Step { key, what: None, below, is_whole: false }
+}
+
+/// A wanted value.
+pub(super) const fn leaf<W: Copy>(key: &'static str, what: W) -> Step<W> {
+    node(key, what, &[])
+}
+
+/// A wanted value, and those wanted within it.
+pub(super) const fn node<W: Copy>(key: &'static str, what: W, below: &'static [Step<W>]) -> Step<W> {
+    Step { key, what: Some(what), below, is_whole: false }
+}
+
+/// A value that is wanted however it is built, with all keys and texts within.
+pub(super) const fn whole<W: Copy>(key: &'static str, what: W) -> Step<W> {
+    Step { key, what: Some(what), below: &[], is_whole: true }
+}
+
 /// Levels that are followed, and the most a request may have.
 pub(super) const MAX_DEPTH: usize = 127;
+/// Levels that there is room for from the beginning.
+const USUAL_DEPTH: usize = 8;
 /// Keys and scalars beyond are none of ours.
-const MAX_WORD_BYTES: usize = 64;
+pub(super) const MAX_WORD_BYTES: usize = 64;
 
 /// How a value begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,33 +75,27 @@ pub(super) trait Found<W> {
     fn document(&mut self);
 }
 
-/// The paths that a place may still be on, a bit for each, and how many steps of them are behind.
-#[derive(Clone, Copy)]
-struct Place {
-    alive: u64,
-    steps: usize,
+/// Where a value stands.
+struct Place<W: 'static> {
+    /// `None` on no wanted path.
+    step: Option<Paths<W>>,
+    /// Whether all keys so far are spelled as wanted, and not in another case.
     exact: bool,
 }
 
-impl Place {
-    /// The paths it may be on, by their places in the table.
-    fn bits(self) -> impl Iterator<Item = usize> {
-        let mut bits = self.alive;
-        std::iter::from_fn(move || {
-            let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
-            bits &= bits - 1;
-            Some(bit)
-        })
+impl<W> Clone for Place<W> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// An object or list that is open.
-struct Level<W> {
-    place: Place,
+impl<W> Copy for Place<W> {}
+
+/// An object or list that is open, and on a wanted path.
+struct Level<W: 'static> {
+    step: Paths<W>,
+    exact: bool,
     is_list: bool,
-    what: Option<W>,
-    /// Its keys are text as well.
-    deep: Option<W>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,9 +128,9 @@ pub(super) struct Scanner<W: 'static> {
     levels: Vec<Level<W>>,
     next: Next,
     mode: Mode,
-    /// Where the value to come stands, and what is wanted of the one being read.
-    place: Place,
-    what: Option<W>,
+    /// Where the value to come, or being read, stands.
+    place: Place<W>,
+    /// The beginning of a key or a scalar that was cut off.
     word: Vec<u8>,
     pieces: Pieces,
     /// Bytes before those being read.
@@ -112,15 +141,13 @@ pub(super) struct Scanner<W: 'static> {
 impl<W: Copy> Scanner<W> {
     /// A scanner for these paths, keys in exactly this case.
     pub(super) fn new(paths: Paths<W>) -> Scanner<W> {
-        debug_assert!(paths.len() <= 64, "a bit for each path");
         Scanner {
             paths,
             any_case: false,
-            levels: Vec::new(),
+            levels: Vec::with_capacity(USUAL_DEPTH),
             next: Next::Value,
             mode: Mode::Between,
-            place: Place { alive: u64::MAX, steps: 0, exact: true },
-            what: None,
+            place: Place { step: Some(paths), exact: true },
             word: Vec::new(),
             pieces: Pieces::default(),
             before: 0,
@@ -164,7 +191,8 @@ impl<W: Copy> Scanner<W> {
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8], found: &mut impl Found<W>) {
         let mut at = 0;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        while at < bytes.len() {
+            let rest = &bytes[at..];
             at += match self.mode {
                 Mode::Between => self.between(rest, self.before + at, found),
                 Mode::Key => self.key(rest, found),
@@ -185,11 +213,10 @@ impl<W: Copy> Scanner<W> {
 
     fn expect(&mut self, next: Next) {
         self.next = next;
-        if let (Next::Value | Next::ValueOrEnd, Some(level)) = (next, self.levels.last()) {
-            self.place = level.place;
-        } else if self.levels.is_empty() {
-            self.place = Place { alive: u64::MAX, steps: 0, exact: true };
-        }
+        self.place = match self.levels.last() {
+            Some(level) => Place { step: Some(level.step), exact: level.exact },
+            None => Place { step: Some(self.paths), exact: true },
+        };
     }
 
     fn between(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
@@ -225,8 +252,7 @@ impl<W: Copy> Scanner<W> {
                 return 1;
             }
         };
-        self.what = self.wanted_at(self.place);
-        if let Some(what) = self.what {
+        if let Some(what) = self.wanted() {
             found.begins(what, shape, at, self.place.exact);
         }
         match shape {
@@ -241,21 +267,26 @@ impl<W: Copy> Scanner<W> {
         1
     }
 
+    /// What is wanted of the value being read.
+    fn wanted(&self) -> Option<W> {
+        self.place.step?.what
+    }
+
     fn open(&mut self, is_list: bool) {
         self.deepest = self.deepest.max(self.levels.len() + 1);
-        if self.place.alive == 0 || self.levels.len() >= MAX_DEPTH {
-            self.mode = Mode::Skip(1);
-            return;
+        match self.place {
+            Place { step: Some(step), exact } if self.levels.len() < MAX_DEPTH => {
+                self.levels.push(Level { step, exact, is_list });
+                self.next = if is_list { Next::ValueOrEnd } else { Next::KeyOrEnd };
+            }
+            _ => self.mode = Mode::Skip(1),
         }
-        let deep = self.what.filter(|_| self.is_deep(self.place));
-        self.levels.push(Level { place: self.place, is_list, what: self.what, deep });
-        self.expect(if is_list { Next::ValueOrEnd } else { Next::KeyOrEnd });
     }
 
     fn close(&mut self, is_list: bool, at: usize, found: &mut impl Found<W>) {
         match self.levels.pop() {
             Some(level) if level.is_list == is_list => {
-                if let Some(what) = level.what {
+                if let Some(what) = level.step.what {
                     found.ends(what, at + 1);
                 }
                 let is_outermost = self.levels.len() <= 1 && self.levels.iter().all(|level| level.is_list);
@@ -274,32 +305,36 @@ impl<W: Copy> Scanner<W> {
     }
 
     fn key(&mut self, rest: &[u8], found: &mut impl Found<W>) -> usize {
-        let deep = self.levels.last().and_then(|level| level.deep);
+        let Some(level) = self.levels.last() else { return rest.len() };
+        let from = Place { step: Some(level.step), exact: level.exact };
+        let text_of = level.step.what.filter(|_| level.step.is_whole);
+        if let Some(key) = self.pieces.plain(rest).filter(|_| self.word.is_empty() && text_of.is_none()) {
+            self.place = self.step(from, key);
+            (self.mode, self.next) = (Mode::Between, Next::Colon);
+            return key.len() + 1;
+        }
         let word = &mut self.word;
         let (taken, ended) = self.pieces.take(rest, |piece| {
             let room = (MAX_WORD_BYTES + 1).saturating_sub(word.len());
             word.extend_from_slice(&piece.as_bytes()[..piece.len().min(room)]);
-            if let Some(what) = deep {
+            if let Some(what) = text_of {
                 found.text(what, piece);
             }
         });
         if ended {
-            self.mode = Mode::Between;
-            self.next = Next::Colon;
-            if let Some(place) = self.levels.last().map(|level| level.place) {
-                self.place = self.step(place);
-            }
+            self.place = self.step(from, &self.word);
+            (self.mode, self.next) = (Mode::Between, Next::Colon);
         }
         taken
     }
 
     fn text(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
-        let (taken, ended) = match self.what {
+        let (taken, ended) = match self.wanted() {
             Some(what) => self.pieces.take(rest, |piece| found.text(what, piece)),
             None => self.pieces.pass(rest),
         };
         if ended {
-            if let Some(what) = self.what {
+            if let Some(what) = self.wanted() {
                 found.ends(what, at + taken);
             }
             self.value_ended();
@@ -308,13 +343,16 @@ impl<W: Copy> Scanner<W> {
     }
 
     fn scalar(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
-        let taken = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
-        let room = (MAX_WORD_BYTES + 1).saturating_sub(self.word.len());
-        self.word.extend_from_slice(&rest[..taken.min(room)]);
-        if taken < rest.len() {
-            if let Some(what) = self.what {
-                if let Some(raw) = std::str::from_utf8(&self.word).ok().filter(|raw| raw.len() <= MAX_WORD_BYTES) {
+        let end = rest.iter().position(|&byte| !IN_SCALARS[usize::from(byte)]);
+        let taken = end.unwrap_or(rest.len());
+        if end.is_none() || !self.word.is_empty() {
+            let room = (MAX_WORD_BYTES + 1).saturating_sub(self.word.len());
+            self.word.extend_from_slice(&rest[..taken.min(room)]);
+        }
+        if end.is_some() {
+            if let Some(what) = self.wanted() {
+                let raw = if self.word.is_empty() { &rest[..taken] } else { &self.word };
+                if let Some(raw) = std::str::from_utf8(raw).ok().filter(|raw| raw.len() <= MAX_WORD_BYTES) {
                     found.scalar(what, raw);
                 }
                 found.ends(what, at + taken);
@@ -324,19 +362,32 @@ impl<W: Copy> Scanner<W> {
         taken
     }
 
-    fn skip(&mut self, rest: &[u8], depth: usize) -> usize {
-        let is_mark = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
-        let Some(mark) = rest.iter().position(is_mark) else { return rest.len() };
-        match rest[mark] {
-            b'"' => self.mode = Mode::SkipText(depth),
-            b'{' | b'[' => {
-                self.deepest = self.deepest.max(self.levels.len() + depth + 1);
-                self.mode = Mode::Skip(depth + 1);
+    fn skip(&mut self, rest: &[u8], mut depth: usize) -> usize {
+        let mut at = 0;
+        while let Some(mark) = mark_in(&rest[at..]) {
+            at += mark + 1;
+            match rest[at - 1] {
+                b'"' => {
+                    let (taken, ended) = self.pieces.pass(&rest[at..]);
+                    at += taken;
+                    if !ended {
+                        self.mode = Mode::SkipText(depth);
+                        return at;
+                    }
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.deepest = self.deepest.max(self.levels.len() + depth);
+                }
+                _ if depth > 1 => depth -= 1,
+                _ => {
+                    self.value_ended();
+                    return at;
+                }
             }
-            _ if depth > 1 => self.mode = Mode::Skip(depth - 1),
-            _ => self.value_ended(),
         }
-        mark + 1
+        self.mode = Mode::Skip(depth);
+        rest.len()
     }
 
     fn skip_text(&mut self, rest: &[u8], depth: usize) -> usize {
@@ -347,43 +398,46 @@ impl<W: Copy> Scanner<W> {
         taken
     }
 
-    /// The first path that ends at this place.
-    fn wanted_at(&self, place: Place) -> Option<W> {
-        let ends = |&(path, _): &&(&[&str], W)| {
-            path.len() == place.steps || path.len() <= place.steps + 1 && path.last() == Some(&ANYTHING)
-        };
-        self.alive(place).find(ends).map(|&(_, what)| what)
-    }
-
-    fn is_deep(&self, place: Place) -> bool {
-        self.alive(place).any(|(path, _)| path.len() <= place.steps + 1 && path.last() == Some(&ANYTHING))
-    }
-
-    fn alive(&self, place: Place) -> impl Iterator<Item = &'static (&'static [&'static str], W)> + use<W> {
-        let paths = self.paths;
-        place.bits().map_while(move |bit| paths.get(bit))
-    }
-
-    /// Where the value of the key just read stands.
-    fn step(&self, from: Place) -> Place {
-        let mut to = Place { alive: 0, steps: from.steps + 1, exact: from.exact };
-        let mut is_exact = false;
-        for (bit, (path, _)) in from.bits().map_while(|bit| Some((bit, self.paths.get(bit)?))) {
-            let Some(step) = path.get(from.steps).or(path.last()) else { continue };
-            let deep = *step == ANYTHING;
-            let exact = deep || path.len() > from.steps && step.as_bytes() == self.word;
-            if exact || self.any_case && path.len() > from.steps && same_in_any_case(step, &self.word) {
-                to.alive |= 1 << bit;
-                is_exact |= exact;
-            }
+    /// Where the value of a key stands.
+    fn step(&self, from: Place<W>, key: &[u8]) -> Place<W> {
+        let Some(before) = from.step.filter(|step| !step.is_whole) else { return from };
+        if let Some(step) = before.below.iter().find(|step| step.key.as_bytes() == key) {
+            return Place { step: Some(step), exact: from.exact };
         }
-        to.exact &= is_exact;
-        to
+        let step = before.below.iter().find(|step| self.any_case && same_in_any_case(step.key, key));
+        Place { step, exact: false }
     }
+}
+
+/// What a scalar may be made of.
+const IN_SCALARS: [bool; 256] = {
+    let mut is_in = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        is_in[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+        byte += 1;
+    }
+    is_in
+};
+
+/// Where the next quote, brace or bracket is; blocks without any are passed at once.
+fn mark_in(bytes: &[u8]) -> Option<usize> {
+    // In ASCII a brace and a bracket differ in one bit.
+    let is_mark = |byte: u8| (byte == b'"') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}');
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let is_free = |block: &&[u8; 32]| !block.iter().fold(false, |any, &byte| any | is_mark(byte));
+    let free = blocks.iter().take_while(is_free).count() * 32;
+    Some(free + bytes[free..].iter().position(|&byte| is_mark(byte))?)
 }
 
 /// Whether a server that does not look at the case takes `key` for `wanted`: Go folds two letters beyond ASCII as well.
 fn same_in_any_case(wanted: &str, key: &[u8]) -> bool {
+    if wanted.len() == key.len() && wanted.as_bytes().eq_ignore_ascii_case(key) {
+        return true;
+    }
+    if key.is_ascii() {
+        return false;
+    }
     let Ok(key) = std::str::from_utf8(key) else { return false };
     let folded = key.chars().map(|letter| match letter {
         '\u{17f}' => 's',

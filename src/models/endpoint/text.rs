@@ -23,8 +23,21 @@ enum Escape {
 }
 
 impl Pieces {
+    /// The text up to the closing quote, when it lies whole in these bytes, and as it reads.
+    pub(super) fn plain<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let is_within = !matches!(self.escape, Escape::None) || self.high.is_some() || self.held_len > 0;
+        let end = mark_in(bytes).filter(|&end| !is_within && bytes[end] == b'"')?;
+        Some(&bytes[..end])
+    }
+
     /// Gives `each` the pieces up to the closing quote; says how many bytes were taken and whether it was among them.
     pub(super) fn take(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) -> (usize, bool) {
+        if let Some(text) = self.plain(bytes).and_then(|plain| std::str::from_utf8(plain).ok()) {
+            if !text.is_empty() {
+                each(text);
+            }
+            return (text.len() + 1, true);
+        }
         let mut at = 0;
         while at < bytes.len() {
             if !matches!(self.escape, Escape::None) {
@@ -32,7 +45,7 @@ impl Pieces {
                 at += 1;
                 continue;
             }
-            let plain = memchr::memchr2(b'"', b'\\', &bytes[at..]).unwrap_or(bytes.len() - at);
+            let plain = mark_in(&bytes[at..]).unwrap_or(bytes.len() - at);
             if plain > 0 {
                 self.half_alone(&mut each);
                 self.characters(&bytes[at..at + plain], &mut each);
@@ -64,7 +77,7 @@ impl Pieces {
                 at += 1;
                 continue;
             }
-            match memchr::memchr2(b'"', b'\\', &bytes[at..]) {
+            match mark_in(&bytes[at..]) {
                 None => return (bytes.len(), false),
                 Some(plain) if bytes[at + plain] == b'"' => return (at + plain + 1, true),
                 Some(plain) => {
@@ -176,4 +189,26 @@ impl Pieces {
         self.held_len = 0;
         &bytes[1..]
     }
+}
+
+/// Where the next quote or backslash is. Keys and words end sooner than a search of long texts has begun.
+fn mark_in(bytes: &[u8]) -> Option<usize> {
+    const NEAR: usize = 4;
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().take(NEAR).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let marks = zeros_of(word ^ EACH_BYTE * u64::from(b'"')) | zeros_of(word ^ EACH_BYTE * u64::from(b'\\'));
+        if marks != 0 {
+            return Some(index * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    let far = if words.len() > NEAR { &bytes[NEAR * 8..] } else { tail };
+    Some(bytes.len() - far.len() + memchr::memchr2(b'"', b'\\', far)?)
+}
+
+const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+
+/// The high bits of the bytes that are zero; of those above the first maybe more.
+fn zeros_of(word: u64) -> u64 {
+    word.wrapping_sub(EACH_BYTE) & !word & (EACH_BYTE << 7)
 }
