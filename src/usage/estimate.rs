@@ -89,7 +89,7 @@ impl TokenEstimator {
         let mut rest = piece;
         while let Some(character) = rest.chars().next() {
             self.character(character);
-            rest = self.letters(&rest[character.len_utf8()..]);
+            rest = self.words(&rest[character.len_utf8()..]);
         }
     }
 
@@ -103,19 +103,27 @@ impl TokenEstimator {
         self.last = class;
     }
 
-    /// Takes the small letters that go on with a word, at once; gives what is behind them.
-    fn letters<'a>(&mut self, text: &'a str) -> &'a str {
+    /// Takes the small letters that go on with a word, and all words of such letters behind it, at once; gives the rest.
+    fn words<'a>(&mut self, text: &'a str) -> &'a str {
         if !self.last.is_word() {
             return text;
         }
-        let count = text.bytes().take_while(u8::is_ascii_lowercase).count();
-        if count > 0 {
-            let more = u32::try_from(count).unwrap_or(u32::MAX);
-            self.latin_millis += weight_to(u64::from(self.run) + count as u64) - weight_to(u64::from(self.run));
-            self.run = self.run.saturating_add(more);
-            self.last = Class::Lower;
+        let space = latin_weight(Class::Space, Class::Lower, 0).unwrap_or(0);
+        let mut rest = text.as_bytes();
+        loop {
+            let count = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+            if count > 0 {
+                let run = self.run.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                self.latin_millis += weight_to(u64::from(self.run) + count as u64) - weight_to(u64::from(self.run));
+                (self.last, self.run) = (Class::Lower, run);
+            }
+            rest = &rest[count..];
+            let [b' ', b'a'..=b'z', behind @ ..] = rest else { break };
+            self.latin_millis += space + letter_weight(Class::Space, 0);
+            (self.last, self.run) = (Class::Lower, 0);
+            rest = behind;
         }
-        &text[count..]
+        &text[text.len() - rest.len()..]
     }
 
     /// The estimate so far, rounded up.
@@ -249,7 +257,7 @@ const fn class_of(character: char) -> Class {
 
 /// The two leading numbers of a Claude model's name; `None` for other models. A date is no version.
 fn claude_version(model: &str) -> Option<(u32, u32)> {
-    let name = &model[model.find("claude-")?..];
+    let name = &model[memchr::memmem::find(model.as_bytes(), b"claude-")?..];
     let mut numbers = name.split(['-', '.', '@']).filter_map(|part| part.parse::<u32>().ok()).filter(|n| *n < 100);
     Some((numbers.next()?, numbers.next().unwrap_or(0)))
 }

@@ -226,6 +226,7 @@ impl<W: Copy> Scanner<W> {
             (b'"', Next::Key | Next::KeyOrEnd) => {
                 self.word.clear();
                 self.mode = Mode::Key;
+                return 1 + self.key(&rest[1..], found);
             }
             (b':', Next::Colon) => self.next = Next::Value,
             (b',', Next::CommaOrEnd) => {
@@ -234,15 +235,15 @@ impl<W: Copy> Scanner<W> {
             }
             (b'}', Next::KeyOrEnd | Next::CommaOrEnd) => self.close(false, at, found),
             (b']', Next::ValueOrEnd | Next::CommaOrEnd) => self.close(true, at, found),
-            (_, Next::Value | Next::ValueOrEnd) => return self.value(byte, at, found),
+            (_, Next::Value | Next::ValueOrEnd) => return self.value(rest, at, found),
             _ => self.mode = Mode::Broken,
         }
         1
     }
 
-    /// Begins a value; a scalar's first byte is not yet taken.
-    fn value(&mut self, byte: u8, at: usize, found: &mut impl Found<W>) -> usize {
-        let shape = match byte {
+    /// Begins a value, and takes it as far as it is a text or a scalar.
+    fn value(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+        let shape = match rest[0] {
             b'{' => Shape::Object,
             b'[' => Shape::List,
             b'"' => Shape::Text,
@@ -256,15 +257,20 @@ impl<W: Copy> Scanner<W> {
             found.begins(what, shape, at, self.place.exact);
         }
         match shape {
-            Shape::Object | Shape::List => self.open(shape == Shape::List),
-            Shape::Text => self.mode = Mode::Text,
+            Shape::Object | Shape::List => {
+                self.open(shape == Shape::List);
+                1
+            }
+            Shape::Text => {
+                self.mode = Mode::Text;
+                1 + self.text(&rest[1..], at + 1, found)
+            }
             Shape::Scalar => {
                 self.word.clear();
                 self.mode = Mode::Scalar;
-                return 0;
+                self.scalar(rest, at, found)
             }
         }
-        1
     }
 
     /// What is wanted of the value being read.
@@ -310,8 +316,9 @@ impl<W: Copy> Scanner<W> {
         let text_of = level.step.what.filter(|_| level.step.is_whole);
         if let Some(key) = self.pieces.plain(rest).filter(|_| self.word.is_empty() && text_of.is_none()) {
             self.place = self.step(from, key);
-            (self.mode, self.next) = (Mode::Between, Next::Colon);
-            return key.len() + 1;
+            let has_colon = rest.get(key.len() + 1) == Some(&b':');
+            (self.mode, self.next) = (Mode::Between, if has_colon { Next::Value } else { Next::Colon });
+            return key.len() + 1 + usize::from(has_colon);
         }
         let word = &mut self.word;
         let (taken, ended) = self.pieces.take(rest, |piece| {

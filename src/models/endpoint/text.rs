@@ -26,8 +26,8 @@ impl Pieces {
     /// The text up to the closing quote, when it lies whole in these bytes, and as it reads.
     pub(super) fn plain<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let is_within = !matches!(self.escape, Escape::None) || self.high.is_some() || self.held_len > 0;
-        let end = mark_in(bytes).filter(|&end| !is_within && bytes[end] == b'"')?;
-        Some(&bytes[..end])
+        let (text, rest) = bytes.split_at(if is_within { None } else { mark_in(bytes) }?);
+        rest.starts_with(b"\"").then_some(text)
     }
 
     /// Gives `each` the pieces up to the closing quote; says how many bytes were taken and whether it was among them.
@@ -197,7 +197,7 @@ fn mark_in(bytes: &[u8]) -> Option<usize> {
     let (words, tail) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().take(NEAR).enumerate() {
         let word = u64::from_le_bytes(*word);
-        let marks = zeros_of(word ^ EACH_BYTE * u64::from(b'"')) | zeros_of(word ^ EACH_BYTE * u64::from(b'\\'));
+        let marks = zeros_of(word ^ QUOTES) | zeros_of(word ^ BACKSLASHES);
         if marks != 0 {
             return Some(index * 8 + marks.trailing_zeros() as usize / 8);
         }
@@ -207,6 +207,8 @@ fn mark_in(bytes: &[u8]) -> Option<usize> {
 }
 
 const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+const QUOTES: u64 = EACH_BYTE * b'"' as u64;
+const BACKSLASHES: u64 = EACH_BYTE * b'\\' as u64;
 
 /// The high bits of the bytes that are zero; of those above the first maybe more.
 fn zeros_of(word: u64) -> u64 {
