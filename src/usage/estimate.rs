@@ -373,7 +373,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn words_at_once_are_the_same_as_letter_by_letter(text in "\\PC{0,80}|[a-zA-Zéü0-9 \n{}\",:']{0,200}|[a-c]{0,60}") {
+        fn words_at_once_are_the_same_as_letter_by_letter(text in "\\PC{0,80}|[a-zA-Zéü0-9 \n{}\",:']{0,200}|[a-dé ]{0,80}|[a-c]{0,60}") {
             let mut estimator = TokenEstimator::new();
             estimator.push(&text);
             prop_assert_eq!(estimator, one_by_one(&text));
