@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::usage::names::Name;
 use crate::usage::{Now, SubjectId, UsageRecord};
 
 /// Different refusals counted apart within a second; beyond, each new one is written at once.
@@ -10,7 +11,26 @@ const MAX_KINDS: usize = 1024;
 /// The refusals of the second that runs.
 #[derive(Default)]
 pub(super) struct Refusals {
-    counted: HashMap<(String, Option<SubjectId>), Counted>,
+    counted: HashMap<Kind, Counted>,
+}
+
+/// What refusals counted into one line have in common.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind {
+    reason: String,
+    user: Option<SubjectId>,
+    key: Option<Name<'static>>,
+    team: Option<Name<'static>>,
+    provider: Name<'static>,
+    model: Name<'static>,
+}
+
+impl Kind {
+    fn of(reason: String, record: &UsageRecord<'static>) -> Kind {
+        let (key, team) = (record.key.clone(), record.team.clone());
+        let (provider, model) = (record.provider.clone(), record.model.clone());
+        Kind { reason, user: record.user, key, team, provider, model }
+    }
 }
 
 struct Counted {
@@ -29,16 +49,16 @@ impl Refusals {
         record: UsageRecord<'static>,
         now: Now,
     ) -> Vec<UsageRecord<'static>> {
-        let (key, second) = ((reason, record.user), now.tick.second());
-        if let Some(counted) = self.counted.get_mut(&key)
+        let (kind, second) = (Kind::of(reason, &record), now.tick.second());
+        if let Some(counted) = self.counted.get_mut(&kind)
             && counted.second == second
         {
             counted.beyond_first += 1;
             return Vec::new();
         }
-        let before = self.counted.remove(&key).and_then(Counted::into_record);
+        let before = self.counted.remove(&kind).and_then(Counted::into_record);
         if self.counted.len() < MAX_KINDS {
-            self.counted.insert(key, Counted { second, rest: record.clone(), beyond_first: 0 });
+            self.counted.insert(kind, Counted { second, rest: record.clone(), beyond_first: 0 });
         }
         before.into_iter().chain([record]).collect()
     }
@@ -87,5 +107,32 @@ mod tests {
         let counts: Vec<u64> = written.iter().map(|record| record.count).collect();
         assert_eq!(counts, [1, 3, 1, 1, 1]);
         assert_eq!(counts.iter().sum::<u64>(), 7);
+    }
+
+    #[test]
+    fn refusals_of_one_are_never_counted_in_the_line_of_another() {
+        let at = Timestamp::new(1_795_305_600_000_000, 0);
+        let record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
+        let now = Now { at, tick: Tick(0) };
+        let others = [
+            record.clone(),
+            UsageRecord { key: Some("web".into()), ..record.clone() },
+            UsageRecord { key: Some("ci".into()), ..record.clone() },
+            UsageRecord { team: Some("sales".into()), ..record.clone() },
+            UsageRecord { provider: "other".into(), ..record.clone() },
+            UsageRecord { model: "other".into(), ..record.clone() },
+        ];
+        let mut refusals = Refusals::default();
+        for beyond_first in 0..others.len() as u64 {
+            for record in &others {
+                assert_eq!(refusals.first("limit".into(), record.clone(), now).len(), usize::from(beyond_first == 0));
+            }
+        }
+        let counts = refusals.counts();
+        assert_eq!(counts.len(), others.len());
+        for mut record in counts {
+            assert_eq!(std::mem::replace(&mut record.count, 1), others.len() as u64 - 1);
+            assert!(others.contains(&record), "{record:?}");
+        }
     }
 }
