@@ -157,7 +157,6 @@ pub const ALL: &[Scripted] = &[
         path: "/v1/responses",
         body: "{\"id\":\"resp_1\",\"object\":\"response\",\"status\":\"queued\",\"error\":null,\"model\":\"gpt-5.6-luna\",\"output\":[],\"usage\":null}",
         model: Some("gpt-5.6-luna"),
-        complete: false,
         ..PLAIN
     },
     Scripted {

@@ -69,11 +69,10 @@ enum Event {
     Sound,
 }
 
-/// The states of a response of OpenAI's.
+/// The states of a response of OpenAI's: it goes on, as far as is said, until it ends.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Status {
     #[default]
-    Unsaid,
     Pending,
     Ended,
     Failed,
@@ -156,7 +155,8 @@ impl Answer {
 
     /// Whether the object that ended was the last of the answer.
     fn is_end(&self, object: &Object, finish: Option<Finish>) -> bool {
-        let is_whole = self.is_values && !matches!(object.status, Status::Pending | Status::Failed);
+        // A response in the background is yet to be made; the answer that says so is whole.
+        let is_whole = self.is_values && object.status != Status::Failed;
         match self.endpoint {
             Endpoint::StreamGenerateContent => finish.is_some(),
             Endpoint::OllamaChat | Endpoint::OllamaGenerate => object.is_done || finish.is_some(),
@@ -310,10 +310,9 @@ fn event_of(word: &str) -> Event {
 
 fn status_of(word: &str) -> Status {
     match word {
-        "queued" | "in_progress" => Status::Pending,
         "completed" | "incomplete" => Status::Ended,
         "failed" => Status::Failed,
-        _ => Status::Unsaid,
+        _ => Status::Pending,
     }
 }
 
