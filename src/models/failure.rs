@@ -195,11 +195,15 @@ impl ErrorBody {
         }
     }
 
-    /// Whether this is a complaint that `field` is not known or not supported (not that its value is wrong).
+    /// Whether this is a complaint that `field`, or what we put into it, is not known or not supported (not that its
+    /// value is wrong, and not that something else within it is unknown).
     pub(super) fn rejects_field(&self, field: &str) -> bool {
         let names_field = match &self.param {
-            Some(param) => param == field || param.starts_with(&format!("{field}.")),
-            None => self.message.contains(field),
+            Some(param) => param.strip_prefix(field).is_some_and(|rest| rest.is_empty() || inner(rest) == OURS),
+            None => self.message.match_indices(field).any(|(at, _)| {
+                let rest = &self.message[at + field.len()..];
+                matches!(inner(rest), "" | OURS)
+            }),
         };
         let says_unknown =
             ["unsupported parameter", "not supported", "unknown", "unrecognized", "not permitted", "extra_forbidden"];
@@ -211,6 +215,18 @@ impl ErrorBody {
     fn has_code(&self, codes: &[&str]) -> bool {
         self.codes.iter().any(|code| codes.contains(&code.as_str()))
     }
+}
+
+/// What we put into a field, `stream_options`.
+const OURS: &str = "include_usage";
+
+/// How servers go on from a field to one within it: `a.b`, `["a","b"]`.
+const INTO: &[&str] = &[".", "\",\"", "\", \"", "', '"];
+
+/// The name of the field within a field that a text goes on with behind it; empty when there is none.
+fn inner(rest: &str) -> &str {
+    let inner = INTO.iter().find_map(|into| rest.strip_prefix(into)).unwrap_or_default();
+    inner.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
 fn has_code(body: &[u8], codes: &[&str]) -> bool {
@@ -420,6 +436,29 @@ mod tests {
         assert!(!rejects("<html>stream_options unknown", "stream_options"));
         let detail = r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs"}]}"#;
         assert!(rejects(detail, "stream_options") && !rejects(detail, "max_tokens"));
+        // What somebody else put into the field says nothing of it.
+        let unknown = |param: &str, named: &str| {
+            format!(
+                r#"{{"error":{{"message":"Unknown parameter: {named}","param":{param},"code":"unknown_parameter"}}}}"#
+            )
+        };
+        for (param, named, is_ours) in [
+            (r#""stream_options""#, "it", true),
+            (r#""stream_options.include_usage""#, "it", true),
+            (r#""stream_options.bogus""#, "'stream_options.bogus'.", false),
+            ("null", "'stream_options'.", true),
+            ("null", "stream_options. See the manual.", true),
+            ("null", "'stream_options.include_usage'.", true),
+            ("null", "'stream_options.bogus'.", false),
+            ("null", "'stream_options.include_usages'.", false),
+        ] {
+            assert_eq!(rejects(&unknown(param, named), "stream_options"), is_ours, "{param} {named}");
+        }
+        for (field, is_ours) in [("include_usage", true), ("bogus", false)] {
+            let detail =
+                format!(r#"{{"detail":[{{"type":"extra_forbidden","loc":["body","stream_options","{field}"]}}]}}"#);
+            assert_eq!(rejects(&detail, "stream_options"), is_ours, "{field}");
+        }
     }
 
     #[test]
