@@ -451,8 +451,8 @@ impl Provider {
         match self.spec.kind {
             Kind::OpenAi if base.has_no_path() && !path.starts_with("/v1/") => base.join(&format!("/v1{path}")),
             Kind::Gemini if base.ends_in_version() => match path.strip_prefix("/v1beta") {
-                Some(rest) => base.join(rest),
-                None => base.join_in_its_version(path), // a client's, which knows another version
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => base.join(rest),
+                _ => base.join_in_its_version(path), // a client's, which knows another version
             },
             _ => base.join(path),
         }
@@ -495,4 +495,24 @@ impl fmt::Debug for Provider {
 
 fn is_ollamas_own(host: &str) -> bool {
     host == "ollama.com" || host.ends_with(".ollama.com")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_version_itself_gives_way_to_that_of_the_url() {
+        for (url, path, expected) in [
+            ("https://h/v1", "/v1beta/models/m:generateContent", "https://h/v1/models/m:generateContent"),
+            ("https://h/v1beta", "/v1beta1/models/m", "https://h/v1beta1/models/m"),
+            ("https://h/v1", "/v1beta1/models/m", "https://h/v1beta1/models/m"),
+            ("https://h/v1", "/v1betas/x", "https://h/v1betas/x"),
+            ("https://h", "/v1beta/models", "https://h/v1beta/models"),
+        ] {
+            let provider = Provider::new(ProviderSpec::new("g", Kind::Gemini, url, "m"), Transport::new());
+            let base = provider.base().expect("a URL");
+            assert_eq!(provider.endpoint(base, path).to_string(), expected, "{url} {path}");
+        }
+    }
 }
