@@ -27,6 +27,7 @@ mod rules;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
@@ -150,6 +151,8 @@ struct Inner {
     last_failure: LastFailure,
     recent: Recently,
     refusals: Mutex<Refusals>,
+    /// The slots of open calls could not be written when that was tried last.
+    cannot_note: AtomicBool,
     pricing: Pricing,
     /// Budgets change one after another.
     changing: Mutex<()>,
@@ -182,6 +185,7 @@ impl Metering {
             last_failure,
             recent,
             refusals: Mutex::default(),
+            cannot_note: AtomicBool::default(),
             pricing: Pricing::new(setup.prices, setup.vendors),
             changing: Mutex::default(),
             keys,

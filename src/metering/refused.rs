@@ -9,7 +9,11 @@ impl From<&Refused> for Fault {
         match refused {
             Refused::Limit(refusal) => limited(refusal),
             Refused::Busy => Fault::new(Class::Busy, "too many calls at once; try again in a moment").retry_after(1),
-            Refused::Ledger(_) | Refused::Left(_) => Fault::new(Class::Busy, refused.to_string()).retry_after(5),
+            // What the system says of the disk is nothing for clients.
+            Refused::Ledger(_) => {
+                Fault::new(Class::Busy, "the ledger cannot be written now, so no call is made").retry_after(5)
+            }
+            Refused::Left(_) => Fault::new(Class::Busy, refused.to_string()).retry_after(5),
         }
     }
 }
@@ -28,4 +32,16 @@ fn limited(refusal: &Refusal) -> Fault {
     let class = if is_of_money || secs > LONG_WAIT_SECS { Class::QuotaExhausted } else { Class::RateLimited };
     let until = refusal.until().map_or_else(String::new, |until| format!(" ({until})"));
     Fault::new(class, format!("{what}; it fits again in {secs} s{until}")).retry_after(secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_books_are_is_not_told_to_clients() {
+        let refused = Refused::Ledger("cannot write `/home/somebody/data/slots`".to_owned());
+        let fault = Fault::from(&refused);
+        assert_eq!(fault.message(), "the ledger cannot be written now, so no call is made");
+    }
 }
