@@ -201,6 +201,29 @@ async fn refusals_are_all_counted_at_the_latest_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_call_is_linked_only_to_a_refusal_that_has_a_line() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    *metering.gate() = Gate::new(vec![rule(0)], Vec::<String>::new());
+    let mut links = Vec::new();
+    for _ in 0..3 {
+        let mut call = call();
+        let patience = Patience::default();
+        let opened = metering.open_in_line(&mut call, clock.now(), &patience, |_| {}, std::future::pending()).await;
+        assert!(matches!(opened, Err(Refused::Limit(_))));
+        links.push((call.call, call.attempt));
+    }
+    metering.close(clock.now()).expect("closed");
+    let ids: Vec<RecordId> = links.iter().filter_map(|(id, _)| *id).collect();
+    let files = std::fs::read_dir(folder.path()).expect("readable").map(|file| file.expect("a file").path());
+    let journal = files.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    let lines: String = journal.map(|path| std::fs::read_to_string(path).expect("text")).collect();
+    assert_eq!((ids.len(), &links[1..]), (1, &[(None, 1), (None, 1)][..]), "{links:?}");
+    assert!(lines.contains(&ids[0].to_string()), "{lines}");
+}
+
+#[tokio::test]
 async fn e5_an_answer_whose_use_is_unknown_is_not_free_and_a_failure_without_use_is() {
     let folder = TempDir::new().expect("a temporary folder");
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());

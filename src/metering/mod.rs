@@ -480,7 +480,8 @@ impl Metering {
         record
     }
 
-    fn record_refusal(&self, id: RecordId, call: &Call, reason: String, kind: ErrorKind, now: Now) {
+    /// Counts a refusal; says whether it has a line of its own, under this id.
+    fn record_refusal(&self, id: RecordId, call: &Call, reason: String, kind: ErrorKind, now: Now) -> bool {
         let mut record = call.record(id, now.at);
         record.status = Status::Refused;
         record.failure = Some(Failure::of(kind));
@@ -488,12 +489,14 @@ impl Metering {
         record.latency_ms = Some(0);
         self.price(&mut record);
         let first = self.inner.refusals.lock().expect("nobody panics while holding it").first(reason, record, now);
+        let mut has_line = false;
         for record in first {
             match record.id == id {
-                true => self.write_refusal(&record, now),
+                true => has_line = self.write_refusal(&record, now),
                 false => self.write_refusals([record], now),
             }
         }
+        has_line
     }
 
     /// Writes counts of refusals, each under an id of its own.
@@ -504,10 +507,9 @@ impl Metering {
         }
     }
 
-    fn write_refusal(&self, record: &UsageRecord<'static>, now: Now) {
-        if let Err(error) = self.inner.ledger.append_or_queue(record, now.at) {
-            tracing::error!(error = %error, "a refusal could not be recorded");
-        }
+    fn write_refusal(&self, record: &UsageRecord<'static>, now: Now) -> bool {
+        let written = self.inner.ledger.append_or_queue(record, now.at);
+        written.inspect_err(|error| tracing::error!(error = %error, "a refusal could not be recorded")).is_ok()
     }
 }
 

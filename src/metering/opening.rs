@@ -42,7 +42,8 @@ impl Metering {
     /// [`Metering::open`] for somebody with patience: where a limit is in the way, the call waits in line until it fits.
     ///
     /// `told` hears its place whenever that changes. When `left` says why, whoever asked is gone and the call leaves the
-    /// line. What is refused has left its record; the call is then its own next attempt, linked to that one.
+    /// line. What is refused has left its record; the call is then its own next attempt, linked to that one, unless that
+    /// was only counted.
     ///
     /// A call that leaves the line was asked for and never made: it is recorded as refused, with the reason for which
     /// it left, also when this is dropped. Nothing is booked for it.
@@ -159,7 +160,7 @@ impl Metering {
         self.inner.ledger.health().trouble.map_or(Ok(()), |trouble| Err(Refused::Ledger(trouble)))
     }
 
-    /// Records a call that was not admitted; its next attempt will be linked to this one.
+    /// Records a call that was not admitted; its next attempt will be linked to this one, if it has a line of its own.
     fn turned_away(&self, call: &mut Call, ended: Ended) -> Refused {
         let refusal = match ended {
             Ended::Refused(refusal) => refusal,
@@ -168,9 +169,10 @@ impl Metering {
         let now = self.inner.clock.now();
         let id = self.new_id(now.at);
         let reason = format!("{} {}", refusal.label, refusal.limit);
-        self.record_refusal(id, call, reason, ErrorKind::Limit, now);
-        call.call.get_or_insert(id);
-        call.attempt += 1;
+        if self.record_refusal(id, call, reason, ErrorKind::Limit, now) {
+            call.call.get_or_insert(id);
+            call.attempt += 1;
+        }
         Refused::Limit(Box::new(refusal))
     }
 }
