@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
 
 use super::{Call, End, Meter, Metering, Receipt};
@@ -157,10 +157,15 @@ where
 }
 
 /// The answer with its meter, or the record of a call that brought none.
-async fn metered<R, E>(answer: Result<Response<R>, E>, mut meter: Meter) -> Result<Response<MeteredBody<R>>, E> {
+async fn metered<R: Body, E>(answer: Result<Response<R>, E>, mut meter: Meter) -> Result<Response<MeteredBody<R>>, E> {
     match answer {
         Ok(answer) => {
             meter.saw_head(answer.status().as_u16(), answer.headers());
+            if answer.body().is_end_stream() {
+                // Nobody asks for a body that is empty.
+                meter.finish(End::Body).await;
+                return Ok(answer.map(MeteredBody::untouched));
+            }
             Ok(answer.map(|body| MeteredBody::metered(body, meter)))
         }
         Err(error) => {
@@ -223,14 +228,14 @@ impl<R> MeteredBody<R> {
         self.recording = self.meter.take().map(|meter| Box::pin(meter.finish(end)) as Recording);
     }
 
-    /// Meters bytes; gives them back unless they end the answer.
-    fn pass(&mut self, bytes: Bytes) -> Option<Bytes> {
+    /// Meters bytes; gives them back unless they end the answer, or nothing follows: nobody may ask for that.
+    fn pass(&mut self, bytes: Bytes, came_whole: bool) -> Option<Bytes> {
         let Some(meter) = &mut self.meter else { return Some(bytes) };
         meter.saw(&bytes);
-        if !meter.sees_end() {
+        if !came_whole && !meter.sees_end() {
             return Some(bytes);
         }
-        let is_last = meter.reader().learned().terminal;
+        let is_last = came_whole || meter.reader().learned().terminal;
         self.held.extend_from_slice(&bytes);
         if is_last {
             self.record(End::Body);
@@ -257,7 +262,7 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
                 return Poll::Ready(Some(Ok(Frame::data(this.held.split().freeze()))));
             }
             let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-            match ready!(Pin::new(inner).poll_frame(cx)) {
+            match ready!(Pin::new(&mut *inner).poll_frame(cx)) {
                 None => {
                     this.inner = None;
                     this.record(End::Body);
@@ -273,13 +278,36 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
                 Some(Ok(frame)) => match frame.into_data() {
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                     Ok(bytes) => {
-                        if let Some(bytes) = this.pass(bytes) {
+                        let came_whole = inner.is_end_stream();
+                        if let Some(bytes) = this.pass(bytes, came_whole) {
                             return Poll::Ready(Some(Ok(Frame::data(bytes))));
                         }
                     }
                 },
             }
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let has_ended = match &self.own {
+            Some(own) => own.is_end_stream(),
+            None => self.inner.as_ref().is_none_or(Body::is_end_stream),
+        };
+        has_ended && self.meter.is_none() && self.recording.is_none() && self.held.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if let Some(own) = &self.own {
+            return own.size_hint();
+        }
+        let (held, rest) = (self.held.len() as u64, self.inner.as_ref().map(Body::size_hint));
+        let rest = rest.unwrap_or_else(|| SizeHint::with_exact(0));
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + held);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body, Frame};
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::ledger::Durability;
 use tallybot::metering::{Metering, MeteringLayer};
@@ -98,4 +98,53 @@ async fn an_answer_nobody_reads_to_its_end_is_recorded_as_left() {
     let records = records_of(folder.path(), false);
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].status, records[0].usage_source), (Status::Cancelled, UsageSource::Estimated));
+}
+
+const WHOLE: &str = r#"{"model":"gpt-4o","choices":[{"index":0,"finish_reason":"stop","message":{"content":"Hey"}}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
+
+fn whole(status: u16, body: &'static str) -> http::Response<Full<Bytes>> {
+    let answer = http::Response::builder().status(status).header("content-type", "application/json");
+    answer.body(Full::from(body)).expect("a fixed answer")
+}
+
+/// As a server reads that was told the length: it asks for nothing behind the last byte, nor for a body that is empty.
+#[tokio::test]
+async fn an_answer_of_known_length_is_recorded_before_its_last_byte_goes_out() {
+    for (status, answer, expected) in
+        [(200, WHOLE, (Status::Ok, 9, 2)), (200, "", (Status::Error, 0, 0)), (500, "", (Status::Error, 0, 0))]
+    {
+        let folder = TempDir::new().expect("a folder");
+        let metering = books(&folder, Vec::new());
+        let inner = service_fn(move |_: http::Request<Full<Bytes>>| async move { Ok::<_, Infallible>(whole(status, answer)) });
+        let client = layer(&metering).layer(inner);
+        let mut body = client.oneshot(request("/v1/chat/completions")).await.expect("answers").into_body();
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(answer.len() as u64), answer.is_empty()));
+        if !body.is_end_stream() {
+            let last = body.frame().await.expect("a piece").expect("whole").into_data().expect("bytes");
+            assert_eq!((last, body.is_end_stream(), body.size_hint().exact()), (Bytes::from(answer), true, Some(0)));
+        }
+        let records = records_of(folder.path(), false);
+        let told: Vec<_> = records.iter().map(|it| (it.status, it.tokens.prompt, it.tokens.completion)).collect();
+        assert_eq!(told, [expected], "{status} {answer}");
+        drop(body);
+        metering.close(real_clock().now()).expect("closes");
+        assert_eq!(records_of(folder.path(), false).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_metered_has_the_length_it_had() {
+    let folder = TempDir::new().expect("a folder");
+    let rule = Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 0)]), chrono_tz::Tz::UTC);
+    let metering = books(&folder, vec![rule]);
+    let client = layer(&metering)
+        .layer(service_fn(|_: http::Request<Full<Bytes>>| async { Ok::<_, Infallible>(whole(200, WHOLE)) }));
+    for (path, status) in [("/v1/moderations", 200), ("/v1/chat/completions", 429)] {
+        let answer = client.clone().oneshot(request(path)).await.expect("answers");
+        assert_eq!(answer.status(), status);
+        let mut body = answer.into_body();
+        let length = body.size_hint().exact().expect("known");
+        let bytes = body.frame().await.expect("a piece").expect("whole").into_data().expect("bytes");
+        assert_eq!((bytes.len() as u64, body.is_end_stream()), (length, true), "{path}");
+    }
 }
