@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
@@ -271,7 +270,7 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
                     this.inner = None;
                     if let Some(meter) = this.meter.take() {
                         // What broke is told at once; its record is written, and nobody waits for it.
-                        let _acknowledged_later = meter.finish(End::Failed(ErrorKind::StreamCut)).now_or_never();
+                        let _acknowledged_later = meter.finish_now(End::Failed(ErrorKind::StreamCut));
                     }
                     return Poll::Ready(Some(Err(error)));
                 }
@@ -314,7 +313,7 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
 impl<R> Drop for MeteredBody<R> {
     fn drop(&mut self) {
         if let Some(meter) = self.meter.take() {
-            let _acknowledged_later = meter.finish(End::Left(ErrorKind::ClientGone)).now_or_never();
+            let _acknowledged_later = meter.finish_now(End::Left(ErrorKind::ClientGone));
         }
     }
 }

@@ -243,6 +243,16 @@ impl Meter {
             complete: learned.complete,
         }
     }
+
+    /// [`Meter::finish`] without waiting: the record is written when this returns. Needs no runtime.
+    pub fn finish_now(mut self, end: End) -> Receipt {
+        if end == End::Body {
+            self.saw_end();
+        }
+        let outcome = self.outcome(end);
+        let now = self.permit.metering().now();
+        self.permit.finish_now(outcome, now)
+    }
 }
 
 /// What is recorded of a call whose answer carries no usage.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::ledger::{OpenCall, SlotNumber};
+use futures_util::FutureExt;
+
+use crate::ledger::{Appended, OpenCall, SlotNumber};
 use crate::usage::names::Name;
 use crate::usage::{ErrorKind, Estimated, Factors, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
 
@@ -108,14 +110,29 @@ impl Permit {
 
     /// Records the end of the attempt and waits (at most two seconds) until the record is durable.
     pub async fn finish(mut self, outcome: Outcome, now: Now) -> Receipt {
-        let record = self.record(outcome, now);
-        let appended = self.append(&record, now);
-        let mut receipt = receipt_of(&record);
+        let (mut receipt, appended) = self.end(outcome, now);
         if let Some(appended) = appended {
             let durable = self.metering.inner.ledger.durable(appended);
             receipt.acknowledged = matches!(tokio::time::timeout(MAX_WAIT, durable).await, Ok(Ok(())));
         }
         receipt
+    }
+
+    /// Records the end of the attempt and waits for nothing: the record is acknowledged only if it is durable already.
+    /// Needs no runtime.
+    pub fn finish_now(mut self, outcome: Outcome, now: Now) -> Receipt {
+        let (mut receipt, appended) = self.end(outcome, now);
+        if let Some(appended) = appended {
+            let durable = self.metering.inner.ledger.durable(appended).now_or_never();
+            receipt.acknowledged = matches!(durable, Some(Ok(())));
+        }
+        receipt
+    }
+
+    fn end(&mut self, outcome: Outcome, now: Now) -> (Receipt, Option<Appended>) {
+        let record = self.record(outcome, now);
+        let appended = self.append(&record, now);
+        (receipt_of(&record), appended)
     }
 
     fn record(&self, outcome: Outcome, now: Now) -> UsageRecord<'static> {
@@ -139,7 +156,7 @@ impl Permit {
         record
     }
 
-    fn append(&mut self, record: &UsageRecord<'static>, now: Now) -> Option<crate::ledger::Appended> {
+    fn append(&mut self, record: &UsageRecord<'static>, now: Now) -> Option<Appended> {
         self.is_open = false;
         let appended = match self.metering.inner.ledger.append_or_queue(record, now.at) {
             Ok(appended) => {

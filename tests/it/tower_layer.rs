@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame};
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::ledger::Durability;
 use tallybot::metering::{Metering, MeteringLayer};
 use tallybot::models::Kind;
-use tallybot::usage::{Status, UsageSource};
+use tallybot::usage::{ErrorKind, Status, UsageSource};
 use tempfile::TempDir;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -146,5 +147,34 @@ async fn a_body_that_is_not_metered_has_the_length_it_had() {
         let length = body.size_hint().exact().expect("known");
         let bytes = body.frame().await.expect("a piece").expect("whole").into_data().expect("bytes");
         assert_eq!((bytes.len() as u64, body.is_end_stream()), (length, true), "{path}");
+    }
+}
+
+#[test]
+fn a_body_that_ends_outside_a_runtime_leaves_its_record() {
+    for breaks in [false, true] {
+        let folder = TempDir::new().expect("a folder");
+        let metering = books(&folder, Vec::new());
+        let broken = || Err(std::io::Error::other("broken"));
+        let client = layer(&metering).layer(service_fn(move |_: http::Request<Full<Bytes>>| async move {
+            let frames = [Ok(Frame::data(Bytes::from(PIECES[0]))), broken()];
+            Ok::<_, Infallible>(http::Response::new(StreamBody::new(futures_util::stream::iter(frames))))
+        }));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let answer = runtime.block_on(client.oneshot(request("/v1/chat/completions")));
+        drop(runtime);
+        let mut body = answer.expect("answers").into_body();
+        let mut next = || body.frame().now_or_never().expect("at once").expect("something");
+        assert!(next().is_ok());
+        assert!(!breaks || next().is_err());
+        drop(body);
+        metering.close(real_clock().now()).expect("closes");
+        let records = records_of(folder.path(), false);
+        let told: Vec<_> = records.iter().map(|it| (it.status, it.failure.map(|failure| failure.kind))).collect();
+        let expected = match breaks {
+            true => (Status::Error, Some(ErrorKind::StreamCut)),
+            false => (Status::Cancelled, Some(ErrorKind::ClientGone)),
+        };
+        assert_eq!(told, [expected]);
     }
 }
