@@ -1,5 +1,6 @@
 //! A tower layer: a Rust service wraps its client or its route, and the model calls that pass are recorded.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
+use hyper_util::client::legacy;
 use tower::{Layer, Service};
 
 use super::{Call, End, Meter, Metering, Receipt};
@@ -31,6 +33,10 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// unrecorded. The bytes of requests and answers are never changed: a stream of OpenAI's API tells its usage only to who
 /// asks with `stream_options`, and is estimated otherwise. A call that a limit refuses is not made; the service answers
 /// 429 for it, in the words of the API. The end of an answer waits until its record is acknowledged, at most two seconds.
+///
+/// When the service fails before there is an answer, nobody knows what the provider did: the call is recorded with its
+/// prompt, estimated. Only where the error is that of hyper's client, alone or in a box, and says that there was no
+/// connection, nothing was sent and nothing is counted.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -156,7 +162,10 @@ where
 }
 
 /// The answer with its meter, or the record of a call that brought none.
-async fn metered<R: Body, E>(answer: Result<Response<R>, E>, mut meter: Meter) -> Result<Response<MeteredBody<R>>, E> {
+async fn metered<R: Body, E: 'static>(
+    answer: Result<Response<R>, E>,
+    mut meter: Meter,
+) -> Result<Response<MeteredBody<R>>, E> {
     match answer {
         Ok(answer) => {
             meter.saw_head(answer.status().as_u16(), answer.headers());
@@ -168,10 +177,20 @@ async fn metered<R: Body, E>(answer: Result<Response<R>, E>, mut meter: Meter) -
             Ok(answer.map(|body| MeteredBody::metered(body, meter)))
         }
         Err(error) => {
-            meter.finish(End::Failed(ErrorKind::StreamCut)).await;
+            let kind = if made_no_connection(&error) { ErrorKind::Connect } else { ErrorKind::StreamCut };
+            meter.finish(End::Failed(kind)).await;
             Err(error)
         }
     }
+}
+
+/// Whether an error says that nothing was sent: hyper's client does, also boxed or wrapped into another error.
+fn made_no_connection<E: 'static>(error: &E) -> bool {
+    let error: &dyn Any = error;
+    let boxed = error.downcast_ref::<BoxError>().map(|error| &**error as &(dyn Error + 'static));
+    let first = boxed.or_else(|| error.downcast_ref::<legacy::Error>().map(|error| error as &(dyn Error + 'static)));
+    let mut all = std::iter::successors(first, |&error| error.source());
+    all.any(|error| error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect))
 }
 
 impl Told {

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Body, Frame};
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::TokioExecutor;
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::ledger::Durability;
 use tallybot::metering::{Metering, MeteringLayer};
@@ -177,4 +179,30 @@ fn a_body_that_ends_outside_a_runtime_leaves_its_record() {
         };
         assert_eq!(told, [expected]);
     }
+}
+
+#[tokio::test]
+async fn only_where_nothing_was_sent_for_certain_nothing_is_counted() {
+    let folder = TempDir::new().expect("a folder");
+    let metering = books(&folder, Vec::new());
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let to_nobody = move || {
+        http::Request::post(format!("http://{nobody}/v1/chat/completions")).body(Full::from(QUESTION)).expect("a request")
+    };
+    let hyper = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let plain = service_fn({
+        let hyper = hyper.clone();
+        move |request| hyper.request(request)
+    });
+    let boxed = service_fn(move |request| hyper.request(request).map(|answer| answer.map_err(Box::<dyn std::error::Error + Send + Sync>::from)));
+    let unsaid = service_fn(|_: http::Request<Full<Bytes>>| async { Err::<http::Response<Empty<Bytes>>, _>(std::fmt::Error) });
+    let failed: Error = layer(&metering).layer(plain).oneshot(to_nobody()).await.err().expect("nobody is there");
+    assert!(failed.is_connect());
+    assert!(layer(&metering).layer(boxed).oneshot(to_nobody()).await.is_err());
+    assert!(layer(&metering).layer(unsaid).oneshot(to_nobody()).await.is_err());
+    metering.close(real_clock().now()).expect("closes");
+    let records = records_of(folder.path(), false);
+    let told: Vec<_> = records.iter().map(|it| (it.failure.map(|failure| failure.kind), it.tokens.prompt > 0)).collect();
+    let unconnected = (Some(ErrorKind::Connect), false);
+    assert_eq!(told, [unconnected, unconnected, (Some(ErrorKind::StreamCut), true)]);
 }
