@@ -8,6 +8,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 
 use super::{App, guard::Door, random};
+use crate::access::Tokens;
 use crate::config::{AtLimit, Config};
 use crate::gateway::{DrainLimits, Gateway, Parts, Settings};
 use crate::http::{Guard, Handler, Problem, RequestBody, RequestHead, Response, Role};
@@ -53,6 +54,7 @@ impl App {
             metering: desk.metering.clone(),
             providers: Arc::clone(&desk.providers),
             people: Arc::clone(&desk.people),
+            tokens: Tokens::new(self.config.http.read_token.as_ref(), self.config.http.admin_token.as_ref()),
             clock: Arc::clone(&self.clock),
             random,
             tasks: desk.tasks.clone(),

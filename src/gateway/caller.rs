@@ -124,12 +124,16 @@ fn forbidden(why_not: WhyNot) -> Fault {
     Fault::new(Class::Forbidden, why_not.to_string())
 }
 
-/// What the client shows as its key: in one of the headers of the APIs, or where Gemini's older clients put it.
+/// What the client shows as its key: one of ours, where there is any.
 fn credential<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> Option<&'a str> {
+    let first = credentials(headers, target).next();
+    credentials(headers, target).find(|key| is_key(key)).or(first)
+}
+
+/// All that the client shows as keys: in the headers of the APIs, or where Gemini's older clients put them.
+pub(super) fn credentials<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> impl Iterator<Item = &'a str> {
     let shown = CREDENTIALS.iter().filter_map(|name| headers.get(*name)?.to_str().ok().map(unschemed));
-    let mut shown = shown.chain(target.parameter("key"));
-    let first = shown.next()?;
-    if is_key(first) { Some(first) } else { Some(shown.find(|key| is_key(key)).unwrap_or(first)) }
+    shown.chain(target.parameter("key"))
 }
 
 /// The key behind `Bearer`; the scheme's case does not matter.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -77,8 +76,8 @@ impl Drains {
     }
 
     /// Records what is known. The record is written at once; nobody waits for the disk.
-    fn cut(&self, mut call: Upstream) {
-        let _acknowledged_later = call.record(End::Left(self.why())).and_then(FutureExt::now_or_never);
+    fn cut(&self, call: Upstream) {
+        call.cut(End::Left(self.why()));
     }
 
     /// Why a call is left: its client went, or we did.

@@ -43,11 +43,11 @@ use caller::Caller;
 use drains::Drains;
 use target::Target;
 
-use crate::access::Throttle;
+use crate::access::{Throttle, Tokens};
 use crate::ledger::People;
 use crate::metering::Metering;
 use crate::models::endpoint::{Class, Dialect, Endpoint, Fault};
-use crate::models::{Provider, RetryPolicy};
+use crate::models::{Kind, Provider, RetryPolicy};
 use crate::usage::{Clock, Now};
 
 /// The bounds of the gateway, and what it may do by itself.
@@ -73,6 +73,8 @@ pub struct Parts {
     pub providers: Arc<[Provider]>,
     /// Who is who.
     pub people: Arc<People>,
+    /// The tokens of REST, which no provider is to see.
+    pub tokens: Tokens,
     /// The only clock.
     pub clock: Arc<dyn Clock>,
     /// The only source of chance.
@@ -132,7 +134,9 @@ impl Gateway {
         };
         let provider = self.inner.provider(target.provider);
         let endpoint = provider.map_or(Endpoint::Other, |p| Endpoint::of(p.kind(), &head.method, target.path));
-        let dialect = provider.map_or(Dialect::OpenAi, |p| endpoint.dialect(p.kind()));
+        // Of a provider that is not there the path tells at least whose client asks.
+        let guessed = || Endpoint::of(Kind::Ollama, &head.method, target.path).dialect(Kind::OpenAi);
+        let dialect = provider.map_or_else(guessed, |p| endpoint.dialect(p.kind()));
         let asking = Asking { head: &head, target, endpoint, dialect, peer, began };
         let answer = self.inner.serve(&asking, provider, body).await;
         answer.unwrap_or_else(|fault| told(fault, dialect))
@@ -170,6 +174,11 @@ impl Inner {
     {
         let parts = &self.parts;
         let shown = (&asking.head.headers, &asking.target);
+        if caller::credentials(shown.0, &asking.target).any(|shown| parts.tokens.knows(shown)) {
+            let message = "this is tallybot's token for its own REST, and no key; expected one such as `tb-…`, made with \
+                           `tallybot keys add NAME`";
+            return Err(Fault::new(Class::Unauthenticated, message));
+        }
         let caller =
             Caller::admit(parts.metering.keys(), shown, asking.peer, &parts.people, &self.throttle, asking.began)?;
         let Some(provider) = provider.filter(|provider| provider.is_passable()) else {

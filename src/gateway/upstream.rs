@@ -143,4 +143,11 @@ impl Upstream {
         }
         Some(Box::pin(self.meter.take()?.finish(end)))
     }
+
+    /// Records the end at once, wherever this is dropped, and closes the connection.
+    pub(super) fn cut(mut self, end: End) {
+        if let Some(meter) = self.meter.take() {
+            meter.finish_now(end);
+        }
+    }
 }

@@ -200,7 +200,8 @@ fn unknown_route() -> Problem {
     };
     // The files of a page are nothing to ask for.
     let routes = ROUTES.iter().filter(|route| !route.path.starts_with("/docs/")).flat_map(told);
-    Problem::new(StatusCode::NOT_FOUND, "unknown_route", "there is no such route").allowing(routes)
+    let message = "there is no such route; calls to a provider go to `/gateway/NAME/…`, NAME being the provider's";
+    Problem::new(StatusCode::NOT_FOUND, "unknown_route", message).allowing(routes)
 }
 
 fn wrong_method(allowed: &[Method]) -> Problem {

@@ -14,22 +14,28 @@ pub(super) struct Refusals {
     counted: HashMap<Kind, Counted>,
 }
 
-/// What refusals counted into one line have in common.
+/// What refusals counted into one line have in common: all that a report could tell them apart by.
 #[derive(PartialEq, Eq, Hash)]
 struct Kind {
     reason: String,
     user: Option<SubjectId>,
-    key: Option<Name<'static>>,
-    team: Option<Name<'static>>,
-    provider: Name<'static>,
-    model: Name<'static>,
+    names: [Option<Name<'static>>; 9],
 }
 
 impl Kind {
     fn of(reason: String, record: &UsageRecord<'static>) -> Kind {
-        let (key, team) = (record.key.clone(), record.team.clone());
-        let (provider, model) = (record.provider.clone(), record.model.clone());
-        Kind { reason, user: record.user, key, team, provider, model }
+        let names = [
+            Some(record.provider.clone()),
+            Some(record.model.clone()),
+            Some(record.request_type.clone()),
+            Some(record.channel.clone()),
+            record.key.clone(),
+            record.team.clone(),
+            record.feature.clone(),
+            record.agent.clone(),
+            record.operation.clone(),
+        ];
+        Kind { reason, user: record.user, names }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Refused;
 use crate::limits::{Measure, Refusal};
 use crate::models::endpoint::{Class, Fault, LONG_WAIT_SECS};
+use crate::usage::Money;
 
 impl From<&Refused> for Fault {
     fn from(refused: &Refused) -> Fault {
@@ -22,16 +23,28 @@ fn limited(refusal: &Refusal) -> Fault {
     let what = match (refusal.learned, refusal.stopped) {
         (true, _) => format!("the provider asks to wait ({refusal})"),
         (_, true) => format!("the budget `{}` of `{}` was stopped", refusal.limit, refusal.label),
-        _ => refusal.to_string(),
+        _ => no_room(refusal),
     };
     let is_of_money = refusal.limit.measure() == Measure::Money;
     let Some(wait_ms) = refusal.wait_ms() else {
-        return Fault::new(Class::QuotaExhausted, format!("{what}; this call does not fit at any time"));
+        let advice = "this call alone asks for more than there ever is: its prompt, and all the output that it allows; \
+                      a smaller `max_tokens` may fit";
+        return Fault::new(Class::QuotaExhausted, format!("{what}; {advice}"));
     };
     let secs = wait_ms.div_ceil(1000);
     let class = if is_of_money || secs > LONG_WAIT_SECS { Class::QuotaExhausted } else { Class::RateLimited };
     let until = refusal.until().map_or_else(String::new, |until| format!(" ({until})"));
     Fault::new(class, format!("{what}; it fits again in {secs} s{until}")).retry_after(secs)
+}
+
+/// A limit that is in the way, in dollars where it counts money.
+fn no_room(refusal: &Refusal) -> String {
+    if refusal.limit.measure() != Measure::Money {
+        return refusal.to_string();
+    }
+    let usd = |pico: u64| Money::from_pico_usd(pico.into());
+    let (used, max) = (usd(refusal.used), usd(refusal.max));
+    format!("`{}` of `{}` has no room: ${used} of ${max} used or reserved", refusal.limit, refusal.label)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::{Config, Provider};
 use crate::limits::{Measure, reaches_a_provider};
 use crate::metering::{self, rules_of, vendors_of};
+use crate::usage::names::FREE_PRICE;
 use crate::usage::prices::{PriceBook, PriceQuery, PriceRow, PriceStatus};
 use crate::usage::{Clock, Day, SubjectId, TokenCounts};
 
@@ -97,7 +98,8 @@ pub fn check(
     }
     let picture = metering::look(folder, Vec::new(), Vec::new(), clock)?.reading.picture;
     let all = picture.all_time();
-    for (key, sums) in all.rows().filter(|(key, _)| reaches_a_provider(key.status)) {
+    let is_paid = |price| all.text(price) != FREE_PRICE;
+    for (key, sums) in all.rows().filter(|(key, _)| reaches_a_provider(key.status) && is_paid(key.price)) {
         let (provider, model) = (all.text(key.provider).to_owned(), all.text(key.model).to_owned());
         let is_extra = !configured.contains(&(provider.clone(), model.clone()));
         let row = models.entry((is_extra, provider, model, key.local)).or_default();

@@ -6,7 +6,7 @@ use tallybot::models::Kind;
 use tallybot::settings::GatewayKey;
 use tallybot::usage::KeySuffix;
 
-use super::kit::{Answered, Gate, Opening, UPSTREAM_KEY, post, rest, spec, with};
+use super::kit::{ADMIN_TOKEN, Answered, Gate, Opening, UPSTREAM_KEY, post, rest, spec, with};
 use super::wire::{CHAT_UNASKED, WHOLE};
 use crate::providers::{Reply, ScriptedProvider, openai};
 use crate::running::Home;
@@ -144,6 +144,18 @@ async fn wrong_keys_are_refused_in_each_apis_words_and_slowed() {
     assert_eq!((server.hits().len(), gate.records().len()), (0, 0));
     let good = asked(&gate, 0, &[("x-api-key", &key)]).await;
     assert_eq!(good.status, 200, "who has a good key is not slowed by who guesses beside it");
+}
+
+#[tokio::test]
+async fn a_token_of_rest_goes_to_no_provider() {
+    let server = polite().await;
+    let gate = Gate::to(&server);
+    for (name, value) in [("authorization", format!("Bearer {ADMIN_TOKEN}")), ("x-api-key", ADMIN_TOKEN.to_owned())] {
+        let refused = asked(&gate, 0, &[(name, &value)]).await;
+        assert_eq!(refused.status, 401);
+        assert!(refused.text().contains("tallybot keys add") && !refused.text().contains(ADMIN_TOKEN), "{refused:?}");
+    }
+    assert_eq!((server.hits().len(), gate.records().len()), (0, 0));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
+use tallybot::access::Tokens;
 use tallybot::app::random;
 use tallybot::gateway::{Body, DrainLimits, Gateway, Parts, Settings};
 use tallybot::ledger::{Durability, People};
@@ -22,6 +23,9 @@ use super::wire::Specimen;
 use crate::in_process::{open_slots, real_clock, setup};
 use crate::providers::ScriptedProvider;
 use crate::test_app::records_of;
+
+/// Opens what changes, in REST; no key of the gateway.
+pub const ADMIN_TOKEN: &str = "admin-0123456789-0123456789-0123456789";
 
 /// The key of every provider here.
 pub const UPSTREAM_KEY: &str = "sk-upstream-0123456789-SECRET";
@@ -86,6 +90,7 @@ impl Opening {
             metering: metering.clone(),
             providers: providers.collect(),
             people: Arc::new(People::open(home.path(), [7; 32]).expect("a writable folder")),
+            tokens: Tokens::new(None, Some(&ADMIN_TOKEN.into())),
             clock: Arc::clone(&self.clock),
             random,
             tasks: TaskTracker::new(),
