@@ -34,6 +34,7 @@ mod shell; // what the first page promises to whoever types
 mod telegram;
 mod test_app; // the built binary as others run it
 mod three_days; // a Bot API of our own, as strict as the real one, judged by a client that others wrote
+mod tower_layer; // a Rust service that meters its own client: unchanged bytes, one record, whatever ends the body
 mod verify; // the books checked, repaired and compressed by the built program
 mod waiting; // in line at a limit, and another provider in its place
 mod wallet; // through the gateway nobody makes the owner pay who may not, or beyond what was allowed

@@ -10,8 +10,8 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Body, Frame};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
-use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::ledger::Durability;
+use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::metering::{Metering, MeteringLayer};
 use tallybot::models::Kind;
 use tallybot::usage::{ErrorKind, Status, UsageSource};
@@ -29,11 +29,12 @@ const PIECES: [&str; 4] = [
     "data: [DONE]\n\n",
 ];
 
-type Answer = http::Response<StreamBody<futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>>;
+type Answer =
+    http::Response<StreamBody<futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>>;
 
 fn answer() -> Answer {
     let frames = PIECES.map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
-    let body = StreamBody::new(futures_util::stream::iter(frames.to_vec().into_iter()));
+    let body = StreamBody::new(futures_util::stream::iter(Vec::from(frames)));
     http::Response::builder().header("content-type", "text/event-stream").body(body).expect("a fixed answer")
 }
 
@@ -93,7 +94,8 @@ async fn what_passes_a_layer_is_unchanged_and_recorded_and_what_is_refused_is_no
 async fn an_answer_nobody_reads_to_its_end_is_recorded_as_left() {
     let folder = TempDir::new().expect("a folder");
     let metering = books(&folder, Vec::new());
-    let client = layer(&metering).layer(service_fn(|_: http::Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) }));
+    let client =
+        layer(&metering).layer(service_fn(|_: http::Request<Full<Bytes>>| async { Ok::<_, Infallible>(answer()) }));
     let mut body = client.oneshot(request("/v1/chat/completions")).await.expect("answers").into_body();
     body.frame().await.expect("a piece").expect("whole");
     drop(body);
@@ -114,11 +116,12 @@ fn whole(status: u16, body: &'static str) -> http::Response<Full<Bytes>> {
 #[tokio::test]
 async fn an_answer_of_known_length_is_recorded_before_its_last_byte_goes_out() {
     for (status, answer, expected) in
-        [(200, WHOLE, (Status::Ok, 9, 2)), (200, "", (Status::Error, 0, 0)), (500, "", (Status::Error, 0, 0))]
+        [(200, WHOLE, (Status::Ok, 9, 2)), (200, "", (Status::Error, 5, 0)), (500, "", (Status::Error, 0, 0))]
     {
         let folder = TempDir::new().expect("a folder");
         let metering = books(&folder, Vec::new());
-        let inner = service_fn(move |_: http::Request<Full<Bytes>>| async move { Ok::<_, Infallible>(whole(status, answer)) });
+        let inner =
+            service_fn(move |_: http::Request<Full<Bytes>>| async move { Ok::<_, Infallible>(whole(status, answer)) });
         let client = layer(&metering).layer(inner);
         let mut body = client.oneshot(request("/v1/chat/completions")).await.expect("answers").into_body();
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(answer.len() as u64), answer.is_empty()));
@@ -187,22 +190,28 @@ async fn only_where_nothing_was_sent_for_certain_nothing_is_counted() {
     let metering = books(&folder, Vec::new());
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let to_nobody = move || {
-        http::Request::post(format!("http://{nobody}/v1/chat/completions")).body(Full::from(QUESTION)).expect("a request")
+        http::Request::post(format!("http://{nobody}/v1/chat/completions"))
+            .body(Full::from(QUESTION))
+            .expect("a request")
     };
     let hyper = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let plain = service_fn({
         let hyper = hyper.clone();
         move |request| hyper.request(request)
     });
-    let boxed = service_fn(move |request| hyper.request(request).map(|answer| answer.map_err(Box::<dyn std::error::Error + Send + Sync>::from)));
-    let unsaid = service_fn(|_: http::Request<Full<Bytes>>| async { Err::<http::Response<Empty<Bytes>>, _>(std::fmt::Error) });
+    let boxed = service_fn(move |request| {
+        hyper.request(request).map(|answer| answer.map_err(Box::<dyn std::error::Error + Send + Sync>::from))
+    });
+    let unsaid =
+        service_fn(|_: http::Request<Full<Bytes>>| async { Err::<http::Response<Empty<Bytes>>, _>(std::fmt::Error) });
     let failed: Error = layer(&metering).layer(plain).oneshot(to_nobody()).await.err().expect("nobody is there");
     assert!(failed.is_connect());
     assert!(layer(&metering).layer(boxed).oneshot(to_nobody()).await.is_err());
     assert!(layer(&metering).layer(unsaid).oneshot(to_nobody()).await.is_err());
     metering.close(real_clock().now()).expect("closes");
     let records = records_of(folder.path(), false);
-    let told: Vec<_> = records.iter().map(|it| (it.failure.map(|failure| failure.kind), it.tokens.prompt > 0)).collect();
+    let told: Vec<_> =
+        records.iter().map(|it| (it.failure.map(|failure| failure.kind), it.tokens.prompt > 0)).collect();
     let unconnected = (Some(ErrorKind::Connect), false);
     assert_eq!(told, [unconnected, unconnected, (Some(ErrorKind::StreamCut), true)]);
 }
