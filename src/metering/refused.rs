@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn where_the_books_are_is_not_told_to_clients() {
-        let refused = Refused::Ledger("cannot write `/home/somebody/data/slots`".to_owned());
+        let refused = Refused::Ledger("cannot write `books/slots`".to_owned());
         let fault = Fault::from(&refused);
         assert_eq!(fault.message(), "the ledger cannot be written now, so no call is made");
     }
