@@ -100,7 +100,7 @@ async fn under_fire(durability: &str, calls: u64, chance: &mut Chance) -> String
     assert_eq!(interrupted, open, "each call that a kill left open, and no other");
     let people = People::open(&home.data(), [0; 32]).expect("it is there");
     seen.check(&records, &people).unwrap_or_else(|wrong| panic!("{wrong}"));
-    for (what, spoilt) in spoilt(&records) {
+    for (what, spoilt) in seen.spoilt(&records, &people) {
         assert!(seen.check(&spoilt, &people).is_err(), "{what}, and nobody notices");
     }
     format!(
@@ -320,21 +320,29 @@ impl Seen {
         ensure!(is_exact && metadata["request_id"] == id_of(hit), "not what the provider said: {record:?}");
         Ok(())
     }
-}
 
-/// The records with one wrong thing each.
-fn spoilt(records: &[UsageRecord<'static>]) -> [(&'static str, Vec<UsageRecord<'static>>); 5] {
-    let last = records.iter().rposition(|record| record.status == Status::Ok).expect("some calls went well");
-    let spoil = |what: &dyn Fn(&mut Vec<UsageRecord<'static>>)| {
-        let mut records = records.to_vec();
-        what(&mut records);
-        records
-    };
-    [
-        ("a record is missing", spoil(&|records| drop(records.remove(last)))),
-        ("a record is there twice", spoil(&|records| records.push(records[last].clone()))),
-        ("a count is wrong", spoil(&|records| records[last].tokens.completion += 1)),
-        ("a count is a guess", spoil(&|records| records[last].usage_source = UsageSource::Estimated)),
-        ("a call that ended is interrupted", spoil(&|records| records[last].status = Status::Interrupted)),
-    ]
+    /// The records with one wrong thing each, in that of a call whose client saw all of its answer.
+    fn spoilt(
+        &self,
+        records: &[UsageRecord<'static>],
+        people: &People,
+    ) -> [(&'static str, Vec<UsageRecord<'static>>); 5] {
+        let whole = self.begun.iter().filter(|begun| begun.saw == Saw::Whole);
+        let whole: HashSet<SubjectId> =
+            whole.map(|begun| people.hash("api", &format!("call-{}", begun.call))).collect();
+        let last = records.iter().rposition(|record| record.session.is_some_and(|session| whole.contains(&session)));
+        let last = last.expect("some calls went well");
+        let spoil = |what: &dyn Fn(&mut Vec<UsageRecord<'static>>)| {
+            let mut records = records.to_vec();
+            what(&mut records);
+            records
+        };
+        [
+            ("a record is missing", spoil(&|records| drop(records.remove(last)))),
+            ("a record is there twice", spoil(&|records| records.push(records[last].clone()))),
+            ("a count is wrong", spoil(&|records| records[last].tokens.completion += 1)),
+            ("a count is a guess", spoil(&|records| records[last].usage_source = UsageSource::Estimated)),
+            ("a call that ended is interrupted", spoil(&|records| records[last].status = Status::Interrupted)),
+        ]
+    }
 }
