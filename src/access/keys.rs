@@ -85,21 +85,11 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::usage::{KeySuffix, SubjectId, Timestamp};
+    use crate::usage::KeySuffix;
 
     fn opening(providers: &[&str], models: &[&str]) -> GatewayKey {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        GatewayKey {
-            name: "ci".to_owned(),
-            hash: SubjectId::of(b"pepper", HASHED_AS, "tb-"),
-            suffix: KeySuffix::of_text("wxyz").expect("four characters"),
-            user: None,
-            team: None,
-            feature: None,
-            providers: owned(providers),
-            models: owned(models),
-            added: Timestamp::new(0, 0),
-        }
+        GatewayKey { providers: owned(providers), models: owned(models), ..GatewayKey::example("ci") }
     }
 
     #[test]

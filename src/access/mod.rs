@@ -14,4 +14,4 @@ pub use codes::{Codes, NotOpened, PAIRING_MINUTES, Spent};
 pub use guests::{Guests, chat_id};
 pub use host::{HostGuard, Rejected, RequestOrigin};
 pub use throttle::Throttle;
-pub use tokens::{Denied, Role, Tokens};
+pub use tokens::{Denied, Role, Tokens, bearer};

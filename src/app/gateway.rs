@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Request, StatusCode};
+use http::Request;
 
 use super::{App, guard::Door, random};
 use crate::access::Tokens;
@@ -35,9 +35,7 @@ impl Handler for GatewayDoor {
     async fn handle(&self, request: Request<RequestBody>, peer: SocketAddr) -> Response {
         let (parts, body) = request.into_parts();
         let Some(head) = RequestHead::read(&parts, peer) else {
-            let message = "a header that decides about access is repeated, missing or not text; expected one `host`, \
-                           and at most one `authorization`, `origin` and `content-type`";
-            return Problem::new(StatusCode::BAD_REQUEST, "bad_head", message).into_response();
+            return Problem::bad_head().into_response();
         };
         if let Err(denied) = self.door.check(&head, Role::Public, self.clock.now()) {
             return Problem::from(denied).into_response();

@@ -374,10 +374,9 @@ fn unanswered(provider: &str, kind: ErrorKind) -> Fault {
 
 /// How an answer is passed on; `None` when it is to be held whole.
 fn passage(head: &Head, endpoint: Endpoint, asked: &Asked, strips: bool) -> Option<Passage> {
-    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let is_json = essence == "application/json";
-    let is_stream = matches!(essence.as_str(), "text/event-stream" | "application/x-ndjson" | "application/jsonl");
+    let is = |name: &&str| endpoint::media_type(&head.headers).eq_ignore_ascii_case(name);
+    let is_json = is(&"application/json");
+    let is_stream = ["text/event-stream", "application/x-ndjson", "application/jsonl"].iter().any(is);
     if is_stream || endpoint == Endpoint::StreamGenerateContent || endpoint.is_metered() && asked.stream && !is_json {
         let is_plain = !head.headers.contains_key(header::CONTENT_ENCODING);
         return Some(if strips && is_plain { Passage::WithoutUsage(Frames::default()) } else { Passage::AsTheyCome });

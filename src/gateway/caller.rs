@@ -5,20 +5,17 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::headers::CREDENTIALS;
 use super::target::Target;
-use crate::access::Throttle;
 use crate::access::keys::{HASHED_AS, WhyNot, allows, allows_provider, is_key};
+use crate::access::{Throttle, bearer};
 use crate::ledger::People;
 use crate::metering::Call;
-use crate::models::Kind;
 use crate::models::endpoint::{Class, Fault};
+use crate::models::{CREDENTIALS, Kind};
+use crate::service::items::PEOPLE_OF;
 use crate::settings::{GatewayKey, Keys};
 use crate::usage::Now;
 use crate::usage::names::Name;
-
-/// The channel of people and conversations that programs tell of.
-const PEOPLE_OF: &str = "api";
 
 /// What proxies say of whom they speak for.
 const PROXIES: [&str; 6] =
@@ -132,14 +129,13 @@ fn credential<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> Option<&'a str
 
 /// All that the client shows as keys: in the headers of the APIs, or where Gemini's older clients put them.
 pub(super) fn credentials<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> impl Iterator<Item = &'a str> {
-    let shown = CREDENTIALS.iter().filter_map(|name| headers.get(*name)?.to_str().ok().map(unschemed));
+    let shown = CREDENTIALS.iter().filter_map(|name| headers.get(name)?.to_str().ok().map(unschemed));
     shown.chain(target.parameter("key"))
 }
 
-/// The key behind `Bearer`; the scheme's case does not matter.
+/// The key behind `Bearer`, or what stands there alone.
 fn unschemed(value: &str) -> &str {
-    let (scheme, key) = value.trim().split_once(' ').unwrap_or(("", value.trim()));
-    if scheme.eq_ignore_ascii_case("bearer") { key.trim_start() } else { value.trim() }
+    bearer(value).unwrap_or(value.trim())
 }
 
 /// Whether a key stands in the query: one of ours on any path, a provider's own where its clients put it there.

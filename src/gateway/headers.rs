@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::limits::Left;
 use crate::metering::Receipt;
+use crate::models::CREDENTIALS;
 use crate::usage::{Money, UsageSource};
 
 /// Whether a header concerns only one connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
@@ -58,15 +59,7 @@ fn is_of_the_providers_host(name: &str) -> bool {
     matches!(name, "set-cookie" | "alt-svc" | "strict-transport-security") || name.starts_with("access-control-")
 }
 
-/// Whether a client's key stands in a header of this name.
-fn is_credential(name: &str) -> bool {
-    CREDENTIALS.contains(&name)
-}
-
-/// The headers in which a client's key stands.
-pub(super) const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
-
-pub(super) const RECORD: HeaderName = HeaderName::from_static("x-tallybot-id");
+const RECORD: HeaderName = HeaderName::from_static("x-tallybot-id");
 const COST: HeaderName = HeaderName::from_static("x-tallybot-cost-usd");
 const TOKENS: HeaderName = HeaderName::from_static("x-tallybot-tokens");
 const USAGE: HeaderName = HeaderName::from_static("x-tallybot-usage");
@@ -84,7 +77,7 @@ pub(super) fn passed_on(headers: &HeaderMap, plain_answer: bool, with_credential
     for (name, value) in headers {
         let text = name.as_str();
         let is_kept = !is_hop_by_hop(text) && !is_withheld(text) && !named.contains(name);
-        if is_kept && *name != header::ACCEPT_ENCODING && (with_credentials || !is_credential(text)) {
+        if is_kept && *name != header::ACCEPT_ENCODING && (with_credentials || !CREDENTIALS.contains(name)) {
             passed.append(name, value.clone());
         }
     }

@@ -58,6 +58,13 @@ impl Problem {
         self
     }
 
+    /// A head that [`RequestHead::read`](super::RequestHead::read) finds ambiguous.
+    pub fn bad_head() -> Problem {
+        let message = "a header that decides about access is repeated, missing or not text; expected one `host`, \
+                       and at most one `authorization`, `origin` and `content-type`";
+        Problem::new(StatusCode::BAD_REQUEST, "bad_head", message)
+    }
+
     /// Every mistake in a query, in one answer.
     pub fn bad_query(mistakes: Vec<Mistake>) -> Problem {
         let message: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();

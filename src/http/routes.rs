@@ -174,11 +174,7 @@ impl Gate {
     fn admit(&self, parts: &Parts, has_body: bool, peer: SocketAddr) -> Result<(), Problem> {
         let of_path = || ROUTES.iter().filter(|route| route.is(parts.uri.path()));
         let fitting = of_path().find(|route| route.methods.contains(&parts.method));
-        let head = RequestHead::read(parts, peer).ok_or_else(|| {
-            let message = "a header that decides about access is repeated, missing or not text; expected one `host`, \
-                           and at most one `authorization`, `origin` and `content-type`";
-            Problem::new(StatusCode::BAD_REQUEST, "bad_head", message)
-        })?;
+        let head = RequestHead::read(parts, peer).ok_or_else(Problem::bad_head)?;
         let need = fitting.map_or(Role::Public, |route| route.need);
         self.guard.check(&head, need, self.clock.now())?;
         let methods: Vec<Method> = of_path().flat_map(|route| route.methods).cloned().collect();

@@ -88,24 +88,14 @@ mod tests {
     use super::*;
     use crate::limits::LimitKind;
     use crate::settings::{BudgetChange, BudgetKey};
-    use crate::usage::{KeySuffix, SubjectId};
+    use crate::usage::SubjectId;
 
     fn hash(name: &str) -> SubjectId {
         SubjectId::of(b"pepper", "gateway-key", name)
     }
 
     fn key(name: &str) -> GatewayKey {
-        GatewayKey {
-            name: name.to_owned(),
-            hash: hash(name),
-            suffix: KeySuffix::of_text("wxyz").expect("four characters"),
-            user: None,
-            team: None,
-            feature: None,
-            providers: Vec::new(),
-            models: Vec::new(),
-            added: Timestamp::new(0, 0),
-        }
+        GatewayKey::example(name)
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 
 use super::{Outcome, Permit, Receipt};
-use crate::models::endpoint::{Endpoint, UsageReader};
+use crate::models::endpoint::{Endpoint, UsageReader, media_type};
 use crate::models::{CallError, Decoder, Ending, Observed, Retry, request_id};
-use crate::usage::{ErrorKind, Estimated, Failure, Status};
+use crate::usage::{ErrorKind, Estimated, Failure, Now, Status, UsageSource};
 
 /// The most of an error's body that is kept until its class is known, in bytes.
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -101,9 +101,8 @@ impl Meter {
         if status < 400 {
             self.hear(observed);
         }
-        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let streams = self.endpoint == Endpoint::StreamGenerateContent || essence != b"application/json";
+        let is_json = media_type(headers).eq_ignore_ascii_case("application/json");
+        let streams = self.endpoint == Endpoint::StreamGenerateContent || !is_json;
         self.head = Some(Head { status, streams, observed, request_id: request_id(headers) });
     }
 
@@ -188,12 +187,22 @@ impl Meter {
     /// Records the end, and waits at most two seconds until the record is durable. The record is written when this is
     /// first polled.
     pub fn finish(mut self, end: End) -> impl Future<Output = Receipt> + Send + use<> {
+        let (outcome, now) = self.end(end);
+        self.permit.finish(outcome, now)
+    }
+
+    /// [`Meter::finish`] without waiting: the record is written when this returns. Needs no runtime.
+    pub fn finish_now(mut self, end: End) -> Receipt {
+        let (outcome, now) = self.end(end);
+        self.permit.finish_now(outcome, now)
+    }
+
+    /// What an end amounts to, and its moment.
+    fn end(&mut self, end: End) -> (Outcome, Now) {
         if end == End::Body {
             self.saw_end();
         }
-        let outcome = self.outcome(end);
-        let now = self.permit.metering().now();
-        self.permit.finish(outcome, now)
+        (self.outcome(end), self.permit.metering().now())
     }
 
     fn outcome(&self, end: End) -> Outcome {
@@ -243,16 +252,6 @@ impl Meter {
             complete: learned.complete,
         }
     }
-
-    /// [`Meter::finish`] without waiting: the record is written when this returns. Needs no runtime.
-    pub fn finish_now(mut self, end: End) -> Receipt {
-        if end == End::Body {
-            self.saw_end();
-        }
-        let outcome = self.outcome(end);
-        let now = self.permit.metering().now();
-        self.permit.finish_now(outcome, now)
-    }
 }
 
 /// What is recorded of a call whose answer carries no usage.
@@ -262,7 +261,7 @@ fn unmetered(end: End, request_id: Option<&str>) -> Outcome {
         End::Failed(kind) => Outcome::unanswered(&CallError::of(kind, Retry::No), Estimated::default()),
         End::Left(kind) => Outcome::failed(Status::Cancelled, Failure::of(kind)),
     };
-    outcome.usage_source = crate::usage::UsageSource::None;
+    outcome.usage_source = UsageSource::None;
     outcome.metadata = super::outcome::metadata(request_id);
     outcome
 }

@@ -138,9 +138,6 @@ struct Words<'a> {
 
 impl Pieces for State {
     fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
-        if self.known.is_over() {
-            return;
-        }
         match piece {
             Piece::Event(frame) if frame.data.trim_ascii().is_empty() => {}
             Piece::Event(frame) if frame.event == "error" => self.known.fail(ErrorKind::StreamError),

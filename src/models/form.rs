@@ -29,7 +29,14 @@ pub(super) enum Piece<'a> {
 
 /// What the pieces of an API's answers say.
 pub(super) trait Pieces {
-    /// Takes a piece; appends what it says to `events`.
+    /// Takes a piece, unless the answer is over; appends what it says to `events`.
+    fn take(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
+        if !self.known().is_over() {
+            self.piece(piece, events);
+        }
+    }
+
+    /// Takes a piece of an answer that goes on.
     fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>);
 
     /// What is known so far.
@@ -50,14 +57,14 @@ pub struct Reader<P> {
 impl<P: Pieces> Reader<P> {
     /// Takes the next bytes; appends what they say to `events`. After an error it says the same error for ever.
     pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
-        self.form.push(bytes, |piece| self.pieces.piece(piece, events));
+        self.form.push(bytes, |piece| self.pieces.take(piece, events));
         self.pieces.known().result()
     }
 
     /// Takes the end of the body. A frame that the end cut off is dropped; whether the answer is whole says
     /// [`Learned::complete`].
     pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
-        self.form.finish(|piece| self.pieces.piece(piece, events));
+        self.form.finish(|piece| self.pieces.take(piece, events));
         self.pieces.known_mut().finished()
     }
 

@@ -35,7 +35,7 @@ pub use exact::{ExactCounts, exact_counts};
 pub use failure::{CallError, Retry};
 pub use image::{Image, ImageError, MAX_IMAGE_BYTES, MAX_IMAGES, MediaType};
 pub use passing::PassedOn;
-pub use provider::{Kind, ModelInfo, Provider, ProviderSpec, Timeouts};
+pub use provider::{CREDENTIALS, Kind, ModelInfo, Provider, ProviderSpec, Timeouts};
 pub use ratelimit::{Observed, Window};
 pub use reported::ReportedUsage;
 pub use retry::RetryPolicy;

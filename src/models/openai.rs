@@ -168,9 +168,6 @@ struct Words<'a> {
 
 impl Pieces for State {
     fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
-        if self.known.is_over() {
-            return;
-        }
         match piece {
             Piece::Event(frame) => self.frame(frame, events),
             Piece::Whole(object) => {

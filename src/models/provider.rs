@@ -207,7 +207,7 @@ pub(super) struct Memory {
 /// Names of remote models that are remembered.
 const MAX_REMOTE_MODELS: usize = 256;
 /// Where APIs want a key.
-const CREDENTIALS: [HeaderName; 4] =
+pub static CREDENTIALS: [HeaderName; 4] =
     [header::AUTHORIZATION, X_API_KEY, X_GOOG_API_KEY, HeaderName::from_static("api-key")];
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
@@ -433,7 +433,7 @@ impl Provider {
 
     /// [`Provider::authorize`] for a path of another API that it serves as well.
     pub(super) fn authorize_as(&self, dialect: endpoint::Dialect, headers: &mut HeaderMap) -> bool {
-        for name in CREDENTIALS {
+        for name in &CREDENTIALS {
             headers.remove(name);
         }
         let Some(key) = &self.key else { return false };

@@ -180,6 +180,24 @@ fn folded(name: &str) -> String {
 }
 
 #[cfg(test)]
+impl GatewayKey {
+    /// A key of this name that opens everything.
+    pub(crate) fn example(name: &str) -> GatewayKey {
+        GatewayKey {
+            name: name.to_owned(),
+            hash: SubjectId::of(b"pepper", "gateway-key", name),
+            suffix: KeySuffix::of_text("wxyz").expect("four characters"),
+            user: None,
+            team: None,
+            feature: None,
+            providers: Vec::new(),
+            models: Vec::new(),
+            added: Timestamp::new(1_795_305_600_000_000, 0),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::{Setting, Settings};
     use super::*;
@@ -193,17 +211,7 @@ mod tests {
     }
 
     fn key(name: &str) -> GatewayKey {
-        GatewayKey {
-            name: name.to_owned(),
-            hash: hash(name),
-            suffix: KeySuffix::of_text("wxyz").expect("four characters"),
-            user: None,
-            team: None,
-            feature: None,
-            providers: Vec::new(),
-            models: Vec::new(),
-            added: at(0),
-        }
+        GatewayKey::example(name)
     }
 
     fn added(name: &str) -> Setting {

@@ -76,6 +76,12 @@ pub enum Dialect {
     Ollama,
 }
 
+/// What kind of text or bytes follow, without its parameters; empty where the head does not say.
+pub fn media_type(headers: &http::HeaderMap) -> &str {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
 impl Endpoint {
     /// Every endpoint.
     pub const ALL: [Endpoint; 14] = [
