@@ -1,10 +1,13 @@
 //! The closed vocabularies of a record's text fields, and the rule for names that come from outside.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
 
 /// The request type of calls about pictures.
 pub const VISION: &str = "vision";
@@ -34,9 +37,16 @@ pub const FREE_PRICE: &str = "free";
 /// The longest name that is kept, in bytes. Longer ones are cut at a character.
 pub const MAX_NAME_BYTES: usize = 128;
 
-/// A name in a record: a model, a provider, a feature, … Borrowed while replaying, owned when made here.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name<'a>(Cow<'a, str>);
+/// A name in a record: a model, a provider, a feature, … Borrowed while replaying, owned when made here. To clone one
+/// costs no allocation: a call hands its names to its slot, its record and its rows.
+#[derive(Clone)]
+pub struct Name<'a>(Text<'a>);
+
+#[derive(Clone)]
+enum Text<'a> {
+    Borrowed(&'a str),
+    Owned(SmolStr),
+}
 
 impl<'a> Name<'a> {
     /// A name from outside: control characters removed, trimmed, cut to [`MAX_NAME_BYTES`]; empty becomes `unknown`.
@@ -48,60 +58,98 @@ impl<'a> Name<'a> {
         let name = printable.trim();
         // Cutting may leave a space at the end: what is clean stays as it is when it is cleaned again.
         let name = name[..name.floor_char_boundary(MAX_NAME_BYTES)].trim_end();
-        if name.is_empty() { Name::from(UNKNOWN) } else { Name(Cow::Owned(name.to_owned())) }
+        if name.is_empty() { Name::from(UNKNOWN) } else { Name(Text::Owned(name.into())) }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Borrowed(text) => text,
+            Text::Owned(text) => text,
+        }
     }
 
     /// The same name, independent of what it was read from.
     pub fn into_owned(self) -> Name<'static> {
-        Name(Cow::Owned(self.0.into_owned()))
+        match self.0 {
+            Text::Borrowed(text) => Name(Text::Owned(text.into())),
+            Text::Owned(text) => Name(Text::Owned(text)),
+        }
     }
 }
 
 impl Deref for Name<'_> {
     type Target = str;
     fn deref(&self) -> &str {
-        &self.0
+        self.as_str()
+    }
+}
+
+impl fmt::Debug for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Name").field(&self.as_str()).finish()
+    }
+}
+
+impl PartialEq for Name<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Name<'_> {}
+
+impl PartialOrd for Name<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Name<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
 impl<'a> From<&'a str> for Name<'a> {
     fn from(text: &'a str) -> Self {
-        Name(Cow::Borrowed(text))
+        Name(Text::Borrowed(text))
     }
 }
 
 impl From<String> for Name<'_> {
     fn from(text: String) -> Self {
-        Name(Cow::Owned(text))
+        Name(Text::Owned(text.into()))
     }
 }
 
 impl PartialEq<str> for Name<'_> {
     fn eq(&self, other: &str) -> bool {
-        *self.0 == *other
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for Name<'_> {
     fn eq(&self, other: &&str) -> bool {
-        *self.0 == **other
+        self.as_str() == *other
     }
 }
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self)
     }
 }
 
 impl Serialize for Name<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(self)
     }
 }
 
@@ -114,10 +162,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
                 f.write_str("a name")
             }
             fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(text)))
+                Ok(Name(Text::Borrowed(text)))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
+                Ok(Name(Text::Owned(text.into())))
             }
         }
         deserializer.deserialize_str(Visitor)
