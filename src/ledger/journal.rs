@@ -1,8 +1,10 @@
-//! The journal: one file open for appending, one mutex, one write per line, and a thread that syncs.
+//! The journal: one file open for appending, one mutex, and a thread that syncs.
 //!
-//! A line is sealed, written and folded in one step under the mutex, so the statistics are exactly the fold of what
-//! is in the files. Who needs durability waits for the sync that covers its line; a sync never waits to fill.
+//! Lines are sealed, written and then folded in one step under the mutex, so the statistics are exactly the fold of what
+//! is in the files. Records that are accepted at the same time wait in the queue for one of them to write all with one
+//! call. Who needs durability waits for the sync that covers its line; a sync never waits to fill.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
@@ -12,20 +14,18 @@ use uuid::Uuid;
 use super::control::Control;
 use super::files::DataFolder;
 use super::given::{GivenIds, QUEUED};
+use super::queue::{Queue, Queued, line_of};
 use super::replay::{Sequence, scan_file};
 use super::sealed::Sealer;
 use super::slots::{OpenCall, SlotNumber};
 use super::snapshot::Snapshot;
-use super::state::State;
+use super::state::{Rest, State};
 use super::users::Users;
-use super::waiting::Waiting;
+use super::waiting::{Lead, Waiting};
 use super::{Acts, LedgerError, Opened, Options, RecordId, quarantine, recovery, syncer};
 use crate::config::Durability;
 use crate::stats::Picture;
-use crate::usage::{Day, Timestamp, UsageRecord, write_record};
-
-/// Records that the disk does not take wait here, up to this many.
-const MAX_QUEUED: usize = 65_536;
+use crate::usage::{Day, Timestamp, UsageRecord};
 
 /// Bytes that may be written and not yet synced; an append beyond waits for the sync.
 pub(super) const MAX_UNSYNCED: usize = 64 << 20;
@@ -56,11 +56,17 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     /// Held while a record with an id of somebody else's is checked and accepted; taken before `state`, never after it.
     given: Mutex<GivenIds>,
+    /// Taken after `state`, if both are.
+    queue: Mutex<Queue>,
     /// Something is to be synced, retried, or the journal closes.
     pub(super) work: Condvar,
     /// A sync ended.
     pub(super) synced: Condvar,
     pub(super) waiting: Waiting,
+    /// Who writes what waits and syncs it.
+    pub(super) lead: Lead,
+    /// Whether there is trouble, for those who ask often.
+    troubled: AtomicBool,
     pub(super) durability: Durability,
     syncing: Syncing,
 }
@@ -104,7 +110,10 @@ impl Journal {
             state: Mutex::new(state),
             work: Condvar::new(),
             synced: Condvar::new(),
+            queue: Mutex::default(),
             waiting: Waiting::default(),
+            lead: Lead::default(),
+            troubled: AtomicBool::new(false),
             durability: options.durability,
             syncing,
         });
@@ -128,9 +137,59 @@ impl Journal {
 
     pub(super) fn append_or_queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
         self.accept(record, now, || match self.append_now(record, now) {
-            Err(LedgerError::NotWritable { .. } | LedgerError::Io { .. }) => self.queue(record, now),
+            Err(LedgerError::NotWritable { .. } | LedgerError::Io { .. }) => {
+                let queued = self.push(Queued::new(record.clone().into_owned(), now));
+                self.shared.work.notify_one();
+                queued
+            }
             other => other,
         })
+    }
+
+    /// Accepts a record that [`Journal::flush`] is to write.
+    pub(super) fn stage(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
+        let queued = Queued::new(record, now);
+        match &queued.record.source {
+            None => self.push(queued),
+            Some(_) => self.accept(&queued.record.clone(), now, || self.push(queued)),
+        }
+    }
+
+    fn push(&self, queued: Queued) -> Result<Appended, LedgerError> {
+        self.shared.queue().push(queued).map(Appended)
+    }
+
+    /// Writes what waits, unless the disk is known to refuse.
+    pub(super) fn flush(&self) {
+        let mut state = self.shared.state_with_room();
+        if state.trouble.is_none() {
+            // What it fails with is in `trouble`, for everybody to see.
+            let _ = self.shared.write_queue(&mut state);
+            self.shared.after_write(&mut state);
+        }
+        drop(state);
+        self.shared.waiting.wake();
+    }
+
+    /// Whether a record that was accepted is in the files, at least.
+    pub(super) fn is_written(&self, appended: Appended) -> bool {
+        self.shared.waiting.written() >= appended.0
+    }
+
+    /// Waits in this thread until a record is as durable as configured. The first of those who wait writes and syncs
+    /// for all of them.
+    pub(super) fn wait(&self, appended: Appended) -> Result<(), LedgerError> {
+        if self.shared.durability == Durability::Kill && !self.is_written(appended) {
+            self.flush();
+        }
+        let is_done = || self.done() >= appended || self.shared.troubled.load(Ordering::Acquire);
+        while let Some(_leading) = self.shared.lead.take_unless(is_done) {
+            drop(syncer::step(&self.shared, self.state()));
+        }
+        match self.waiter(appended) {
+            None => Ok(()),
+            Some(waiter) => waiter.blocking_recv().map_err(|_| LedgerError::Closed),
+        }
     }
 
     /// Accepts a record unless the id that somebody else gave it is there already.
@@ -147,44 +206,27 @@ impl Journal {
         }
         let appended = accept()?;
         let state = self.state();
-        ids.note(given, state.newest_file.filter(|_| state.queue.is_empty()).map_or(QUEUED, |file| file.day));
+        let is_written = self.is_written(appended);
+        ids.note(given, state.newest_file.filter(|_| is_written).map_or(QUEUED, |file| file.day));
         Ok(appended)
     }
 
-    /// Writes a record and folds it in.
+    /// Writes a record and folds it in, behind everything that waits.
     fn append_now(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
-        let mut line = Vec::with_capacity(640);
-        write_record(record, &mut line);
+        let line = line_of(record);
         let mut state = self.shared.state_with_room();
         if state.closed {
             return Err(LedgerError::Closed);
         }
-        if let Some(reason) = state.refusal() {
+        let mut queue = self.shared.queue();
+        if let Some(reason) = state.trouble.clone() {
             return Err(LedgerError::NotWritable { reason });
         }
-        let written = state.append(record, line, now);
-        if state.trouble.is_some() {
-            // Nobody may queue anything for a while: the thread that tries the disk again must know by itself.
-            self.shared.work.notify_one();
-            self.shared.synced.notify_all();
-        }
-        written?;
-        state.accepted += 1;
-        self.shared.waiting.reached(state.done(self.shared.durability));
-        self.shared.wake_syncer(&mut state);
-        Ok(Appended(state.accepted))
-    }
-
-    /// Has a record wait for the disk.
-    fn queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
-        let mut state = self.state();
-        if state.closed || state.queue.len() >= MAX_QUEUED {
-            return Err(if state.closed { LedgerError::Closed } else { LedgerError::QueueFull });
-        }
-        state.queue.push_back((record.clone().into_owned(), now));
-        state.accepted += 1;
-        self.shared.work.notify_one();
-        Ok(Appended(state.accepted))
+        let written = state.append_queued(queue.waiting()).and_then(|()| state.append(record, line, now));
+        let written = written.map(|()| Appended(queue.count()));
+        drop(queue);
+        self.shared.after_write(&mut state);
+        written
     }
 
     /// What to wait on for durability; `None` when it is there already.
@@ -199,13 +241,14 @@ impl Journal {
 
     /// Waits until everything written so far is synced.
     pub(super) fn sync(&self) -> Result<(), LedgerError> {
+        self.flush();
         let written = self.state().written;
         self.shared.wait_synced(written)
     }
 
     /// The newest accepted record.
     pub(super) fn newest(&self) -> Appended {
-        Appended(self.state().accepted)
+        Appended(self.shared.queue().accepted())
     }
 
     /// Reads what is written at the moment at which `begin` is called.
@@ -261,7 +304,12 @@ impl Journal {
 
     pub(super) fn health(&self) -> Health {
         let state = self.state();
-        Health { trouble: state.trouble.clone(), queued: state.queue.len() }
+        Health { trouble: state.trouble.clone(), queued: self.shared.queue().len() }
+    }
+
+    /// [`Health::trouble`], without a lock where there is none.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.shared.troubled.load(Ordering::Acquire).then(|| self.state().trouble.clone()).flatten()
     }
 
     pub(super) fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
@@ -300,6 +348,7 @@ impl Journal {
     /// One round of the sync thread's work.
     #[cfg(test)]
     pub(super) fn step_for_test(&self) {
+        let _leading = self.shared.lead.take();
         drop(syncer::step(&self.shared, self.state()));
     }
 
@@ -315,6 +364,7 @@ impl Journal {
         {
             let mut state = self.state();
             state.closed = true;
+            self.shared.queue().close();
             self.shared.work.notify_all();
         }
         match self.syncer.lock().expect("nobody panics while holding it").take() {
@@ -325,7 +375,7 @@ impl Journal {
         }
         let state = self.state();
         match &state.trouble {
-            Some(reason) if state.synced < state.accepted => Err(LedgerError::NotWritable { reason: reason.clone() }),
+            Some(reason) if state.synced < self.shared.queue().accepted() => Err(LedgerError::NotWritable { reason: reason.clone() }),
             _ => Ok(()),
         }
     }
@@ -346,6 +396,38 @@ impl Shared {
         self.given.lock().expect("nobody panics while holding it")
     }
 
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("nobody panics while holding it")
+    }
+
+    /// Writes what waits. What the disk does not take goes on waiting, before what was accepted meanwhile.
+    pub(super) fn write_queue(&self, state: &mut State) -> Result<(), LedgerError> {
+        let mut queued = self.queue().take();
+        let written = state.append_queued(&mut queued);
+        if !queued.is_empty() {
+            self.queue().put_back(queued);
+        }
+        written
+    }
+
+    /// Says what was written, and whether the disk refuses.
+    pub(super) fn note_progress(&self, state: &State) {
+        self.troubled.store(state.trouble.is_some(), Ordering::Release);
+        self.waiting.reached(state.written, state.done(self.durability));
+    }
+
+    /// Says what was written, and has the sync thread see to it.
+    fn after_write(&self, state: &mut State) {
+        self.note_progress(state);
+        if state.trouble.is_some() {
+            // Nobody may queue anything for a while: the thread that tries the disk again must know by itself.
+            self.work.notify_one();
+            self.synced.notify_all();
+        } else if state.written > state.synced {
+            self.wake_syncer(state);
+        }
+    }
+
     /// The state, once there is room for another unsynced line.
     fn state_with_room(&self) -> MutexGuard<'_, State> {
         let mut state = self.state();
@@ -363,11 +445,15 @@ impl Shared {
         }
     }
 
-    /// Wakes the sync thread, if it rests and the line just written is something it would not find by itself.
+    /// Wakes the sync thread, if it rests and what was written is something it would not find by itself.
     fn wake_syncer(&self, state: &mut State) {
-        let is_first = state.written == state.synced + 1;
-        let is_due = self.durability == Durability::Power || is_first || state.unsynced.len() > MAX_UNSYNCED / 16;
-        if is_due && std::mem::take(&mut state.syncer_rests) {
+        let is_due = match state.rest {
+            Rest::Awake => false,
+            Rest::UntilWork => true,
+            Rest::UntilRound => self.durability == Durability::Power || state.unsynced.len() > MAX_UNSYNCED / 16,
+        };
+        if is_due {
+            state.rest = Rest::Awake;
             self.work.notify_one();
         }
     }

@@ -21,6 +21,7 @@ mod lock;
 mod people;
 mod prices;
 mod quarantine;
+mod queue;
 mod recovery;
 mod replay;
 mod sealed;
@@ -289,11 +290,31 @@ impl Ledger {
         self.inner.journal.append_or_queue(record, now)
     }
 
+    /// [`Ledger::append_or_queue`] for tasks, of which many end a call at the same time: the record is accepted, and
+    /// written with all others that are by then, as soon as [`Ledger::written`] or [`Ledger::durable`] is polled, or else
+    /// with the next one.
+    ///
+    /// # Errors
+    /// As [`Ledger::append_or_queue`].
+    pub fn stage(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
+        self.inner.journal.stage(record, now)
+    }
+
+    /// Has a staged record written and folded in, unless the disk refuses. That is done also when this is dropped.
+    pub async fn written(&self, appended: Appended) {
+        if !self.inner.journal.is_written(appended) {
+            let _written_in_the_end = Writing { journal: &self.inner.journal, appended };
+            // Whoever is about to stage another goes first: one write takes them all.
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until an append is durable, as configured.
     ///
     /// # Errors
     /// [`LedgerError::Closed`] when the ledger closed first.
     pub async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
+        self.written(appended).await;
         if let Some(waiter) = self.inner.journal.waiter(appended) {
             waiter.await.map_err(|_| LedgerError::Closed)?;
         }
@@ -306,10 +327,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::durable`].
     pub fn durable_blocking(&self, appended: Appended) -> Result<(), LedgerError> {
-        match self.inner.journal.waiter(appended) {
-            Some(waiter) => waiter.blocking_recv().map_err(|_| LedgerError::Closed),
-            None => Ok(()),
-        }
+        self.inner.journal.wait(appended)
     }
 
     /// An unchanging view of all statistics.
@@ -379,6 +397,11 @@ impl Ledger {
         self.inner.journal.read_so_far(begin, on_record)
     }
 
+    /// What the system said, if the disk does not take what is written. Costs nothing where it does.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.journal.trouble()
+    }
+
     /// Whether the disk takes what is written, and how long the queue is.
     pub fn health(&self) -> Health {
         self.inner.journal.health()
@@ -417,5 +440,19 @@ impl Ledger {
             tracing::warn!(error = %error, "the snapshot could not be written; the next start reads the journal instead");
         }
         Ok(())
+    }
+}
+
+/// A staged record that is written by the time this is dropped.
+struct Writing<'a> {
+    journal: &'a Journal,
+    appended: Appended,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if !self.journal.is_written(self.appended) {
+            self.journal.flush();
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! What the journal's mutex guards: the open file, the numbers, the fold, and what waits for the disk.
+//! What the journal's mutex guards: the open file, the numbers and the fold.
 //!
 //! Records are counted as they are accepted; those counts are what is waited for. They are written in the same order:
-//! while the queue is not empty, nothing goes past it.
+//! while the [`queue`](super::queue) is not empty, nothing goes past it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,18 +12,22 @@ use super::control::Control;
 use super::disk::{Access, DiskFile};
 use super::files::{DataFolder, FileName};
 use super::live::LiveUsers;
+use super::queue::{Queued, line_of};
 use super::recovery::Loaded;
 use super::replay::Position;
 use super::{Follower, LedgerError};
 use crate::config::Durability;
-use crate::stats::Stats;
-use crate::usage::{Day, Sealed, Timestamp, UsageRecord, seal_line, unseal_line, write_record};
+use crate::stats::{Row, Stats};
+use crate::usage::{Day, Sealed, Timestamp, UsageRecord, seal_line, unseal_line};
 
 /// Room that the disk must have before it is trusted with lines again.
 const PROBE_BYTES: u64 = 64 << 10;
 
 /// Bytes of lines that were synced last which are kept, to be written again with those whose sync fails.
 const KEPT_SYNCED: usize = 256 << 10;
+
+/// The most that is written with one call.
+const MAX_RUN: usize = 256 << 10;
 
 /// Everything the mutex guards.
 pub(super) struct State {
@@ -38,7 +42,6 @@ pub(super) struct State {
     pub(super) admission: Admission,
     pub(super) users: LiveUsers,
     pub(super) control: Control,
-    pub(super) accepted: u64,
     pub(super) written: u64,
     pub(super) synced: u64,
     /// Sealed lines written since the last sync began, and those that the running sync covers.
@@ -50,9 +53,10 @@ pub(super) struct State {
     pub(super) closing: Vec<Arc<dyn DiskFile>>,
     /// Somebody waits for a sync in kill mode.
     pub(super) sync_now: bool,
-    /// The sync thread waits for work and nobody has woken it yet.
-    pub(super) syncer_rests: bool,
-    pub(super) queue: VecDeque<(UsageRecord<'static>, Timestamp)>,
+    /// Whether the sync thread waits, and nobody has woken it yet.
+    pub(super) rest: Rest,
+    /// Lines that go out with one call, and their rows.
+    run: Run,
     /// The file left last is not trusted.
     pub(super) distrusted: bool,
     /// A sync failed: the lines since the last good one are to be written again.
@@ -64,6 +68,24 @@ pub(super) struct State {
     pub(super) since_snapshot: u64,
     /// When the last record arrived.
     pub(super) arrival: Timestamp,
+}
+
+/// What the sync thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Nothing: it is at work, or was woken.
+    Awake,
+    /// Anything to do.
+    UntilWork,
+    /// What cannot wait for the next round, which comes by itself.
+    UntilRound,
+}
+
+/// Lines that are written with one call, and the row of each.
+#[derive(Default)]
+struct Run {
+    lines: Vec<u8>,
+    rows: Vec<Row>,
 }
 
 /// Why a file is left.
@@ -122,7 +144,6 @@ impl State {
             admission: Admission::new(known.clone()),
             users: LiveUsers::default(),
             control,
-            accepted: 0,
             written: 0,
             synced: 0,
             unsynced: Vec::new(),
@@ -130,8 +151,8 @@ impl State {
             just_synced: Vec::new(),
             closing: Vec::new(),
             sync_now: false,
-            syncer_rests: false,
-            queue: VecDeque::new(),
+            rest: Rest::Awake,
+            run: Run::default(),
             distrusted: false,
             suspect: false,
             trouble: None,
@@ -148,18 +169,69 @@ impl State {
         self.file.as_ref().map_or(Ok(()), |open| open.check_untouched(&self.data))
     }
 
-    /// Why nothing may be appended now: the disk refuses, or records wait that come first.
-    pub(super) fn refusal(&self) -> Option<String> {
-        let waiting = || (!self.queue.is_empty()).then(|| "earlier records wait for the disk".to_owned());
-        self.trouble.clone().or_else(waiting)
-    }
-
     /// How many of the accepted records are as durable as configured.
     pub(super) fn done(&self, durability: Durability) -> u64 {
         match durability {
             Durability::Power => self.synced,
             Durability::Kill => self.written,
         }
+    }
+
+    /// Writes what waits and folds it in, from the front on and with as few calls as it can. What the disk does not take
+    /// is left.
+    pub(super) fn append_queued(&mut self, queued: &mut VecDeque<Queued>) -> Result<(), LedgerError> {
+        while let Some(first) = queued.front_mut() {
+            let written = match self.stats.row_of(&first.record) {
+                Some(row) => self.append_run(row, queued)?,
+                None => {
+                    let line = first.take_line();
+                    self.append(&first.record, line, first.now)?;
+                    1
+                }
+            };
+            queued.drain(..written);
+        }
+        Ok(())
+    }
+
+    /// Writes with one call those at the front that go into one file and whose rows are there; `row` is that of the
+    /// first. They are folded in after that, in their order. Gives how many there were.
+    fn append_run(&mut self, row: Row, queued: &mut VecDeque<Queued>) -> Result<usize, LedgerError> {
+        self.arrival = queued[0].now;
+        self.choose_file(self.arrival.day())?;
+        let mut run = std::mem::take(&mut self.run);
+        let sealed = self.seal_run(&mut run, row, queued).expect("the first always fits");
+        let written = self.write_sealed(&run.lines, sealed);
+        let count = run.rows.len();
+        if written.is_ok() {
+            self.next_seq += count as u64;
+            for (row, queued) in run.rows.drain(..).zip(queued) {
+                self.arrival = queued.now;
+                self.stats.apply_to(row, &queued.record);
+                self.follow(&queued.record);
+                self.written += 1;
+            }
+        }
+        run.lines.clear();
+        run.rows.clear();
+        self.run = run;
+        written.map(|()| count)
+    }
+
+    /// Puts the lines of a run together, each sealed with its number; gives the last seal.
+    fn seal_run(&self, run: &mut Run, row: Row, queued: &mut VecDeque<Queued>) -> Option<Sealed> {
+        let day = self.file.as_ref().map_or(self.arrival.day(), |open| open.name.day);
+        let mut next = Some(row);
+        let mut sealed = None;
+        for (seq, queued) in (self.next_seq..).zip(queued) {
+            let fits = run.lines.len() < MAX_RUN && queued.now.day() <= day;
+            let Some(row) = next.take().or_else(|| self.stats.row_of(&queued.record)).filter(|_| fits) else { break };
+            let start = run.lines.len();
+            run.lines.extend_from_slice(&queued.take_line());
+            sealed = Some(seal_line(&mut run.lines, start, seq));
+            run.rows.push(row);
+        }
+        sealed
     }
 
     /// Writes one record and folds it in. `line` is its JSON.
@@ -178,8 +250,7 @@ impl State {
             let others = self.admission.others(record, self.stats.current());
             let changed = (!others.is_empty()).then(|| UsageRecord { other: others, ..record.clone() });
             if let Some(changed) = &changed {
-                line.clear();
-                write_record(changed, &mut line);
+                line = line_of(changed);
             }
             let record = changed.as_ref().unwrap_or(record);
             self.write(&mut line, now)?;
@@ -309,18 +380,6 @@ impl State {
             self.unsynced = lines;
         }
         written
-    }
-
-    /// Writes the records that wait in the queue, as far as the disk takes them.
-    pub(super) fn drain_queue(&mut self) -> Result<(), LedgerError> {
-        while let Some((record, now)) = self.queue.front().cloned() {
-            let mut line = Vec::with_capacity(640);
-            write_record(&record, &mut line);
-            self.append(&record, line, now)?;
-            self.queue.pop_front();
-        }
-        self.trouble = None;
-        Ok(())
     }
 
     /// Whether the disk has room for lines again.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::disk::DiskFile;
 use super::journal::{MAX_UNSYNCED, Shared};
-use super::state::State;
+use super::state::{Rest, State};
 use crate::config::Durability;
 
 /// How long written lines may stay unsynced in kill mode.
@@ -25,31 +25,36 @@ pub(super) fn start(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
 }
 
 fn run(shared: &Shared) {
-    let mut state = shared.state();
     let mut wait = FIRST_RETRY;
     loop {
-        state = wait_for_work(shared, state, wait);
-        if state.closed {
-            drop(finish(shared, state));
+        let state = wait_for_work(shared, shared.state(), wait);
+        let is_over = state.closed;
+        drop(state);
+        let lead = shared.lead.take();
+        let state = match is_over {
+            true => finish(shared, shared.state()),
+            false => step(shared, shared.state()),
+        };
+        wait = if state.trouble.is_some() { (wait * 2).min(MAX_RETRY) } else { FIRST_RETRY };
+        drop((state, lead));
+        if is_over {
             return;
         }
-        state = step(shared, state);
-        wait = if state.trouble.is_some() { (wait * 2).min(MAX_RETRY) } else { FIRST_RETRY };
     }
 }
 
 /// Waits until there is something to sync, something to try again, or the end.
 fn wait_for_work<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, retry: Duration) -> MutexGuard<'a, State> {
     let wait = |mut state: MutexGuard<'a, State>, timeout| {
-        state.syncer_rests = true;
+        state.rest = Rest::UntilRound;
         let (mut state, _) = shared.work.wait_timeout(state, timeout).expect("nothing under the journal's lock panics");
-        state.syncer_rests = false;
+        state.rest = Rest::Awake;
         state
     };
-    while !state.closed && state.queue.is_empty() && state.trouble.is_none() && state.written == state.synced {
-        state.syncer_rests = true;
+    while !state.closed && state.trouble.is_none() && state.written == state.synced {
+        state.rest = Rest::UntilWork;
         state = shared.work.wait(state).expect("nothing under the journal's lock panics");
-        state.syncer_rests = false;
+        state.rest = Rest::Awake;
     }
     if state.closed {
         return state;
@@ -57,15 +62,20 @@ fn wait_for_work<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, retry
     if state.trouble.is_some() {
         return wait(state, retry);
     }
-    let is_due = state.sync_now || !state.queue.is_empty() || state.unsynced.len() > MAX_UNSYNCED / 16;
+    let is_due = state.sync_now || state.unsynced.len() > MAX_UNSYNCED / 16;
     if shared.durability == Durability::Power || is_due { state } else { wait(state, KILL_MODE_SYNC) }
 }
 
-/// One round of work: tries again what the disk refused, then syncs what was written.
+/// One round of work: writes what waits and tries again what the disk refused, then syncs what was written. One at a
+/// time: see [`Lead`](super::waiting::Lead).
 pub(super) fn step<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-    if state.trouble.is_some() || !state.queue.is_empty() {
-        retry(&mut state);
+    if state.trouble.is_some() {
+        retry(shared, &mut state);
         state = wake(shared, state);
+    } else {
+        // What it fails with is in `trouble`, for everybody to see.
+        let _ = shared.write_queue(&mut state);
+        shared.note_progress(&state);
     }
     // That the disk takes no more is no reason to leave what it took unsynced.
     if state.written > state.synced && !state.suspect {
@@ -78,7 +88,7 @@ pub(super) fn step<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> 
 pub(super) fn finish<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
     for _ in 0..LAST_TRIES {
         state = step(shared, state);
-        if state.written == state.synced && state.queue.is_empty() {
+        if state.written == state.synced && shared.queue().is_empty() {
             break;
         }
     }
@@ -88,15 +98,15 @@ pub(super) fn finish<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -
 }
 
 /// Tries again what the disk refused: lines whose sync failed, then the queue.
-fn retry(state: &mut State) {
+fn retry(shared: &Shared, state: &mut State) {
     if state.suspect {
         if state.write_again().is_err() {
             return; // the reason is in `trouble`, for everybody to see
         }
         state.suspect = false;
     }
-    if state.probe().is_ok() {
-        let _ = state.drain_queue(); // likewise
+    if state.probe().is_ok() && shared.write_queue(state).is_ok() {
+        state.trouble = None;
     }
 }
 
@@ -130,7 +140,7 @@ fn sync<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<
 
 /// Wakes those whose record is now durable, and those who wait for the sync itself. They find the lock free.
 fn wake<'a>(shared: &'a Shared, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-    shared.waiting.reached(state.done(shared.durability));
+    shared.note_progress(&state);
     drop(state);
     shared.waiting.wake();
     shared.synced.notify_all();

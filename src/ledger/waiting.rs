@@ -2,14 +2,16 @@
 //! be woken keeps nobody from writing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
 /// How far the journal is, and who waits for more.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// How many of the accepted records are as durable as configured. Only grows.
+    /// How many of the accepted records are written. Only grows, as does `done`.
+    written: AtomicU64,
+    /// How many of the accepted records are as durable as configured.
     done: AtomicU64,
     waiters: Mutex<Waiters>,
 }
@@ -25,6 +27,10 @@ struct Waiters {
 impl Waiting {
     pub(super) fn done(&self) -> u64 {
         self.done.load(Ordering::Acquire)
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
     }
 
     /// What to wait on until so many are done; `None` when they are.
@@ -44,8 +50,9 @@ impl Waiting {
         Some(receiver)
     }
 
-    /// Notes how many are done.
-    pub(super) fn reached(&self, done: u64) {
+    /// Notes how many are written, and how many are done.
+    pub(super) fn reached(&self, written: u64, done: u64) {
+        self.written.fetch_max(written, Ordering::Release);
         self.done.fetch_max(done, Ordering::Release);
     }
 
@@ -72,6 +79,46 @@ impl Waiting {
     }
 }
 
+/// The right to write and to sync for everybody, which one has at a time.
+#[derive(Default)]
+pub(super) struct Lead {
+    taken: Mutex<bool>,
+    given_back: Condvar,
+}
+
+/// Somebody leads; dropped, somebody else may.
+pub(super) struct Leading<'a>(&'a Lead);
+
+impl Lead {
+    /// Waits for the lead.
+    pub(super) fn take(&self) -> Leading<'_> {
+        self.take_unless(|| false).expect("there is need of it")
+    }
+
+    /// Waits for the lead until there is no more need of it.
+    pub(super) fn take_unless(&self, is_over: impl Fn() -> bool) -> Option<Leading<'_>> {
+        let taken = self.taken();
+        let wait = |taken: &mut bool| *taken && !is_over();
+        let mut taken = self.given_back.wait_while(taken, wait).expect("nobody panics while holding it");
+        if is_over() {
+            return None;
+        }
+        *taken = true;
+        Some(Leading(self))
+    }
+
+    fn taken(&self) -> MutexGuard<'_, bool> {
+        self.taken.lock().expect("nobody panics while holding it")
+    }
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        *self.0.taken() = false;
+        self.0.given_back.notify_all();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,14 +126,14 @@ mod tests {
     #[test]
     fn whoever_waits_is_woken_by_what_it_waits_for_in_any_order() {
         let waiting = Waiting::default();
-        waiting.reached(2);
+        waiting.reached(3, 2);
         assert!(waiting.waiter(2).is_none());
         let mut four = waiting.waiter(4).expect("not done");
         let mut three = waiting.waiter(3).expect("not done");
-        waiting.reached(3);
-        waiting.reached(1);
+        waiting.reached(3, 3);
+        waiting.reached(1, 1);
         waiting.wake();
-        assert_eq!((waiting.done(), three.try_recv()), (3, Ok(())));
+        assert_eq!((waiting.written(), waiting.done(), three.try_recv()), (3, 3, Ok(())));
         assert_eq!(four.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         waiting.abandon();
         assert_eq!(four.try_recv(), Err(oneshot::error::TryRecvError::Closed));

@@ -157,7 +157,7 @@ impl Metering {
 
     /// That the ledger takes records.
     fn writable(&self) -> Result<(), Refused> {
-        self.inner.ledger.health().trouble.map_or(Ok(()), |trouble| Err(Refused::Ledger(trouble)))
+        self.inner.ledger.trouble().map_or(Ok(()), |trouble| Err(Refused::Ledger(trouble)))
     }
 
     /// Records a call that was not admitted; its next attempt will be linked to this one, if it has a line of its own.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use crate::ledger::{Appended, OpenCall, SlotNumber};
+use crate::ledger::{Appended, LedgerError, OpenCall, SlotNumber};
 use crate::usage::names::Name;
 use crate::usage::{ErrorKind, Estimated, Factors, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
 
@@ -108,31 +108,33 @@ impl Permit {
         self.output_seen = self.calibrated_output(raw_tokens);
     }
 
-    /// Records the end of the attempt and waits (at most two seconds) until the record is durable.
+    /// Records the end of the attempt and waits (at most two seconds) until the record is durable. It is accepted when
+    /// this is first polled, and written with those of other calls that end at that moment.
     pub async fn finish(mut self, outcome: Outcome, now: Now) -> Receipt {
-        let (mut receipt, appended) = self.end(outcome, now);
-        if let Some(appended) = appended {
-            let durable = self.metering.inner.ledger.durable(appended);
-            receipt.acknowledged = matches!(tokio::time::timeout(MAX_WAIT, durable).await, Ok(Ok(())));
-        }
+        let record = self.record(outcome, now);
+        let mut receipt = receipt_of(&record);
+        let ledger = &self.metering.inner.ledger;
+        let accepted = ledger.stage(record, now.at);
+        self.is_open = false;
+        let Some(ended) = Ended::of(&self, accepted, now) else { return receipt };
+        let appended = ended.appended;
+        ledger.written(appended).await;
+        drop(ended);
+        receipt.acknowledged =
+            matches!(tokio::time::timeout(MAX_WAIT, ledger.durable(appended)).await, Ok(Ok(())));
         receipt
     }
 
     /// Records the end of the attempt and waits for nothing: the record is acknowledged only if it is durable already.
     /// Needs no runtime.
     pub fn finish_now(mut self, outcome: Outcome, now: Now) -> Receipt {
-        let (mut receipt, appended) = self.end(outcome, now);
-        if let Some(appended) = appended {
+        let record = self.record(outcome, now);
+        let mut receipt = receipt_of(&record);
+        if let Some(appended) = self.append(&record, now) {
             let durable = self.metering.inner.ledger.durable(appended).now_or_never();
             receipt.acknowledged = matches!(durable, Some(Ok(())));
         }
         receipt
-    }
-
-    fn end(&mut self, outcome: Outcome, now: Now) -> (Receipt, Option<Appended>) {
-        let record = self.record(outcome, now);
-        let appended = self.append(&record, now);
-        (receipt_of(&record), appended)
     }
 
     fn record(&self, outcome: Outcome, now: Now) -> UsageRecord<'static> {
@@ -158,19 +160,39 @@ impl Permit {
 
     fn append(&mut self, record: &UsageRecord<'static>, now: Now) -> Option<Appended> {
         self.is_open = false;
-        let appended = match self.metering.inner.ledger.append_or_queue(record, now.at) {
-            Ok(appended) => {
-                self.metering.inner.ledger.close_call_after(self.slot, appended);
-                Some(appended)
-            }
-            Err(error) => {
-                // The slot stays: the next start records the call as interrupted.
-                tracing::error!(error = %error, "a call could not be recorded; it will be at the next start");
+        let accepted = self.metering.inner.ledger.append_or_queue(record, now.at);
+        Ended::of(self, accepted, now).map(|ended| ended.appended)
+    }
+}
+
+/// An attempt whose record was accepted. Dropped, it gives back what the call held.
+struct Ended<'a> {
+    permit: &'a Permit,
+    appended: Appended,
+    now: Now,
+}
+
+impl<'a> Ended<'a> {
+    /// `None` when it was not: then the slot stays, and the next start records the call as interrupted.
+    fn of(permit: &'a Permit, accepted: Result<Appended, LedgerError>, now: Now) -> Option<Ended<'a>> {
+        let failed = |error: &LedgerError| {
+            tracing::error!(error = %error, "a call could not be recorded; it will be at the next start");
+        };
+        match accepted.inspect_err(failed) {
+            Ok(appended) => Some(Ended { permit, appended, now }),
+            Err(_) => {
+                permit.metering.serve_line(now);
                 None
             }
-        };
-        self.metering.serve_line(now);
-        appended
+        }
+    }
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let metering = &self.permit.metering;
+        metering.inner.ledger.close_call_after(self.permit.slot, self.appended);
+        metering.serve_line(self.now);
     }
 }
 
