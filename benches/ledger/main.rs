@@ -122,7 +122,8 @@ fn record(folder: &Path, durability: Durability, writers: usize, time: Duration,
     let (calls, ledger) = (calls(), open(folder, durability));
     writers::threads(writers, time, from, |n| {
         let record = calls.record(n);
-        let appended = ledger.append(&record, record.timestamp).expect("appended");
+        let at = record.timestamp;
+        let appended = ledger.stage(record, at).expect("accepted");
         ledger.durable_blocking(appended).expect("durable");
     })
 }
@@ -134,7 +135,8 @@ fn tasks_in_new_folder(place: &Path, durability: Durability, writers: usize, tim
         let (calls, ledger) = (std::sync::Arc::clone(&calls), ledger.clone());
         async move {
             let record = calls.record(n);
-            let appended = ledger.append(&record, record.timestamp).expect("appended");
+            let at = record.timestamp;
+            let appended = ledger.stage(record, at).expect("accepted");
             ledger.durable(appended).await.expect("durable");
         }
     })

@@ -27,6 +27,9 @@ use crate::config::Durability;
 use crate::stats::Picture;
 use crate::usage::{Day, Timestamp, UsageRecord};
 
+/// Records for which room is kept in what the queue is written from.
+const KEPT_ROOM: usize = 1024;
+
 /// Bytes that may be written and not yet synced; an append beyond waits for the sync.
 pub(super) const MAX_UNSYNCED: usize = 64 << 20;
 
@@ -312,7 +315,8 @@ impl Journal {
         self.shared.troubled.load(Ordering::Acquire).then(|| self.state().trouble.clone()).flatten()
     }
 
-    pub(super) fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
+    /// Writes a snapshot, if anything changed; `first` is done when what it holds is known.
+    pub(super) fn snapshot(&self, now: Timestamp, first: impl FnOnce()) -> Result<(), LedgerError> {
         self.shared.given().roll(now.day());
         self.sealer.look();
         let _one_at_a_time = self.snapshots.lock().expect("nobody panics while holding it");
@@ -328,6 +332,7 @@ impl Journal {
             (Snapshot::of(lineage, act_seq, now, position, &picture, follower), data, written, covered)
         };
         self.shared.wait_synced(written)?;
+        first();
         snapshot.write(&data)?;
         self.state().since_snapshot -= covered;
         Ok(())
@@ -375,7 +380,9 @@ impl Journal {
         }
         let state = self.state();
         match &state.trouble {
-            Some(reason) if state.synced < self.shared.queue().accepted() => Err(LedgerError::NotWritable { reason: reason.clone() }),
+            Some(reason) if state.synced < self.shared.queue().accepted() => {
+                Err(LedgerError::NotWritable { reason: reason.clone() })
+            }
             _ => Ok(()),
         }
     }
@@ -402,11 +409,14 @@ impl Shared {
 
     /// Writes what waits. What the disk does not take goes on waiting, before what was accepted meanwhile.
     pub(super) fn write_queue(&self, state: &mut State) -> Result<(), LedgerError> {
-        let mut queued = self.queue().take();
+        let mut queued = std::mem::take(&mut state.queued);
+        self.queue().take_into(&mut queued);
         let written = state.append_queued(&mut queued);
         if !queued.is_empty() {
-            self.queue().put_back(queued);
+            self.queue().put_back(&mut queued);
         }
+        queued.shrink_to(KEPT_ROOM);
+        state.queued = queued;
         written
     }
 

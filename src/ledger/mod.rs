@@ -413,8 +413,10 @@ impl Ledger {
     /// When it cannot be written; nothing is lost then but time at the next start.
     pub fn snapshot(&self, now: Timestamp) -> Result<(), LedgerError> {
         self.free_settled();
+        self.inner.slots.erase();
         self.inner.slots.sync()?;
-        self.inner.journal.snapshot(now)
+        // Calls may have ended since: a start must not look for their records before the snapshot.
+        self.inner.journal.snapshot(now, || self.inner.slots.erase())
     }
 
     /// Records appended since the last snapshot.
@@ -422,9 +424,11 @@ impl Ledger {
         self.inner.journal.since_snapshot()
     }
 
-    /// Writes `token_stats.json`, the totals by API and model for programs that know that form, if anything changed
-    /// since the last time. That it cannot be written is logged once and has no other effect.
+    /// Brings the files beside the journal up to date, if anything changed since the last time: `token_stats.json`, the
+    /// totals by API and model for programs that know that form, and the slots of calls that have ended. That it cannot
+    /// be written is logged once and has no other effect.
     pub fn write_token_stats(&self) {
+        self.inner.slots.erase();
         self.inner.token_stats.write(&self.picture());
     }
 

@@ -19,7 +19,7 @@ pub(super) struct Queue {
 
 /// A record that waits.
 pub(super) struct Queued {
-    pub(super) record: UsageRecord<'static>,
+    pub(super) record: Box<UsageRecord<'static>>,
     /// When it arrived.
     pub(super) now: Timestamp,
     /// Its JSON, made by whoever accepted it.
@@ -29,7 +29,7 @@ pub(super) struct Queued {
 impl Queued {
     pub(super) fn new(record: UsageRecord<'static>, now: Timestamp) -> Queued {
         let line = Some(line_of(&record));
-        Queued { record, now, line }
+        Queued { record: Box::new(record), now, line }
     }
 
     /// Its JSON, which is not kept.
@@ -88,15 +88,15 @@ impl Queue {
         &mut self.waiting
     }
 
-    /// Everything that waits, to be written.
-    pub(super) fn take(&mut self) -> VecDeque<Queued> {
-        std::mem::take(&mut self.waiting)
+    /// Moves everything that waits into an empty queue, to be written; its room is used from now on.
+    pub(super) fn take_into(&mut self, empty: &mut VecDeque<Queued>) {
+        std::mem::swap(&mut self.waiting, empty);
     }
 
     /// Puts back what was taken and could not be written, before what came since.
-    pub(super) fn put_back(&mut self, mut rest: VecDeque<Queued>) {
+    pub(super) fn put_back(&mut self, rest: &mut VecDeque<Queued>) {
         rest.append(&mut self.waiting);
-        self.waiting = rest.into_iter().map(Queued::resting).collect();
+        self.waiting.extend(rest.drain(..).map(Queued::resting));
     }
 
     /// Accepts nothing from now on.

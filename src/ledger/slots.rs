@@ -1,8 +1,11 @@
 //! `open.slots`: the calls in flight. A call is written here before it is made and leaves when its record is in the
 //! journal, so that a crash leaves a trace of every call that may have been billed.
+//!
+//! What has left is mostly written over by the next call; the rest is erased now and then. A start that finds a slot
+//! looks for its record first.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use uuid::Uuid;
 
@@ -166,7 +169,16 @@ fn cut(text: &str, room: usize) -> &str {
 pub(super) struct Slots {
     data: DataFolder,
     file: Arc<dyn DiskFile>,
-    free: Mutex<Vec<u16>>,
+    free: Mutex<Free>,
+}
+
+/// Slots that can be taken.
+#[derive(Default)]
+struct Free {
+    /// They hold nothing.
+    clean: Vec<u16>,
+    /// They hold a call that has left.
+    left: Vec<u16>,
 }
 
 impl Slots {
@@ -176,7 +188,7 @@ impl Slots {
         let slots = Slots { data: data.clone(), file, free: Mutex::default() };
         let used: Vec<u16> = slots.open_calls()?.iter().map(|(slot, _)| slot.0).collect();
         let free = (0..SLOTS as u16).rev().filter(|slot| !used.contains(slot)).collect();
-        *slots.free.lock().expect("nobody panics while holding it") = free;
+        slots.lock().clean = free;
         Ok(slots)
     }
 
@@ -186,14 +198,17 @@ impl Slots {
     }
 
     pub(super) fn take(&self, call: &OpenCall) -> Result<SlotNumber, LedgerError> {
-        let slot =
-            self.free.lock().expect("nobody panics while holding it").pop().ok_or(LedgerError::TooManyOpenCalls)?;
-        let written = self.file.write_all_at(&call.encode(), offset(slot));
-        if let Err(error) = written {
-            self.free.lock().expect("nobody panics while holding it").push(slot);
-            return Err(self.data.failed("write", SLOT_FILE)(error));
+        let slot = {
+            let mut free = self.lock();
+            free.left.pop().or_else(|| free.clean.pop()).ok_or(LedgerError::TooManyOpenCalls)?
+        };
+        match self.file.write_all_at(&call.encode(), offset(slot)) {
+            Ok(()) => Ok(SlotNumber(slot)),
+            Err(error) => {
+                self.lock().left.push(slot);
+                Err(self.data.failed("write", SLOT_FILE)(error))
+            }
         }
-        Ok(SlotNumber(slot))
     }
 
     pub(super) fn update(&self, slot: SlotNumber, call: &OpenCall) {
@@ -201,11 +216,23 @@ impl Slots {
         let _ = self.file.write_all_at(&call.encode(), offset(slot.0));
     }
 
-    /// Frees a slot. If even that byte cannot be written the slot stays taken until the next start finds its record.
+    /// Frees a slot, whose call has its record.
     pub(super) fn free(&self, slot: SlotNumber) {
-        if self.file.write_all_at(&[0], offset(slot.0)).is_ok() {
-            self.free.lock().expect("nobody panics while holding it").push(slot.0);
-        }
+        self.lock().left.push(slot.0);
+    }
+
+    /// Erases what the calls that have left still hold. Where that fails it is tried again.
+    pub(super) fn erase(&self) {
+        let mut left = std::mem::take(&mut self.lock().left);
+        let erased: Vec<u16> =
+            left.extract_if(.., |slot| self.file.write_all_at(&[0], offset(*slot)).is_ok()).collect();
+        let mut free = self.lock();
+        free.left.append(&mut left);
+        free.clean.extend(erased);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().expect("nobody panics while holding it")
     }
 
     pub(super) fn sync(&self) -> Result<(), LedgerError> {
@@ -321,6 +348,7 @@ mod tests {
         assert_eq!(open[1].1.model.as_str(), "ñ".repeat(26));
         again.free(first);
         again.free(second);
+        again.erase();
         assert!(again.open_calls().expect("readable").is_empty());
     }
 
@@ -334,6 +362,19 @@ mod tests {
         assert!(matches!(slots.take(&call("m")), Err(LedgerError::TooManyOpenCalls)));
         slots.free(SlotNumber(17));
         assert_eq!(slots.take(&call("m")).expect("the one that was freed"), SlotNumber(17));
+    }
+
+    #[test]
+    fn a_slot_that_was_freed_is_written_over_first() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let slots = Slots::open(&DataFolder::real(folder.path())).expect("a new file");
+        let [first, second] = ["a", "b"].map(|model| slots.take(&call(model)).expect("a free slot"));
+        slots.free(first);
+        assert_eq!(slots.open_calls().expect("readable").len(), 2, "nothing is written for it");
+        assert_eq!(slots.take(&call("c")).expect("a free slot"), first);
+        slots.erase();
+        let open = slots.open_calls().expect("readable");
+        assert_eq!(open, [(first, call("c")), (second, call("b"))]);
     }
 
     #[test]

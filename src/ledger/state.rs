@@ -55,7 +55,9 @@ pub(super) struct State {
     pub(super) sync_now: bool,
     /// Whether the sync thread waits, and nobody has woken it yet.
     pub(super) rest: Rest,
-    /// Lines that go out with one call, and their rows.
+    /// Room for what is taken out of the queue, empty between.
+    pub(super) queued: VecDeque<Queued>,
+    /// Room for lines that go out with one call, and their rows.
     run: Run,
     /// The file left last is not trusted.
     pub(super) distrusted: bool,
@@ -152,6 +154,7 @@ impl State {
             closing: Vec::new(),
             sync_now: false,
             rest: Rest::Awake,
+            queued: VecDeque::new(),
             run: Run::default(),
             distrusted: false,
             suspect: false,

@@ -120,8 +120,7 @@ impl Permit {
         let appended = ended.appended;
         ledger.written(appended).await;
         drop(ended);
-        receipt.acknowledged =
-            matches!(tokio::time::timeout(MAX_WAIT, ledger.durable(appended)).await, Ok(Ok(())));
+        receipt.acknowledged = matches!(tokio::time::timeout(MAX_WAIT, ledger.durable(appended)).await, Ok(Ok(())));
         receipt
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test uses a part of it")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,10 +169,15 @@ impl Bench {
     }
 }
 
-/// The ids in the slots in use, as they stand in the file.
+/// The calls that stand in the slots and have no record: one that has its record leaves its slot to the next call.
 pub fn open_slots(data: &Path) -> Vec<uuid::Uuid> {
     let content = std::fs::read(data.join("open.slots")).unwrap_or_default();
     let (slots, _) = content.as_chunks::<256>();
     let used = slots.iter().filter(|slot| slot[0] != 0);
-    used.map(|slot| uuid::Uuid::from_slice(&slot[2..18]).expect("sixteen bytes")).collect()
+    let ids: Vec<_> = used.map(|slot| uuid::Uuid::from_slice(&slot[2..18]).expect("sixteen bytes")).collect();
+    let recorded: HashSet<_> = match ids.is_empty() {
+        true => HashSet::new(),
+        false => records_of(data, true).iter().map(|record| record.id.0).collect(),
+    };
+    ids.into_iter().filter(|id| !recorded.contains(id)).collect()
 }

@@ -161,10 +161,18 @@ impl Model {
         let ledger = self.ledger.clone().expect("it was just opened");
         match step.happens {
             Happens::Append { records, given } => {
+                let append = |record: &UsageRecord<'static>, at| ledger.append(record, at);
                 for n in 0..records {
-                    self.append(&ledger, given.filter(|_| n == 0))?;
+                    self.hand_over(&ledger, given.filter(|_| n == 0), append)?;
                 }
             }
+            Happens::Stage { records, given } => {
+                let stage = |record: &UsageRecord<'static>, at| ledger.stage(record.clone(), at);
+                for n in 0..records {
+                    self.hand_over(&ledger, given.filter(|_| n == 0), stage)?;
+                }
+            }
+            Happens::Flush => ledger.inner.journal.flush(),
             Happens::Queue => {
                 let record = self.record();
                 let accepted = ledger.append_or_queue(&record, self.at());
@@ -250,14 +258,19 @@ impl Model {
         record
     }
 
-    fn append(&mut self, ledger: &Ledger, given: Option<u64>) -> Result<(), String> {
+    fn hand_over(
+        &mut self,
+        ledger: &Ledger,
+        given: Option<u64>,
+        accept: impl Fn(&UsageRecord<'static>, Timestamp) -> Result<Appended, LedgerError>,
+    ) -> Result<(), String> {
         let mut record = self.record();
         record.source = given.map(|given| Given { name: "script".into(), id: given.to_string().into() });
         let there: Vec<RecordId> = match given {
             Some(_) => self.fates.iter().filter(|(_, fate)| fate.given == given).map(|(id, _)| *id).collect(),
             None => Vec::new(),
         };
-        let appended = ledger.append(&record, self.at());
+        let appended = accept(&record, self.at());
         if self.disk.is_dead() {
             self.note(&record, given, &appended);
             return Ok(());
@@ -349,7 +362,10 @@ impl Model {
         let mut record = UsageRecord::new(call.id, call.admitted, "ollama".into(), "m".into());
         record.status = status;
         record.tokens.prompt = 7;
-        let accepted = ledger.append_or_queue(&record, self.at());
+        let accepted = match self.made.is_multiple_of(2) {
+            true => ledger.stage(record.clone(), self.at()),
+            false => ledger.append_or_queue(&record, self.at()),
+        };
         self.note(&record, None, &accepted);
         if let Some(known) = self.calls.get_mut(&call.id) {
             known.settled = true;

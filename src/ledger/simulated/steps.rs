@@ -17,6 +17,13 @@ pub(super) enum Happens {
         records: u64,
         given: Option<u64>,
     },
+    /// Some records that are accepted, for somebody to write all at once.
+    Stage {
+        records: u64,
+        given: Option<u64>,
+    },
+    /// What is staged is written.
+    Flush,
     /// A record that may wait for the disk.
     Queue,
     /// Takes the last record back.
@@ -65,13 +72,18 @@ pub(super) fn of_seed(seed: u64) -> Vec<Step> {
 
 fn draw(chance: &mut Chance, wild_clock: bool) -> Happens {
     match chance.below(100) {
-        0..26 => {
+        0..20 => {
             let given = chance.one_in(4).then(|| chance.below(5));
             Happens::Append { records: 1 + chance.below(4), given }
         }
-        26..32 => Happens::Queue,
-        32..34 => Happens::Void,
-        34..52 => Happens::Sync,
+        20..30 => {
+            let given = chance.one_in(6).then(|| chance.below(5));
+            Happens::Stage { records: 1 + chance.below(6), given }
+        }
+        30..35 => Happens::Flush,
+        35..39 => Happens::Queue,
+        39..41 => Happens::Void,
+        41..52 => Happens::Sync,
         52..58 => Happens::Snapshot,
         58..60 => Happens::Reset,
         60..65 => Happens::OpenCall,

@@ -72,14 +72,15 @@ impl OpenCalls {
     pub(super) fn check(&self, held: bool, findings: &mut Findings) {
         findings.looked_at(Check::OpenCalls, count(self.calls.len(), "call"));
         let place = || Where::file("open.slots");
+        let open = || self.calls.iter().filter(|call| !self.recorded.contains(&call.id));
         if held {
-            if !self.calls.is_empty() {
-                let what = format!("{} call(s) under way", self.calls.len());
+            if open().next().is_some() {
+                let what = format!("{} call(s) under way", open().count());
                 findings.add(Level::Info, Check::OpenCalls, place(), what, "");
             }
             return;
         }
-        for call in self.calls.iter().filter(|call| !self.recorded.contains(&call.id)) {
+        for call in open() {
             let what = format!(
                 "a call to {} admitted at {} was open when tallybot last stopped and has no record yet",
                 call.model, call.admitted

@@ -195,10 +195,7 @@ struct Open {
 
 impl Open {
     fn of(data: &Path) -> Open {
-        let records = records_of(data, true);
-        let finished: HashSet<Uuid> = records.iter().map(|record| record.id.0).collect();
-        let unfinished = open_slots(data).into_iter().filter(|id| !finished.contains(id)).collect();
-        Open { unfinished, records: records.len() }
+        Open { unfinished: open_slots(data).into_iter().collect(), records: records_of(data, true).len() }
     }
 
     /// Each became exactly one interrupted record, and nothing else was added.
