@@ -53,11 +53,12 @@ impl HostGuard {
     /// Why not: the `Host` is missing or foreign, or a page of another site asks.
     pub fn check(&self, request: RequestOrigin<'_>) -> Result<(), Rejected> {
         let host = request.host.and_then(authority).ok_or(Rejected::NoHost)?;
-        if !self.names.contains(&host.name) {
+        let is_ours = |name: &str| self.names.iter().any(|ours| ours == name);
+        if !is_ours(host.name) && !is_ours(&canonical(host.name)) {
             return Err(Rejected::ForeignHost);
         }
         let is_own_page = match request.origin {
-            Some(origin) => page_authority(origin).is_some_and(|page| page == host),
+            Some(origin) => page_authority(origin).is_some_and(|page| page.is_of(&host)),
             None => true,
         };
         let is_own_fetch = request.sec_fetch_site.is_none_or(|site| matches!(site, "same-origin" | "none"));
@@ -65,15 +66,22 @@ impl HostGuard {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Authority {
-    name: String,
+#[derive(Debug)]
+struct Authority<'a> {
+    /// As it was written.
+    name: &'a str,
     /// `None` is the default port of the scheme.
     port: Option<u16>,
 }
 
+impl Authority<'_> {
+    fn is_of(&self, other: &Authority<'_>) -> bool {
+        self.port == other.port && canonical(self.name) == canonical(other.name)
+    }
+}
+
 /// Reads `name`, `name:port`, `[v6]` or `[v6]:port`.
-fn authority(text: &str) -> Option<Authority> {
+fn authority(text: &str) -> Option<Authority<'_>> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']')?;
@@ -87,12 +95,12 @@ fn authority(text: &str) -> Option<Authority> {
         Some(_) => return None,
         None => None,
     };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == ':';
-    (!name.is_empty() && name.chars().all(is_name)).then(|| Authority { name: canonical(name), port })
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':');
+    (!name.is_empty() && name.bytes().all(is_name)).then_some(Authority { name, port })
 }
 
 /// The authority of an `Origin` such as `https://stats.example.com`; `null` has none.
-fn page_authority(origin: &str) -> Option<Authority> {
+fn page_authority(origin: &str) -> Option<Authority<'_>> {
     let (scheme, rest) = origin.split_once("://")?;
     let default_port = match scheme {
         "http" => 80,

@@ -16,6 +16,7 @@ pub struct SystemClock {
     latest_micros: AtomicI64,
     /// By how much wall time is ahead of the tick, as last seen.
     ahead_micros: AtomicI64,
+    offset: KnownOffset,
 }
 
 /// Wall time that moves by more than this against the tick was set, or the machine slept.
@@ -29,6 +30,7 @@ impl SystemClock {
             started: Instant::now(),
             latest_micros: AtomicI64::new(0),
             ahead_micros: AtomicI64::new(wall_micros()),
+            offset: KnownOffset::none(),
         }
     }
 
@@ -54,7 +56,40 @@ impl Clock for SystemClock {
         let tick = Tick(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
         self.watch(wall, tick);
         let micros = self.latest_micros.fetch_max(wall, Ordering::Relaxed).max(wall);
-        Now { at: Timestamp::in_zone(micros, &self.zone), tick }
+        Now { at: Timestamp::new(micros, self.offset.at(micros, &self.zone)), tick }
+    }
+}
+
+/// The offset of the quarter of an hour last asked about: to look into a zone's history takes longer than to read the
+/// clock. A quarter within which the offset changes is never kept.
+struct KnownOffset(AtomicI64);
+
+const QUARTER_MICROS: i64 = 15 * 60 * 1_000_000;
+
+impl KnownOffset {
+    /// Beyond any offset in seconds: a quarter and its offset are one number, so that they are always of each other.
+    const OFFSETS: i64 = 1 << 20;
+
+    /// Of a quarter before 1970: no clock shows it.
+    fn none() -> KnownOffset {
+        KnownOffset(AtomicI64::new(-1))
+    }
+
+    /// Seconds east of UTC.
+    fn at(&self, micros: i64, zone: &Tz) -> i32 {
+        let quarter = micros.div_euclid(QUARTER_MICROS);
+        let known = self.0.load(Ordering::Relaxed);
+        if known.div_euclid(KnownOffset::OFFSETS) == quarter {
+            return (known.rem_euclid(KnownOffset::OFFSETS) - KnownOffset::OFFSETS / 2) as i32;
+        }
+        let offset_at = |micros| Timestamp::in_zone(micros, zone).offset_secs();
+        let (first, last) = (offset_at(quarter * QUARTER_MICROS), offset_at((quarter + 1) * QUARTER_MICROS - 1));
+        if first != last {
+            return offset_at(micros);
+        }
+        let known = quarter * KnownOffset::OFFSETS + i64::from(first) + KnownOffset::OFFSETS / 2;
+        self.0.store(known, Ordering::Relaxed);
+        first
     }
 }
 
@@ -94,6 +129,28 @@ mod tests {
         let tomorrow = wall_micros() + 24 * HOUR;
         clock.latest_micros.store(tomorrow, Ordering::Relaxed);
         assert_eq!(clock.now().at.unix_micros(), tomorrow);
+    }
+
+    #[test]
+    fn d3_the_offset_of_a_quarter_of_an_hour_is_the_zones_at_every_moment_of_it() {
+        use Tz::*;
+        let zones = [UTC, America__New_York, America__St_Johns, Africa__Cairo, Australia__Lord_Howe, Pacific__Chatham];
+        for zone in zones {
+            let known = KnownOffset::none();
+            for step in 0..366 * 24 * 4 {
+                let begin = 1_767_225_600_000_000 + step * QUARTER_MICROS;
+                for micros in [begin, begin + 1, begin + QUARTER_MICROS - 1] {
+                    let offset = Timestamp::in_zone(micros, &zone).offset_secs();
+                    assert_eq!(known.at(micros, &zone), offset, "{zone} {micros}");
+                }
+            }
+        }
+        // Where a clock was put forward within a quarter: in Monrovia, by 44 minutes and 30 seconds in January 1972.
+        let (zone, known) = (Africa__Monrovia, KnownOffset::none());
+        for second in 0..2 * 86_400 {
+            let micros = 63_504_000_000_000 + second * 1_000_000;
+            assert_eq!(known.at(micros, &zone), Timestamp::in_zone(micros, &zone).offset_secs(), "{second}");
+        }
     }
 
     /// What the day and hour of a record say is what the zone's clocks said, to the minute, in every zone there is.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::target::Target;
 use crate::access::keys::{HASHED_AS, WhyNot, allows, allows_provider, is_key};
@@ -24,9 +24,8 @@ const PROXIES: [&str; 6] =
 /// Who asks, as far as the gateway knows.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    keys: Arc<Keys>,
-    /// Of the key, if one was needed.
-    hash: Option<crate::usage::SubjectId>,
+    /// If one was needed.
+    key: Option<Arc<GatewayKey>>,
 }
 
 impl Caller {
@@ -36,34 +35,34 @@ impl Caller {
     /// # Errors
     /// A missing or unknown key, a remote client without one, too many wrong ones.
     pub(super) fn admit(
-        keys: Arc<Keys>,
-        (headers, target): (&HeaderMap, &Target<'_>),
+        keys: &Keys,
+        (headers, credentials): (&HeaderMap, &Credentials<'_>),
         peer: SocketAddr,
         people: &People,
         throttle: &Throttle,
         now: Now,
     ) -> Result<Caller, Fault> {
-        let shown = credential(headers, target);
-        let ours = shown.filter(|key| is_key(key));
+        let mut shown = credentials.iter().flatten();
+        let ours = shown.clone().find(|key| is_key(key));
         if keys.all().next().is_none() && ours.is_none() {
             let is_proxied = PROXIES.iter().any(|name| headers.contains_key(*name));
             if peer.ip().is_loopback() && !is_proxied {
-                return Ok(Caller { keys, hash: None });
+                return Ok(Caller { key: None });
             }
             let message = "no key was made yet, so only programs of this machine may call; make one there with \
                            `tallybot keys add NAME`";
             return Err(Fault::new(Class::Unauthenticated, message));
         }
         let Some(key) = ours else {
-            let seen = if shown.is_some() { "the key is none of tallybot's" } else { "a key of tallybot's is needed" };
+            let shows_one = shown.next().is_some();
+            let seen = if shows_one { "the key is none of tallybot's" } else { "a key of tallybot's is needed" };
             let message = format!(
                 "{seen}; expected one such as `tb-…` where the key of this API stands, made with `tallybot keys add NAME`"
             );
             return Err(Fault::new(Class::Unauthenticated, message));
         };
-        let hash = people.hash(HASHED_AS, key);
-        if keys.find(&hash).is_some() {
-            return Ok(Caller { keys, hash: Some(hash) }); // whoever else of that address guesses
+        if let Some(key) = keys.find(&people.hash(HASHED_AS, key)) {
+            return Ok(Caller { key: Some(Arc::clone(key)) }); // whoever else of that address guesses
         }
         throttle.check(peer.ip(), now).map_err(|secs| {
             Fault::new(Class::RateLimited, "too many wrong keys from this address").retry_after(secs)
@@ -72,23 +71,19 @@ impl Caller {
         Err(Fault::new(Class::Unauthenticated, "the key is not known, or was revoked"))
     }
 
-    fn key(&self) -> Option<&GatewayKey> {
-        self.keys.find(&self.hash?)
-    }
-
     /// Whether the client showed a key of ours: then whatever it showed is not the provider's.
     pub(super) fn has_key(&self) -> bool {
-        self.hash.is_some()
+        self.key.is_some()
     }
 
     /// Whether the caller may ask this provider.
     pub(super) fn may_ask(&self, provider: &str) -> Result<(), Fault> {
-        self.key().map_or(Ok(()), |key| allows_provider(key, provider)).map_err(forbidden)
+        self.key.as_ref().map_or(Ok(()), |key| allows_provider(key, provider)).map_err(forbidden)
     }
 
     /// Whether the caller may ask this model. A key for some models opens no path whose model is not known.
     pub(super) fn may_use(&self, provider: &str, model: Option<&str>) -> Result<(), Fault> {
-        let Some(key) = self.key() else { return Ok(()) };
+        let Some(key) = &self.key else { return Ok(()) };
         match model {
             Some(model) => allows(key, provider, model).map_err(forbidden),
             None if key.models.is_empty() => Ok(()),
@@ -101,19 +96,53 @@ impl Caller {
 
     /// Says of a call whose it is and what it is for: by the key, else by the headers.
     pub(super) fn describe(&self, call: &mut Call, headers: &HeaderMap, people: &People) {
-        let told = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
-        let name = |name: &str| told(name).map(Name::clean);
-        let key = self.key();
-        call.key = key.map(|key| Name::clean(&key.name));
-        call.user = key.and_then(|key| key.user).or_else(|| told("x-user").map(|user| people.subject(PEOPLE_OF, user)));
-        call.session = told("x-session").map(|session| people.hash(PEOPLE_OF, session));
-        call.team = key.and_then(|key| key.team.as_deref().map(Name::clean)).or_else(|| name("x-team"));
-        call.feature = key.and_then(|key| key.feature.as_deref().map(Name::clean)).or_else(|| name("x-feature"));
-        call.agent = name("x-agent");
-        call.operation = name("x-operation").or(call.operation.take());
-        if let Some(request_type) = name("x-request-type") {
+        let told = Told::by(headers);
+        let name = |told: Option<&str>| told.map(Name::clean);
+        let key = self.key.as_deref();
+        let of_key = |name: fn(&GatewayKey) -> Option<&String>| key.and_then(name).map(|name| Name::clean(name));
+        call.key = of_key(|key| Some(&key.name));
+        call.user = key.and_then(|key| key.user).or_else(|| told.user.map(|user| people.subject(PEOPLE_OF, user)));
+        call.session = told.session.map(|session| people.hash(PEOPLE_OF, session));
+        call.team = of_key(|key| key.team.as_ref()).or_else(|| name(told.team));
+        call.feature = of_key(|key| key.feature.as_ref()).or_else(|| name(told.feature));
+        call.agent = name(told.agent);
+        call.operation = name(told.operation).or(call.operation.take());
+        if let Some(request_type) = name(told.request_type) {
             call.request_type = request_type;
         }
+    }
+}
+
+/// What a client says of its call in headers that are for us: of each the first.
+#[derive(Default)]
+struct Told<'a> {
+    user: Option<&'a str>,
+    session: Option<&'a str>,
+    team: Option<&'a str>,
+    feature: Option<&'a str>,
+    agent: Option<&'a str>,
+    operation: Option<&'a str>,
+    request_type: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    /// Read in one go: most calls say little of this.
+    fn by(headers: &'a HeaderMap) -> Told<'a> {
+        let mut told = Told::default();
+        for name in headers.keys() {
+            let place = match name.as_str() {
+                "x-user" => &mut told.user,
+                "x-session" => &mut told.session,
+                "x-team" => &mut told.team,
+                "x-feature" => &mut told.feature,
+                "x-agent" => &mut told.agent,
+                "x-operation" => &mut told.operation,
+                "x-request-type" => &mut told.request_type,
+                _ => continue,
+            };
+            *place = headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
+        }
+        told
     }
 }
 
@@ -121,16 +150,14 @@ fn forbidden(why_not: WhyNot) -> Fault {
     Fault::new(Class::Forbidden, why_not.to_string())
 }
 
-/// What the client shows as its key: one of ours, where there is any.
-fn credential<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> Option<&'a str> {
-    let first = credentials(headers, target).next();
-    credentials(headers, target).find(|key| is_key(key)).or(first)
-}
+/// All that a client shows as keys.
+pub(super) type Credentials<'a> = [Option<&'a str>; CREDENTIALS.len() + 1];
 
 /// All that the client shows as keys: in the headers of the APIs, or where Gemini's older clients put them.
-pub(super) fn credentials<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> impl Iterator<Item = &'a str> {
-    let shown = CREDENTIALS.iter().filter_map(|name| headers.get(name)?.to_str().ok().map(unschemed));
-    shown.chain(target.parameter("key"))
+pub(super) fn credentials<'a>(headers: &'a HeaderMap, target: &Target<'a>) -> Credentials<'a> {
+    let shown = |name: &HeaderName| headers.get(name)?.to_str().ok().map(unschemed);
+    let [authorization, x_api_key, x_goog_api_key, api_key] = CREDENTIALS.each_ref().map(shown);
+    [authorization, x_api_key, x_goog_api_key, api_key, target.parameter("key")]
 }
 
 /// The key behind `Bearer`, or what stands there alone.

@@ -173,14 +173,14 @@ impl Inner {
         B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         let parts = &self.parts;
-        let shown = (&asking.head.headers, &asking.target);
-        if caller::credentials(shown.0, &asking.target).any(|shown| parts.tokens.knows(shown)) {
+        let credentials = caller::credentials(&asking.head.headers, &asking.target);
+        if credentials.iter().flatten().any(|shown| parts.tokens.knows(shown)) {
             let message = "this is tallybot's token for its own REST, and no key; expected one such as `tb-…`, made with \
                            `tallybot keys add NAME`";
             return Err(Fault::new(Class::Unauthenticated, message));
         }
-        let caller =
-            Caller::admit(parts.metering.keys(), shown, asking.peer, &parts.people, &self.throttle, asking.began)?;
+        let (keys, shown) = (parts.metering.keys(), (&asking.head.headers, &credentials));
+        let caller = Caller::admit(&keys, shown, asking.peer, &parts.people, &self.throttle, asking.began)?;
         let Some(provider) = provider.filter(|provider| provider.is_passable()) else {
             return Err(self.no_such_provider(asking.target.provider));
         };
@@ -190,7 +190,7 @@ impl Inner {
                 "the path has empty, `.`, `..` or escaped parts, which servers read differently; send it plain";
             return Err(Fault::new(Class::BadRequest, message));
         }
-        if [Method::CONNECT, Method::TRACE].contains(&asking.head.method) {
+        if matches!(asking.head.method, Method::CONNECT | Method::TRACE) {
             return Err(Fault::new(Class::WrongMethod, "this method is not passed on"));
         }
         let incoming = self.read(asking, provider, body).await?;

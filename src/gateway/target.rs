@@ -29,6 +29,10 @@ impl<'a> Target<'a> {
     /// Whether the path climbs (`..`), stands still (`.`), or hides that it does: what a server makes of these is its
     /// own, and it could be a path that is metered otherwise.
     pub(super) fn is_ambiguous(&self) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b':');
+        if self.path.bytes().all(is_plain) {
+            return self.path.contains("//");
+        }
         let inner = self.path.trim_start_matches('/');
         let hides = self.path.contains('%') && {
             let unescaped = inner.to_ascii_lowercase().replace("%2e", ".");

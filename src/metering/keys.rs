@@ -107,7 +107,7 @@ mod tests {
         metering.add_key(key("web"), Vec::new()).expect("added");
         metering.add_key(key("ci"), Vec::new()).expect("added");
         assert!(before.is_empty(), "what was handed out does not change");
-        assert_eq!(metering.keys().find(&hash("web")), Some(&key("web")));
+        assert_eq!(metering.keys().find(&hash("web")), Some(&key("web").into()));
         assert_eq!(metering.revoke_key("WEB").expect("revoked").0, key("web"));
         let refused = metering.revoke_key("web").expect_err("once only");
         assert!(matches!(refused, KeyNotChanged::Refused(KeyRefusal::Revoked { .. })), "{refused}");

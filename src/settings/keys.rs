@@ -112,8 +112,8 @@ impl Keys {
     }
 
     /// The key with this hash, if it holds.
-    pub fn find(&self, hash: &SubjectId) -> Option<&GatewayKey> {
-        self.in_force.get(hash).map(Arc::as_ref)
+    pub fn find(&self, hash: &SubjectId) -> Option<&Arc<GatewayKey>> {
+        self.in_force.get(hash)
     }
 
     /// The keys that hold, by name.
@@ -241,7 +241,7 @@ mod tests {
             keys.all().map(|(key, revoked)| (&*key.name, revoked)).collect::<Vec<_>>(),
             [("Bot", None), ("ci", Some(at(60)))]
         );
-        assert_eq!((keys.find(&hash("Bot")), keys.find(&hash("ci"))), (Some(&key("Bot")), None));
+        assert_eq!((keys.find(&hash("Bot")), keys.find(&hash("ci"))), (Some(&key("Bot").into()), None));
         let refusals = [keys.may_add("bot"), keys.may_add("Ci"), keys.to_revoke("ci").map(|_| ())];
         assert_eq!(
             refusals.map(|refusal| refusal.expect_err("refused").to_string()),

@@ -1,7 +1,9 @@
 //! Identities: of records, of people and chats (never by name), of keys (never whole).
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -54,19 +56,38 @@ impl<'de> Deserialize<'de> for RecordId {
     }
 }
 
-/// An installation's secret, ready to hash with.
-#[derive(Clone)]
-pub struct Pepper(Hmac<Sha256>);
+/// An installation's secret, ready to hash with. The same few people and keys come again and again: what was hashed last
+/// is not hashed again. Their texts are not kept, only 128 bits of each that nobody can make without this process.
+pub struct Pepper {
+    mac: Hmac<Sha256>,
+    marked_by: [RandomState; 2],
+    recent: Box<[Mutex<Option<([u64; 2], SubjectId)>>]>,
+}
+
+/// Subjects that are remembered at most; of two that share a place the later one.
+const RECENT_MAX: usize = 1024;
 
 impl Pepper {
     /// The secret of these bytes.
     pub fn new(secret: &[u8]) -> Pepper {
-        Pepper(<Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length"))
+        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length");
+        let recent = std::iter::repeat_with(Mutex::default).take(RECENT_MAX).collect();
+        Pepper { mac, marked_by: [RandomState::new(), RandomState::new()], recent }
     }
 
     /// The subject of `identity` on `channel`.
     pub fn subject(&self, channel: &str, identity: &str) -> SubjectId {
-        let mut mac = self.0.clone();
+        let mark = self.marked_by.each_ref().map(|by| by.hash_one((channel, identity)));
+        let place = &self.recent[(mark[0] % RECENT_MAX as u64) as usize];
+        let mut known = place.lock().unwrap_or_else(PoisonError::into_inner);
+        match *known {
+            Some((marked, subject)) if marked == mark => subject,
+            _ => known.insert((mark, self.hashed(channel, identity))).1,
+        }
+    }
+
+    fn hashed(&self, channel: &str, identity: &str) -> SubjectId {
+        let mut mac = self.mac.clone();
         mac.update(&(channel.len() as u64).to_le_bytes());
         mac.update(channel.as_bytes());
         mac.update(identity.as_bytes());
@@ -218,6 +239,18 @@ mod tests {
         assert_ne!(id, SubjectId::of(b"other", "telegram", "111"));
         assert_ne!(SubjectId::of(b"p", "a", "bc"), SubjectId::of(b"p", "ab", "c"));
         assert_eq!(SubjectId::parse("short"), None);
+    }
+
+    #[test]
+    fn a_subject_that_is_remembered_is_the_one_that_was_hashed_whoever_took_its_place() {
+        let pepper = Pepper::new(b"pepper");
+        for round in 0..2 {
+            for n in 0..3 * RECENT_MAX {
+                let (channel, identity) = (["telegram", "gateway"][n % 2], (n / 2).to_string());
+                assert_eq!(pepper.subject(channel, &identity), pepper.hashed(channel, &identity), "{round}: {n}");
+                assert_eq!(pepper.subject(channel, &identity), pepper.hashed(channel, &identity), "at once: {n}");
+            }
+        }
     }
 
     #[test]

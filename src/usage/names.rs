@@ -52,7 +52,8 @@ impl<'a> Name<'a> {
     /// A name from outside: control characters removed, trimmed, cut to [`MAX_NAME_BYTES`]; empty becomes `unknown`.
     pub fn clean(text: &str) -> Name<'static> {
         let mut printable = Cow::Borrowed(text);
-        if text.contains(char::is_control) {
+        let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !is_plain && text.contains(char::is_control) {
             printable.to_mut().retain(|c| !c.is_control());
         }
         let name = printable.trim();

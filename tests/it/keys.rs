@@ -42,7 +42,7 @@ fn refused(ended: &Ended, code: i32, expected: &str) {
 fn known(home: &Home, key: &str) -> Option<GatewayKey> {
     let pepper = People::key_of(&home.data()).expect("readable").expect("there is one");
     let acts = Folder::new(&home.data()).acts().expect("readable").expect("there are acts");
-    acts.settings.keys().find(&SubjectId::of(&pepper, "gateway-key", key)).cloned()
+    acts.settings.keys().find(&SubjectId::of(&pepper, "gateway-key", key)).map(|key| GatewayKey::clone(key))
 }
 
 /// Searches all that was written below the home for a text, whole or without what every key begins with.
