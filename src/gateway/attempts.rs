@@ -133,7 +133,7 @@ impl Inner {
         let (request, strips) = self.request(asking, caller, attempt, incoming)?;
         let meter = Meter::new(permit, asking.endpoint);
         let meter = if sends_own_key(caller, attempt) { meter.of_a_foreign_key() } else { meter };
-        let mut exchange = Exchange::new(meter, Box::pin(provider.pass(request)), self.drains.clone());
+        let mut exchange = Box::new(Exchange::new(meter, Box::pin(provider.pass(request)), self.drains.clone()));
         let sent = self.parts.clock.now();
         let (status, mut headers) = match exchange.head().await {
             Ok(head) => head,
@@ -183,20 +183,20 @@ impl Inner {
     }
 
     /// Records an attempt that brought no answer.
-    async fn failed(&self, mut exchange: Exchange, error: CallError, id: RecordId, provider: &Provider) -> Failure {
+    async fn failed(&self, mut exchange: Box<Exchange>, error: CallError, id: RecordId, provider: &Provider) -> Failure {
         exchange.record(End::Failed(error.failure.kind)).await;
         let told = Told::Fault(unanswered(provider.name(), error.failure.kind).with_id(id.to_string()));
         Failure { error, id, told }
     }
 
     /// The request as the provider is to get it, and whether it will tell usage that the client did not ask for.
-    fn request(
+    fn request<'a>(
         &self,
-        asking: &Asking<'_>,
+        asking: &Asking<'a>,
         caller: &Caller,
         attempt: &Attempt<'_>,
         incoming: &mut Incoming<'_>,
-    ) -> Result<(PassedOn, bool), Fault> {
+    ) -> Result<(PassedOn<'a>, bool), Fault> {
         let (provider, endpoint) = (attempt.provider, asking.endpoint);
         let mut path = Cow::Borrowed(asking.target.path);
         let mut body = None;
@@ -221,11 +221,11 @@ impl Inner {
         let headers = headers::passed_on(&asking.head.headers, strips, with_credentials);
         let drops_key = !with_credentials && shows_key_in_query(provider.kind(), &asking.target);
         let query = match drops_key {
-            true => asking.target.query_without("key"),
-            false => asking.target.query.map(str::to_owned),
+            true => asking.target.query_without("key").map(Cow::Owned),
+            false => asking.target.query.map(Cow::Borrowed),
         };
         let (method, dialect) = (asking.head.method.clone(), asking.dialect);
-        Ok((PassedOn { method, path: path.into_owned(), query, headers, dialect, body }, strips))
+        Ok((PassedOn { method, path, query, headers, dialect, body }, strips))
     }
 
     fn whole(&self, mut head: Head, body: Bytes, receipt: Option<&Receipt>, call: &Call) -> Response<Body> {
@@ -235,11 +235,11 @@ impl Inner {
         self.response(head, Body::Whole(Full::new(body)), call)
     }
 
-    fn passing(&self, mut head: Head, exchange: Exchange, call: &Call) -> Response<Body> {
+    fn passing(&self, mut head: Head, exchange: Box<Exchange>, call: &Call) -> Response<Body> {
         if exchange.strips() {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        self.response(head, Body::Passing(Box::new(exchange)), call)
+        self.response(head, Body::Passing(exchange), call)
     }
 
     fn response(&self, head: Head, body: Body, call: &Call) -> Response<Body> {

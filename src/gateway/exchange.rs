@@ -124,7 +124,7 @@ impl Exchange {
     }
 
     /// From now on the body of an answer.
-    pub(super) fn passing(mut self, passage: Passage) -> Exchange {
+    pub(super) fn passing(mut self: Box<Self>, passage: Passage) -> Box<Exchange> {
         self.passage = passage;
         self
     }

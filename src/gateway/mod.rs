@@ -138,7 +138,8 @@ impl Gateway {
         let guessed = || Endpoint::of(Kind::Ollama, &head.method, target.path).dialect(Kind::OpenAi);
         let dialect = provider.map_or_else(guessed, |p| endpoint.dialect(p.kind()));
         let asking = Asking { head: &head, target, endpoint, dialect, peer, began };
-        let answer = self.inner.serve(&asking, provider, body).await;
+        // All that a call needs while it is made is large, and lies in one place from here on.
+        let answer = Box::pin(self.inner.serve(&asking, provider, body)).await;
         answer.unwrap_or_else(|fault| told(fault, dialect))
     }
 }

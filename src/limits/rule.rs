@@ -87,7 +87,8 @@ impl Pick {
 /// Whom a limit is for: all its picks together; without any, every call there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    picks: [Option<Pick>; Facet::ALL.len()],
+    /// In the order of [`Facet::ALL`], each facet at most once.
+    picks: Vec<(Facet, Pick)>,
 }
 
 impl Scope {
@@ -103,13 +104,16 @@ impl Scope {
 
     /// The same scope, narrowed (or told apart) by a facet.
     pub fn with(mut self, facet: Facet, pick: Pick) -> Scope {
-        self.picks[facet as usize] = Some(pick);
+        match self.picks.binary_search_by_key(&facet, |(of, _)| *of) {
+            Ok(at) => self.picks[at].1 = pick,
+            Err(at) => self.picks.insert(at, (facet, pick)),
+        }
         self
     }
 
     /// The facets this scope speaks of, in the order of [`Facet::ALL`].
     pub fn picks(&self) -> impl Iterator<Item = (Facet, &Pick)> {
-        Facet::ALL.into_iter().filter_map(|facet| Some((facet, self.picks[facet as usize].as_ref()?)))
+        self.picks.iter().map(|(facet, pick)| (*facet, pick))
     }
 
     /// Whether it counts each of something apart.
@@ -119,7 +123,7 @@ impl Scope {
 
     /// Whether it picks values of a facet.
     pub(super) fn speaks_of(&self, facet: Facet) -> bool {
-        self.picks[facet as usize].is_some()
+        self.picks().any(|(of, _)| of == facet)
     }
 
     /// Whether it is about guests.
@@ -171,11 +175,15 @@ impl Scope {
     /// mean them, or this one means more than one value of a facet.
     pub(super) fn key_under(&self, other: &Scope) -> Option<String> {
         let mut values = Vec::new();
-        for pair in self.picks.iter().zip(&other.picks) {
-            match pair {
-                (None, None) | (Some(Pick::Guests), Some(Pick::Guests)) => {}
-                (Some(Pick::Only(value)), Some(Pick::Only(theirs))) if value == theirs => {}
-                (Some(Pick::Only(value)), Some(Pick::Each)) => values.push(&**value),
+        if self.picks.len() != other.picks.len() {
+            return None;
+        }
+        for ((facet, pick), (of, theirs)) in self.picks().zip(other.picks()) {
+            match (pick, theirs) {
+                _ if facet != of => return None,
+                (Pick::Guests, Pick::Guests) => {}
+                (Pick::Only(value), Pick::Only(theirs)) if value == theirs => {}
+                (Pick::Only(value), Pick::Each) => values.push(&**value),
                 _ => return None,
             }
         }

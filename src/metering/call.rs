@@ -1,5 +1,7 @@
 //! What goes in at the door and what comes out of it.
 
+use smol_str::SmolStr;
+
 use crate::ledger::OpenCall;
 use crate::limits::{Estimate, Refusal, Subject};
 use crate::models::endpoint::{Asked, Endpoint};
@@ -110,7 +112,7 @@ impl Call {
     }
 
     /// Who and what the limits look at. `user` is the text of the call's user.
-    pub(super) fn subject<'a>(&'a self, user: &'a Option<String>) -> Subject<'a> {
+    pub(super) fn subject<'a>(&'a self, user: &'a Option<SmolStr>) -> Subject<'a> {
         Subject {
             provider: &self.provider,
             model: &self.model,

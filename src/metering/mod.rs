@@ -31,6 +31,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
     Users,
@@ -41,8 +43,8 @@ use crate::settings::Keys;
 use crate::stats::{Picture, Recent};
 use crate::usage::prices::PriceBook;
 use crate::usage::{
-    Calibration, Clock, ErrorKind, Factors, Failure, Now, Opening, OutputCap, RecordId, Status, Timestamp, UsageRecord,
-    UsageSource,
+    Calibration, Clock, ErrorKind, Factors, Failure, Now, Opening, OutputCap, RecordId, Status, SubjectId, Timestamp,
+    UsageRecord, UsageSource,
 };
 
 pub use call::{Call, Outcome, Receipt, Refused};
@@ -513,8 +515,8 @@ impl Metering {
     }
 }
 
-fn user_text(call: &Call) -> Option<String> {
-    call.user.map(|user| user.to_string())
+fn user_text(call: &Call) -> Option<SmolStr> {
+    call.user.map(SubjectId::to_text)
 }
 
 /// A time from outside: one that is to come is now, on the same clock.

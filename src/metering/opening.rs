@@ -17,7 +17,7 @@ use crate::usage::{ErrorKind, Now};
 /// What came of the first try.
 enum Entered<'a> {
     Admitted(Admitted),
-    InLine(InLine<'a>),
+    InLine(Box<InLine<'a>>),
     Refused(Refusal),
 }
 
@@ -60,10 +60,11 @@ impl Metering {
     ) -> Result<Permit, Refused> {
         self.writable()?;
         let ended = match self.enter(call, patience, now) {
-            Entered::Admitted(admitted) => return self.begin(admitted),
+            Entered::Admitted(admitted) => return self.begin(admitted, Ok(())),
             Entered::Refused(refusal) => Ended::Refused(refusal),
-            Entered::InLine(mut in_line) => match in_line.wait(patience, told, left).await {
-                Ok(admitted) => return self.begin(admitted),
+            Entered::InLine(mut in_line) => match Box::pin(in_line.wait(patience, told, left)).await {
+                // Meanwhile the disk may have filled up.
+                Ok(admitted) => return self.begin(admitted, self.writable()),
                 Err(ended) => ended,
             },
         };
@@ -88,7 +89,7 @@ impl Metering {
         match line.join(call.clone(), self.labels(call, now), refusal.clone(), patience) {
             Some((number, standing)) => {
                 let gone = Some(ErrorKind::ClientGone);
-                Entered::InLine(InLine { metering: self, call: call.clone(), number, standing, gone })
+                Entered::InLine(Box::new(InLine { metering: self, call: call.clone(), number, standing, gone }))
             }
             None => Entered::Refused(refusal),
         }
@@ -119,10 +120,10 @@ impl Metering {
         self.inner.line.lock().expect("nothing under the line's lock panics")
     }
 
-    /// Notes an admitted call in its slot. While it waited in line the disk may have filled up.
-    fn begin(&self, admitted: Admitted) -> Result<Permit, Refused> {
+    /// Notes an admitted call in its slot, if the ledger takes records.
+    fn begin(&self, admitted: Admitted, writable: Result<(), Refused>) -> Result<Permit, Refused> {
         let Admitted { id, call, estimated, at: now } = admitted;
-        let slot = self.writable().and_then(|()| {
+        let slot = writable.and_then(|()| {
             self.inner.ledger.open_call(&call.open(id, now.at)).map_err(|error| match error {
                 LedgerError::TooManyOpenCalls => Refused::Busy,
                 error => self.not_noted(&error),

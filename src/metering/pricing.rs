@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use foldhash::fast::RandomState;
+
 use crate::usage::prices::{PriceBook, PriceQuery};
 use crate::usage::{Money, Status, Timestamp, TokenCounts, UsageRecord, UsageSource};
 
 /// The prices, and who bills by which. The book can be replaced while calls are priced; what was recorded stays.
 pub struct Pricing {
     prices: RwLock<PriceBook>,
-    vendors: HashMap<String, String>,
+    vendors: HashMap<String, String, RandomState>,
 }
 
 impl Pricing {
     /// Prices by a book. `vendors`: by whose prices a provider bills, for those where that is known.
     pub fn new(prices: PriceBook, vendors: HashMap<String, String>) -> Pricing {
-        Pricing { prices: RwLock::new(prices), vendors }
+        Pricing { prices: RwLock::new(prices), vendors: vendors.into_iter().collect() }
     }
 
     /// From now on calls are priced by this book.

@@ -1,5 +1,6 @@
 //! Passing on what somebody else asks of a provider: to its URL, with its key, otherwise as it came.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use http::uri::PathAndQuery;
@@ -10,13 +11,13 @@ use super::transport::{Answer, NoAnswer, RequestBody};
 use super::{Kind, Provider};
 
 /// A request of somebody else's.
-pub struct PassedOn {
+pub struct PassedOn<'a> {
     /// The method.
     pub method: Method,
     /// Where it goes, below the provider's URL.
-    pub path: String,
+    pub path: Cow<'a, str>,
     /// What follows the `?`, if anything.
-    pub query: Option<String>,
+    pub query: Option<Cow<'a, str>>,
     /// Its headers, without those that concern only the connection it came by.
     pub headers: HeaderMap,
     /// The API that the path is of.
@@ -31,7 +32,7 @@ impl Provider {
     ///
     /// # Errors
     /// [`NoAnswer`], when there is none.
-    pub fn pass(&self, request: PassedOn) -> impl Future<Output = Result<Answer, NoAnswer>> + Send + use<> {
+    pub fn pass(&self, request: PassedOn<'_>) -> impl Future<Output = Result<Answer, NoAnswer>> + Send + use<> {
         let (request, transport, timeouts) = (self.addressed(request), self.transport().clone(), *self.timeouts());
         async move { transport.pass(request.ok_or(NoAnswer::Connect)?, &timeouts).await }
     }
@@ -41,7 +42,7 @@ impl Provider {
         self.kind() != Kind::Demo
     }
 
-    fn addressed(&self, passed_on: PassedOn) -> Option<Request<RequestBody>> {
+    fn addressed(&self, passed_on: PassedOn<'_>) -> Option<Request<RequestBody>> {
         let uri = self.endpoint(self.base()?, &passed_on.path);
         let uri = match passed_on.query.as_deref().filter(|query| !query.is_empty()) {
             None => uri,

@@ -6,10 +6,11 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{Either, Full};
@@ -18,7 +19,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::{Decoder, Retry, Timeouts};
 use crate::usage::ErrorKind;
@@ -77,27 +78,92 @@ impl Transport {
         mut request: Request<RequestBody>,
         timeouts: &Timeouts,
     ) -> Result<Answer, NoAnswer> {
-        let mut total = Box::pin(sleep(timeouts.total));
+        let mut patience = Patience::begins(timeouts);
         let mut connection = capture_connection(&mut request);
         let mut exchange = pin!(self.client.request(request));
-        let connected = timeout(timeouts.connect, connection.wait_for_connection_metadata());
         let early = tokio::select! {
             biased;
             result = &mut exchange => Some(result.map_err(NoAnswer::from)),
-            connected = connected => connected.is_err().then_some(Err(NoAnswer::ConnectTimeout)),
-            () = &mut total => Some(Err(NoAnswer::TotalTimeout)),
+            _connected = connection.wait_for_connection_metadata() => None,
+            over = patience.ends() => Some(Err(match over {
+                Over::Silence => NoAnswer::ConnectTimeout,
+                Over::Total => NoAnswer::TotalTimeout,
+            })),
         };
-        let mut first_byte = Box::pin(sleep(timeouts.first_byte));
+        patience.bears_silence_of(timeouts.first_byte);
         let response = match early {
             Some(result) => result?,
             None => tokio::select! {
                 biased;
                 result = &mut exchange => result?,
-                () = &mut first_byte => return Err(NoAnswer::FirstByteTimeout),
-                () = &mut total => return Err(NoAnswer::TotalTimeout),
+                over = patience.ends() => return Err(match over {
+                    Over::Silence => NoAnswer::FirstByteTimeout,
+                    Over::Total => NoAnswer::TotalTimeout,
+                }),
             },
         };
-        Ok(Answer::new(response, first_byte, total, timeouts.between_chunks))
+        Ok(Answer::new(response, patience, timeouts.between_chunks))
+    }
+}
+
+/// How long a call may be silent, and how long it may take: two moments and one timer, which is set to the earlier of
+/// them only when somebody waits, and where it rings too early set again.
+struct Patience {
+    silence: Instant,
+    total: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// What was over.
+enum Over {
+    Silence,
+    Total,
+}
+
+/// Timers ring by the millisecond: what is over so soon behind another is over at once.
+const RESOLUTION: Duration = Duration::from_millis(1);
+
+impl Patience {
+    /// From now on: the first silence is until there is a connection.
+    fn begins(timeouts: &Timeouts) -> Patience {
+        let timer = Box::pin(sleep(timeouts.total));
+        let total = timer.deadline();
+        let mut patience = Patience { silence: total, total, timer };
+        patience.bears_silence_of(timeouts.connect);
+        patience
+    }
+
+    /// From now on it may be silent for so long.
+    fn bears_silence_of(&mut self, limit: Duration) {
+        self.silence = sleep(limit).deadline();
+    }
+
+    /// From now on all may take so long.
+    fn ends_within(&mut self, limit: Duration) {
+        self.total = sleep(limit).deadline();
+    }
+
+    async fn ends(&mut self) -> Over {
+        poll_fn(|cx| self.poll_end(cx)).await
+    }
+
+    /// Ready when either is over; when both are, it is the silence.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        loop {
+            let next = self.silence.min(self.total);
+            if self.timer.deadline() > next {
+                self.timer.as_mut().reset(next);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            let rang = self.timer.deadline() + RESOLUTION;
+            if self.silence <= rang {
+                return Poll::Ready(Over::Silence);
+            }
+            if self.total <= rang {
+                return Poll::Ready(Over::Total);
+            }
+            self.timer.as_mut().reset(next);
+        }
     }
 }
 
@@ -175,22 +241,16 @@ pub struct Answer {
 /// The body of an answer. Dropping it before its end closes the connection.
 pub struct AnswerBody {
     incoming: Incoming,
-    /// Ends when it has been silent for too long: before its first byte, and from then on since its last.
-    silence: Pin<Box<Sleep>>,
+    /// For silence before its first byte, and from then on since its last.
+    patience: Patience,
     begun: bool,
-    total: Pin<Box<Sleep>>,
     between_chunks: Duration,
 }
 
 impl Answer {
-    fn new(
-        response: Response<Incoming>,
-        first_byte: Pin<Box<Sleep>>,
-        total: Pin<Box<Sleep>>,
-        between_chunks: Duration,
-    ) -> Answer {
+    fn new(response: Response<Incoming>, patience: Patience, between_chunks: Duration) -> Answer {
         let (head, incoming) = response.into_parts();
-        let body = AnswerBody { incoming, silence: first_byte, begun: false, total, between_chunks };
+        let body = AnswerBody { incoming, patience, begun: false, between_chunks };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 }
@@ -211,7 +271,7 @@ impl AnswerBody {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => {
                         self.begun = true;
-                        self.silence.as_mut().reset(sleep(self.between_chunks).deadline());
+                        self.patience.bears_silence_of(self.between_chunks);
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                     _ => {} // an empty frame, or trailers
@@ -233,15 +293,16 @@ impl AnswerBody {
 
     /// Ready when it has been silent, or has gone on, for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<ErrorKind> {
-        if self.silence.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(if self.begun { ErrorKind::IdleTimeout } else { ErrorKind::FirstByteTimeout });
-        }
-        self.total.as_mut().poll(cx).map(|()| ErrorKind::TotalTimeout)
+        self.patience.poll_end(cx).map(|over| match over {
+            Over::Silence if self.begun => ErrorKind::IdleTimeout,
+            Over::Silence => ErrorKind::FirstByteTimeout,
+            Over::Total => ErrorKind::TotalTimeout,
+        })
     }
 
     /// Gives the body this long to end; whatever still comes does not make it longer.
     pub fn expect_end_within(&mut self, limit: Duration) {
-        self.total.set(sleep(limit));
+        self.patience.ends_within(limit);
     }
 
     /// The decoded body up to `max_bytes`; what is beyond, or comes after damage, is not read.
@@ -310,10 +371,13 @@ impl BaseUrl {
         let versioned = matches!(first, "api" | "v1" | "v1beta");
         let doubled = versioned && base.rsplit('/').next() == Some(first);
         let path = if doubled { rest } else { path };
-        let joint = if path.contains('?') { '&' } else { '?' };
-        let query = self.uri.query().map(|query| format!("{joint}{query}")).unwrap_or_default();
+        let mut text = String::with_capacity(self.uri.path().len() + path.len() + 2);
+        text.extend([base, "/", path]);
+        if let Some(query) = self.uri.query() {
+            text.extend([if path.contains('?') { "&" } else { "?" }, query]);
+        }
         let mut parts = self.uri.clone().into_parts();
-        parts.path_and_query = format!("{base}/{path}{query}").parse().ok();
+        parts.path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(text)).ok();
         Uri::from_parts(parts).expect("a valid URL with a path of valid characters is valid")
     }
 }

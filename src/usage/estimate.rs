@@ -32,12 +32,23 @@ pub struct TokenEstimator {
     vocabulary: Vocabulary,
 }
 
+/// How fine a model cuts its texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Vocabulary {
+pub enum Vocabulary {
     /// About four Latin characters to a token.
     Usual,
     /// About two and a half: Claude since 4.7.
     FineLatin,
+}
+
+impl Vocabulary {
+    /// The vocabulary of a model, as far as its name tells: Claude since 4.7 cuts Latin text finer.
+    pub fn of(model: &str) -> Vocabulary {
+        match claude_version(model) {
+            Some(version) if version >= (4, 7) => Vocabulary::FineLatin,
+            _ => Vocabulary::Usual,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +86,9 @@ impl TokenEstimator {
         TokenEstimator { latin_millis: 0, other_millis: 0, last: Class::Newline, run: 0, vocabulary }
     }
 
-    /// An estimator for this model's vocabulary, as far as its name tells: Claude since 4.7 cuts Latin text finer.
+    /// An estimator for this model's vocabulary.
     pub fn for_model(model: &str) -> TokenEstimator {
-        let vocabulary = match claude_version(model) {
-            Some(version) if version >= (4, 7) => Vocabulary::FineLatin,
-            _ => Vocabulary::Usual,
-        };
-        TokenEstimator { vocabulary, ..TokenEstimator::new() }
+        TokenEstimator { vocabulary: Vocabulary::of(model), ..TokenEstimator::new() }
     }
 
     /// Adds the next piece.
@@ -111,7 +118,7 @@ impl TokenEstimator {
         let space = latin_weight(Class::Space, Class::Lower, 0).unwrap_or(0);
         let mut rest = text.as_bytes();
         loop {
-            let count = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+            let count = small_letters(rest);
             if count > 0 {
                 let run = self.run.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
                 self.latin_millis += weight_to(u64::from(self.run) + count as u64) - weight_to(u64::from(self.run));
@@ -128,7 +135,12 @@ impl TokenEstimator {
 
     /// The estimate so far, rounded up.
     pub fn tokens(&self) -> u64 {
-        let latin_millis = match self.vocabulary {
+        self.tokens_in(self.vocabulary)
+    }
+
+    /// The same in another vocabulary.
+    pub fn tokens_in(&self, vocabulary: Vocabulary) -> u64 {
+        let latin_millis = match vocabulary {
             Vocabulary::Usual => self.latin_millis,
             Vocabulary::FineLatin => self.latin_millis * 8 / 5,
         };
@@ -219,6 +231,25 @@ fn other_weight(class: Class) -> u64 {
         Class::WidePunctuation => 800,
         _ => 1500,
     }
+}
+
+/// How many small letters of ASCII the text begins with. A word is mostly shorter than the eight bytes looked at at once.
+fn small_letters(text: &[u8]) -> usize {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+    let mut count = 0;
+    while let Some(bytes) = text[count..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*bytes);
+        let low = word & !HIGH;
+        let from_a = low + EACH_BYTE * (0x80 - b'a' as u64);
+        let past_z = low + EACH_BYTE * (0x7f - b'z' as u64);
+        let others = !(from_a & !past_z & !word) & HIGH;
+        if others != 0 {
+            return count + others.trailing_zeros() as usize / 8;
+        }
+        count += 8;
+    }
+    count + text[count..].iter().take_while(|byte| byte.is_ascii_lowercase()).count()
 }
 
 /// The classes of ASCII.

@@ -9,6 +9,7 @@ use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 /// The id of a record: a UUIDv7, made before the call, so that a retry of writing it is the same record.
@@ -134,6 +135,11 @@ impl SubjectId {
         text
     }
 
+    /// The same as a value of its own, that takes no memory elsewhere.
+    pub fn to_text(self) -> SmolStr {
+        std::str::from_utf8(&self.ascii()).expect("letters and digits").into()
+    }
+
     /// Reads the 20 characters of [`Display`](fmt::Display): base 32, whose last four bits say nothing.
     pub fn parse(text: &str) -> Option<SubjectId> {
         let (mut bits, mut pending, mut made) = (0u32, 0, 0);
@@ -189,7 +195,7 @@ impl<'de> Deserialize<'de> for SubjectId {
 
 /// The last characters of an API key, to tell keys apart without holding one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeySuffix(String);
+pub struct KeySuffix(SmolStr);
 
 impl KeySuffix {
     /// At most this many characters of a key are kept.
@@ -203,7 +209,7 @@ impl KeySuffix {
     /// The last four characters of whatever a caller calls a suffix (it may well be the whole key).
     pub fn of_text(text: &str) -> Option<KeySuffix> {
         let chars: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
-        let tail: String = chars[chars.len().saturating_sub(Self::MAX_CHARS)..].iter().collect();
+        let tail: SmolStr = chars[chars.len().saturating_sub(Self::MAX_CHARS)..].iter().copied().collect();
         (!tail.is_empty()).then_some(KeySuffix(tail))
     }
 

@@ -25,7 +25,7 @@ mod tokens;
 mod writing;
 
 pub use calibration::{Calibration, Factors};
-pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, estimate_prompt_tokens, estimate_tokens};
+pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, Vocabulary, estimate_prompt_tokens, estimate_tokens};
 pub use failure::Failure;
 pub use ids::{KeySuffix, Pepper, RecordId, SubjectId};
 pub use line::{LINE_VERSION, LineError, MAX_LINE_BYTES, Sealed, seal_line, unseal_line};

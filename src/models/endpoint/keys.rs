@@ -24,43 +24,56 @@ pub(super) enum Key {
 }
 
 /// A key as errors name it.
-type Named = (Key, &'static str);
+pub(super) type Named = (Key, &'static str);
 
-const PATHS: Step<Named> = root(&[
-    leaf("model", (Key::Model, "model")),
-    leaf("stream", (Key::Stream, "stream")),
-    node(
-        "stream_options",
-        (Key::StreamOptions, "stream_options"),
-        &[leaf("include_usage", (Key::IncludeUsage, "stream_options.include_usage"))],
-    ),
-    leaf("max_tokens", (Key::Cap, "max_tokens")),
-    leaf("max_completion_tokens", (Key::Cap, "max_completion_tokens")),
-    leaf("max_output_tokens", (Key::Cap, "max_output_tokens")),
-    leaf("n", (Key::Answers, "n")),
-    leaf("best_of", (Key::Answers, "best_of")),
-    node("options", (Key::Settings, "options"), &[leaf("num_predict", (Key::Cap, "options.num_predict"))]),
-    node(
-        "generationConfig",
-        (Key::Settings, "generationConfig"),
-        &[
-            leaf("maxOutputTokens", (Key::Cap, "generationConfig.maxOutputTokens")),
-            leaf("max_output_tokens", (Key::Cap, "generationConfig.max_output_tokens")),
-            leaf("candidateCount", (Key::Answers, "generationConfig.candidateCount")),
-            leaf("candidate_count", (Key::Answers, "generationConfig.candidate_count")),
-        ],
-    ),
-    node(
-        "generation_config",
-        (Key::Settings, "generation_config"),
-        &[
-            leaf("maxOutputTokens", (Key::Cap, "generation_config.maxOutputTokens")),
-            leaf("max_output_tokens", (Key::Cap, "generation_config.max_output_tokens")),
-            leaf("candidateCount", (Key::Answers, "generation_config.candidateCount")),
-            leaf("candidate_count", (Key::Answers, "generation_config.candidate_count")),
-        ],
-    ),
-]);
+/// The steps to some values, and to the keys that decide, as what `$named` makes of a [`Named`].
+macro_rules! with_keys {
+    ($named:path; $($step:expr),* $(,)?) => {
+        root(&[
+            $($step,)*
+            leaf("model", $named((Key::Model, "model"))),
+            leaf("stream", $named((Key::Stream, "stream"))),
+            node(
+                "stream_options",
+                $named((Key::StreamOptions, "stream_options")),
+                &[leaf("include_usage", $named((Key::IncludeUsage, "stream_options.include_usage")))],
+            ),
+            leaf("max_tokens", $named((Key::Cap, "max_tokens"))),
+            leaf("max_completion_tokens", $named((Key::Cap, "max_completion_tokens"))),
+            leaf("max_output_tokens", $named((Key::Cap, "max_output_tokens"))),
+            leaf("n", $named((Key::Answers, "n"))),
+            leaf("best_of", $named((Key::Answers, "best_of"))),
+            node(
+                "options",
+                $named((Key::Settings, "options")),
+                &[leaf("num_predict", $named((Key::Cap, "options.num_predict")))],
+            ),
+            node(
+                "generationConfig",
+                $named((Key::Settings, "generationConfig")),
+                &[
+                    leaf("maxOutputTokens", $named((Key::Cap, "generationConfig.maxOutputTokens"))),
+                    leaf("max_output_tokens", $named((Key::Cap, "generationConfig.max_output_tokens"))),
+                    leaf("candidateCount", $named((Key::Answers, "generationConfig.candidateCount"))),
+                    leaf("candidate_count", $named((Key::Answers, "generationConfig.candidate_count"))),
+                ],
+            ),
+            node(
+                "generation_config",
+                $named((Key::Settings, "generation_config")),
+                &[
+                    leaf("maxOutputTokens", $named((Key::Cap, "generation_config.maxOutputTokens"))),
+                    leaf("max_output_tokens", $named((Key::Cap, "generation_config.max_output_tokens"))),
+                    leaf("candidateCount", $named((Key::Answers, "generation_config.candidateCount"))),
+                    leaf("candidate_count", $named((Key::Answers, "generation_config.candidate_count"))),
+                ],
+            ),
+        ])
+    };
+}
+pub(super) use with_keys;
+
+const PATHS: Step<Named> = with_keys!(std::convert::identity;);
 
 /// The keys that stand in a body.
 #[derive(Debug)]
@@ -84,18 +97,29 @@ struct Value {
 impl<'a> Keys<'a> {
     /// Reads the keys of a body that every server reads as we do.
     pub(super) fn read(body: &'a [u8]) -> Result<Keys<'a>, MalformedRequest> {
+        let mut keys = Keys::of(body)?;
+        let mut scanner = Scanner::in_any_case(&PATHS);
+        scanner.push(body, &mut keys);
+        keys.checked(scanner.deepest())
+    }
+
+    /// Takes in a body to read the keys of, if it is one JSON object.
+    pub(super) fn of(body: &'a [u8]) -> Result<Keys<'a>, MalformedRequest> {
         let text = std::str::from_utf8(body).map_err(|_| MalformedRequest::NotAnObject)?;
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if !is_json || !body.trim_ascii_start().starts_with(b"{") {
             return Err(MalformedRequest::NotAnObject);
         }
-        let mut scanner = Scanner::in_any_case(&PATHS);
-        let mut keys = Keys { body: text, values: Vec::new(), wrong: None };
-        scanner.push(body, &mut keys);
-        match keys.wrong.or_else(|| keys.values.iter().find_map(|value| value.wrong_type(text))) {
-            _ if scanner.deepest() > MAX_DEPTH => Err(MalformedRequest::TooDeep),
+        Ok(Keys { body: text, values: Vec::new(), wrong: None })
+    }
+
+    /// The keys as they were found, if every server reads them as we do. `deepest`: how deep the body is nested.
+    pub(super) fn checked(self, deepest: usize) -> Result<Keys<'a>, MalformedRequest> {
+        let wrong = self.wrong.or_else(|| self.values.iter().find_map(|value| value.wrong_type(self.body)));
+        match wrong {
+            _ if deepest > MAX_DEPTH => Err(MalformedRequest::TooDeep),
             Some(wrong) => Err(wrong),
-            None => Ok(keys),
+            None => Ok(self),
         }
     }
 

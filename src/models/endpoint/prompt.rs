@@ -3,13 +3,17 @@
 //! Base64 is never weighed: of what holds it only the kind is looked at.
 
 use super::Endpoint;
+use super::keys::{Key, Keys, Named, with_keys};
+use super::request::MalformedRequest;
 use super::scan::{Found, Paths, Scanner, Shape, Step, group, leaf, node, root, whole};
 use crate::models::Kind;
-use crate::usage::{TOKENS_PER_MESSAGE, TokenEstimator};
+use crate::usage::{TOKENS_PER_MESSAGE, TokenEstimator, Vocabulary};
 
 /// What stands at a place of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
+    /// Nothing of the prompt: a key that decides.
+    Decides(Named),
     /// A message if it is an object; text, or the numbers of tokens, if it is not.
     Message,
     Role,
@@ -41,9 +45,9 @@ fn paths(endpoint: Endpoint) -> Paths<Part> {
     }
 }
 
-const NOTHING: Step<Part> = root(&[]);
+const NOTHING: Step<Part> = with_keys!(Decides;);
 
-const OPENAI: Step<Part> = root(&[
+const OPENAI: Step<Part> = with_keys![Decides;
     node(
         "messages",
         Message,
@@ -58,11 +62,11 @@ const OPENAI: Step<Part> = root(&[
     whole("tools", Tree),
     whole("functions", Tree),
     group("response_format", &[whole("json_schema", Tree)]),
-]);
+];
 
-const PLAIN: Step<Part> = root(&[leaf("prompt", Message), leaf("input", Message), leaf("suffix", Text)]);
+const PLAIN: Step<Part> = with_keys![Decides; leaf("prompt", Message), leaf("input", Message), leaf("suffix", Text)];
 
-const RESPONSES: Step<Part> = root(&[
+const RESPONSES: Step<Part> = with_keys![Decides;
     leaf("instructions", System),
     node(
         "input",
@@ -79,9 +83,9 @@ const RESPONSES: Step<Part> = root(&[
     ),
     whole("tools", Tree),
     group("text", &[whole("format", Tree)]),
-]);
+];
 
-const ANTHROPIC: Step<Part> = root(&[
+const ANTHROPIC: Step<Part> = with_keys![Decides;
     node("system", System, &[leaf("text", System)]),
     node(
         "messages",
@@ -103,13 +107,13 @@ const ANTHROPIC: Step<Part> = root(&[
         ],
     ),
     whole("tools", Tree),
-]);
+];
 
 const MEDIA: &[Step<Part>] = &[leaf("mimeType", Type), leaf("mime_type", Type)];
 
 const INSTRUCTIONS: &[Step<Part>] = &[group("parts", &[leaf("text", System)])];
 
-const GEMINI: Step<Part> = root(&[
+const GEMINI: Step<Part> = with_keys![Decides;
     group("systemInstruction", INSTRUCTIONS),
     group("system_instruction", INSTRUCTIONS),
     node(
@@ -133,9 +137,9 @@ const GEMINI: Step<Part> = root(&[
     group("content", &[group("parts", &[leaf("text", Text)])]),
     group("requests", &[group("content", &[group("parts", &[leaf("text", Text)])])]),
     whole("tools", Tree),
-]);
+];
 
-const OLLAMA: Step<Part> = root(&[
+const OLLAMA: Step<Part> = with_keys![Decides;
     leaf("system", System),
     leaf("prompt", Text),
     leaf("suffix", Text),
@@ -152,19 +156,48 @@ const OLLAMA: Step<Part> = root(&[
         ],
     ),
     whole("tools", Tree),
-]);
+];
+
+/// Tokens by vocabulary: the model tells which it is, and that may stand behind all texts.
+#[derive(Clone, Copy, Default)]
+struct Tokens {
+    usual: u64,
+    fine: u64,
+}
+
+impl Tokens {
+    fn of(text: &TokenEstimator) -> Tokens {
+        let [usual, fine] = [Vocabulary::Usual, Vocabulary::FineLatin].map(|vocabulary| text.tokens_in(vocabulary));
+        Tokens { usual, fine }
+    }
+
+    fn in_any(count: u64) -> Tokens {
+        Tokens { usual: count, fine: count }
+    }
+
+    fn plus(self, other: Tokens) -> Tokens {
+        Tokens { usual: self.usual.saturating_add(other.usual), fine: self.fine.saturating_add(other.fine) }
+    }
+
+    fn of_vocabulary(self, vocabulary: Vocabulary) -> u64 {
+        match vocabulary {
+            Vocabulary::Usual => self.usual,
+            Vocabulary::FineLatin => self.fine,
+        }
+    }
+}
 
 /// What the prompt of a request comes to.
+#[derive(Default)]
 pub(super) struct Prompt {
     /// The text of the message, or other part, being read.
     text: TokenEstimator,
-    empty: TokenEstimator,
     /// The role or the kind being read.
     word: String,
     in_message: bool,
     is_system: bool,
-    tokens: u64,
-    system_tokens: Option<u64>,
+    tokens: Tokens,
+    system_tokens: Option<Tokens>,
     pictures: u64,
     /// Files and sounds: what they come to nobody can tell, so each counts as a picture.
     files: u64,
@@ -173,35 +206,34 @@ pub(super) struct Prompt {
 /// No role or kind that we know is longer.
 const MAX_WORD_BYTES: usize = 64;
 
-impl Prompt {
-    /// Reads the prompt of a body that is JSON.
-    pub(super) fn of(endpoint: Endpoint, model: &str, body: &[u8]) -> Prompt {
-        let empty = TokenEstimator::for_model(model);
-        let mut prompt = Prompt {
-            text: empty.clone(),
-            empty,
-            word: String::new(),
-            in_message: false,
-            is_system: false,
-            tokens: 0,
-            system_tokens: None,
-            pictures: 0,
-            files: 0,
-        };
-        Scanner::in_any_case(paths(endpoint)).push(body, &mut prompt);
-        prompt.weigh();
-        prompt
-    }
+/// The keys that decide and the prompt, read in one go.
+struct Asking<'a> {
+    keys: Keys<'a>,
+    prompt: Prompt,
+}
 
+/// Reads a request's keys that decide, and its prompt.
+///
+/// # Errors
+/// When servers could read it in more than one way.
+pub(super) fn read(endpoint: Endpoint, body: &[u8]) -> Result<(Keys<'_>, Prompt), MalformedRequest> {
+    let mut asking = Asking { keys: Keys::of(body)?, prompt: Prompt::default() };
+    let mut scanner = Scanner::in_any_case(paths(endpoint));
+    scanner.push(body, &mut asking);
+    asking.prompt.weigh();
+    Ok((asking.keys.checked(scanner.deepest())?, asking.prompt))
+}
+
+impl Prompt {
     /// The estimate, for a provider whose pictures count so much.
-    pub(super) fn tokens(&self, kind: Kind) -> u64 {
+    pub(super) fn tokens(&self, kind: Kind, vocabulary: Vocabulary) -> u64 {
         let seen = self.pictures.saturating_add(self.files);
-        self.tokens.saturating_add(seen.saturating_mul(kind.image_tokens()))
+        self.tokens.of_vocabulary(vocabulary).saturating_add(seen.saturating_mul(kind.image_tokens()))
     }
 
     /// The part of it that is system text.
-    pub(super) fn system_tokens(&self) -> Option<u64> {
-        self.system_tokens
+    pub(super) fn system_tokens(&self, vocabulary: Vocabulary) -> Option<u64> {
+        self.system_tokens.map(|tokens| tokens.of_vocabulary(vocabulary))
     }
 
     /// Whether there are pictures.
@@ -210,18 +242,18 @@ impl Prompt {
     }
 
     /// Adds the text read so far; gives what it came to.
-    fn weigh(&mut self) -> u64 {
-        let tokens = std::mem::replace(&mut self.text, self.empty.clone()).tokens();
-        self.tokens = self.tokens.saturating_add(tokens);
+    fn weigh(&mut self) -> Tokens {
+        let tokens = Tokens::of(&std::mem::take(&mut self.text));
+        self.tokens = self.tokens.plus(tokens);
         tokens
     }
 
-    fn note_system(&mut self, tokens: u64) {
-        self.system_tokens = Some(self.system_tokens.unwrap_or(0).saturating_add(tokens));
+    fn note_system(&mut self, tokens: Tokens) {
+        self.system_tokens = Some(self.system_tokens.unwrap_or_default().plus(tokens));
     }
 
     fn frame_message(&mut self) {
-        self.tokens = self.tokens.saturating_add(TOKENS_PER_MESSAGE);
+        self.tokens = self.tokens.plus(Tokens::in_any(TOKENS_PER_MESSAGE));
     }
 
     fn message_ended(&mut self) {
@@ -253,8 +285,39 @@ impl Prompt {
     }
 }
 
-impl Found<Part> for Prompt {
-    fn begins(&mut self, part: Part, shape: Shape, _at: usize, _exact: bool) {
+impl Found<Part> for Asking<'_> {
+    fn begins(&mut self, part: Part, shape: Shape, at: usize, exact: bool) {
+        match part {
+            Decides(named) => self.keys.begins(named, shape, at, exact),
+            part => self.prompt.begins(part, shape),
+        }
+    }
+
+    fn text(&mut self, part: Part, piece: &str) {
+        match part {
+            Decides(named) => self.keys.text(named, piece),
+            part => self.prompt.text(part, piece),
+        }
+    }
+
+    fn scalar(&mut self, part: Part, raw: &str) {
+        if part == Message && raw.starts_with(|first: char| first.is_ascii_digit()) {
+            self.prompt.tokens = self.prompt.tokens.plus(Tokens::in_any(1));
+        }
+    }
+
+    fn ends(&mut self, part: Part, at: usize) {
+        match part {
+            Decides(named) => self.keys.ends(named, at),
+            part => self.prompt.ends(part),
+        }
+    }
+
+    fn document(&mut self) {}
+}
+
+impl Prompt {
+    fn begins(&mut self, part: Part, shape: Shape) {
         self.word.clear();
         match (part, shape) {
             (Message, Shape::Object) => {
@@ -278,17 +341,11 @@ impl Found<Part> for Prompt {
                 let room = MAX_WORD_BYTES.saturating_sub(self.word.len());
                 self.word.push_str(&piece[..piece.floor_char_boundary(room)]);
             }
-            Picture => {}
+            Picture | Decides(_) => {}
         }
     }
 
-    fn scalar(&mut self, part: Part, raw: &str) {
-        if part == Message && raw.starts_with(|first: char| first.is_ascii_digit()) {
-            self.tokens = self.tokens.saturating_add(1);
-        }
-    }
-
-    fn ends(&mut self, part: Part, _at: usize) {
+    fn ends(&mut self, part: Part) {
         match part {
             Message if self.in_message => self.message_ended(),
             Role => self.is_system = matches!(self.word.as_str(), "system" | "developer"),
@@ -297,6 +354,4 @@ impl Found<Part> for Prompt {
             _ => {}
         }
     }
-
-    fn document(&mut self) {}
 }

@@ -1,10 +1,11 @@
 //! What a request asks for.
 
 use super::Endpoint;
-use super::keys::{Key, Keys};
+use super::keys::Key;
 use super::path::{model_of, percent_decoded};
-use super::prompt::Prompt;
+use super::prompt;
 use crate::models::Kind;
+use crate::usage::Vocabulary;
 
 /// What the request of a metered endpoint asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub fn read_request(
     if endpoint.names_model_in_path() {
         shows_usage(query.unwrap_or_default())?;
     }
-    let keys = Keys::read(body)?;
+    let (keys, prompt) = prompt::read(endpoint, body)?;
     let model = if endpoint.names_model_in_path() { model_of(path) } else { keys.model() };
     let stream = match endpoint {
         Endpoint::StreamGenerateContent => true,
@@ -89,12 +90,12 @@ pub fn read_request(
         _ if endpoint.embeds() || endpoint.names_model_in_path() => false,
         _ => keys.flag(Key::Stream) == Some(true),
     };
-    let prompt = Prompt::of(endpoint, model.as_deref().unwrap_or_default(), body);
+    let vocabulary = Vocabulary::of(model.as_deref().unwrap_or_default());
     Ok(Asked {
         stream,
         output_cap: keys.output_cap(),
-        prompt_tokens: prompt.tokens(kind),
-        system_tokens: prompt.system_tokens(),
+        prompt_tokens: prompt.tokens(kind, vocabulary),
+        system_tokens: prompt.system_tokens(vocabulary),
         has_pictures: prompt.has_pictures(),
         usage_asked: !(endpoint.must_be_asked() && stream) || keys.flag(Key::IncludeUsage) == Some(true),
         model,
