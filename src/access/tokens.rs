@@ -110,9 +110,10 @@ impl std::fmt::Debug for Tokens {
 
 /// The token of `Bearer <token>`; the scheme's case does not matter.
 pub fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.trim().split_once(' ')?;
-    let token = token.trim_start();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    const SCHEME: &str = "bearer";
+    let (scheme, rest) = header.trim().split_at_checked(SCHEME.len())?;
+    let token = rest.strip_prefix(' ')?.trim_start();
+    (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
 }
 
 #[cfg(test)]

@@ -183,7 +183,13 @@ impl Inner {
     }
 
     /// Records an attempt that brought no answer.
-    async fn failed(&self, mut exchange: Box<Exchange>, error: CallError, id: RecordId, provider: &Provider) -> Failure {
+    async fn failed(
+        &self,
+        mut exchange: Box<Exchange>,
+        error: CallError,
+        id: RecordId,
+        provider: &Provider,
+    ) -> Failure {
         exchange.record(End::Failed(error.failure.kind)).await;
         let told = Told::Fault(unanswered(provider.name(), error.failure.kind).with_id(id.to_string()));
         Failure { error, id, told }

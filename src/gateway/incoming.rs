@@ -1,11 +1,12 @@
 //! A request as it comes in: what is metered is read whole, because its model and its size decide; the rest flows by.
 
 use std::error::Error;
+use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full};
 use tokio::sync::SemaphorePermit;
 
 use super::{Asking, Inner};
@@ -66,12 +67,7 @@ impl Inner {
             return Err(Fault::new(Class::BadRequest, message));
         }
         let mut room = self.room_for(&body.size_hint()).await?;
-        let max = self.settings.max_body_bytes;
-        let bytes = match Limited::new(body, max).collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(too_large(max)),
-            Err(_) => return Err(Fault::new(Class::SlowBody, "the body did not come whole and in time").closing()),
-        };
+        let bytes = read_whole(body, self.settings.max_body_bytes).await?;
         let read = self.parts.clock.now();
         // What it did not need is for others.
         let room = room.split(kib(bytes.len() as u64).min(room.num_permits())).unwrap_or(room);
@@ -97,6 +93,31 @@ impl Inner {
             _ => Err(Fault::new(Class::Busy, "too many large bodies at a time").retry_after(1).closing()),
         }
     }
+}
+
+/// Reads a body to its end. What comes in one piece, as most do, is not copied.
+async fn read_whole<B>(body: B, max_bytes: usize) -> Result<Bytes, Fault>
+where
+    B: hyper::body::Body<Data = Bytes>,
+{
+    let mut body = pin!(body);
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let cut = |_| Fault::new(Class::SlowBody, "the body did not come whole and in time").closing();
+        let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
+        if first.len().max(all.len()) + data.len() > max_bytes {
+            return Err(too_large(max_bytes));
+        }
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 fn kib(bytes: u64) -> usize {

@@ -43,7 +43,8 @@ impl<'a> Target<'a> {
 
     /// What Azure's paths name as the model, whatever the body says: `X` of `/openai/deployments/X/chat/completions`.
     pub(super) fn deployment(&self) -> Option<&'a str> {
-        let mut segments = self.path.split('/').skip_while(|segment| !segment.eq_ignore_ascii_case("deployments"));
+        let is_slash = |letter: char| letter == '/';
+        let mut segments = self.path.split(is_slash).skip_while(|part| !part.eq_ignore_ascii_case("deployments"));
         segments.nth(1).filter(|name| !name.is_empty())
     }
 

@@ -210,10 +210,8 @@ impl Table {
         let mut bookings = Vec::with_capacity(8);
         let mut found = std::mem::take(&mut self.found);
         found.clear();
-        found.extend(self.index.candidates(subject));
-        for rule in &found {
-            bookings.extend(self.booking(*rule, subject, is_guest, unix_micros));
-        }
+        self.index.candidates(subject).for_each(|rule| found.push(rule));
+        bookings.extend(found.iter().filter_map(|rule| self.booking(*rule, subject, is_guest, unix_micros)));
         self.found = found;
         bookings
     }

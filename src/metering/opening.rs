@@ -17,7 +17,7 @@ use crate::usage::{ErrorKind, Now};
 /// What came of the first try.
 enum Entered<'a> {
     Admitted(Admitted),
-    InLine(Box<InLine<'a>>),
+    InLine(InLine<'a>),
     Refused(Refusal),
 }
 
@@ -89,7 +89,7 @@ impl Metering {
         match line.join(call.clone(), self.labels(call, now), refusal.clone(), patience) {
             Some((number, standing)) => {
                 let gone = Some(ErrorKind::ClientGone);
-                Entered::InLine(Box::new(InLine { metering: self, call: call.clone(), number, standing, gone }))
+                Entered::InLine(InLine { metering: self, call: call.clone(), number, standing, gone })
             }
             None => Entered::Refused(refusal),
         }

@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
-use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
@@ -62,8 +61,11 @@ impl<'de> Deserialize<'de> for RecordId {
 pub struct Pepper {
     mac: Hmac<Sha256>,
     marked_by: [RandomState; 2],
-    recent: Box<[Mutex<Option<([u64; 2], SubjectId)>>]>,
+    recent: Box<[Mutex<Option<Hashed>>]>,
 }
+
+/// What was hashed, by its mark, and its subject.
+type Hashed = ([u64; 2], SubjectId);
 
 /// Subjects that are remembered at most; of two that share a place the later one.
 const RECENT_MAX: usize = 1024;
@@ -129,10 +131,15 @@ impl SubjectId {
 
     /// The text of [`Display`](fmt::Display), as it stands in lines.
     pub(super) fn ascii(self) -> [u8; SUBJECT_CHARS] {
-        let mut text = [0; SUBJECT_CHARS];
-        BASE32_NOPAD.encode_mut(&self.0, &mut text);
-        text.make_ascii_lowercase();
-        text
+        const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let [a, b, c, d, e, f, g, h, rest @ ..] = self.0;
+        let (first, rest) = (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from(u32::from_be_bytes(rest)));
+        // Twelve letters of the first sixty bits; eight of the others and four that say nothing.
+        let rest = (first << 32 | rest) << 4;
+        std::array::from_fn(|at| {
+            let five = if at < 12 { first >> (59 - 5 * at) } else { rest >> (95 - 5 * at) };
+            LETTERS[(five & 31) as usize]
+        })
     }
 
     /// The same as a value of its own, that takes no memory elsewhere.
@@ -245,6 +252,11 @@ mod tests {
         assert_ne!(id, SubjectId::of(b"other", "telegram", "111"));
         assert_ne!(SubjectId::of(b"p", "a", "bc"), SubjectId::of(b"p", "ab", "c"));
         assert_eq!(SubjectId::parse("short"), None);
+        for n in 0..=u8::MAX {
+            let id = SubjectId(std::array::from_fn(|at| n.rotate_left(at as u32) ^ at as u8));
+            assert_eq!(id.to_string(), data_encoding::BASE32_NOPAD.encode(id.as_bytes()).to_ascii_lowercase());
+            assert_eq!(SubjectId::parse(&id.to_text()), Some(id));
+        }
     }
 
     #[test]

@@ -11,31 +11,31 @@ const MAX_ENCODINGS: usize = 3;
 /// What a POST to `path` does.
 pub(super) fn endpoint_of(kind: Kind, path: &str) -> Endpoint {
     let plain = if is_plain(path) { Cow::Borrowed(path.trim_start_matches('/')) } else { Cow::Owned(normalized(path)) };
-    let mut parts = plain.rsplit('/');
-    let (last, before, third) =
-        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let of_ollama = before == "api" || kind == Kind::Ollama && before.is_empty();
+    let mut parts = plain.as_bytes().rsplit(|byte| *byte == b'/');
+    let mut next = || parts.next().unwrap_or_default();
+    let (last, before, third) = (next(), next(), next());
+    let of_ollama = before == b"api" || kind == Kind::Ollama && before.is_empty();
     match (before, last) {
-        ("chat", "completions") => Endpoint::ChatCompletions,
-        (_, "completions") => Endpoint::Completions,
-        (_, "responses") | ("responses", "compact") => Endpoint::Responses,
-        ("api", "embeddings") if kind == Kind::Ollama => Endpoint::OllamaEmbed,
-        (_, "embeddings") => Endpoint::Embeddings,
-        ("messages", "count_tokens") => Endpoint::MessagesCountTokens,
-        (_, "messages") if third != "threads" => Endpoint::Messages,
-        (_, "chat") if of_ollama => Endpoint::OllamaChat,
-        (_, "generate") if of_ollama => Endpoint::OllamaGenerate,
-        (_, "embed") if of_ollama => Endpoint::OllamaEmbed,
-        _ => last.rsplit_once(':').map_or(Endpoint::Other, |(_, action)| of_gemini(action)),
+        (b"chat", b"completions") => Endpoint::ChatCompletions,
+        (_, b"completions") => Endpoint::Completions,
+        (_, b"responses") | (b"responses", b"compact") => Endpoint::Responses,
+        (b"api", b"embeddings") if kind == Kind::Ollama => Endpoint::OllamaEmbed,
+        (_, b"embeddings") => Endpoint::Embeddings,
+        (b"messages", b"count_tokens") => Endpoint::MessagesCountTokens,
+        (_, b"messages") if third != b"threads" => Endpoint::Messages,
+        (_, b"chat") if of_ollama => Endpoint::OllamaChat,
+        (_, b"generate") if of_ollama => Endpoint::OllamaGenerate,
+        (_, b"embed") if of_ollama => Endpoint::OllamaEmbed,
+        _ => last.iter().rposition(|byte| *byte == b':').map_or(Endpoint::Other, |colon| of_gemini(&last[colon + 1..])),
     }
 }
 
-fn of_gemini(action: &str) -> Endpoint {
+fn of_gemini(action: &[u8]) -> Endpoint {
     match action {
-        "generatecontent" => Endpoint::GenerateContent,
-        "streamgeneratecontent" => Endpoint::StreamGenerateContent,
-        "embedcontent" | "batchembedcontents" => Endpoint::EmbedContent,
-        "counttokens" => Endpoint::CountTokens,
+        b"generatecontent" => Endpoint::GenerateContent,
+        b"streamgeneratecontent" => Endpoint::StreamGenerateContent,
+        b"embedcontent" | b"batchembedcontents" => Endpoint::EmbedContent,
+        b"counttokens" => Endpoint::CountTokens,
         _ => Endpoint::Other,
     }
 }
