@@ -32,13 +32,15 @@ pub(super) async fn serve_connection<H: Handler>(
         let handler = &handler;
         async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_header_size(limits.head_bytes)
-        .max_buf_size((2 * limits.head_bytes).max(SMALLEST_BUFFER))
-        .max_headers(limits.headers)
-        .serve_connection(PatientStream::new(stream, &limits), service);
+        .max_buf_size((2 * limits.head_bytes).max(SMALLEST_BUFFER));
+    if limits.headers != HYPERS_HEADERS {
+        http.max_headers(limits.headers);
+    }
+    let connection = http.serve_connection(PatientStream::new(stream, &limits), service);
     let mut connection = std::pin::pin!(connection);
     // Also when the sender is gone: then the server is.
     let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
@@ -56,6 +58,10 @@ pub(super) async fn serve_connection<H: Handler>(
 
 /// hyper refuses to work with less.
 const SMALLEST_BUFFER: usize = 16 * 1024;
+
+/// The most headers that hyper reads of itself: it has room for as many, and of any number that it is told it makes anew
+/// for each request.
+const HYPERS_HEADERS: usize = 100;
 
 /// The most that is read on and thrown away after the last answer of a connection.
 const MAX_LINGER_BYTES: usize = 64 * 1024 * 1024;

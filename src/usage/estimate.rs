@@ -121,7 +121,7 @@ impl TokenEstimator {
             let count = small_letters(rest);
             if count > 0 {
                 let run = self.run.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-                self.latin_millis += weight_to(u64::from(self.run) + count as u64) - weight_to(u64::from(self.run));
+                self.latin_millis += weight_to(run) - weight_to(self.run);
                 (self.last, self.run) = (Class::Lower, run);
             }
             rest = &rest[count..];
@@ -207,16 +207,35 @@ fn letter_weight(last: Class, run: u32) -> u64 {
     match run {
         0 if last.is_blank() => 750,
         0 => 450,
-        1..=3 => 10,
-        4..=13 => 100,
+        run => weight_behind(run),
+    }
+}
+
+/// What a letter weighs that is not the first of its word.
+const fn weight_behind(run: u32) -> u64 {
+    match run {
+        ..=3 => 10,
+        4..=LAST_OF_USUAL => 100,
         _ => 300,
     }
 }
 
-/// What all letters of a word weigh behind its first, up to the one behind `run` others: the sum of [`letter_weight`].
-fn weight_to(run: u64) -> u64 {
-    let (start, middle, tail) = (run.min(3), run.clamp(3, 13) - 3, run.max(13) - 13);
-    start * 10 + middle * 100 + tail * 300
+/// Letters behind that many others are of no usual word.
+const LAST_OF_USUAL: u32 = 13;
+
+/// What all letters of a word weigh behind its first, up to the one behind `run` others.
+fn weight_to(run: u32) -> u64 {
+    const SUMS: [u64; LAST_OF_USUAL as usize + 1] = {
+        let mut sums = [0; LAST_OF_USUAL as usize + 1];
+        let mut run = 1;
+        while run < sums.len() {
+            sums[run] = sums[run - 1] + weight_behind(run as u32);
+            run += 1;
+        }
+        sums
+    };
+    let beyond = run.saturating_sub(LAST_OF_USUAL);
+    SUMS[(run - beyond) as usize] + u64::from(beyond) * weight_behind(LAST_OF_USUAL + 1)
 }
 
 /// Thousandths of a token, set between the vocabularies we measured (o200k, cl100k, Llama 3 and 4, Tekken).

@@ -127,9 +127,10 @@ impl<'a> Keys<'a> {
         self.values.iter().find(|value| value.named.0 == key)
     }
 
-    /// The model it names.
-    pub(super) fn model(&self) -> Option<String> {
-        self.find(Key::Model).filter(|value| value.shape == Shape::Text).map(|value| value.text.clone())
+    /// The model it names; to be asked for once.
+    pub(super) fn take_model(&mut self) -> Option<String> {
+        let model = self.values.iter_mut().find(|value| value.named.0 == Key::Model)?;
+        (model.shape == Shape::Text).then(|| std::mem::take(&mut model.text))
     }
 
     /// A yes or no; `None` when it is not there, or null.

@@ -82,8 +82,8 @@ pub fn read_request(
     if endpoint.names_model_in_path() {
         shows_usage(query.unwrap_or_default())?;
     }
-    let (keys, prompt) = prompt::read(endpoint, body)?;
-    let model = if endpoint.names_model_in_path() { model_of(path) } else { keys.model() };
+    let (mut keys, prompt) = prompt::read(endpoint, body)?;
+    let model = if endpoint.names_model_in_path() { model_of(path) } else { keys.take_model() };
     let stream = match endpoint {
         Endpoint::StreamGenerateContent => true,
         Endpoint::OllamaChat | Endpoint::OllamaGenerate => keys.flag(Key::Stream).unwrap_or(true),
