@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
-use http_body_util::{Either, Full};
+use http_body_util::Full;
 
 use super::caller::{Caller, shows_key_in_query};
 use super::exchange::{Exchange, Passage};
@@ -16,6 +16,7 @@ use super::{Asking, Body, Inner};
 use crate::limits::{AtLimit, Refusal};
 use crate::metering::{Call, End, Meter, Patience, Permit, Receipt, Refused};
 use crate::models::endpoint::{self, Asked, Class, Endpoint, Fault};
+use crate::models::transport::RequestBody;
 use crate::models::{CallError, PassedOn, Provider, Retry};
 use crate::usage::names::UNKNOWN;
 use crate::usage::{ErrorKind, Now, RecordId};
@@ -217,7 +218,7 @@ impl Inner {
         let asking_for_usage = plain.and_then(|plain| endpoint::with_usage_asked(endpoint, plain));
         let strips = asking_for_usage.is_some();
         let body = match asking_for_usage.or(body) {
-            Some(bytes) => Either::Left(Full::new(Bytes::from(bytes))),
+            Some(bytes) => RequestBody::from(Bytes::from(bytes)),
             None => {
                 incoming.body.for_sending().ok_or_else(|| Fault::new(Class::BadGateway, "the body was sent before"))?
             }

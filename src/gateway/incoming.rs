@@ -5,14 +5,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::BodyExt;
 use tokio::sync::SemaphorePermit;
 
 use super::{Asking, Inner};
 use crate::models::Provider;
 use crate::models::endpoint::{self, Asked, Class, Fault};
-use crate::models::transport::RequestBody;
+use crate::models::transport::{Coming, RequestBody};
 use crate::usage::Now;
 
 /// How long a body waits for room among the others before its sender is asked to come again.
@@ -32,15 +31,15 @@ pub(super) struct Incoming<'a> {
 /// A body that can be sent again, or one that flows by once.
 pub(super) enum IncomingBody {
     Whole(Bytes),
-    Flowing(Option<UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>),
+    Flowing(Option<Coming>),
 }
 
 impl IncomingBody {
     /// The body for one attempt; `None` when it is gone.
     pub(super) fn for_sending(&mut self) -> Option<RequestBody> {
         match self {
-            IncomingBody::Whole(bytes) => Some(Either::Left(Full::new(bytes.clone()))),
-            IncomingBody::Flowing(body) => body.take().map(Either::Right),
+            IncomingBody::Whole(bytes) => Some(bytes.clone().into()),
+            IncomingBody::Flowing(body) => body.take().map(RequestBody::from),
         }
     }
 

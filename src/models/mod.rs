@@ -6,6 +6,7 @@
 
 pub mod anthropic;
 mod chat;
+mod connection;
 pub mod demo;
 mod encoding;
 pub mod endpoint;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
-use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoint::{self, Endpoint};
@@ -407,9 +406,9 @@ impl Provider {
         sent.map_err(|no_answer| CallError::of(no_answer.kind(), no_answer.retry()))
     }
 
-    fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, ErrorKind> {
+    fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Request<Bytes>, ErrorKind> {
         let base = self.base.as_ref().ok_or(ErrorKind::Connect)?;
-        let mut request = Request::new(Full::new(Bytes::from(body)));
+        let mut request = Request::new(Bytes::from(body));
         *request.uri_mut() = self.endpoint(base, path);
         let headers = request.headers_mut();
         if method == Method::POST {

@@ -4,23 +4,20 @@
 
 use std::error::Error;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, Request, Uri, response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{Either, Full};
-use hyper::body::{Body, Incoming};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::connection::{Arriving, Connection, Connections, Origin};
 use super::{Decoder, Retry, Timeouts};
 use crate::usage::ErrorKind;
 
@@ -29,47 +26,70 @@ pub const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The largest list of models that is read, in bytes.
 pub const MAX_LIST_BYTES: usize = 8 << 20;
 
-/// How long an unused connection is kept.
-const POOL_IDLE: Duration = Duration::from_secs(60);
-const POOL_IDLE_PER_HOST: usize = 32;
 const USER_AGENT: &str = concat!("tallybot/", env!("CARGO_PKG_VERSION"));
 
 /// What is sent: bytes that are all there, or what somebody is still sending.
-pub type RequestBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>>;
+pub struct RequestBody(Either<Full<Bytes>, Coming>);
 
-/// Connections to providers, pooled. Cheap to clone; clones share the pool.
+/// What somebody is still sending.
+pub type Coming = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+
+/// Whoever was sending broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body broke off")]
+pub struct BrokenOff;
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> RequestBody {
+        RequestBody(Either::Left(Full::new(bytes)))
+    }
+}
+
+impl From<Coming> for RequestBody {
+    fn from(coming: Coming) -> RequestBody {
+        RequestBody(Either::Right(coming))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        Pin::new(&mut self.get_mut().0).poll_frame(cx).map_err(|_| BrokenOff)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// The way to providers. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Transport {
-    client: Arc<Client<HttpsConnector<HttpConnector>, RequestBody>>,
+    connections: Arc<Connections>,
 }
 
 impl Transport {
-    /// A transport with an empty pool, for `http` and `https` with the web's usual roots of trust.
+    /// A transport without connections yet, for `http` and `https` with the web's usual roots of trust.
     pub fn new() -> Transport {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_keepalive(Some(Duration::from_secs(60)));
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
-            .build(connector);
-        Transport { client: Arc::new(client) }
+        Transport { connections: Arc::new(Connections::new()) }
     }
 
     /// Sends a request of our own, as [`Transport::pass`] one of somebody else.
     pub(super) async fn send(
         &self,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Bytes>,
         timeouts: &Timeouts,
     ) -> Result<Answer, NoAnswer> {
         let headers = request.headers_mut();
         headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT));
         headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
-        self.pass(request.map(Either::Left), timeouts).await
+        self.pass(request.map(RequestBody::from), timeouts).await
     }
 
     /// Sends a request as it is and waits for the head of the answer. Dropping the future closes the connection.
@@ -79,30 +99,47 @@ impl Transport {
         timeouts: &Timeouts,
     ) -> Result<Answer, NoAnswer> {
         let mut patience = Patience::begins(timeouts);
-        let mut connection = capture_connection(&mut request);
-        let mut exchange = pin!(self.client.request(request));
-        let early = tokio::select! {
-            biased;
-            result = &mut exchange => Some(result.map_err(NoAnswer::from)),
-            _connected = connection.wait_for_connection_metadata() => None,
-            over = patience.ends() => Some(Err(match over {
-                Over::Silence => NoAnswer::ConnectTimeout,
-                Over::Total => NoAnswer::TotalTimeout,
-            })),
-        };
-        patience.bears_silence_of(timeouts.first_byte);
-        let response = match early {
-            Some(result) => result?,
-            None => tokio::select! {
+        let origin = Origin::take_from(&mut request).ok_or(NoAnswer::Connect)?;
+        loop {
+            let rested = self.connections.rested(&origin);
+            let has_rested = rested.is_some();
+            let mut connection = match rested {
+                Some(connection) => connection,
+                None => self.connect(&origin, &mut patience).await?,
+            };
+            patience.bears_silence_of(timeouts.first_byte);
+            let sent = tokio::select! {
                 biased;
-                result = &mut exchange => result?,
+                sent = connection.send(request) => sent,
                 over = patience.ends() => return Err(match over {
                     Over::Silence => NoAnswer::FirstByteTimeout,
                     Over::Total => NoAnswer::TotalTimeout,
                 }),
-            },
-        };
-        Ok(Answer::new(response, patience, timeouts.between_chunks))
+            };
+            match sent {
+                Ok(response) => {
+                    let (head, incoming) = response.into_parts();
+                    let arriving = Arriving::new(incoming, connection, (origin, Arc::clone(&self.connections)));
+                    return Ok(Answer::new(head, arriving, patience, timeouts.between_chunks));
+                }
+                // It was closed while it rested, and nothing was sent.
+                Err(mut error) => match error.take_message().filter(|_| has_rested) {
+                    Some(unsent) => request = unsent,
+                    None => return Err(NoAnswer::from(error.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self, origin: &Origin, patience: &mut Patience) -> Result<Connection, NoAnswer> {
+        tokio::select! {
+            biased;
+            connected = self.connections.connect(origin) => connected.ok_or(NoAnswer::Connect),
+            over = patience.ends() => Err(match over {
+                Over::Silence => NoAnswer::ConnectTimeout,
+                Over::Total => NoAnswer::TotalTimeout,
+            }),
+        }
     }
 }
 
@@ -215,14 +252,11 @@ impl NoAnswer {
     }
 }
 
-impl From<legacy::Error> for NoAnswer {
-    fn from(error: legacy::Error) -> NoAnswer {
-        if error.is_connect() {
-            return NoAnswer::Connect;
-        }
-        match error.source().and_then(|source| source.downcast_ref::<hyper::Error>()) {
-            Some(source) if source.is_parse() => NoAnswer::NotHttp,
-            Some(source) if source.is_user() => NoAnswer::Unsent,
+impl From<hyper::Error> for NoAnswer {
+    fn from(error: hyper::Error) -> NoAnswer {
+        match error {
+            error if error.is_parse() => NoAnswer::NotHttp,
+            error if error.is_user() => NoAnswer::Unsent,
             _ => NoAnswer::Broken,
         }
     }
@@ -240,7 +274,7 @@ pub struct Answer {
 
 /// The body of an answer. Dropping it before its end closes the connection.
 pub struct AnswerBody {
-    incoming: Incoming,
+    arriving: Arriving,
     /// For silence before its first byte, and from then on since its last.
     patience: Patience,
     begun: bool,
@@ -248,9 +282,8 @@ pub struct AnswerBody {
 }
 
 impl Answer {
-    fn new(response: Response<Incoming>, patience: Patience, between_chunks: Duration) -> Answer {
-        let (head, incoming) = response.into_parts();
-        let body = AnswerBody { incoming, patience, begun: false, between_chunks };
+    fn new(head: response::Parts, arriving: Arriving, patience: Patience, between_chunks: Duration) -> Answer {
+        let body = AnswerBody { arriving, patience, begun: false, between_chunks };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 }
@@ -265,7 +298,7 @@ impl AnswerBody {
     /// [`AnswerBody::next`] for those who poll.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ErrorKind>>> {
         loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
+            match self.arriving.poll_frame(cx) {
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(ErrorKind::StreamCut))),
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -283,12 +316,12 @@ impl AnswerBody {
 
     /// Whether it is known that nothing follows.
     pub fn is_end(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.arriving.is_end()
     }
 
     /// How many bytes are to come, where the answer's head said it.
     pub fn length(&self) -> Option<u64> {
-        self.incoming.size_hint().exact()
+        self.arriving.length()
     }
 
     /// Ready when it has been silent, or has gone on, for too long.
