@@ -164,7 +164,8 @@ impl Inner {
                     Some(if adjusts { CallError { retry: Retry::Adjusted, ..error } } else { error })
                 });
                 let receipt = exchange.record(End::Body).await;
-                let answer = self.whole(head, body, receipt.as_ref(), &attempt.call);
+                let body = Body::Whole(Full::new(body));
+                let answer = self.response(head, body, receipt.as_ref(), &attempt.call);
                 Ok(match error {
                     None => Outcome::Answered(answer),
                     Some(error) => {
@@ -235,26 +236,22 @@ impl Inner {
         Ok((PassedOn { method, path, query, headers, dialect, body }, strips))
     }
 
-    fn whole(&self, mut head: Head, body: Bytes, receipt: Option<&Receipt>, call: &Call) -> Response<Body> {
-        if let Some(receipt) = receipt {
-            headers::add_receipt(&mut head.headers, receipt);
-        }
-        self.response(head, Body::Whole(Full::new(body)), call)
-    }
-
     fn passing(&self, mut head: Head, exchange: Box<Exchange>, call: &Call) -> Response<Body> {
         if exchange.strips() {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        self.response(head, Body::Passing(exchange), call)
+        self.response(head, Body::Passing(exchange), None, call)
     }
 
-    fn response(&self, head: Head, body: Body, call: &Call) -> Response<Body> {
+    fn response(&self, head: Head, body: Body, receipt: Option<&Receipt>, call: &Call) -> Response<Body> {
         let Head { status, mut headers, id, times } = head;
-        headers::add_record(&mut headers, id.to_string());
-        headers::add_left(&mut headers, &self.parts.metering.left(call));
-        let (upstream_us, own_us) = times.spent(self.parts.clock.now());
-        headers::add_timing(&mut headers, upstream_us, own_us);
+        let now = self.parts.clock.now();
+        let (upstream_us, own_us) = times.spent(now);
+        let mut adding = headers::Adding::to(&mut headers);
+        receipt.inspect(|receipt| adding.receipt(receipt));
+        adding.record(id);
+        adding.left(&self.parts.metering.left(call, now));
+        adding.timing(upstream_us, own_us);
         let mut response = Response::new(body);
         (*response.status_mut(), *response.headers_mut()) = (status, headers);
         response
@@ -381,7 +378,8 @@ fn unanswered(provider: &str, kind: ErrorKind) -> Fault {
 
 /// How an answer is passed on; `None` when it is to be held whole.
 fn passage(head: &Head, endpoint: Endpoint, asked: &Asked, strips: bool) -> Option<Passage> {
-    let is = |name: &&str| endpoint::media_type(&head.headers).eq_ignore_ascii_case(name);
+    let media_type = endpoint::media_type(&head.headers);
+    let is = |name: &&str| media_type.eq_ignore_ascii_case(name);
     let is_json = is(&"application/json");
     let is_stream = ["text/event-stream", "application/x-ndjson", "application/jsonl"].iter().any(is);
     if is_stream || endpoint == Endpoint::StreamGenerateContent || endpoint.is_metered() && asked.stream && !is_json {

@@ -114,9 +114,10 @@ impl Counts {
     }
 }
 
-/// Whether a window may still be looked at on a day, or be counted in.
-pub(super) fn matters(span: Span, first: Day, today: Day) -> bool {
-    span == Span::Prepaid || first >= Dates::of(today.plus(-PAST_DAYS)).first(span, None)
+/// Whether a window may still be looked at today, or be counted in.
+pub(super) fn matters(span: Span, first: Day, today: Dates) -> bool {
+    let is_new = first >= today.first(span, None);
+    is_new || span == Span::Prepaid || first >= Dates::of(today.day.plus(-PAST_DAYS)).first(span, None)
 }
 
 /// The most days that a window which still matters may have begun ago; `None` where it matters for ever.

@@ -227,7 +227,7 @@ impl Entry {
             let amount = by.of(kind.measure());
             if amount != 0
                 && let Some(first) = rule.terms.window(kind, dates)
-                && (first == today.first(kind.span(), None) || matters(kind.span(), first, today.day))
+                && matters(kind.span(), first, today)
             {
                 self.counts.at(kind, first, now_second).add(amount);
             }

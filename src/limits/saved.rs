@@ -65,7 +65,7 @@ pub(super) fn save(table: &Table, in_flight: impl Iterator<Item = (Booking, i64)
         let mut entries = BTreeMap::new();
         if complete {
             room -= compiled.entries.len();
-            let today = compiled.dates(now.at.unix_micros()).day;
+            let today = compiled.dates(now.at.unix_micros());
             for (key, number) in &compiled.entries {
                 let mut entry = Cow::Borrowed(table.entry(*number));
                 for (dates, second) in unsettled.get(number).into_iter().flatten() {
@@ -148,7 +148,7 @@ pub(super) fn compare(table: &Table, saved: &Value, now: Now) -> Compared {
 }
 
 impl SavedEntry {
-    fn of(entry: &Entry, today: Day, now: Now) -> SavedEntry {
+    fn of(entry: &Entry, today: Dates, now: Now) -> SavedEntry {
         let mut windows: BTreeMap<String, Vec<(Day, u64, u64)>> = BTreeMap::new();
         for count in entry.counts.iter() {
             if (count.booked > 0 || count.taken > 0) && matters(count.kind.span(), count.first, today) {

@@ -323,8 +323,8 @@ impl Metering {
     }
 
     /// What is left now for calls like this one, in the tightest window of each kind.
-    pub fn left(&self, call: &Call) -> Left {
-        self.gate().left(&call.subject(&user_text(call)), self.now())
+    pub fn left(&self, call: &Call, now: Now) -> Left {
+        self.gate().left(&call.subject(&user_text(call)), now)
     }
 
     fn now(&self) -> Now {

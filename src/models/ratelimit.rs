@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::US::Pacific;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header};
 
 use super::failure::ErrorBody;
 
@@ -35,28 +35,73 @@ pub struct Window {
     pub resets_in: Option<Duration>,
 }
 
+/// The headers of one window.
+struct Names {
+    limit: HeaderName,
+    remaining: HeaderName,
+    reset: HeaderName,
+}
+
+impl Names {
+    const fn of(limit: &'static str, remaining: &'static str, reset: &'static str) -> Names {
+        Names {
+            limit: HeaderName::from_static(limit),
+            remaining: HeaderName::from_static(remaining),
+            reset: HeaderName::from_static(reset),
+        }
+    }
+}
+
+macro_rules! openai {
+    ($what:literal) => {
+        Names::of(
+            concat!("x-ratelimit-limit-", $what),
+            concat!("x-ratelimit-remaining-", $what),
+            concat!("x-ratelimit-reset-", $what),
+        )
+    };
+}
+
+macro_rules! anthropic {
+    ($what:literal) => {
+        Names::of(
+            concat!("anthropic-ratelimit-", $what, "-limit"),
+            concat!("anthropic-ratelimit-", $what, "-remaining"),
+            concat!("anthropic-ratelimit-", $what, "-reset"),
+        )
+    };
+}
+
+static OPENAI_REQUESTS: Names = openai!("requests");
+static OPENAI_TOKENS: Names = openai!("tokens");
+static ANTHROPIC_REQUESTS: [Names; 1] = [anthropic!("requests")];
+/// Where there is a limit on both together it is the most restrictive one in force.
+static ANTHROPIC_TOKENS: [Names; 3] = [anthropic!("tokens"), anthropic!("input-tokens"), anthropic!("output-tokens")];
+static RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+static TIME_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-timeremaining");
+static SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
 impl Observed {
     /// Reads `x-ratelimit-*`, `anthropic-ratelimit-*`, `retry-after-ms`, `retry-after` and `x-should-retry`.
     pub fn from_headers(headers: &HeaderMap) -> Observed {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         // A thousandth of a millisecond is a microsecond.
-        let milliseconds = || text("retry-after-ms").and_then(thousandths).map(Duration::from_micros);
-        let answered_at = text("date").and_then(http_date);
-        let until_date = || seconds_until(http_date(text("retry-after")?)?, answered_at?);
-        let window = |whats: &[&str]| {
-            let anthropic = || whats.iter().map(|what| Window::read_anthropic(&text, what, answered_at));
-            let read = Window::read(&text, whats[0]);
-            std::iter::once(read).chain(anthropic()).find(|window| *window != Window::default()).unwrap_or_default()
+        let milliseconds = || text(&RETRY_AFTER_MS).and_then(thousandths).map(Duration::from_micros);
+        let answered_at = text(&header::DATE).and_then(http_date);
+        let until_date = || seconds_until(http_date(text(&header::RETRY_AFTER)?)?, answered_at?);
+        let window = |openai: &Names, anthropic: &[Names]| {
+            let anthropic = anthropic.iter().map(|names| Window::read_anthropic(&text, names, answered_at));
+            let mut windows = std::iter::once_with(|| Window::read(&text, openai)).chain(anthropic);
+            windows.find(|window| *window != Window::default()).unwrap_or_default()
         };
         Observed {
-            requests: window(&["requests"]),
-            // Where there is a limit on both together it is the most restrictive one in force.
-            tokens: window(&["tokens", "input-tokens", "output-tokens"]),
+            requests: window(&OPENAI_REQUESTS, &ANTHROPIC_REQUESTS),
+            tokens: window(&OPENAI_TOKENS, &ANTHROPIC_TOKENS),
             retry_after: milliseconds()
-                .or_else(|| text("retry-after").and_then(duration))
+                .or_else(|| text(&header::RETRY_AFTER).and_then(duration))
                 .or_else(until_date)
-                .or_else(|| text("x-ratelimit-timeremaining").and_then(duration)),
-            should_retry: match text("x-should-retry") {
+                .or_else(|| text(&TIME_REMAINING).and_then(duration)),
+            should_retry: match text(&SHOULD_RETRY) {
                 Some("true") => Some(true),
                 Some("false") => Some(false),
                 _ => None,
@@ -67,9 +112,8 @@ impl Observed {
 
     /// Whether any header is one of those that are read. Cheaper than reading them: most answers have none.
     pub fn is_told_in(headers: &HeaderMap) -> bool {
-        let tells =
-            |name: &str| name.contains("ratelimit") || name.starts_with("retry-after") || name == "x-should-retry";
-        headers.keys().any(|name| tells(name.as_str()))
+        const BEGINNINGS: [&str; 4] = ["x-ratelimit-", "anthropic-ratelimit-", "retry-after", "x-should-retry"];
+        headers.keys().any(|name| BEGINNINGS.iter().any(|beginning| name.as_str().starts_with(beginning)))
     }
 
     /// Takes the wait from an error body where the headers name none. A quota of a day is back at midnight Pacific, when
@@ -113,26 +157,29 @@ pub(super) fn wait_of_google(delay: &str) -> Option<Duration> {
 }
 
 impl Window {
-    fn read<'a>(text: &impl Fn(&str) -> Option<&'a str>, what: &str) -> Window {
-        let number = |field: &str| text(&format!("x-ratelimit-{field}-{what}")).and_then(|text| text.parse().ok());
-        let limit: Option<u64> = number("limit").filter(|&limit| limit > 0);
-        let remaining: Option<u64> = number("remaining");
+    fn read<'a>(text: &impl Fn(&HeaderName) -> Option<&'a str>, names: &Names) -> Window {
+        let number = |name| text(name).and_then(|text| text.parse().ok());
+        let limit: Option<u64> = number(&names.limit).filter(|&limit| limit > 0);
+        let remaining: Option<u64> = number(&names.remaining);
         // Some hosts send −1 and 0 where they have nothing to say: an empty window without a limit is no news.
         let remaining = remaining.filter(|&remaining| limit.is_some() || remaining > 0);
-        let resets_in = text(&format!("x-ratelimit-reset-{what}")).and_then(duration);
+        let resets_in = text(&names.reset).and_then(duration);
         let resets_in = resets_in.filter(|resets_in| limit.is_some() || !resets_in.is_zero());
         Window { limit, remaining, resets_in }
     }
 
     /// Anthropic's headers, whose resets are moments.
-    fn read_anthropic<'a>(text: &impl Fn(&str) -> Option<&'a str>, what: &str, answered_at: Option<i64>) -> Window {
-        let field = |field: &str| text(&format!("anthropic-ratelimit-{what}-{field}"));
-        let number = |name: &str| field(name).and_then(|text| text.parse().ok());
+    fn read_anthropic<'a>(
+        text: &impl Fn(&HeaderName) -> Option<&'a str>,
+        names: &Names,
+        answered_at: Option<i64>,
+    ) -> Window {
+        let number = |name| text(name).and_then(|text| text.parse().ok());
         let resets_in = || {
-            let until = DateTime::parse_from_rfc3339(field("reset")?).ok()?;
+            let until = DateTime::parse_from_rfc3339(text(&names.reset)?).ok()?;
             seconds_until(until.timestamp(), answered_at?)
         };
-        Window { limit: number("limit"), remaining: number("remaining"), resets_in: resets_in() }
+        Window { limit: number(&names.limit), remaining: number(&names.remaining), resets_in: resets_in() }
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName};
+
 use super::chat::ReadResult;
 use super::provider::Memory;
 use super::transport::{Answer, AnswerBody};
@@ -227,13 +229,14 @@ impl Reading {
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// The provider's id of this request, under the names in use.
-pub fn request_id(headers: &http::HeaderMap) -> Option<String> {
-    let named = |name: &str| headers.get(name)?.to_str().ok();
-    ["x-request-id", "request-id"].into_iter().find_map(named).and_then(as_id)
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
+    static NAMES: [HeaderName; 2] = [HeaderName::from_static("x-request-id"), HeaderName::from_static("request-id")];
+    let named = |name: &HeaderName| headers.get(name)?.to_str().ok();
+    NAMES.iter().find_map(named).and_then(as_id)
 }
 
 /// The tier that serves, where a header and not the answer names it (Google's guide "Priority inference").
-fn service_tier(headers: &http::HeaderMap) -> Option<String> {
+fn service_tier(headers: &HeaderMap) -> Option<String> {
     let tier = headers.get("x-gemini-service-tier")?.to_str().ok()?;
     (!tier.is_empty()).then(|| Name::clean(tier).to_string())
 }

@@ -23,7 +23,7 @@ impl RecordId {
     }
 
     /// The text of [`Display`](fmt::Display), as it stands in lines.
-    pub(super) fn ascii(self) -> [u8; 36] {
+    pub fn ascii(self) -> [u8; 36] {
         let mut text = [0; 36];
         self.0.as_hyphenated().encode_lower(&mut text);
         text

@@ -36,4 +36,4 @@ pub use record::{
 };
 pub use time::{Clock, Day, Now, Tick, TimeError, Timestamp};
 pub use tokens::{TokenCounts, UsageSource};
-pub use writing::write_record;
+pub use writing::{push_decimal, write_record};

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
+use bytes::BufMut;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::writing::push_decimal;
 
 /// An exact amount of US dollars, in pico-dollars.
 ///
@@ -44,6 +47,25 @@ impl Money {
     /// When the text is not such a number; nothing is rounded silently.
     pub fn parse_usd(text: &str) -> Result<Money, MoneyError> {
         parse_decimal(text).map(Money).ok_or_else(|| MoneyError(text.chars().take(40).collect()))
+    }
+
+    /// Writes it as it is shown, the short way.
+    pub fn push_to(self, out: &mut impl BufMut) {
+        const PICOS: u64 = PICOS_PER_DOLLAR as u64;
+        let Ok(pico) = u64::try_from(self.0) else {
+            return out.put_slice(self.to_string().as_bytes()); // a correction, or millions of dollars
+        };
+        push_decimal(out, pico / PICOS);
+        let mut fraction = pico % PICOS;
+        if fraction != 0 {
+            let mut places = *b".000000000000";
+            for place in places[1..].iter_mut().rev() {
+                *place += (fraction % 10) as u8;
+                fraction /= 10;
+            }
+            let zeros = places.iter().rev().take_while(|place| **place == b'0').count();
+            out.put_slice(&places[..places.len() - zeros]);
+        }
     }
 
     /// Rounded half up (away from zero) to `places` decimals (at most 12), as a whole number of that unit.
@@ -164,6 +186,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_amount_is_written_as_it_is_shown(pico in prop_oneof![any::<u64>(), 0u64..10_000_000_000_000, 0u64..1000]) {
+            let whole = |unit: u64| i128::from(pico / unit * unit);
+            for pico in [whole(1), whole(1000), whole(1_000_000_000_000), i128::from(pico) * 1000, -whole(1)] {
+                let mut out = Vec::new();
+                Money::from_pico_usd(pico).push_to(&mut out);
+                prop_assert_eq!(out, Money::from_pico_usd(pico).to_string().into_bytes());
+            }
+        }
+
         #[test]
         fn text_and_back(pico in -10i128.pow(30)..10i128.pow(30)) {
             let money = Money::from_pico_usd(pico);

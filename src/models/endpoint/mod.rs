@@ -79,7 +79,7 @@ pub enum Dialect {
 /// What kind of text or bytes follow, without its parameters; empty where the head does not say.
 pub fn media_type(headers: &http::HeaderMap) -> &str {
     let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
+    value[..value.bytes().position(|byte| byte == b';').unwrap_or(value.len())].trim_ascii()
 }
 
 impl Endpoint {
