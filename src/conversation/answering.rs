@@ -243,7 +243,7 @@ impl Answering {
                     sink.push(&text);
                 }
             }
-            permit.saw_output(answer.output.tokens(), self.clock.now());
+            permit.saw_output(answer.output.tokens());
         }
     }
 

@@ -87,7 +87,7 @@ async fn money_is_held_for_a_call_grows_with_it_and_is_settled_by_its_cost() {
     let held = || windows(&metering, LimitKind::UsdPerDay, clock.now())[0].2;
     let mut permit = metering.open(call(), clock.now()).await.expect("admitted");
     let at_first = held();
-    permit.saw_output(DEFAULT_OUTPUT_RESERVE + 10, clock.now());
+    permit.saw_output(DEFAULT_OUTPUT_RESERVE + 10);
     assert!(0 < at_first && at_first < held(), "{at_first} then {}", held());
     let receipt = permit.finish(answered(), clock.now()).await;
     let cost = u64::try_from(receipt.cost.expect("a known model").pico_usd()).expect("not so dear");

@@ -197,11 +197,11 @@ pub struct Outcome {
     /// How that is known.
     pub usage_source: UsageSource,
     /// The model the provider says it used.
-    pub served_model: Option<String>,
+    pub served_model: Option<Name<'static>>,
     /// Whether that model ran on the owner's machine after all, when the answer told.
     pub local: Option<bool>,
     /// The tier the provider says it served.
-    pub service_tier: Option<String>,
+    pub service_tier: Option<Name<'static>>,
     /// From admission to the first piece of the answer.
     pub first_token_ms: Option<u64>,
     /// The provider's id of the request and the like.

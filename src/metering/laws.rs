@@ -134,7 +134,7 @@ async fn the_gate_and_the_journal_never_wait_for_each_other() {
         tasks.spawn(async move {
             for round in 0..200 {
                 let mut permit = metering.open(call(), clock.now()).await.expect("admitted");
-                permit.saw_output(5000, clock.now());
+                permit.saw_output(5000);
                 permit.finish(answered(), clock.now()).await;
                 match (task + round) % 5 {
                     0 => metering.snapshot(clock.now()).expect("written"),
@@ -272,7 +272,7 @@ async fn an_output_cap_is_lowered_to_what_a_token_limit_has_left_before_a_call_i
 /// A call whose prompt was estimated at 1,000 and reported as 1,500; its output at 800 and 400.
 async fn counted_otherwise(metering: &Metering, clock: &Arc<dyn Clock>) {
     let mut permit = metering.open(Call { prompt_tokens: 1_000, ..call() }, clock.now()).await.expect("admitted");
-    permit.saw_output(800, clock.now());
+    permit.saw_output(800);
     let tokens = TokenCounts { prompt: 1_500, completion: 400, ..TokenCounts::default() };
     permit.finish(Outcome { tokens, ..answered() }, clock.now()).await;
 }
@@ -316,7 +316,7 @@ async fn what_is_reserved_and_what_nobody_reported_are_calibrated() {
         counted_otherwise(&metering, &clock).await;
     }
     let mut permit = metering.open(Call { prompt_tokens: 200, ..call() }, clock.now()).await.expect("admitted");
-    permit.saw_output(100, clock.now());
+    permit.saw_output(100);
     let before = metering.picture().select(Period::All, Day::default()).total(|_| true);
     drop(permit);
     let sums = metering.picture().select(Period::All, Day::default()).total(|_| true);

@@ -133,7 +133,7 @@ impl Meter {
             return;
         }
         match self.head.as_ref().is_some_and(|head| head.streams) {
-            true => self.permit.saw_output(seen, self.permit.metering().now()),
+            true => self.permit.saw_output(seen),
             false => self.permit.saw_whole(seen),
         }
     }

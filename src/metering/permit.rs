@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::ledger::{Appended, LedgerError, OpenCall, SlotNumber};
-use crate::usage::names::Name;
 use crate::usage::{ErrorKind, Estimated, Factors, Failure, Now, RecordId, Status, UsageRecord, UsageSource};
 
 use super::{Call, Metering, Outcome, Receipt};
@@ -83,8 +82,8 @@ impl Permit {
 
     /// Notes how much output has been seen so far, by our raw estimate: for the limits while it streams, and for the
     /// record should nobody get to finish it.
-    pub fn saw_output(&mut self, raw_tokens: u64, now: Now) {
-        self.first_token_ms.get_or_insert_with(|| now.tick.millis_since(self.admitted.tick));
+    pub fn saw_output(&mut self, raw_tokens: u64) {
+        self.first_token_ms.get_or_insert_with(|| self.metering.now().tick.millis_since(self.admitted.tick));
         self.raw.output = raw_tokens;
         let estimated_tokens = self.calibrated_output(raw_tokens);
         self.output_seen = estimated_tokens;
@@ -97,7 +96,7 @@ impl Permit {
             // What is over the reserve was already produced: it is booked whether or not there is room.
             let more = (estimated_tokens - self.output_reserved).max(256);
             let more_of_it = self.metering.estimate_more(&self.call, self.output_reserved, more, self.admitted.at);
-            self.metering.gate().top_up(self.id, more_of_it, now);
+            self.metering.gate().top_up(self.id, more_of_it, self.metering.now());
             self.output_reserved += more;
         }
     }
@@ -144,13 +143,12 @@ impl Permit {
         record.usage_source = outcome.usage_source;
         let is_reported = outcome.usage_source == UsageSource::Reported;
         record.estimated = Some(self.raw).filter(|raw| is_reported && *raw != Estimated::default());
-        record.service_tier = outcome.service_tier.as_deref().map(Name::clean);
+        record.service_tier = outcome.service_tier;
         record.first_token_ms = outcome.first_token_ms.or(self.first_token_ms);
         record.metadata = outcome.metadata;
         record.latency_ms = Some(now.tick.millis_since(self.admitted.tick));
         record.local = outcome.local.unwrap_or(record.local);
-        if let Some(served) = outcome.served_model.as_deref().map(Name::clean).filter(|served| *served != record.model)
-        {
+        if let Some(served) = outcome.served_model.filter(|served| *served != record.model) {
             record.requested_model = Some(std::mem::replace(&mut record.model, served));
         }
         self.metering.price(&mut record);

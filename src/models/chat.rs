@@ -8,6 +8,7 @@ use std::fmt;
 use super::ReportedUsage;
 use super::image::{Image, ImageError, MAX_IMAGES};
 use crate::usage::ErrorKind;
+use crate::usage::names::Name;
 
 /// Who wrote a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -137,9 +138,9 @@ pub struct Learned {
     /// Why the model stopped, once it said so.
     pub finish: Option<Finish>,
     /// The model that serves, as the provider names it.
-    pub served_model: Option<String>,
+    pub served_model: Option<Name<'static>>,
     /// The tier that serves, as the provider names it.
-    pub service_tier: Option<String>,
+    pub service_tier: Option<Name<'static>>,
     /// The provider's own id of this request, where the answer's body holds it; it may be any text.
     pub request_id: Option<String>,
     /// Pieces of output seen: text, thinking, parts of tool calls. A lower bound of the completion tokens.
@@ -160,9 +161,9 @@ pub struct Ending {
     /// The counts the provider reported.
     pub usage: ReportedUsage,
     /// The model that served, where the provider names it.
-    pub served_model: Option<String>,
+    pub served_model: Option<Name<'static>>,
     /// The tier that served, where the provider names it.
-    pub service_tier: Option<String>,
+    pub service_tier: Option<Name<'static>>,
     /// The provider's own id of this request.
     pub provider_request_id: Option<String>,
     /// The HTTP status; 200 for the demo model.

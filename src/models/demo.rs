@@ -35,7 +35,7 @@ pub fn answer(request: &ChatRequest) -> (Vec<ChatEvent>, Ending) {
     let ending = Ending {
         finish: if end < reply.len() { Finish::Length } else { Finish::Stop },
         usage: ReportedUsage { prompt: Some(prompt), completion: Some(tokens(said)), ..ReportedUsage::default() },
-        served_model: Some(MODEL.to_owned()),
+        served_model: Some(MODEL.into()),
         service_tier: None,
         provider_request_id: None,
         http_status: 200,

@@ -35,8 +35,8 @@ pub(super) fn name(field: Field<'_>) -> Option<String> {
 }
 
 /// A name for the record: cleaned and cut to what a record keeps.
-pub(super) fn label(field: Field<'_>) -> Option<String> {
-    name(field).map(|text| Name::clean(&text).to_string())
+pub(super) fn label(field: Field<'_>) -> Option<Name<'static>> {
+    name(field).map(|text| Name::clean(&text))
 }
 
 /// Exactly `true`.

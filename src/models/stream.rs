@@ -236,9 +236,9 @@ pub fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The tier that serves, where a header and not the answer names it (Google's guide "Priority inference").
-fn service_tier(headers: &HeaderMap) -> Option<String> {
+fn service_tier(headers: &HeaderMap) -> Option<Name<'static>> {
     let tier = headers.get("x-gemini-service-tier")?.to_str().ok()?;
-    (!tier.is_empty()).then(|| Name::clean(tier).to_string())
+    (!tier.is_empty()).then(|| Name::clean(tier))
 }
 
 /// Only what has the form of an id is one: the record keeps it, and a server could put any text there.

@@ -19,9 +19,6 @@ pub(super) struct Answer {
     object: Object,
     /// The text being read, as far as a name may be long.
     word: String,
-    /// The names as they came, so that the same one again costs nothing.
-    model: String,
-    tier: String,
     /// Whether the text being read said anything.
     has_said: bool,
     /// Under which of its two names this server gives its thinking.
@@ -91,8 +88,6 @@ impl Answer {
             counts: Counts::default(),
             object: Object::default(),
             word: String::new(),
-            model: String::new(),
-            tier: String::new(),
             has_said: false,
             thinks_as: None,
             called_tools: false,
@@ -130,7 +125,7 @@ impl Answer {
 
     #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
-        self.word.capacity() + self.model.capacity() + self.tier.capacity()
+        self.word.capacity()
     }
 
     /// The body ended; within a frame that had begun well, when `is_cut`.
@@ -244,8 +239,8 @@ impl Found<Said> for Answer {
             Said::Text | Said::Thinking | Said::ThinkingAgain => {
                 self.learned.pieces += u64::from(std::mem::take(&mut self.has_said));
             }
-            Said::Model => learn_name(word, &mut self.model, &mut self.learned.served_model),
-            Said::Tier => learn_name(word, &mut self.tier, &mut self.learned.service_tier),
+            Said::Model => learn_name(word, &mut self.learned.served_model),
+            Said::Tier => learn_name(word, &mut self.learned.service_tier),
             Said::RequestId if !word.is_empty() => self.learned.request_id = Some(word.to_owned()),
             Said::Remote => self.learned.remote |= !word.is_empty(),
             Said::ItemType => self.called_tools |= word.ends_with("_call"),
@@ -292,10 +287,10 @@ impl Found<Said> for Answer {
     }
 }
 
-fn learn_name(word: &str, known: &mut String, name: &mut Option<String>) {
-    if !word.is_empty() && word != known {
-        word.clone_into(known);
-        *name = Some(Name::clean(word).to_string());
+/// The same name again costs nothing.
+fn learn_name(word: &str, name: &mut Option<Name<'static>>) {
+    if !word.is_empty() && name.as_deref() != Some(word) {
+        *name = Some(Name::clean(word));
     }
 }
 

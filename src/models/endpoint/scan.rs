@@ -185,22 +185,21 @@ impl<W: Copy> Scanner<W> {
         self.levels.clear();
         self.pieces = Pieces::default();
         self.mode = Mode::Between;
-        self.expect(Next::Value);
+        self.expect_value();
     }
 
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8], found: &mut impl Found<W>) {
         let mut at = 0;
         while at < bytes.len() {
-            let rest = &bytes[at..];
-            at += match self.mode {
-                Mode::Between => self.between(rest, self.before + at, found),
-                Mode::Key => self.key(rest, found),
-                Mode::Text => self.text(rest, self.before + at, found),
-                Mode::Scalar => self.scalar(rest, self.before + at, found),
-                Mode::Skip(depth) => self.skip(rest, depth),
-                Mode::SkipText(depth) => self.skip_text(rest, depth),
-                Mode::Broken => rest.len(),
+            at = match self.mode {
+                Mode::Between => self.between(bytes, at, found),
+                Mode::Key => self.key(bytes, at, found),
+                Mode::Text => self.text(bytes, at, found),
+                Mode::Scalar => self.scalar(bytes, at, found),
+                Mode::Skip(depth) => self.skip(bytes, at, depth),
+                Mode::SkipText(depth) => self.skip_text(bytes, at, depth),
+                Mode::Broken => bytes.len(),
             };
         }
         self.before += bytes.len();
@@ -211,64 +210,67 @@ impl<W: Copy> Scanner<W> {
         self.levels.capacity() * size_of::<Level<W>>() + self.word.capacity()
     }
 
-    fn expect(&mut self, next: Next) {
-        self.next = next;
+    /// A value is to come, within what is open.
+    fn expect_value(&mut self) {
+        self.next = Next::Value;
         self.place = match self.levels.last() {
             Some(level) => Place { step: Some(level.step), exact: level.exact },
             None => Place { step: Some(self.paths), exact: true },
         };
     }
 
-    fn between(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
-        let byte = rest[0];
-        match (byte, self.next) {
-            (b' ' | b'\t' | b'\n' | b'\r', _) => {}
-            (b'"', Next::Key | Next::KeyOrEnd) => {
-                self.word.clear();
-                self.mode = Mode::Key;
-                return 1 + self.key(&rest[1..], found);
+    /// Reads on up to what is cut off, or to what nobody wants. Each of these takes bytes from an offset on, and gives
+    /// the offset behind what it took.
+    fn between(&mut self, bytes: &[u8], from: usize, found: &mut impl Found<W>) -> usize {
+        let mut at = from;
+        while matches!(self.mode, Mode::Between)
+            && let Some(&byte) = bytes.get(at)
+        {
+            at += 1;
+            match (byte, self.next) {
+                (b' ' | b'\t' | b'\n' | b'\r', _) => {}
+                (b'"', Next::Key | Next::KeyOrEnd) => {
+                    self.word.clear();
+                    at = self.key(bytes, at, found);
+                }
+                (b':', Next::Colon) => self.next = Next::Value,
+                (b',', Next::CommaOrEnd) => match self.levels.last().is_some_and(|level| level.is_list) {
+                    true => self.expect_value(),
+                    false => self.next = Next::Key,
+                },
+                (b'}', Next::KeyOrEnd | Next::CommaOrEnd) => self.close(false, at, found),
+                (b']', Next::ValueOrEnd | Next::CommaOrEnd) => self.close(true, at, found),
+                (_, Next::Value | Next::ValueOrEnd) => at = self.value(bytes, at - 1, found),
+                _ => self.mode = Mode::Broken,
             }
-            (b':', Next::Colon) => self.next = Next::Value,
-            (b',', Next::CommaOrEnd) => {
-                let in_list = self.levels.last().is_some_and(|level| level.is_list);
-                self.expect(if in_list { Next::Value } else { Next::Key });
-            }
-            (b'}', Next::KeyOrEnd | Next::CommaOrEnd) => self.close(false, at, found),
-            (b']', Next::ValueOrEnd | Next::CommaOrEnd) => self.close(true, at, found),
-            (_, Next::Value | Next::ValueOrEnd) => return self.value(rest, at, found),
-            _ => self.mode = Mode::Broken,
         }
-        1
+        at
     }
 
     /// Begins a value, and takes it as far as it is a text or a scalar.
-    fn value(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
-        let shape = match rest[0] {
+    fn value(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+        let shape = match bytes[at] {
             b'{' => Shape::Object,
             b'[' => Shape::List,
             b'"' => Shape::Text,
             b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => Shape::Scalar,
             _ => {
                 self.mode = Mode::Broken;
-                return 1;
+                return at + 1;
             }
         };
         if let Some(what) = self.wanted() {
-            found.begins(what, shape, at, self.place.exact);
+            found.begins(what, shape, self.before + at, self.place.exact);
         }
         match shape {
             Shape::Object | Shape::List => {
                 self.open(shape == Shape::List);
-                1
+                at + 1
             }
-            Shape::Text => {
-                self.mode = Mode::Text;
-                1 + self.text(&rest[1..], at + 1, found)
-            }
+            Shape::Text => self.text(bytes, at + 1, found),
             Shape::Scalar => {
                 self.word.clear();
-                self.mode = Mode::Scalar;
-                self.scalar(rest, at, found)
+                self.scalar(bytes, at, found)
             }
         }
     }
@@ -289,11 +291,12 @@ impl<W: Copy> Scanner<W> {
         }
     }
 
-    fn close(&mut self, is_list: bool, at: usize, found: &mut impl Found<W>) {
+    /// Ends what is open; its last byte was the one before this offset.
+    fn close(&mut self, is_list: bool, end: usize, found: &mut impl Found<W>) {
         match self.levels.pop() {
             Some(level) if level.is_list == is_list => {
                 if let Some(what) = level.step.what {
-                    found.ends(what, at + 1);
+                    found.ends(what, self.before + end);
                 }
                 let is_outermost = self.levels.len() <= 1 && self.levels.iter().all(|level| level.is_list);
                 if !is_list && is_outermost {
@@ -307,18 +310,24 @@ impl<W: Copy> Scanner<W> {
 
     fn value_ended(&mut self) {
         self.mode = Mode::Between;
-        self.expect(if self.levels.is_empty() { Next::Value } else { Next::CommaOrEnd });
+        match self.levels.is_empty() {
+            true => self.expect_value(),
+            false => self.next = Next::CommaOrEnd,
+        }
     }
 
-    fn key(&mut self, rest: &[u8], found: &mut impl Found<W>) -> usize {
-        let Some(level) = self.levels.last() else { return rest.len() };
-        let from = Place { step: Some(level.step), exact: level.exact };
+    fn key(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+        let Some(level) = self.levels.last() else { return bytes.len() };
+        let (rest, from) = (&bytes[at..], Place { step: Some(level.step), exact: level.exact });
         let text_of = level.step.what.filter(|_| level.step.is_whole);
-        if let Some(key) = self.pieces.plain(rest).filter(|_| self.word.is_empty() && text_of.is_none()) {
+        if self.word.is_empty()
+            && text_of.is_none()
+            && let Some(key) = self.pieces.plain(rest)
+        {
             self.place = self.step(from, key);
             let has_colon = rest.get(key.len() + 1) == Some(&b':');
             (self.mode, self.next) = (Mode::Between, if has_colon { Next::Value } else { Next::Colon });
-            return key.len() + 1 + usize::from(has_colon);
+            return at + key.len() + 1 + usize::from(has_colon);
         }
         let word = &mut self.word;
         let (taken, ended) = self.pieces.take(rest, |piece| {
@@ -328,54 +337,58 @@ impl<W: Copy> Scanner<W> {
                 found.text(what, piece);
             }
         });
+        self.mode = Mode::Key;
         if ended {
             self.place = self.step(from, &self.word);
             (self.mode, self.next) = (Mode::Between, Next::Colon);
         }
-        taken
+        at + taken
     }
 
-    fn text(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+    fn text(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
         let (taken, ended) = match self.wanted() {
-            Some(what) => self.pieces.take(rest, |piece| found.text(what, piece)),
-            None => self.pieces.pass(rest),
+            Some(what) => self.pieces.take(&bytes[at..], |piece| found.text(what, piece)),
+            None => self.pieces.pass(&bytes[at..]),
         };
+        self.mode = Mode::Text;
         if ended {
             if let Some(what) = self.wanted() {
-                found.ends(what, at + taken);
+                found.ends(what, self.before + at + taken);
             }
             self.value_ended();
         }
-        taken
+        at + taken
     }
 
-    fn scalar(&mut self, rest: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+    fn scalar(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+        let rest = &bytes[at..];
         let end = rest.iter().position(|&byte| !IN_SCALARS[usize::from(byte)]);
         let taken = end.unwrap_or(rest.len());
         if end.is_none() || !self.word.is_empty() {
             let room = (MAX_WORD_BYTES + 1).saturating_sub(self.word.len());
             self.word.extend_from_slice(&rest[..taken.min(room)]);
         }
+        self.mode = Mode::Scalar;
         if end.is_some() {
             if let Some(what) = self.wanted() {
                 let raw = if self.word.is_empty() { &rest[..taken] } else { &self.word };
                 if let Some(raw) = std::str::from_utf8(raw).ok().filter(|raw| raw.len() <= MAX_WORD_BYTES) {
                     found.scalar(what, raw);
                 }
-                found.ends(what, at + taken);
+                found.ends(what, self.before + at + taken);
             }
             self.value_ended();
         }
-        taken
+        at + taken
     }
 
-    fn skip(&mut self, rest: &[u8], mut depth: usize) -> usize {
-        let mut at = 0;
-        while let Some(mark) = mark_in(&rest[at..]) {
+    fn skip(&mut self, bytes: &[u8], from: usize, mut depth: usize) -> usize {
+        let mut at = from;
+        while let Some(mark) = mark_in(&bytes[at..]) {
             at += mark + 1;
-            match rest[at - 1] {
+            match bytes[at - 1] {
                 b'"' => {
-                    let (taken, ended) = self.pieces.pass(&rest[at..]);
+                    let (taken, ended) = self.pieces.pass(&bytes[at..]);
                     at += taken;
                     if !ended {
                         self.mode = Mode::SkipText(depth);
@@ -394,15 +407,15 @@ impl<W: Copy> Scanner<W> {
             }
         }
         self.mode = Mode::Skip(depth);
-        rest.len()
+        bytes.len()
     }
 
-    fn skip_text(&mut self, rest: &[u8], depth: usize) -> usize {
-        let (taken, ended) = self.pieces.pass(rest);
+    fn skip_text(&mut self, bytes: &[u8], at: usize, depth: usize) -> usize {
+        let (taken, ended) = self.pieces.pass(&bytes[at..]);
         if ended {
             self.mode = Mode::Skip(depth);
         }
-        taken
+        at + taken
     }
 
     /// Where the value of a key stands.
@@ -411,8 +424,8 @@ impl<W: Copy> Scanner<W> {
         if let Some(step) = before.below.iter().find(|step| step.key.as_bytes() == key) {
             return Place { step: Some(step), exact: from.exact };
         }
-        let step = before.below.iter().find(|step| self.any_case && same_in_any_case(step.key, key));
-        Place { step, exact: false }
+        let in_any_case = || before.below.iter().find(|step| same_in_any_case(step.key, key));
+        Place { step: self.any_case.then(in_any_case).flatten(), exact: false }
     }
 }
 

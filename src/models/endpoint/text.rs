@@ -24,10 +24,13 @@ enum Escape {
 
 impl Pieces {
     /// The text up to the closing quote, when it lies whole in these bytes, and as it reads.
+    #[inline]
     pub(super) fn plain<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let is_within = !matches!(self.escape, Escape::None) || self.high.is_some() || self.held_len > 0;
-        let (text, rest) = bytes.split_at(if is_within { None } else { mark_in(bytes) }?);
-        rest.starts_with(b"\"").then_some(text)
+        if !matches!(self.escape, Escape::None) || self.high.is_some() || self.held_len > 0 {
+            return None;
+        }
+        let end = mark_in(bytes)?;
+        (bytes[end] == b'"').then(|| &bytes[..end])
     }
 
     /// Gives `each` the pieces up to the closing quote; says how many bytes were taken and whether it was among them.
@@ -192,6 +195,7 @@ impl Pieces {
 }
 
 /// Where the next quote or backslash is. Keys and words end sooner than a search of long texts has begun.
+#[inline]
 fn mark_in(bytes: &[u8]) -> Option<usize> {
     const NEAR: usize = 4;
     let (words, tail) = bytes.as_chunks::<8>();
