@@ -13,7 +13,7 @@ use super::frames::Frames;
 use super::headers;
 use super::incoming::Incoming;
 use super::{Asking, Body, Inner};
-use crate::limits::{AtLimit, Refusal};
+use crate::limits::{AtLimit, Held, Refusal};
 use crate::metering::{Call, End, Meter, Patience, Permit, Receipt, Refused};
 use crate::models::endpoint::{self, Asked, Class, Endpoint, Fault};
 use crate::models::transport::RequestBody;
@@ -146,7 +146,8 @@ impl Inner {
         headers::clean_answer(&mut headers);
         let answered = self.parts.clock.now();
         let is_error = exchange.meter().is_some_and(Meter::is_error);
-        let mut head = Head { status, headers, id, times: Times { began: attempt.began, sent, answered } };
+        let held = self.parts.metering.held(id);
+        let mut head = Head { status, headers, id, held, times: Times { began: attempt.began, sent, answered } };
         incoming.room = None;
         let has_body = asking.head.method != Method::HEAD
             && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
@@ -244,13 +245,13 @@ impl Inner {
     }
 
     fn response(&self, head: Head, body: Body, receipt: Option<&Receipt>, call: &Call) -> Response<Body> {
-        let Head { status, mut headers, id, times } = head;
+        let Head { status, mut headers, id, held, times } = head;
         let now = self.parts.clock.now();
         let (upstream_us, own_us) = times.spent(now);
         let mut adding = headers::Adding::to(&mut headers);
         receipt.inspect(|receipt| adding.receipt(receipt));
         adding.record(id);
-        adding.left(&self.parts.metering.left(call, now));
+        adding.left(&self.parts.metering.left(call, held.as_ref(), now));
         adding.timing(upstream_us, own_us);
         let mut response = Response::new(body);
         (*response.status_mut(), *response.headers_mut()) = (status, headers);
@@ -263,6 +264,8 @@ struct Head {
     status: StatusCode,
     headers: HeaderMap,
     id: RecordId,
+    /// What the call is held against, of which something is left.
+    held: Option<Held>,
     times: Times,
 }
 

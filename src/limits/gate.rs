@@ -91,7 +91,7 @@ pub(super) struct Reservation {
     touched: Tick,
     /// Abandoned: what it reserved has been given back, its request stays booked.
     lapsed: bool,
-    bookings: Vec<Booking>,
+    pub(super) bookings: Vec<Booking>,
 }
 
 impl Gate {

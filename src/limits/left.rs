@@ -5,8 +5,8 @@ use super::calendar::Dates;
 use super::entry::{Entry, second_of};
 use super::kind::Measure;
 use super::rule::Subject;
-use super::table::{Booking, Compiled};
-use crate::usage::Now;
+use super::table::Compiled;
+use crate::usage::{Now, RecordId};
 
 /// The least that is left in any window of a subject; `None` where nothing limits it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,13 +30,38 @@ impl Left {
     }
 }
 
+/// What an open call is held against, for who asks what is left when it is settled.
+#[derive(Clone, Debug)]
+pub struct Held {
+    entries: Vec<u32>,
+    changes: u64,
+}
+
 impl Gate {
     /// What is left now for calls of a subject, open calls taken off.
     pub fn left(&mut self, subject: &Subject<'_>, now: Now) -> Left {
+        let bookings = self.table.bookings(subject, now.at.unix_micros());
+        self.left_in(bookings.iter().map(|booking| booking.entry), now)
+    }
+
+    /// What an open call is held against; `None` when no such call is open.
+    pub fn held(&self, id: RecordId) -> Option<Held> {
+        let entries = self.open.get(&id)?.bookings.iter().map(|booking| booking.entry).collect();
+        Some(Held { entries, changes: self.table.changes })
+    }
+
+    /// The same as [`Gate::left`] of the call's subject, without looking for what means it; `None` when that may have
+    /// changed.
+    pub fn left_of(&mut self, held: &Held, now: Now) -> Option<Left> {
+        (held.changes == self.table.changes).then(|| self.left_in(held.entries.iter().copied(), now))
+    }
+
+    fn left_in(&mut self, entries: impl Iterator<Item = u32>, now: Now) -> Left {
         let mut left = Left::default();
-        for Booking { entry, dates } in self.table.bookings(subject, now.at.unix_micros()) {
-            let (entry, compiled) = self.table.with_rule(entry);
-            entry.narrow(compiled, dates, second_of(now), &mut left);
+        for number in entries {
+            let dates = self.table.dates_of(number, now.at.unix_micros());
+            let (entry, rule) = self.table.with_rule(number);
+            entry.narrow(rule, dates, second_of(now), &mut left);
         }
         left
     }

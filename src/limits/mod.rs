@@ -33,7 +33,7 @@ pub use changing::Learning;
 pub use day::DaySpan;
 pub use gate::{Estimate, Gate, RESERVATION_MAX_AGE_SECS, Used, reaches_a_provider};
 pub use kind::{Cap, Caps, LimitKind, Measure, Span};
-pub use left::Left;
+pub use left::{Held, Left};
 pub use level::{Level, Threshold, Thresholds};
 pub use observed::{LEARNED_MAX_MS, Learned, Observed, Quota};
 pub use refusal::{NextSafe, Refusal};

@@ -50,6 +50,8 @@ pub(super) struct Table {
     free: Vec<u32>,
     next_swept: usize,
     entries_max: usize,
+    /// How often calls may have come to belong to other entries: rules were added, or entries dropped.
+    pub(super) changes: u64,
     /// Room to write keys in, and to gather rules in.
     key: String,
     found: Vec<u32>,
@@ -113,6 +115,7 @@ impl Table {
             free: Vec::new(),
             next_swept: 0,
             entries_max,
+            changes: 0,
             key: String::new(),
             found: Vec::new(),
             acts,
@@ -127,6 +130,7 @@ impl Table {
     }
 
     fn push(&mut self, rule: Rule, by_act: bool) {
+        self.changes += 1;
         let known = self.calendars.iter().position(|calendar| calendar.zone == rule.day_zone);
         let calendar = known.unwrap_or_else(|| {
             self.calendars.push(Calendar::new(rule.day_zone));
@@ -303,6 +307,7 @@ impl Table {
 
     /// Drops every entry.
     pub(super) fn clear(&mut self) {
+        self.changes += 1;
         self.slots.clear();
         self.free.clear();
         self.rules.iter_mut().for_each(|compiled| compiled.entries.clear());
@@ -316,6 +321,7 @@ impl Table {
             if let Some(entry) = slot.take_if(|entry| entry.forget(now_second)) {
                 self.rules[entry.rule as usize].entries.remove(&entry.key);
                 self.free.push(self.next_swept as u32);
+                self.changes += 1;
             }
         }
     }

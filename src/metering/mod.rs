@@ -37,7 +37,7 @@ use crate::ledger::{
     Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
     Users,
 };
-use crate::limits::{Facet, Gate, Learned, Left, Observed, Refusal, Rulebook, Window};
+use crate::limits::{Facet, Gate, Held, Learned, Left, Observed, Refusal, Rulebook, Window};
 use crate::models;
 use crate::settings::Keys;
 use crate::stats::{Picture, Recent};
@@ -322,9 +322,17 @@ impl Metering {
         self.inner.calibration.lock().expect("nothing under the calibration's lock panics").factors(model)
     }
 
-    /// What is left now for calls like this one, in the tightest window of each kind.
-    pub fn left(&self, call: &Call, now: Now) -> Left {
-        self.gate().left(&call.subject(&user_text(call)), now)
+    /// What an open call is held against; `None` when it is not open.
+    pub fn held(&self, id: RecordId) -> Option<Held> {
+        self.gate().held(id)
+    }
+
+    /// What is left now for calls like this one, in the tightest window of each kind. Sooner found with what the call was
+    /// `held` against.
+    pub fn left(&self, call: &Call, held: Option<&Held>, now: Now) -> Left {
+        let mut gate = self.gate();
+        let left = held.and_then(|held| gate.left_of(held, now));
+        left.unwrap_or_else(|| gate.left(&call.subject(&user_text(call)), now))
     }
 
     fn now(&self) -> Now {

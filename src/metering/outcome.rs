@@ -1,8 +1,6 @@
 //! What the end of a call means for the books: the counts the provider reported, ours where it reported none, and a
 //! class for how it ended.
 
-use serde_json::json;
-
 use super::Outcome;
 use crate::models::{CallError, Ending, ReportedUsage};
 use crate::usage::names::Name;
@@ -76,7 +74,5 @@ fn status_of(kind: ErrorKind) -> Status {
 }
 
 pub(super) fn metadata(request_id: Option<&str>) -> Metadata<'static> {
-    let Some(id) = request_id else { return Metadata::default() };
-    let object = json!({ "request_id": Name::clean(id) });
-    object.as_object().and_then(Metadata::from_object).unwrap_or_default()
+    request_id.map_or_else(Metadata::default, |id| Metadata::of_text("request_id", &Name::clean(id)))
 }

@@ -85,11 +85,14 @@ impl Recent {
     pub fn heard(&mut self, provider: &str, failed: Option<ErrorKind>, at: Timestamp) {
         use ErrorKind::{Connect, ConnectTimeout, FirstByteTimeout};
         let silent = failed.filter(|kind| matches!(kind, Connect | ConnectTimeout | FirstByteTimeout));
-        if !self.providers.contains_key(provider) && self.providers.len() >= MAX_NAMES {
-            return;
+        let now = |known: Option<Silence>| {
+            silent.map(|kind| Silence { since: known.map_or(at, |silence| silence.since.min(at)), kind })
+        };
+        if let Some(known) = self.providers.get_mut(provider) {
+            *known = now(*known);
+        } else if self.providers.len() < MAX_NAMES {
+            self.providers.insert(provider.to_owned(), now(None));
         }
-        let known = self.providers.entry(provider.to_owned()).or_default();
-        *known = silent.map(|kind| Silence { since: known.map_or(at, |silence| silence.since.min(at)), kind });
     }
 
     /// From now on calls with more tokens of input are noted.

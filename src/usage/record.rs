@@ -441,6 +441,12 @@ impl<'a> Metadata<'a> {
         (text.len() <= MAX_METADATA_BYTES).then_some(Metadata(Cow::Owned(text)))
     }
 
+    /// Metadata of one short text.
+    pub fn of_text(key: &'static str, text: &str) -> Metadata<'static> {
+        let text = serde_json::to_string(text).expect("a text can be written as JSON");
+        Metadata(Cow::Owned(["{\"", key, "\":", &text, "}"].concat()))
+    }
+
     /// The JSON text.
     pub fn as_json(&self) -> &str {
         &self.0

@@ -207,14 +207,11 @@ impl PriceBook {
         let tokens = query.tokens.made_consistent();
         let (entry, multiple) = self.find(&PriceQuery { tokens: &tokens, ..*query })?;
         let cost = cost(&entry.row, multiple, &tokens)?;
-        let tier = multiple.map(|multiple| multiple.tier.as_str());
-        let mut price_id = String::with_capacity(entry.id.len() + tier.map_or(0, |tier| tier.len() + 1));
-        price_id.push_str(&entry.id);
-        if let Some(tier) = tier {
-            price_id.push(':');
-            price_id.push_str(tier);
-        }
-        Some(Priced { cost, price_id: Name::from(price_id) })
+        let price_id = match multiple {
+            None => entry.id.clone(),
+            Some(multiple) => Name::from(format!("{}:{}", entry.id, multiple.tier.as_str())),
+        };
+        Some(Priced { cost, price_id })
     }
 
     /// What the call would cost at most: by the book at the standard tier ([`PriceQuery::service_tier`] is not asked),

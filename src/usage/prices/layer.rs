@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use super::book::Origin;
 use super::model_name::ModelName;
 use super::{PriceRow, Tier};
+use crate::usage::names::Name;
 
 /// No price id is longer.
 pub const MAX_PRICE_ID_BYTES: usize = 64;
@@ -51,7 +52,7 @@ pub enum PriceListError {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) row: PriceRow,
-    pub(super) id: String,
+    pub(super) id: Name<'static>,
 }
 
 /// As what any list of a book has a row of a name.
@@ -88,7 +89,8 @@ impl Layer {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let entries: Vec<Entry> = rows.into_iter().map(|row| Entry { id: price_id(&origin, &row), row }).collect();
+        let entries: Vec<Entry> =
+            rows.into_iter().map(|row| Entry { id: price_id(&origin, &row).into(), row }).collect();
         let mut layer =
             Layer { origin, entries, exact: HashMap::default(), beginnings: HashMap::default(), longest: 0 };
         for at in 0..layer.entries.len() {
