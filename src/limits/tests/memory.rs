@@ -29,6 +29,39 @@ fn idle_entries_are_dropped() {
 }
 
 #[test]
+fn what_is_left_of_a_held_call_is_what_is_left_for_its_subject() {
+    let caps = Caps::of([(LimitKind::RequestsPerMinute, 9), (LimitKind::TokensPerDay, 500)]);
+    let mut gate = gate(vec![per_user(caps), rule(Scope::provider("cloud"), caps_of_all(|_| 1_000))]);
+    let mut dropped_at = noon();
+    for (n, pause) in [0, 1, 30, 65, 43_200, 86_400].into_iter().enumerate() {
+        let now = later(dropped_at, pause * 1_000_000);
+        let subject = by("ana");
+        gate.reserve(id(n as u64), &subject, tokens(40, 20), now).expect("it fits");
+        let held = gate.held(id(n as u64)).expect("it is open");
+        assert_eq!(gate.left_of(&held, now), Some(gate.left(&subject, now)), "open, {n}");
+        gate.settle(id(n as u64), Used::of_tokens(50), now);
+        assert!(gate.held(id(n as u64)).is_none());
+        let next_day = later(now, 13 * 3_600_000_000);
+        for at in [now, later(now, 61_000_000), next_day] {
+            assert_eq!(gate.left_of(&held, at), Some(gate.left(&subject, at)), "settled, {n}");
+        }
+        // Days later its counts are gone, and the numbers of their entries are somebody else's.
+        dropped_at = later(now, 40 * 86_400_000_000);
+        gate.expire(dropped_at);
+        gate.left(&by("bob"), dropped_at);
+        assert_eq!(gate.left_of(&held, dropped_at), None, "dropped, {n}");
+    }
+    let now = dropped_at;
+    gate.reserve(id(99), &by("ana"), tokens(1, 1), now).expect("it fits");
+    let held = gate.held(id(99)).expect("it is open");
+    let learning = gate.learn(rule(user("ana"), Caps::of([(LimitKind::RequestsPerDay, 3)])), now);
+    gate.learnt(learning, now);
+    assert_eq!(gate.left_of(&held, now), None, "a rule was made");
+    let held = gate.held(id(99)).expect("it is open");
+    assert_eq!(gate.left_of(&held, now), Some(gate.left(&by("ana"), now)));
+}
+
+#[test]
 fn names_beyond_the_bound_share_one_count() {
     let mut gate = gate(vec![per_user(Caps::of([(LimitKind::RequestsPerMinute, 2)]))]).with_entries_max(10);
     assert_eq!(users(&mut gate, 100, noon()), 10 + 2);
