@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::{Body, Frame};
 
 use super::drains::Drains;
-use super::frames::Frames;
+use super::frames::{Frames, Joined};
 use super::upstream::{Recording, Sending, Upstream};
 use crate::metering::{End, Meter, Receipt};
 use crate::models::transport::NoAnswer;
@@ -97,25 +97,17 @@ impl Exchange {
         if self.upstream.length().is_some_and(|length| length > MAX_WHOLE_BYTES as u64) {
             return Ok(None);
         }
-        let mut first: Option<Bytes> = None;
+        let mut all = Joined::default();
         while let Some(next) = poll_fn(|cx| self.upstream.poll_bytes(cx)).await {
             let bytes = next?;
             self.upstream.saw(&bytes);
-            match &mut first {
-                None => first = Some(bytes),
-                Some(first) => {
-                    if self.held.is_empty() {
-                        self.held.extend_from_slice(first);
-                    }
-                    self.held.extend_from_slice(&bytes);
-                }
-            }
-            if self.held.len() > MAX_WHOLE_BYTES {
+            all.push(bytes);
+            if all.len() > MAX_WHOLE_BYTES {
+                self.held = all.into_bytes().into();
                 return Ok(None);
             }
         }
-        let all = std::mem::take(&mut self.held).freeze();
-        Ok(Some(if all.is_empty() { first.unwrap_or_default() } else { all }))
+        Ok(Some(all.into_bytes()))
     }
 
     /// Records the end of the attempt; `None` when it was recorded before.
@@ -147,7 +139,7 @@ impl Exchange {
                 self.held.extend_from_slice(&bytes);
             }
             Passage::WithoutUsage(frames) => {
-                frames.push(&bytes);
+                frames.push(bytes);
                 self.pass_frames();
             }
         }
@@ -155,7 +147,7 @@ impl Exchange {
 
     /// Lets whole frames go on, but for the one that is only ours.
     fn pass_frames(&mut self) {
-        let mut on = BytesMut::new();
+        let mut on = Joined::default();
         while let Passage::WithoutUsage(frames) = &mut self.passage
             && let Some(frame) = frames.next()
         {
@@ -164,9 +156,9 @@ impl Exchange {
             if is_ours {
                 continue;
             }
-            if self.ends() { self.held.extend_from_slice(&frame) } else { on.extend_from_slice(&frame) }
+            if self.ends() { self.held.extend_from_slice(&frame) } else { on.push(frame) }
         }
-        self.out = on.freeze();
+        self.out = on.into_bytes();
         self.record_if_over();
     }
 

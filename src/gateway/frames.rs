@@ -6,17 +6,25 @@ use memchr::memchr_iter;
 /// A frame that grows beyond this is let go as it is.
 const MAX_FRAME_BYTES: usize = 1 << 20;
 
-/// Collects bytes and gives them back frame by frame. What it gives is, put together, what it was given.
+/// Takes bytes and gives them back frame by frame. What it gives is, put together, what it was given; only a frame that
+/// was cut is put together anew.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    pending: BytesMut,
+    pending: Bytes,
     /// No frame ends before this offset.
     searched: usize,
 }
 
 impl Frames {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if self.pending.is_empty() {
+            self.pending = bytes;
+            return;
+        }
+        let cut = std::mem::take(&mut self.pending).try_into_mut();
+        let mut pending = cut.unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        pending.extend_from_slice(&bytes);
+        self.pending = pending.freeze();
     }
 
     /// The next whole frame, with the empty line that ends it.
@@ -31,13 +39,41 @@ impl Frames {
             }
         };
         self.searched = 0;
-        Some(self.pending.split_to(length).freeze())
+        Some(self.pending.split_to(length))
     }
 
     /// What is left when nothing follows.
     pub(super) fn rest(&mut self) -> Bytes {
         self.searched = 0;
-        self.pending.split().freeze()
+        std::mem::take(&mut self.pending)
+    }
+}
+
+/// Bytes that belong together; one piece alone is not copied.
+#[derive(Default)]
+pub(super) struct Joined {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Joined {
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if self.first.is_empty() {
+            self.first = bytes;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&bytes);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }
 
@@ -62,7 +98,7 @@ mod tests {
         let mut frames = Frames::default();
         let mut seen = Vec::new();
         for piece in pieces {
-            frames.push(piece);
+            frames.push(Bytes::copy_from_slice(piece));
             seen.extend(std::iter::from_fn(|| frames.next()));
         }
         (seen, frames.rest())
@@ -83,7 +119,7 @@ mod tests {
     #[test]
     fn what_never_ends_is_let_go() {
         let mut frames = Frames::default();
-        frames.push(&vec![b'x'; MAX_FRAME_BYTES + 1]);
+        frames.push(vec![b'x'; MAX_FRAME_BYTES + 1].into());
         assert_eq!(frames.next().map(|frame| frame.len()), Some(MAX_FRAME_BYTES + 1));
         assert!(frames.rest().is_empty());
     }
