@@ -152,6 +152,7 @@ struct Patience {
 }
 
 /// What was over.
+#[derive(Debug, PartialEq, Eq)]
 enum Over {
     Silence,
     Total,
@@ -423,6 +424,28 @@ fn is_version(segment: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_counts_from_the_last_word_and_a_call_from_its_beginning() {
+        let (secs, moment) = (Duration::from_secs, || sleep(Duration::ZERO).deadline());
+        let timeouts = Timeouts { connect: secs(5), total: secs(60), ..Timeouts::all(secs(30)) };
+        let began = moment();
+        let mut patience = Patience::begins(&timeouts);
+        assert_eq!((patience.ends().await, moment() - began), (Over::Silence, secs(5)));
+        for _word in 0..3 {
+            patience.bears_silence_of(secs(10));
+            assert!(tokio::time::timeout(secs(9), patience.ends()).await.is_err());
+        }
+        assert_eq!((patience.ends().await, moment() - began), (Over::Silence, secs(5 + 2 * 9 + 10)));
+        patience.bears_silence_of(secs(600));
+        assert_eq!((patience.ends().await, moment() - began), (Over::Total, secs(60)));
+        let mut patience = Patience::begins(&Timeouts::all(secs(7)));
+        assert_eq!(patience.ends().await, Over::Silence, "of two that are over at once");
+        patience.bears_silence_of(secs(60));
+        patience.ends_within(secs(1));
+        let before = moment();
+        assert_eq!((patience.ends().await, moment() - before), (Over::Total, secs(1)));
+    }
 
     #[test]
     fn a_doubled_segment_is_dropped_and_nothing_else() {

@@ -115,20 +115,20 @@ impl TokenEstimator {
         if !self.last.is_word() {
             return text;
         }
-        let space = latin_weight(Class::Space, Class::Lower, 0).unwrap_or(0);
-        let mut rest = text.as_bytes();
+        let begun = latin_weight(Class::Space, Class::Lower, 0).unwrap_or(0) + letter_weight(Class::Space, 0);
+        let (mut rest, mut run, mut millis) = (text.as_bytes(), self.run, 0);
         loop {
             let count = small_letters(rest);
-            if count > 0 {
-                let run = self.run.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-                self.latin_millis += weight_to(run) - weight_to(self.run);
-                (self.last, self.run) = (Class::Lower, run);
-            }
-            rest = &rest[count..];
+            let longer = run.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+            millis += weight_to(longer) - weight_to(run);
+            (rest, run) = (&rest[count..], longer);
             let [b' ', b'a'..=b'z', behind @ ..] = rest else { break };
-            self.latin_millis += space + letter_weight(Class::Space, 0);
-            (self.last, self.run) = (Class::Lower, 0);
-            rest = behind;
+            millis += begun;
+            (rest, run) = (behind, 0);
+        }
+        if rest.len() < text.len() {
+            (self.last, self.run) = (Class::Lower, run);
+            self.latin_millis += millis;
         }
         &text[text.len() - rest.len()..]
     }

@@ -51,9 +51,12 @@ enum Text<'a> {
 impl<'a> Name<'a> {
     /// A name from outside: control characters removed, trimmed, cut to [`MAX_NAME_BYTES`]; empty becomes `unknown`.
     pub fn clean(text: &str) -> Name<'static> {
+        let is_plain = |byte: &u8| matches!(byte, b'!'..=b'~');
+        if (1..=MAX_NAME_BYTES).contains(&text.len()) && text.as_bytes().iter().all(is_plain) {
+            return Name(Text::Owned(text.into())); // as most are
+        }
         let mut printable = Cow::Borrowed(text);
-        let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if !is_plain && text.contains(char::is_control) {
+        if text.contains(char::is_control) {
             printable.to_mut().retain(|c| !c.is_control());
         }
         let name = printable.trim();

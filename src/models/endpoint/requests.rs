@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::usage::{TOKENS_PER_MESSAGE, estimate_tokens};
+use crate::usage::{TOKENS_PER_MESSAGE, TokenEstimator, estimate_tokens};
 
 fn asked(path: &str, body: &str) -> Result<Asked, MalformedRequest> {
     let kind = if path.starts_with("/api/") { Kind::Ollama } else { Kind::OpenAi };
@@ -104,6 +104,20 @@ fn the_prompt_is_weighed_where_each_api_has_it() {
     let tools =
         weigh(CHAT, r#"{"messages":[],"tools":[{"type":"function","function":{"name":"f","description":"TEXT"}}]}"#);
     assert!((tokens..tokens + 12).contains(&tools), "{tools}");
+}
+
+#[test]
+fn a_model_that_stands_behind_its_messages_weighs_them_as_one_before_them() {
+    let messages =
+        format!(r#""messages":[{{"role":"system","content":"{TEXT}"}},{{"role":"user","content":"{TEXT}"}}]"#);
+    for model in ["gpt-4o", "claude-opus-4-8"] {
+        let before = read(CHAT, &format!(r#"{{"model":"{model}",{messages}}}"#));
+        assert_eq!(read(CHAT, &format!(r#"{{{messages},"model":"{model}"}}"#)), before);
+        let mut text = TokenEstimator::for_model(model);
+        text.push(TEXT);
+        let message = text.tokens() + TOKENS_PER_MESSAGE;
+        assert_eq!((before.prompt_tokens, before.system_tokens), (2 * message, Some(text.tokens())), "{model}");
+    }
 }
 
 #[test]
