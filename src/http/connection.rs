@@ -30,7 +30,8 @@ pub(super) async fn serve_connection<H: Handler>(
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let request = request.map(|body| TimedBody::new(body, limits.body_silence, limits.body_total));
         let handler = &handler;
-        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+        // In a box of its own: hyper keeps the room of this future until the connection ends, long after the answer began.
+        Box::pin(async move { Ok::<_, Infallible>(handler.handle(request, peer).await) })
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

@@ -1,7 +1,8 @@
 //! Load, check and render `templates/`: every sentence a person reads, a folder per language.
 //!
-//! Everything is rendered once with samples when it is loaded, so that a broken template stops the start and not a
-//! chat. Knows nothing of the program: callers hand in plain data ([`messages`] says which). Reads an owner's folder,
+//! With an owner's folder everything is rendered once with samples when it is loaded, so that a broken template stops the
+//! start and not a chat. The built-in texts are what the tests have rendered: a language of them is read when it is
+//! first spoken, which a start that only serves programs never waits for and never holds. Knows nothing of the program: callers hand in plain data ([`messages`] says which). Reads an owner's folder,
 //! nothing else; no clock.
 
 mod alerts;
@@ -18,7 +19,7 @@ mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
@@ -70,36 +71,44 @@ pub enum TemplateError {
     },
 }
 
-/// Every text of every language, checked.
-#[derive(Debug)]
+/// Every text of every language.
+#[derive(Debug, Default)]
 pub struct Templates {
-    speakers: Vec<Speaker>,
+    /// In the order of [`Lang::ALL`]. One that is not loaded yet speaks the built-in texts.
+    speakers: [OnceLock<Speaker>; Lang::ALL.len()],
 }
 
 /// One language's texts and words.
 #[derive(Debug)]
 struct Speaker {
-    lang: Lang,
     /// In the order of [`Surface::ALL`].
     envs: [Environment<'static>; 3],
     vocabulary: Arc<Vocabulary>,
 }
 
 impl Templates {
-    /// Loads the built-in texts, replaces those an owner's folder has its own of, and renders each once.
+    /// The built-in texts, with those replaced that an owner's folder has its own of; then each is rendered once.
     ///
     /// # Errors
     /// When the folder cannot be read, holds an unknown file, or any text is broken; names the file and the line.
     pub fn load(overrides: Option<&Path>) -> Result<Templates, TemplateError> {
+        match overrides {
+            Some(dir) => Templates::checked(Some(dir)),
+            None => Ok(Templates::default()),
+        }
+    }
+
+    /// Loads every language and renders every text, whoever wrote it.
+    fn checked(overrides: Option<&Path>) -> Result<Templates, TemplateError> {
         let mut sources: Vec<Source> = Lang::ALL.into_iter().flat_map(source::built_in).collect();
         if let Some(dir) = overrides {
             source::apply_overrides(dir, &mut sources)?;
         }
-        let speakers = Lang::ALL
-            .into_iter()
-            .map(|lang| Speaker::load(lang, &sources))
-            .collect::<Result<Vec<Speaker>, TemplateError>>()?;
-        let templates = Templates { speakers };
+        let templates = Templates::default();
+        for (lang, place) in Lang::ALL.into_iter().zip(&templates.speakers) {
+            let speaker = Speaker::load(lang, &sources)?;
+            place.get_or_init(|| speaker);
+        }
         templates.check(&sources)?;
         Ok(templates)
     }
@@ -144,7 +153,8 @@ impl Templates {
     }
 
     fn speaker(&self, lang: Lang) -> &Speaker {
-        self.speakers.iter().find(|speaker| speaker.lang == lang).expect("every language is loaded")
+        let built_in = || Speaker::load(lang, &source::built_in(lang)).expect("a test loads the built-in texts");
+        self.speakers[lang as usize].get_or_init(built_in)
     }
 
     fn try_render(&self, surface: Surface, lang: Lang, name: &str, context: Value) -> Result<String, minijinja::Error> {
@@ -190,7 +200,7 @@ impl Speaker {
         }
         let on = |surface| on_surface(env.clone(), surface, &vocabulary, &own);
         let envs = [on(Surface::Plain)?, on(Surface::Telegram)?, on(Surface::WhatsApp)?];
-        Ok(Speaker { lang, envs, vocabulary })
+        Ok(Speaker { envs, vocabulary })
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Source {
     pub lang: Lang,
     /// `stats/overview.j2` or `stats/overview.telegram.j2`, relative to the language's folder.
     pub file: Cow<'static, str>,
-    pub text: String,
+    pub text: Cow<'static, str>,
     /// The owner's file, when it replaces ours.
     pub path: Option<PathBuf>,
 }
@@ -124,7 +124,7 @@ built_in! {
 pub(super) fn built_in(lang: Lang) -> Vec<Source> {
     let source = |file: &'static str| {
         let text = built_in_text(lang, file).expect("the same list made the names and the texts");
-        Source { lang, file: Cow::Borrowed(file), text: text.to_owned(), path: None }
+        Source { lang, file: Cow::Borrowed(file), text: Cow::Borrowed(text), path: None }
     };
     FILES.iter().copied().map(source).collect()
 }
@@ -146,7 +146,7 @@ pub(super) fn apply_overrides(dir: &Path, sources: &mut Vec<Source>) -> Result<(
         let Some((lang, file)) = place else {
             return Err(TemplateError::Unknown { path });
         };
-        let text = read_bounded(&path)?;
+        let text = Cow::Owned(read_bounded(&path)?);
         sources.retain(|source| source.lang != lang || source.file != file);
         sources.push(Source { lang, file: Cow::Owned(file), text, path: Some(path) });
     }

@@ -9,7 +9,20 @@ use super::messages::{MESSAGES, message, samples};
 use super::*;
 
 fn templates() -> Templates {
-    Templates::load(None).expect("the built-in texts are whole")
+    Templates::load(None).expect("nothing is read yet")
+}
+
+#[test]
+fn the_built_in_texts_are_whole_in_every_language_and_are_read_when_it_is_first_spoken() {
+    Templates::checked(None).expect("whole");
+    let templates = templates();
+    let spoken = || templates.speakers.iter().map(|speaker| speaker.get().is_some()).collect::<Vec<bool>>();
+    assert_eq!(spoken(), [false; 4]);
+    assert_eq!(templates.render(Lang::Es, "goodbye", json!({})), "Hasta luego.");
+    assert_eq!(spoken(), [false, true, false, false]);
+    for lang in Lang::ALL {
+        assert!(!templates.commands(lang).is_empty(), "{lang}");
+    }
 }
 
 #[test]
