@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 use http::Request;
 
 use super::{App, guard::Door, random};
@@ -29,18 +31,23 @@ impl GatewayDoor {
     pub(super) fn new(gateway: Gateway, door: Door, clock: Arc<dyn Clock>) -> GatewayDoor {
         GatewayDoor { gateway, door: Arc::new(door), clock }
     }
+
+    fn check(&self, parts: &http::request::Parts, peer: SocketAddr) -> Result<(), Problem> {
+        let head = RequestHead::read(parts, peer).ok_or_else(Problem::bad_head)?;
+        Ok(self.door.check(&head, Role::Public, self.clock.now())?)
+    }
 }
 
 impl Handler for GatewayDoor {
-    async fn handle(&self, request: Request<RequestBody>, peer: SocketAddr) -> Response {
+    fn handle(&self, request: Request<RequestBody>, peer: SocketAddr) -> impl Future<Output = Response> + Send {
         let (parts, body) = request.into_parts();
-        let Some(head) = RequestHead::read(&parts, peer) else {
-            return Problem::bad_head().into_response();
-        };
-        if let Err(denied) = self.door.check(&head, Role::Public, self.clock.now()) {
-            return Problem::from(denied).into_response();
+        match self.check(&parts, peer) {
+            Err(problem) => Either::Left(ready(problem.into_response())),
+            Ok(()) => {
+                let answer = self.gateway.answer(Request::from_parts(parts, body), peer);
+                Either::Right(answer.map(|answer| answer.map(Body::new)))
+            }
         }
-        self.gateway.answer(Request::from_parts(parts, body), peer).await.map(Body::new)
     }
 }
 

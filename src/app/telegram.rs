@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::Either;
 use http::{Method, Request, Response as HttpResponse, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc;
@@ -136,10 +137,14 @@ pub(super) struct WithWebhook<H> {
 }
 
 impl<H: Handler> Handler for WithWebhook<H> {
-    async fn handle(&self, request: Request<RequestBody>, peer: std::net::SocketAddr) -> Response {
+    fn handle(
+        &self,
+        request: Request<RequestBody>,
+        peer: std::net::SocketAddr,
+    ) -> impl Future<Output = Response> + Send {
         match &self.webhook {
-            Some(webhook) if request.uri().path() == &*webhook.path => webhook.answer(request).await,
-            _ => self.rest.handle(request, peer).await,
+            Some(webhook) if request.uri().path() == &*webhook.path => Either::Left(webhook.answer(request)),
+            _ => Either::Right(self.rest.handle(request, peer)),
         }
     }
 }

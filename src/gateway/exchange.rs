@@ -61,9 +61,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// An attempt that is being sent.
-    pub(super) fn new(meter: Meter, sending: Sending, drains: Drains) -> Exchange {
-        Exchange {
+    /// An attempt that is being sent. It is in a box from here on: whoever waits for it holds a word.
+    pub(super) fn new(meter: Meter, sending: Sending, drains: Drains) -> Box<Exchange> {
+        Box::new(Exchange {
             upstream: Upstream::new(meter, sending),
             drains,
             passage: Passage::AsTheyCome,
@@ -71,7 +71,7 @@ impl Exchange {
             out: Bytes::new(),
             held: BytesMut::new(),
             broken: false,
-        }
+        })
     }
 
     /// Waits for the head of the answer.

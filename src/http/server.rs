@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::future::Either;
 use http::Request;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -36,11 +37,12 @@ pub struct Prefixed<I, O> {
 }
 
 impl<I: Handler, O: Handler> Handler for Prefixed<I, O> {
-    async fn handle(&self, request: Request<RequestBody>, peer: SocketAddr) -> Response {
+    // No `async fn`, which would hold the request twice.
+    fn handle(&self, request: Request<RequestBody>, peer: SocketAddr) -> impl Future<Output = Response> + Send {
         if request.uri().path().starts_with(self.prefix) {
-            self.inside.handle(request, peer).await
+            Either::Left(self.inside.handle(request, peer))
         } else {
-            self.outside.handle(request, peer).await
+            Either::Right(self.outside.handle(request, peer))
         }
     }
 }
