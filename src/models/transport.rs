@@ -81,11 +81,7 @@ impl Transport {
     }
 
     /// Sends a request of our own, as [`Transport::pass`] one of somebody else.
-    pub(super) async fn send(
-        &self,
-        mut request: Request<Bytes>,
-        timeouts: &Timeouts,
-    ) -> Result<Answer, NoAnswer> {
+    pub(super) async fn send(&self, mut request: Request<Bytes>, timeouts: &Timeouts) -> Result<Answer, NoAnswer> {
         let headers = request.headers_mut();
         headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT));
         headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
