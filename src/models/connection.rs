@@ -18,6 +18,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep};
 use tower::Service;
 
@@ -137,7 +138,8 @@ impl Connection {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         self.used = now();
-        let mut answer = pin!(self.sender.try_send_request(request));
+        // Nothing wakes for it but the connection: it must not be put off.
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
         let driver = &mut self.driver;
         poll_fn(|cx| {
             drive(driver, cx);
@@ -223,4 +225,88 @@ impl Drop for Arriving {
 
 fn now() -> Instant {
     sleep(Duration::ZERO).deadline()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_util::task::TaskTracker;
+
+    use super::super::transport::Transport;
+    use super::super::{Timeouts, transport::NoAnswer};
+    use super::*;
+
+    /// Answers every request on a connection with the next of some texts, then closes it; counts the connections.
+    async fn server(answers: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("bound"));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (counted, tasks) = (Arc::clone(&connections), TaskTracker::new());
+        tasks.clone().spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tasks.spawn(async move {
+                    for answer in answers {
+                        let mut request = [0; 1024];
+                        if !matches!(stream.read(&mut request).await, Ok(1..)) {
+                            return;
+                        }
+                        stream.write_all(answer.as_bytes()).await.expect("written");
+                    }
+                });
+            }
+        });
+        (url, connections)
+    }
+
+    async fn ask(transport: &Transport, url: &str) -> Result<Vec<u8>, NoAnswer> {
+        let request = Request::post(url).body(RequestBody::from(Bytes::from_static(b"x"))).expect("a request");
+        let answer = transport.pass(request, &Timeouts::default()).await?;
+        let (body, read) = answer.body.read(1024).await;
+        read.expect("a whole body");
+        Ok(body)
+    }
+
+    const SHORT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    const EMPTY: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+    const LAST: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+
+    #[tokio::test]
+    async fn a_connection_serves_one_call_after_another() {
+        let (url, connections) = server(&[SHORT, CHUNKED, EMPTY, SHORT, SHORT]).await;
+        let transport = Transport::new();
+        for expected in [&b"ok"[..], b"ok", b"", b"ok"] {
+            assert_eq!(ask(&transport, &url).await.expect("an answer"), expected);
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_closed_while_it_rested_is_not_used() {
+        for answers in [&[SHORT][..], &[LAST, SHORT], &[CHUNKED, LAST]] {
+            let (url, connections) = server(Vec::leak(answers.to_vec())).await;
+            let transport = Transport::new();
+            for call in 1..=6 {
+                assert_eq!(ask(&transport, &url).await.expect("an answer"), b"ok", "call {call}");
+            }
+            assert!(connections.load(Ordering::Relaxed) >= 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_left_closes_its_connection_and_calls_at_once_have_their_own() {
+        let (url, connections) = server(&[SHORT, SHORT, SHORT]).await;
+        let transport = Transport::new();
+        let request = || Request::get(&url).body(RequestBody::from(Bytes::new())).expect("a request");
+        let timeouts = Timeouts::default();
+        let (first, second) = tokio::join!(transport.pass(request(), &timeouts), transport.pass(request(), &timeouts));
+        drop((first.expect("an answer").body.next().await, second));
+        assert_eq!(connections.load(Ordering::Relaxed), 2);
+        assert_eq!(ask(&transport, &url).await.expect("an answer"), b"ok");
+        assert!(connections.load(Ordering::Relaxed) <= 3);
+    }
 }
