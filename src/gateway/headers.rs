@@ -109,7 +109,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 /// Whether a header has a name of ours. A provider that sends one, such as another tallybot, speaks of its own books.
 fn is_ours(name: &str) -> bool {
-    name.starts_with("x-tallybot-")
+    RECORD.as_str().strip_suffix("id").is_some_and(|beginning| name.starts_with(beginning))
 }
 
 /// Leaves of a provider's headers what a client is to see.
