@@ -181,18 +181,8 @@ impl Line<'_> {
 }
 
 /// Writes a number in decimal, the short way.
-pub fn push_decimal(out: &mut impl BufMut, mut value: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.put_slice(&digits[at..]);
+pub fn push_decimal(out: &mut impl BufMut, value: u64) {
+    out.put_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 #[cfg(test)]
