@@ -328,6 +328,8 @@ async fn chores(desk: Arc<Desk>, mut prices: impl FnMut(), stop: CancelToken) {
         }
         let now = desk.clock.now();
         desk.metering.tick(now);
+        // All of them share their connections.
+        desk.providers.first().inspect(|provider| provider.second_passed());
         prices();
         let people = Arc::clone(&desk.people);
         let _broken = tokio::task::spawn_blocking(move || save_people(&people)).await;

@@ -211,7 +211,7 @@ impl Exchange {
         };
     }
 
-    /// Moves a record on its way to the disk along. It is written when this is first called, whoever reads on.
+    /// Moves a record on its way to the disk along.
     fn poll_recording(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let State::Recording(recording) = &mut self.state {
             let _receipt = ready!(recording.as_mut().poll(cx));
@@ -248,7 +248,10 @@ impl Body for Exchange {
         let this = self.get_mut();
         loop {
             if !this.out.is_empty() {
-                let _written_and_perhaps_not_acknowledged = this.poll_recording(cx);
+                // Nobody may ask for more for a while. A record is accepted by the first look at it and written by the next.
+                if this.poll_recording(cx).is_pending() {
+                    let _written_and_perhaps_not_acknowledged = this.poll_recording(cx);
+                }
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.out)))));
             }
             match ready!(this.poll_state(cx)) {

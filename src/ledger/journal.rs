@@ -142,6 +142,8 @@ impl Journal {
         self.accept(record, now, || match self.append_now(record, now) {
             Err(LedgerError::NotWritable { .. } | LedgerError::Io { .. }) => {
                 let queued = self.push(Queued::new(record.clone().into_owned(), now));
+                // The disk may be well again by now.
+                self.flush();
                 self.shared.work.notify_one();
                 queued
             }
@@ -159,6 +161,8 @@ impl Journal {
     }
 
     fn push(&self, queued: Queued) -> Result<Appended, LedgerError> {
+        let may_wait_for_long = self.shared.troubled.load(Ordering::Acquire);
+        let queued = if may_wait_for_long { queued.resting() } else { queued };
         self.shared.queue().push(queued).map(Appended)
     }
 
@@ -191,7 +195,11 @@ impl Journal {
         }
         match self.waiter(appended) {
             None => Ok(()),
-            Some(waiter) => waiter.blocking_recv().map_err(|_| LedgerError::Closed),
+            Some(waiter) => {
+                // What failed here is tried again by the thread whose work that is.
+                self.shared.work.notify_one();
+                waiter.blocking_recv().map_err(|_| LedgerError::Closed)
+            }
         }
     }
 
@@ -315,8 +323,8 @@ impl Journal {
         self.shared.troubled.load(Ordering::Acquire).then(|| self.state().trouble.clone()).flatten()
     }
 
-    /// Writes a snapshot, if anything changed; `first` is done when what it holds is known.
-    pub(super) fn snapshot(&self, now: Timestamp, first: impl FnOnce()) -> Result<(), LedgerError> {
+    /// Writes a snapshot, if anything changed.
+    pub(super) fn snapshot(&self, now: Timestamp, before_it_is_published: impl FnOnce()) -> Result<(), LedgerError> {
         self.shared.given().roll(now.day());
         self.sealer.look();
         let _one_at_a_time = self.snapshots.lock().expect("nobody panics while holding it");
@@ -332,7 +340,7 @@ impl Journal {
             (Snapshot::of(lineage, act_seq, now, position, &picture, follower), data, written, covered)
         };
         self.shared.wait_synced(written)?;
-        first();
+        before_it_is_published();
         snapshot.write(&data)?;
         self.state().since_snapshot -= covered;
         Ok(())

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::LedgerError;
 use crate::usage::{Timestamp, UsageRecord, write_record};
 
-/// Records wait here up to this many.
+/// Records wait here up to this many, beside those that are being written.
 pub(super) const MAX_QUEUED: usize = 65_536;
 
 /// What waits, and how many were accepted so far.
@@ -38,7 +38,7 @@ impl Queued {
     }
 
     /// Its JSON, without keeping it: it may have to wait for long.
-    fn resting(mut self) -> Queued {
+    pub(super) fn resting(mut self) -> Queued {
         self.line = None;
         self
     }
@@ -46,7 +46,7 @@ impl Queued {
 
 /// A record as JSON, with room for its seal.
 pub(super) fn line_of(record: &UsageRecord<'_>) -> Vec<u8> {
-    let mut line = Vec::with_capacity(640);
+    let mut line = Vec::with_capacity(960);
     write_record(record, &mut line);
     line
 }

@@ -23,6 +23,9 @@ const SLOT_BYTES: usize = 256;
 const SLOTS_AT_ONCE: usize = 256;
 const _: () = assert!(SLOTS.is_multiple_of(SLOTS_AT_ONCE));
 
+/// Slots that are erased in one go.
+const ERASED_AT_ONCE: usize = 64;
+
 const SLOT_FILE: &str = "open.slots";
 /// First byte of a slot in use; zero is free. Also the version of the format.
 const USED: u8 = 1;
@@ -221,14 +224,24 @@ impl Slots {
         self.lock().left.push(slot.0);
     }
 
-    /// Erases what the calls that have left still hold. Where that fails it is tried again.
+    /// Erases what the calls that have left still hold. Where that fails it is tried again the next time.
     pub(super) fn erase(&self) {
-        let mut left = std::mem::take(&mut self.lock().left);
-        let erased: Vec<u16> =
-            left.extract_if(.., |slot| self.file.write_all_at(&[0], offset(*slot)).is_ok()).collect();
-        let mut free = self.lock();
-        free.left.append(&mut left);
-        free.clean.extend(erased);
+        loop {
+            // Some at a time: meanwhile nobody can take them.
+            let mut some = {
+                let left = &mut self.lock().left;
+                left.split_off(left.len().saturating_sub(ERASED_AT_ONCE))
+            };
+            let erased = some.extract_if(.., |slot| self.file.write_all_at(&[0], offset(*slot)).is_ok());
+            let erased: Vec<u16> = erased.collect();
+            let is_over = erased.is_empty();
+            let mut free = self.lock();
+            free.left.append(&mut some);
+            free.clean.extend(erased);
+            if is_over {
+                return;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Free> {

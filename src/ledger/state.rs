@@ -26,8 +26,11 @@ const PROBE_BYTES: u64 = 64 << 10;
 /// Bytes of lines that were synced last which are kept, to be written again with those whose sync fails.
 const KEPT_SYNCED: usize = 256 << 10;
 
-/// The most that is written with one call.
-const MAX_RUN: usize = 256 << 10;
+/// The most that is written with one call: what a disk that was full has been asked for fits.
+const MAX_RUN: usize = PROBE_BYTES as usize;
+
+/// More than a seal adds to a line.
+const SEAL_ROOM: usize = 64;
 
 /// Everything the mutex guards.
 pub(super) struct State {
@@ -227,10 +230,13 @@ impl State {
         let mut next = Some(row);
         let mut sealed = None;
         for (seq, queued) in (self.next_seq..).zip(queued) {
-            let fits = run.lines.len() < MAX_RUN && queued.now.day() <= day;
-            let Some(row) = next.take().or_else(|| self.stats.row_of(&queued.record)).filter(|_| fits) else { break };
-            let start = run.lines.len();
-            run.lines.extend_from_slice(&queued.take_line());
+            let row = next.take().or_else(|| self.stats.row_of(&queued.record));
+            let Some(row) = row.filter(|_| queued.now.day() <= day) else { break };
+            let (start, line) = (run.lines.len(), queued.take_line());
+            if start > 0 && start + line.len() + SEAL_ROOM > MAX_RUN {
+                break;
+            }
+            run.lines.extend_from_slice(&line);
             sealed = Some(seal_line(&mut run.lines, start, seq));
             run.rows.push(row);
         }

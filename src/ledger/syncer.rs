@@ -51,7 +51,8 @@ fn wait_for_work<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, retry
         state.rest = Rest::Awake;
         state
     };
-    while !state.closed && state.trouble.is_none() && state.written == state.synced {
+    let is_idle = |state: &State| state.trouble.is_none() && state.written == state.synced && shared.queue().is_empty();
+    while !state.closed && is_idle(&state) {
         state.rest = Rest::UntilWork;
         state = shared.work.wait(state).expect("nothing under the journal's lock panics");
         state.rest = Rest::Awake;

@@ -184,8 +184,8 @@ impl Meter {
         &self.reader
     }
 
-    /// Records the end, and waits at most two seconds until the record is durable. The record is written when this is
-    /// first polled.
+    /// Records the end, and waits at most two seconds until the record is durable. The record is accepted when this
+    /// is first polled, and written by the next poll or when this is dropped.
     pub fn finish(mut self, end: End) -> impl Future<Output = Receipt> + Send + use<> {
         let (outcome, now) = self.end(end);
         self.permit.finish(outcome, now)

@@ -115,10 +115,10 @@ impl Permit {
         let ledger = &self.metering.inner.ledger;
         let accepted = ledger.stage(record, now.at);
         self.is_open = false;
-        let Some(ended) = Ended::of(&self, accepted, now) else { return receipt };
-        let appended = ended.appended;
+        let Some(settling) = Settling::of(&self, accepted, now) else { return receipt };
+        let appended = settling.appended;
         ledger.written(appended).await;
-        drop(ended);
+        drop(settling);
         receipt.acknowledged = matches!(tokio::time::timeout(MAX_WAIT, ledger.durable(appended)).await, Ok(Ok(())));
         receipt
     }
@@ -158,25 +158,25 @@ impl Permit {
     fn append(&mut self, record: &UsageRecord<'static>, now: Now) -> Option<Appended> {
         self.is_open = false;
         let accepted = self.metering.inner.ledger.append_or_queue(record, now.at);
-        Ended::of(self, accepted, now).map(|ended| ended.appended)
+        Settling::of(self, accepted, now).map(|settling| settling.appended)
     }
 }
 
 /// An attempt whose record was accepted. Dropped, it gives back what the call held.
-struct Ended<'a> {
+struct Settling<'a> {
     permit: &'a Permit,
     appended: Appended,
     now: Now,
 }
 
-impl<'a> Ended<'a> {
+impl<'a> Settling<'a> {
     /// `None` when it was not: then the slot stays, and the next start records the call as interrupted.
-    fn of(permit: &'a Permit, accepted: Result<Appended, LedgerError>, now: Now) -> Option<Ended<'a>> {
+    fn of(permit: &'a Permit, accepted: Result<Appended, LedgerError>, now: Now) -> Option<Settling<'a>> {
         let failed = |error: &LedgerError| {
             tracing::error!(error = %error, "a call could not be recorded; it will be at the next start");
         };
         match accepted.inspect_err(failed) {
-            Ok(appended) => Some(Ended { permit, appended, now }),
+            Ok(appended) => Some(Settling { permit, appended, now }),
             Err(_) => {
                 permit.metering.serve_line(now);
                 None
@@ -185,7 +185,7 @@ impl<'a> Ended<'a> {
     }
 }
 
-impl Drop for Ended<'_> {
+impl Drop for Settling<'_> {
     fn drop(&mut self) {
         let metering = &self.permit.metering;
         metering.inner.ledger.close_call_after(self.permit.slot, self.appended);

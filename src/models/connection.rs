@@ -19,13 +19,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
-use tokio::time::{Instant, sleep};
 use tower::Service;
 
 use super::transport::RequestBody;
 
-/// How long an unused connection is kept.
-const MAX_REST: Duration = Duration::from_secs(60);
+/// How many seconds an unused connection is kept.
+const MAX_REST: u64 = 60;
 /// How many unused ones are kept for a host.
 const MAX_RESTING: usize = 32;
 
@@ -34,7 +33,15 @@ type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// How to get connections, and those that rest.
 pub(super) struct Connections {
     connector: HttpsConnector<HttpConnector>,
-    resting: Mutex<HashMap<Origin, Vec<Connection>>>,
+    resting: Mutex<Resting>,
+}
+
+#[derive(Default)]
+struct Resting {
+    /// How many seconds have passed.
+    second: u64,
+    /// With the second in which each began to rest; the last to come is the first to go.
+    by_origin: HashMap<Origin, Vec<(u64, Connection)>>,
 }
 
 /// Where a connection leads.
@@ -59,8 +66,8 @@ impl Connections {
     /// One that rests and still stands.
     pub(super) fn rested(&self, origin: &Origin) -> Option<Connection> {
         loop {
-            let mut connection = self.resting().get_mut(origin)?.pop()?;
-            if connection.used + MAX_REST > now() && connection.is_ready() {
+            let (_, mut connection) = self.resting().by_origin.get_mut(origin)?.pop()?;
+            if connection.is_ready() {
                 return Some(connection);
             }
         }
@@ -70,27 +77,37 @@ impl Connections {
     pub(super) async fn connect(&self, origin: &Origin) -> Option<Connection> {
         let wire = self.connector.clone().call(origin.uri()?).await.ok()?;
         let (sender, driver) = http1::handshake(wire).await.ok()?;
-        Some(Connection { sender, driver: Some(Box::pin(driver)), used: now() })
+        Some(Connection { sender, driver: Some(Box::pin(driver)) })
     }
 
-    /// Lets one rest behind an answer that has come whole; it is closed if it cannot be used again. Those that have rested
-    /// for too long go.
+    /// Closes those that have rested for too long; to be called once a second.
+    pub(super) fn second_passed(&self) {
+        let mut all = self.resting();
+        all.second += 1;
+        let since = all.second.saturating_sub(MAX_REST);
+        all.by_origin.retain(|_, resting| {
+            resting.retain(|(second, _)| *second >= since);
+            !resting.is_empty()
+        });
+    }
+
+    /// Lets one rest behind an answer that has come whole; it is closed if it cannot be used again.
     fn rest(&self, origin: &Origin, mut connection: Connection) {
         if !connection.is_ready() {
             return;
         }
         let mut all = self.resting();
-        let resting = match all.get_mut(origin) {
+        let Resting { second, by_origin } = &mut *all;
+        let resting = match by_origin.get_mut(origin) {
             Some(resting) => resting,
-            None => all.entry(origin.clone()).or_default(),
+            None => by_origin.entry(origin.clone()).or_default(),
         };
-        resting.retain(|other| other.used + MAX_REST > connection.used);
         if resting.len() < MAX_RESTING {
-            resting.push(connection);
+            resting.push((*second, connection));
         }
     }
 
-    fn resting(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Connection>>> {
+    fn resting(&self) -> MutexGuard<'_, Resting> {
         self.resting.lock().expect("nobody panics while holding it")
     }
 }
@@ -127,8 +144,6 @@ pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
     /// What moves bytes; `None` once it is over.
     driver: Option<Pin<Box<http1::Connection<Wire, RequestBody>>>>,
-    /// When it last took a request.
-    used: Instant,
 }
 
 impl Connection {
@@ -137,7 +152,6 @@ impl Connection {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        self.used = now();
         // Nothing wakes for it but the connection: it must not be put off.
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
         let driver = &mut self.driver;
@@ -170,7 +184,8 @@ fn asleep() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-/// The body of an answer, with the connection by which it comes. Dropped before its end, it closes the connection.
+/// The body of an answer, with the connection by which it comes. Dropped before its end, it closes the connection. Where
+/// an answer began before its request was sent to the end, the rest of that moves while somebody asks for the answer.
 pub(super) struct Arriving {
     incoming: Incoming,
     connection: Option<Connection>,
@@ -221,10 +236,6 @@ impl Drop for Arriving {
             self.rest();
         }
     }
-}
-
-fn now() -> Instant {
-    sleep(Duration::ZERO).deadline()
 }
 
 #[cfg(test)]
@@ -294,6 +305,17 @@ mod tests {
                 assert_eq!(ask(&transport, &url).await.expect("an answer"), b"ok", "call {call}");
             }
             assert!(connections.load(Ordering::Relaxed) >= 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_rests_for_a_minute_is_closed() {
+        let (url, connections) = server(&[SHORT, SHORT, SHORT]).await;
+        let transport = Transport::new();
+        for (seconds, expected) in [(0, 1), (MAX_REST, 1), (MAX_REST + 1, 2)] {
+            (0..seconds).for_each(|_| transport.second_passed());
+            assert_eq!(ask(&transport, &url).await.expect("an answer"), b"ok");
+            assert_eq!(connections.load(Ordering::Relaxed), expected, "after {seconds} s");
         }
     }
 

@@ -254,6 +254,12 @@ impl Provider {
         self.base.as_ref()
     }
 
+    /// To be called once a second for one of those that share a transport: connections that have rested for long are
+    /// closed.
+    pub fn second_passed(&self) {
+        self.transport.second_passed();
+    }
+
     pub(super) fn transport(&self) -> &Transport {
         &self.transport
     }

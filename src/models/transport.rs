@@ -80,6 +80,11 @@ impl Transport {
         Transport { connections: Arc::new(Connections::new()) }
     }
 
+    /// To be called once a second: connections that have rested for long are closed.
+    pub(super) fn second_passed(&self) {
+        self.connections.second_passed();
+    }
+
     /// Sends a request of our own, as [`Transport::pass`] one of somebody else.
     pub(super) async fn send(&self, mut request: Request<Bytes>, timeouts: &Timeouts) -> Result<Answer, NoAnswer> {
         let headers = request.headers_mut();
@@ -101,7 +106,10 @@ impl Transport {
             let has_rested = rested.is_some();
             let mut connection = match rested {
                 Some(connection) => connection,
-                None => self.connect(&origin, &mut patience).await?,
+                None => {
+                    patience.bears_silence_of(timeouts.connect);
+                    self.connect(&origin, &mut patience).await?
+                }
             };
             patience.bears_silence_of(timeouts.first_byte);
             let sent = tokio::select! {

@@ -2,8 +2,10 @@
 //!
 //! With an owner's folder everything is rendered once with samples when it is loaded, so that a broken template stops the
 //! start and not a chat. The built-in texts are what the tests have rendered: a language of them is read when it is
-//! first spoken, which a start that only serves programs never waits for and never holds. Knows nothing of the program: callers hand in plain data ([`messages`] says which). Reads an owner's folder,
-//! nothing else; no clock.
+//! first spoken, so who only serves programs neither waits for it nor holds it.
+//!
+//! Knows nothing of the program: callers hand in plain data ([`messages`] says which). Reads an owner's folder, nothing
+//! else; no clock.
 
 mod alerts;
 mod budget_messages;
