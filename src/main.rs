@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match tallybot::cli::run() {
