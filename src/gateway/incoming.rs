@@ -4,10 +4,11 @@ use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::sync::SemaphorePermit;
 
+use super::frames::Joined;
 use super::{Asking, Inner};
 use crate::models::Provider;
 use crate::models::endpoint::{self, Asked, Class, Fault};
@@ -100,23 +101,16 @@ where
     B: hyper::body::Body<Data = Bytes>,
 {
     let mut body = pin!(body);
-    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    let mut all = Joined::default();
     while let Some(frame) = body.frame().await {
         let cut = |_| Fault::new(Class::SlowBody, "the body did not come whole and in time").closing();
         let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
-        if first.len().max(all.len()) + data.len() > max_bytes {
+        if all.len() + data.len() > max_bytes {
             return Err(too_large(max_bytes));
         }
-        if first.is_empty() {
-            first = data;
-            continue;
-        }
-        if all.is_empty() {
-            all.extend_from_slice(&first);
-        }
-        all.extend_from_slice(&data);
+        all.push(data);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(all.into_bytes())
 }
 
 fn kib(bytes: u64) -> usize {

@@ -25,7 +25,7 @@ use super::waiting::{Lead, Waiting};
 use super::{Acts, LedgerError, Opened, Options, RecordId, quarantine, recovery, syncer};
 use crate::config::Durability;
 use crate::stats::Picture;
-use crate::usage::{Day, Timestamp, UsageRecord};
+use crate::usage::{Day, Given, Timestamp, UsageRecord};
 
 /// Records for which room is kept in what the queue is written from.
 const KEPT_ROOM: usize = 1024;
@@ -135,13 +135,13 @@ impl Journal {
     }
 
     pub(super) fn append(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
-        self.accept(record, now, || self.append_now(record, now))
+        self.accept(record.source.as_ref(), now, || self.append_now(record, now))
     }
 
     pub(super) fn append_or_queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
-        self.accept(record, now, || match self.append_now(record, now) {
+        self.accept(record.source.as_ref(), now, || match self.append_now(record, now) {
             Err(LedgerError::NotWritable { .. } | LedgerError::Io { .. }) => {
-                let queued = self.push(Queued::new(record.clone().into_owned(), now));
+                let queued = self.push(record.clone().into_owned(), now);
                 // The disk may be well again by now.
                 self.flush();
                 self.shared.work.notify_one();
@@ -153,16 +153,13 @@ impl Journal {
 
     /// Accepts a record that [`Journal::flush`] is to write.
     pub(super) fn stage(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
-        let queued = Queued::new(record, now);
-        match &queued.record.source {
-            None => self.push(queued),
-            Some(_) => self.accept(&queued.record.clone(), now, || self.push(queued)),
-        }
+        let given = record.source.clone();
+        self.accept(given.as_ref(), now, || self.push(record, now))
     }
 
-    fn push(&self, queued: Queued) -> Result<Appended, LedgerError> {
+    fn push(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
         let may_wait_for_long = self.shared.troubled.load(Ordering::Acquire);
-        let queued = if may_wait_for_long { queued.resting() } else { queued };
+        let queued = if may_wait_for_long { Queued::resting(record, now) } else { Queued::new(record, now) };
         self.shared.queue().push(queued).map(Appended)
     }
 
@@ -206,11 +203,11 @@ impl Journal {
     /// Accepts a record unless the id that somebody else gave it is there already.
     fn accept(
         &self,
-        record: &UsageRecord<'_>,
+        given: Option<&Given<'_>>,
         now: Timestamp,
         accept: impl FnOnce() -> Result<Appended, LedgerError>,
     ) -> Result<Appended, LedgerError> {
-        let Some(given) = &record.source else { return accept() };
+        let Some(given) = given else { return accept() };
         let mut ids = self.shared.given();
         if ids.contains(given, now.day(), || self.state().users.folds())? {
             return Err(LedgerError::Duplicate);

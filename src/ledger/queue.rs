@@ -32,15 +32,14 @@ impl Queued {
         Queued { record: Box::new(record), now, line }
     }
 
+    /// One that may have to wait for long, whose JSON is made only when it is written.
+    pub(super) fn resting(record: UsageRecord<'static>, now: Timestamp) -> Queued {
+        Queued { record: Box::new(record), now, line: None }
+    }
+
     /// Its JSON, which is not kept.
     pub(super) fn take_line(&mut self) -> Vec<u8> {
         self.line.take().unwrap_or_else(|| line_of(&self.record))
-    }
-
-    /// Its JSON, without keeping it: it may have to wait for long.
-    pub(super) fn resting(mut self) -> Queued {
-        self.line = None;
-        self
     }
 }
 
@@ -96,7 +95,7 @@ impl Queue {
     /// Puts back what was taken and could not be written, before what came since.
     pub(super) fn put_back(&mut self, rest: &mut VecDeque<Queued>) {
         rest.append(&mut self.waiting);
-        self.waiting.extend(rest.drain(..).map(Queued::resting));
+        self.waiting.extend(rest.drain(..).map(|queued| Queued { line: None, ..queued }));
     }
 
     /// Accepts nothing from now on.

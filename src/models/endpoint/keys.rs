@@ -26,6 +26,23 @@ pub(super) enum Key {
 /// A key as errors name it.
 pub(super) type Named = (Key, &'static str);
 
+/// Gemini's settings, under one of the names that they go by.
+macro_rules! generation_keys {
+    ($named:path, $settings:literal) => {
+        node(
+            $settings,
+            $named((Key::Settings, $settings)),
+            &[
+                leaf("maxOutputTokens", $named((Key::Cap, concat!($settings, ".maxOutputTokens")))),
+                leaf("max_output_tokens", $named((Key::Cap, concat!($settings, ".max_output_tokens")))),
+                leaf("candidateCount", $named((Key::Answers, concat!($settings, ".candidateCount")))),
+                leaf("candidate_count", $named((Key::Answers, concat!($settings, ".candidate_count")))),
+            ],
+        )
+    };
+}
+pub(super) use generation_keys;
+
 /// The steps to some values, and to the keys that decide, as what `$named` makes of a [`Named`].
 macro_rules! with_keys {
     ($named:path; $($step:expr),* $(,)?) => {
@@ -48,26 +65,8 @@ macro_rules! with_keys {
                 $named((Key::Settings, "options")),
                 &[leaf("num_predict", $named((Key::Cap, "options.num_predict")))],
             ),
-            node(
-                "generationConfig",
-                $named((Key::Settings, "generationConfig")),
-                &[
-                    leaf("maxOutputTokens", $named((Key::Cap, "generationConfig.maxOutputTokens"))),
-                    leaf("max_output_tokens", $named((Key::Cap, "generationConfig.max_output_tokens"))),
-                    leaf("candidateCount", $named((Key::Answers, "generationConfig.candidateCount"))),
-                    leaf("candidate_count", $named((Key::Answers, "generationConfig.candidate_count"))),
-                ],
-            ),
-            node(
-                "generation_config",
-                $named((Key::Settings, "generation_config")),
-                &[
-                    leaf("maxOutputTokens", $named((Key::Cap, "generation_config.maxOutputTokens"))),
-                    leaf("max_output_tokens", $named((Key::Cap, "generation_config.max_output_tokens"))),
-                    leaf("candidateCount", $named((Key::Answers, "generation_config.candidateCount"))),
-                    leaf("candidate_count", $named((Key::Answers, "generation_config.candidate_count"))),
-                ],
-            ),
+            $crate::models::endpoint::keys::generation_keys!($named, "generationConfig"),
+            $crate::models::endpoint::keys::generation_keys!($named, "generation_config"),
         ])
     };
 }
