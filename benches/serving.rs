@@ -22,7 +22,7 @@ use tallybot::app::{ChatDoor, Desk, DoorParts, RestDesk, SystemClock, random};
 use tallybot::config::Config;
 use tallybot::conversation::driver::{Assistant, DeltaSink, Outgoing};
 use tallybot::conversation::{Answering, CancelToken, ChatKey, Job, JobId, ModelChoice, Origin, Person, Role, Turn};
-use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role as Right};
+use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role as Right, Workers};
 use tallybot::ledger::{Durability, KnownNames, People};
 use tallybot::limits::Rulebook;
 use tallybot::metering::{Metering, Patience, Setup};
@@ -128,7 +128,7 @@ impl Service {
         let address = listener.local_addr().expect("a bound listener");
         let mut parts = JoinSet::new();
         parts.spawn(async move {
-            tallybot::http::run(listener, rest, Limits::default(), std::future::pending()).await;
+            tallybot::http::run(listener, rest, Limits::default(), &Workers::here(), std::future::pending()).await;
         });
         parts.spawn(chores(metering, clock));
         Service { answering, address, answered: Arc::default(), parts }

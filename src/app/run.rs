@@ -24,7 +24,7 @@ use crate::conversation::{
     Answering, BotNames, Bounds, CancelReason, CancelToken, ChatKey, Conversation, Event, Person, Place, Settings,
     TemplateRenderer, choice_of,
 };
-use crate::http::{self, Handler, Limits, Prefixed, Rest};
+use crate::http::{self, Handler, Limits, Prefixed, Rest, Workers};
 use crate::metering::Patience;
 use crate::models::RetryPolicy;
 use crate::usage::{RecordId, estimate_tokens};
@@ -102,6 +102,8 @@ impl App {
         let (webhook, hooked) = self.webhook();
         let chat_parts = self.parts();
         let gateway = self.gateway();
+        // They outlive what they serve: at the end tasks are waited for that it began.
+        let workers = Arc::new(Workers::start().context("cannot start the threads that serve connections")?);
         let mut parts = JoinSet::new();
         parts.spawn(signals);
         parts.spawn(chores(Arc::clone(&self.desk), self.prices(), stop.clone()));
@@ -119,7 +121,7 @@ impl App {
             let routes = Prefixed { prefix: crate::gateway::PREFIX, inside, outside: self.rest() };
             #[cfg(feature = "telegram")]
             let routes = super::telegram::WithWebhook { webhook, rest: routes };
-            parts.spawn(serve(listener, routes, limits(&self.config), stop.clone()));
+            parts.spawn(serve(listener, routes, limits(&self.config), Arc::clone(&workers), stop.clone()));
         }
         let door = async {
             let parts = chat_parts.clone();
@@ -141,6 +143,7 @@ impl App {
         if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still being written at the end");
         }
+        drop(workers);
         self.desk.people.save().context("cannot write who is who")?;
         self.desk.metering.close(self.clock.now()).context("cannot close the books")?;
         tracing::info!("tallybot has stopped");
@@ -268,8 +271,8 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-async fn serve(listener: TcpListener, routes: impl Handler, limits: Limits, stop: CancelToken) {
-    let drained = http::run(listener, routes, limits, async { _ = stop.cancelled().await }).await;
+async fn serve(listener: TcpListener, routes: impl Handler, limits: Limits, workers: Arc<Workers>, stop: CancelToken) {
+    let drained = http::run(listener, routes, limits, &workers, async { _ = stop.cancelled().await }).await;
     if drained.cut > 0 {
         tracing::warn!(connections = drained.cut, "connections were cut at the end");
     }

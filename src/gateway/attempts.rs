@@ -144,10 +144,9 @@ impl Inner {
             }
         };
         headers::clean_answer(&mut headers);
-        let answered = self.parts.clock.now();
         let is_error = exchange.meter().is_some_and(Meter::is_error);
         let held = self.parts.metering.held(id);
-        let mut head = Head { status, headers, id, held, times: Times { began: attempt.began, sent, answered } };
+        let mut head = Head { status, headers, id, held, times: Times { began: attempt.began, sent, answered: None } };
         incoming.room = None;
         let has_body = asking.head.method != Method::HEAD
             && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
@@ -158,7 +157,7 @@ impl Inner {
         }
         match exchange.whole().await {
             Ok(Some(body)) => {
-                head.times.answered = self.parts.clock.now();
+                head.times.answered = Some(self.parts.clock.now());
                 let error = exchange.meter().and_then(|meter| {
                     let error = meter.error()?;
                     let adjusts = strips && provider.rejects_stream_options(head.status.as_u16(), meter.error_body());
@@ -272,14 +271,15 @@ struct Head {
 struct Times {
     began: Now,
     sent: Now,
-    answered: Now,
+    /// When all of it was there; `None` where it passes by.
+    answered: Option<Now>,
 }
 
 impl Times {
     /// Microseconds that the provider took, and that we took.
     fn spent(&self, now: Now) -> (u64, u64) {
         let between = |from: Now, to: Now| to.tick.0.saturating_sub(from.tick.0);
-        let upstream = between(self.sent, self.answered);
+        let upstream = between(self.sent, self.answered.unwrap_or(now));
         (upstream, between(self.began, now).saturating_sub(upstream))
     }
 }

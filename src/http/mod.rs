@@ -14,6 +14,7 @@ mod page;
 mod query;
 mod routes;
 mod server;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ pub use guard::{Denied, Guard, RequestHead, Role};
 pub use query::{Form, Mistake, StatsFormat, StatsQuery, UsageFormat, UsageRequest};
 pub use routes::{MAX_USAGE_BODY_BYTES, RequestIds, Rest};
 pub use server::{Drained, Handler, Limits, Prefixed, Response, run};
+pub use workers::Workers;

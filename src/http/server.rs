@@ -1,19 +1,20 @@
 //! The accept loop: connections in, tasks that are all awaited, a bounded goodbye. Knows no route.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use futures_util::future::Either;
 use http::Request;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use super::body::RequestBody;
 use super::connection::serve_connection;
+use super::workers::Workers;
 
 /// What every handler answers with.
 pub type Response = http::Response<Body>;
@@ -95,12 +96,13 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Serves `listener` until `shutdown` resolves: then accepts nothing more, lets requests in flight end within
+/// Serves `listener` by `workers` until `shutdown` resolves: then accepts nothing more, lets requests in flight end within
 /// [`Limits::grace`], and cuts the rest.
 pub async fn run<H: Handler>(
     listener: TcpListener,
     handler: H,
     limits: Limits,
+    workers: &Workers,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
@@ -119,9 +121,9 @@ pub async fn run<H: Handler>(
             (accepted, slot) = next => match accepted {
                 Ok((stream, peer)) => {
                     accept_wait = AcceptWait::default();
-                    let connection = serve_connection(stream, peer, handler.clone(), limits, stopping.clone());
-                    connections.spawn(async move {
-                        connection.await;
+                    let (handler, stopping) = (handler.clone(), stopping.clone());
+                    workers.serve(&mut connections, stream, move |stream| async move {
+                        serve_connection(stream, peer, handler, limits, stopping).await;
                         drop(slot);
                     });
                 }
@@ -166,7 +168,7 @@ async fn drain(mut connections: JoinSet<()>, grace: Duration) -> Drained {
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, peer))
+    Ok((stream.into_std()?, peer))
 }
 
 /// How long to wait after a failed accept: without it, a process out of descriptors would spin.
@@ -208,7 +210,7 @@ mod tests {
     async fn an_accepted_socket_sends_small_pieces_at_once() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let (client, accepted) = tokio::join!(TcpStream::connect(address), accept(&listener));
+        let (client, accepted) = tokio::join!(tokio::net::TcpStream::connect(address), accept(&listener));
         client.expect("connected");
         assert!(accepted.expect("accepted").0.nodelay().expect("an option of the socket"));
     }

@@ -18,6 +18,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::runtime::{self, Handle};
 use tokio::task::coop::unconstrained;
 use tower::Service;
 
@@ -25,14 +26,24 @@ use super::transport::RequestBody;
 
 /// How many seconds an unused connection is kept.
 const MAX_REST: u64 = 60;
-/// How many unused ones are kept for a host.
+/// How many unused ones are kept for a host, by each runtime.
 const MAX_RESTING: usize = 32;
 
 type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// How to get connections, and those that rest.
+/// How to get connections, and where they lead.
 pub(super) struct Connections {
     connector: HttpsConnector<HttpConnector>,
+    /// Those of the providers: a few.
+    origins: Mutex<Vec<Arc<Origin>>>,
+}
+
+/// Where connections lead, with those that rest.
+pub(super) struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+    /// Its name in a request; the usual port is not said.
+    host: HeaderValue,
     resting: Mutex<Resting>,
 }
 
@@ -40,15 +51,9 @@ pub(super) struct Connections {
 struct Resting {
     /// How many seconds have passed.
     second: u64,
-    /// With the second in which each began to rest; the last to come is the first to go.
-    by_origin: HashMap<Origin, Vec<(u64, Connection)>>,
-}
-
-/// Where a connection leads.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    scheme: Scheme,
-    authority: Authority,
+    /// With the second in which each began to rest; the last to come is the first to go. Each is used where it was made:
+    /// elsewhere its runtime would have to wake another for all that comes.
+    by_runtime: HashMap<runtime::Id, Vec<(u64, Connection)>>,
 }
 
 impl Connections {
@@ -60,78 +65,92 @@ impl Connections {
         http.set_keepalive(Some(Duration::from_secs(60)));
         let connector =
             HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(http);
-        Connections { connector, resting: Mutex::default() }
+        Connections { connector, origins: Mutex::default() }
     }
 
-    /// One that rests and still stands.
-    pub(super) fn rested(&self, origin: &Origin) -> Option<Connection> {
-        loop {
-            let (_, mut connection) = self.resting().by_origin.get_mut(origin)?.pop()?;
-            if connection.is_ready() {
-                return Some(connection);
-            }
+    /// Where a request goes, which then names only its path and its host. `None` when it names none.
+    pub(super) fn origin_of<B>(&self, request: &mut Request<B>) -> Option<Arc<Origin>> {
+        let uri = std::mem::take(request.uri_mut()).into_parts();
+        let origin = self.origin(uri.scheme?, uri.authority?)?;
+        *request.uri_mut() = Uri::from(uri.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        request.headers_mut().entry(header::HOST).or_insert_with(|| origin.host.clone());
+        Some(origin)
+    }
+
+    fn origin(&self, scheme: Scheme, authority: Authority) -> Option<Arc<Origin>> {
+        let mut origins = self.origins();
+        if let Some(known) = origins.iter().find(|known| known.authority == authority && known.scheme == scheme) {
+            return Some(Arc::clone(known));
         }
+        let host = host(&scheme, &authority)?;
+        let new = Arc::new(Origin { scheme, authority, host, resting: Mutex::default() });
+        origins.push(Arc::clone(&new));
+        Some(new)
     }
 
     /// A new one; `None` when none can be made.
     pub(super) async fn connect(&self, origin: &Origin) -> Option<Connection> {
         let wire = self.connector.clone().call(origin.uri()?).await.ok()?;
         let (sender, driver) = http1::handshake(wire).await.ok()?;
-        Some(Connection { sender, driver: Some(Box::pin(driver)) })
+        Some(Connection { sender, driver: Some(Box::pin(driver)), runtime: Handle::current().id() })
     }
 
-    /// Closes those that have rested for too long; to be called once a second.
+    /// Closes those that have rested for too long, or were closed while they did; to be called once a second.
     pub(super) fn second_passed(&self) {
-        let mut all = self.resting();
-        all.second += 1;
-        let since = all.second.saturating_sub(MAX_REST);
-        all.by_origin.retain(|_, resting| {
-            resting.retain(|(second, _)| *second >= since);
-            !resting.is_empty()
-        });
+        self.origins().iter().for_each(|origin| origin.second_passed());
+    }
+
+    fn origins(&self) -> MutexGuard<'_, Vec<Arc<Origin>>> {
+        self.origins.lock().expect("nobody panics while holding it")
+    }
+}
+
+fn host(scheme: &Scheme, authority: &Authority) -> Option<HeaderValue> {
+    let usual = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    let name = match authority.port_u16() {
+        Some(port) if port != usual => format!("{}:{port}", authority.host()),
+        _ => authority.host().to_owned(),
+    };
+    HeaderValue::try_from(name).ok()
+}
+
+impl Origin {
+    /// A connection that rests and still stands.
+    pub(super) fn rested(&self) -> Option<Connection> {
+        let here = Handle::current().id();
+        loop {
+            let (_, mut connection) = self.resting().by_runtime.get_mut(&here)?.pop()?;
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
     }
 
     /// Lets one rest behind an answer that has come whole; it is closed if it cannot be used again.
-    fn rest(&self, origin: &Origin, mut connection: Connection) {
+    fn rest(&self, mut connection: Connection) {
         if !connection.is_ready() {
             return;
         }
         let mut all = self.resting();
-        let Resting { second, by_origin } = &mut *all;
-        let resting = match by_origin.get_mut(origin) {
-            Some(resting) => resting,
-            None => by_origin.entry(origin.clone()).or_default(),
-        };
+        let second = all.second;
+        let resting = all.by_runtime.entry(connection.runtime).or_default();
         if resting.len() < MAX_RESTING {
-            resting.push((*second, connection));
+            resting.push((second, connection));
         }
+    }
+
+    fn second_passed(&self) {
+        let mut all = self.resting();
+        all.second += 1;
+        let since = all.second.saturating_sub(MAX_REST);
+        all.by_runtime.retain(|_, resting| {
+            resting.retain_mut(|(second, connection)| *second >= since && connection.is_ready());
+            !resting.is_empty()
+        });
     }
 
     fn resting(&self) -> MutexGuard<'_, Resting> {
         self.resting.lock().expect("nobody panics while holding it")
-    }
-}
-
-impl Origin {
-    /// Where a request goes, which then names only its path and its host. `None` when it names none.
-    pub(super) fn take_from<B>(request: &mut Request<B>) -> Option<Origin> {
-        let uri = std::mem::take(request.uri_mut()).into_parts();
-        let origin = Origin { scheme: uri.scheme?, authority: uri.authority? };
-        let path = uri.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        *request.uri_mut() = Uri::from(path);
-        let host = origin.host()?;
-        request.headers_mut().entry(header::HOST).or_insert(host);
-        Some(origin)
-    }
-
-    /// Its name in a request; the usual port is not said.
-    fn host(&self) -> Option<HeaderValue> {
-        let usual = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
-        let name = match self.authority.port_u16() {
-            Some(port) if port != usual => format!("{}:{port}", self.authority.host()),
-            _ => self.authority.host().to_owned(),
-        };
-        HeaderValue::try_from(name).ok()
     }
 
     fn uri(&self) -> Option<Uri> {
@@ -144,6 +163,8 @@ pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
     /// What moves bytes; `None` once it is over.
     driver: Option<Pin<Box<http1::Connection<Wire, RequestBody>>>>,
+    /// Where it was made.
+    runtime: runtime::Id,
 }
 
 impl Connection {
@@ -189,12 +210,12 @@ fn asleep() -> Context<'static> {
 pub(super) struct Arriving {
     incoming: Incoming,
     connection: Option<Connection>,
-    home: (Origin, Arc<Connections>),
+    home: Arc<Origin>,
 }
 
 impl Arriving {
     /// What comes by a connection, which then rests at home.
-    pub(super) fn new(incoming: Incoming, connection: Connection, home: (Origin, Arc<Connections>)) -> Arriving {
+    pub(super) fn new(incoming: Incoming, connection: Connection, home: Arc<Origin>) -> Arriving {
         Arriving { incoming, connection: Some(connection), home }
     }
 
@@ -225,7 +246,7 @@ impl Arriving {
 
     fn rest(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.home.1.rest(&self.home.0, connection);
+            self.home.rest(connection);
         }
     }
 }

@@ -100,9 +100,9 @@ impl Transport {
         timeouts: &Timeouts,
     ) -> Result<Answer, NoAnswer> {
         let mut patience = Patience::begins(timeouts);
-        let origin = Origin::take_from(&mut request).ok_or(NoAnswer::Connect)?;
+        let origin = self.connections.origin_of(&mut request).ok_or(NoAnswer::Connect)?;
         loop {
-            let rested = self.connections.rested(&origin);
+            let rested = origin.rested();
             let has_rested = rested.is_some();
             let mut connection = match rested {
                 Some(connection) => connection,
@@ -123,7 +123,7 @@ impl Transport {
             match sent {
                 Ok(response) => {
                     let (head, incoming) = response.into_parts();
-                    let arriving = Arriving::new(incoming, connection, (origin, Arc::clone(&self.connections)));
+                    let arriving = Arriving::new(incoming, connection, origin);
                     return Ok(Answer::new(head, arriving, patience, timeouts.between_chunks));
                 }
                 // It was closed while it rested, and nothing was sent.

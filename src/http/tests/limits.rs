@@ -159,7 +159,7 @@ async fn streaming_server() -> Server {
     let rest = Rest::new(Arc::new(Script::default()), ScriptedGuard { tokens: false }, Arc::new(FixedClock), ids);
     let handler = Prefixed { prefix: "/gateway/", inside: Streaming, outside: rest };
     let mut running = JoinSet::new();
-    running.spawn(run(listener, handler, short_limits(), std::future::pending()));
+    running.spawn(async { run(listener, handler, short_limits(), &Workers::here(), std::future::pending()).await });
     Server { address, script: Arc::default(), stop: None, running }
 }
 

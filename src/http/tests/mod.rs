@@ -245,7 +245,8 @@ impl Server {
         let rest = Rest::new(Arc::clone(&script), ScriptedGuard { tokens }, Arc::new(FixedClock), next_id);
         let (stop, stopped) = oneshot::channel();
         let mut running = JoinSet::new();
-        running.spawn(run(listener, rest, limits, async move { drop(stopped.await) }));
+        let stopped = async move { drop(stopped.await) };
+        running.spawn(async move { run(listener, rest, limits, &Workers::here(), stopped).await });
         Server { address, script, stop: Some(stop), running }
     }
 

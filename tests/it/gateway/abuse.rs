@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request};
 use tallybot::gateway::{DrainLimits, Gateway};
-use tallybot::http::{Drained, Handler, Limits, RequestBody, Response, run};
+use tallybot::http::{Drained, Handler, Limits, RequestBody, Response, Workers, run};
 use tallybot::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::usage::{Clock, Dimension, ErrorKind, Status, UsageSource};
 use tokio::net::TcpListener;
@@ -145,7 +145,7 @@ async fn serve(gateway: Gateway, limits: Limits) -> (u16, JoinSet<Drained>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let port = listener.local_addr().expect("bound").port();
     let mut serving = JoinSet::new();
-    serving.spawn(run(listener, Door(gateway), limits, std::future::pending()));
+    serving.spawn(async move { run(listener, Door(gateway), limits, &Workers::here(), std::future::pending()).await });
     (port, serving)
 }
 

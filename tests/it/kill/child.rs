@@ -12,7 +12,7 @@ use tallybot::app::{ChatDoor, Desk, DoorParts, RestDesk, random};
 use tallybot::config::Config;
 use tallybot::conversation::driver::Assistant;
 use tallybot::conversation::{Answering, CancelToken};
-use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role};
+use tallybot::http::{Denied, Guard, Limits, RequestHead, Rest, Role, Workers};
 use tallybot::ledger::Durability;
 use tallybot::metering::Metering;
 use tallybot::models::{Kind, Timeouts};
@@ -158,7 +158,7 @@ async fn serve(task: &Task) {
     say(&format!("ready {}", listener.local_addr().expect("a bound listener")));
     let mut parts = JoinSet::new();
     parts.spawn(async move {
-        tallybot::http::run(listener, rest, Limits::default(), std::future::pending()).await;
+        tallybot::http::run(listener, rest, Limits::default(), &Workers::here(), std::future::pending()).await;
     });
     parts.spawn(async move {
         loop {
