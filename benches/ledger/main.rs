@@ -27,6 +27,10 @@ use tallybot::ledger::{Durability, KnownNames, Ledger, Options};
 use tallybot::usage::{RecordId, Timestamp};
 use writers::Sample;
 
+/// As the program has it.
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const ROUNDS: usize = 5;
 const SECONDS: f64 = 2.0;
 

@@ -21,7 +21,7 @@ use super::slots::{OpenCall, SlotNumber};
 use super::snapshot::Snapshot;
 use super::state::{Rest, State};
 use super::users::Users;
-use super::waiting::{Lead, Waiting};
+use super::waiting::Waiting;
 use super::{Acts, LedgerError, Opened, Options, RecordId, quarantine, recovery, syncer};
 use crate::config::Durability;
 use crate::stats::Picture;
@@ -66,8 +66,8 @@ pub(super) struct Shared {
     /// A sync ended.
     pub(super) synced: Condvar,
     pub(super) waiting: Waiting,
-    /// Who writes what waits and syncs it.
-    pub(super) lead: Lead,
+    /// Held by who writes what waits and syncs it, for everybody; taken before `state`.
+    pub(super) lead: Mutex<()>,
     /// Whether there is trouble, for those who ask often.
     troubled: AtomicBool,
     pub(super) durability: Durability,
@@ -115,7 +115,7 @@ impl Journal {
             synced: Condvar::new(),
             queue: Mutex::default(),
             waiting: Waiting::default(),
-            lead: Lead::default(),
+            lead: Mutex::default(),
             troubled: AtomicBool::new(false),
             durability: options.durability,
             syncing,
@@ -141,7 +141,7 @@ impl Journal {
     pub(super) fn append_or_queue(&self, record: &UsageRecord<'_>, now: Timestamp) -> Result<Appended, LedgerError> {
         self.accept(record.source.as_ref(), now, || match self.append_now(record, now) {
             Err(LedgerError::NotWritable { .. } | LedgerError::Io { .. }) => {
-                let queued = self.push(record.clone().into_owned(), now);
+                let queued = self.push(Box::new(record.clone().into_owned()), now);
                 // The disk may be well again by now.
                 self.flush();
                 self.shared.work.notify_one();
@@ -152,12 +152,12 @@ impl Journal {
     }
 
     /// Accepts a record that [`Journal::flush`] is to write.
-    pub(super) fn stage(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
+    pub(super) fn stage(&self, record: Box<UsageRecord<'static>>, now: Timestamp) -> Result<Appended, LedgerError> {
         let given = record.source.clone();
         self.accept(given.as_ref(), now, || self.push(record, now))
     }
 
-    fn push(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
+    fn push(&self, record: Box<UsageRecord<'static>>, now: Timestamp) -> Result<Appended, LedgerError> {
         let may_wait_for_long = self.shared.troubled.load(Ordering::Acquire);
         let queued = if may_wait_for_long { Queued::resting(record, now) } else { Queued::new(record, now) };
         self.shared.queue().push(queued).map(Appended)
@@ -165,7 +165,22 @@ impl Journal {
 
     /// Writes what waits, unless the disk is known to refuse.
     pub(super) fn flush(&self) {
-        let mut state = self.shared.state_with_room();
+        self.flush_in(self.shared.state_with_room());
+    }
+
+    /// [`Journal::flush`], unless somebody else is at the journal. Gives whether it was done.
+    pub(super) fn try_flush(&self) -> bool {
+        let Ok(state) = self.shared.state.try_lock() else { return false };
+        if state.has_room() {
+            self.flush_in(state);
+        } else {
+            drop(state);
+            self.flush();
+        }
+        true
+    }
+
+    fn flush_in(&self, mut state: MutexGuard<'_, State>) {
         if state.trouble.is_none() {
             // What it fails with is in `trouble`, for everybody to see.
             let _ = self.shared.write_queue(&mut state);
@@ -180,21 +195,26 @@ impl Journal {
         self.shared.waiting.written() >= appended.0
     }
 
-    /// Waits in this thread until a record is as durable as configured. The first of those who wait writes and syncs
-    /// for all of them.
+    /// Waits in this thread until a record is as durable as configured. Whoever finds nobody at it writes and syncs for
+    /// all; what is accepted meanwhile is left to the sync thread.
     pub(super) fn wait(&self, appended: Appended) -> Result<(), LedgerError> {
         if self.shared.durability == Durability::Kill && !self.is_written(appended) {
             self.flush();
         }
         let is_done = || self.done() >= appended || self.shared.troubled.load(Ordering::Acquire);
-        while let Some(_leading) = self.shared.lead.take_unless(is_done) {
-            drop(syncer::step(&self.shared, self.state()));
+        while !is_done()
+            && let Ok(leading) = self.shared.lead.try_lock()
+        {
+            drop((syncer::step(&self.shared, self.state()), leading));
+            self.shared.pass_on();
         }
         match self.waiter(appended) {
             None => Ok(()),
             Some(waiter) => {
-                // What failed here is tried again by the thread whose work that is.
-                self.shared.work.notify_one();
+                if self.shared.troubled.load(Ordering::Acquire) {
+                    // What failed here is tried again by the thread whose work that is.
+                    self.shared.work.notify_one();
+                }
                 waiter.blocking_recv().map_err(|_| LedgerError::Closed)
             }
         }
@@ -230,7 +250,7 @@ impl Journal {
         if let Some(reason) = state.trouble.clone() {
             return Err(LedgerError::NotWritable { reason });
         }
-        let written = state.append_queued(queue.waiting()).and_then(|()| state.append(record, line, now));
+        let written = state.append_queued(queue.waiting()).and_then(|()| state.append(record, &line, now));
         let written = written.map(|()| Appended(queue.count()));
         drop(queue);
         self.shared.after_write(&mut state);
@@ -358,7 +378,7 @@ impl Journal {
     /// One round of the sync thread's work.
     #[cfg(test)]
     pub(super) fn step_for_test(&self) {
-        let _leading = self.shared.lead.take();
+        let _leading = self.shared.lead();
         drop(syncer::step(&self.shared, self.state()));
     }
 
@@ -404,6 +424,10 @@ impl Shared {
         self.state.lock().expect("nothing under the journal's lock panics")
     }
 
+    pub(super) fn lead(&self) -> MutexGuard<'_, ()> {
+        self.lead.lock().expect("nobody panics while holding it")
+    }
+
     pub(super) fn given(&self) -> MutexGuard<'_, GivenIds> {
         self.given.lock().expect("nobody panics while holding it")
     }
@@ -446,7 +470,7 @@ impl Shared {
     /// The state, once there is room for another unsynced line.
     fn state_with_room(&self) -> MutexGuard<'_, State> {
         let mut state = self.state();
-        while state.unsynced.len() > MAX_UNSYNCED && !state.closed && state.trouble.is_none() {
+        while !state.has_room() {
             state = self.wait_for_sync(state);
         }
         state
@@ -457,6 +481,13 @@ impl Shared {
         match self.syncing {
             Syncing::InThread => self.synced.wait(state).expect("nothing under the journal's lock panics"),
             Syncing::ByHand => syncer::step(self, state),
+        }
+    }
+
+    /// Leaves to the sync thread what was accepted while somebody else led.
+    fn pass_on(&self) {
+        if !self.queue().is_empty() {
+            self.wake_syncer(&mut self.state());
         }
     }
 

@@ -40,6 +40,7 @@ mod verify;
 mod waiting;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use uuid::Uuid;
@@ -143,6 +144,9 @@ pub struct Opened {
     pub interrupted: Vec<(SlotNumber, OpenCall)>,
 }
 
+/// How often a task lets others go first while somebody else is at the journal, before it waits for that in its thread.
+const PATIENCE: u32 = 64;
+
 /// The open ledger of a folder. Cheap to clone; the last handle to go closes it.
 #[derive(Clone)]
 pub struct Ledger {
@@ -155,6 +159,8 @@ struct Inner {
     slots: Slots,
     /// Slots of calls whose record was accepted and is perhaps not durable yet.
     settled: Mutex<Vec<(Appended, SlotNumber)>>,
+    /// Whether there are any, for all those who find none.
+    has_settled: AtomicBool,
     token_stats: TokenStats,
     lock: Option<FolderLock>,
 }
@@ -200,7 +206,8 @@ impl Ledger {
             slots.free(slot);
         }
         opened.interrupted = open_calls;
-        Ok((Ledger { inner: Arc::new(Inner { journal, slots, settled: Mutex::default(), token_stats, lock }) }, opened))
+        let (settled, has_settled) = (Mutex::default(), AtomicBool::new(false));
+        Ok((Ledger { inner: Arc::new(Inner { journal, slots, settled, has_settled, token_stats, lock }) }, opened))
     }
 
     /// Notes for other commands where this process listens for HTTP.
@@ -240,7 +247,10 @@ impl Ledger {
         if appended <= self.inner.journal.done() {
             return self.inner.slots.free(slot);
         }
-        self.settled().push((appended, slot));
+        let mut settled = self.settled();
+        settled.push((appended, slot));
+        self.inner.has_settled.store(true, Ordering::Release);
+        drop(settled);
         self.free_settled();
     }
 
@@ -249,8 +259,14 @@ impl Ledger {
     }
 
     fn free_settled(&self) {
+        if !self.inner.has_settled.load(Ordering::Acquire) {
+            return;
+        }
         let done = self.inner.journal.done();
-        let ready: Vec<_> = self.settled().extract_if(.., |(appended, _)| *appended <= done).collect();
+        let mut settled = self.settled();
+        let ready: Vec<_> = settled.extract_if(.., |(appended, _)| *appended <= done).collect();
+        self.inner.has_settled.store(!settled.is_empty(), Ordering::Release);
+        drop(settled);
         for (_, slot) in ready {
             self.inner.slots.free(slot);
         }
@@ -297,15 +313,22 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::append_or_queue`].
     pub fn stage(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
-        self.inner.journal.stage(record, now)
+        self.inner.journal.stage(Box::new(record), now)
     }
 
     /// Has a staged record written and folded in, unless the disk refuses. That is done also when this is dropped.
     pub async fn written(&self, appended: Appended) {
-        if !self.inner.journal.is_written(appended) {
-            let _written_in_the_end = Writing { journal: &self.inner.journal, appended };
-            // Whoever is about to stage another goes first: one write takes them all.
+        let writing = Writing { journal: &self.inner.journal, appended };
+        for _ in 0..PATIENCE {
+            if writing.is_over() {
+                return;
+            }
+            // Whoever is about to stage another goes first: one write takes them all. So does whoever is writing: this
+            // thread has better to do than to wait for that.
             tokio::task::yield_now().await;
+            if !writing.is_over() && self.inner.journal.try_flush() {
+                return;
+            }
         }
     }
 
@@ -453,9 +476,15 @@ struct Writing<'a> {
     appended: Appended,
 }
 
+impl Writing<'_> {
+    fn is_over(&self) -> bool {
+        self.journal.is_written(self.appended)
+    }
+}
+
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        if !self.journal.is_written(self.appended) {
+        if !self.is_over() {
             self.journal.flush();
         }
     }

@@ -27,14 +27,14 @@ pub(super) struct Queued {
 }
 
 impl Queued {
-    pub(super) fn new(record: UsageRecord<'static>, now: Timestamp) -> Queued {
+    pub(super) fn new(record: Box<UsageRecord<'static>>, now: Timestamp) -> Queued {
         let line = Some(line_of(&record));
-        Queued { record: Box::new(record), now, line }
+        Queued { record, now, line }
     }
 
     /// One that may have to wait for long, whose JSON is made only when it is written.
-    pub(super) fn resting(record: UsageRecord<'static>, now: Timestamp) -> Queued {
-        Queued { record: Box::new(record), now, line: None }
+    pub(super) fn resting(record: Box<UsageRecord<'static>>, now: Timestamp) -> Queued {
+        Queued { record, now, line: None }
     }
 
     /// Its JSON, which is not kept.

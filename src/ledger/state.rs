@@ -11,6 +11,7 @@ use super::admission::{Admission, KnownNames};
 use super::control::Control;
 use super::disk::{Access, DiskFile};
 use super::files::{DataFolder, FileName};
+use super::journal::MAX_UNSYNCED;
 use super::live::LiveUsers;
 use super::queue::{Queued, line_of};
 use super::recovery::Loaded;
@@ -60,8 +61,8 @@ pub(super) struct State {
     pub(super) rest: Rest,
     /// Room for what is taken out of the queue, empty between.
     pub(super) queued: VecDeque<Queued>,
-    /// Room for lines that go out with one call, and their rows.
-    run: Run,
+    /// Room for the rows of lines that go out with one call, empty between.
+    rows: Vec<Row>,
     /// The file left last is not trusted.
     pub(super) distrusted: bool,
     /// A sync failed: the lines since the last good one are to be written again.
@@ -84,13 +85,6 @@ pub(super) enum Rest {
     UntilWork,
     /// What cannot wait for the next round, which comes by itself.
     UntilRound,
-}
-
-/// Lines that are written with one call, and the row of each.
-#[derive(Default)]
-struct Run {
-    lines: Vec<u8>,
-    rows: Vec<Row>,
 }
 
 /// Why a file is left.
@@ -158,7 +152,7 @@ impl State {
             sync_now: false,
             rest: Rest::Awake,
             queued: VecDeque::new(),
-            run: Run::default(),
+            rows: Vec::new(),
             distrusted: false,
             suspect: false,
             trouble: None,
@@ -173,6 +167,11 @@ impl State {
     /// An error if the open file is no longer what was written to it.
     pub(super) fn check_untouched(&self) -> io::Result<()> {
         self.file.as_ref().map_or(Ok(()), |open| open.check_untouched(&self.data))
+    }
+
+    /// Whether another line may be written before the next sync, or nothing will come of waiting for it.
+    pub(super) fn has_room(&self) -> bool {
+        self.unsynced.len() <= MAX_UNSYNCED || self.closed || self.trouble.is_some()
     }
 
     /// How many of the accepted records are as durable as configured.
@@ -191,7 +190,7 @@ impl State {
                 Some(row) => self.append_run(row, queued)?,
                 None => {
                     let line = first.take_line();
-                    self.append(&first.record, line, first.now)?;
+                    self.append(&first.record, &line, first.now)?;
                     1
                 }
             };
@@ -205,64 +204,60 @@ impl State {
     fn append_run(&mut self, row: Row, queued: &mut VecDeque<Queued>) -> Result<usize, LedgerError> {
         self.arrival = queued[0].now;
         self.choose_file(self.arrival.day())?;
-        let mut run = std::mem::take(&mut self.run);
-        let sealed = self.seal_run(&mut run, row, queued).expect("the first always fits");
-        let written = self.write_sealed(&run.lines, sealed);
-        let count = run.rows.len();
+        let mut rows = std::mem::take(&mut self.rows);
+        let from = self.unsynced.len();
+        let sealed = self.seal_run(&mut rows, row, queued).expect("the first always fits");
+        let written = self.write_sealed(from, sealed);
+        let count = rows.len();
         if written.is_ok() {
             self.next_seq += count as u64;
-            for (row, queued) in run.rows.drain(..).zip(queued) {
+            for (row, queued) in rows.iter().zip(queued) {
                 self.arrival = queued.now;
-                self.stats.apply_to(row, &queued.record);
+                self.stats.apply_to(*row, &queued.record);
                 self.follow(&queued.record);
                 self.written += 1;
             }
         }
-        run.lines.clear();
-        run.rows.clear();
-        self.run = run;
+        rows.clear();
+        self.rows = rows;
         written.map(|()| count)
     }
 
-    /// Puts the lines of a run together, each sealed with its number; gives the last seal.
-    fn seal_run(&self, run: &mut Run, row: Row, queued: &mut VecDeque<Queued>) -> Option<Sealed> {
+    /// Puts the lines of a run together behind the unsynced ones, each sealed with its number; gives the last seal.
+    fn seal_run(&mut self, rows: &mut Vec<Row>, row: Row, queued: &mut VecDeque<Queued>) -> Option<Sealed> {
         let day = self.file.as_ref().map_or(self.arrival.day(), |open| open.name.day);
+        let end = self.unsynced.len() + MAX_RUN;
         let mut next = Some(row);
         let mut sealed = None;
         for (seq, queued) in (self.next_seq..).zip(queued) {
             let row = next.take().or_else(|| self.stats.row_of(&queued.record));
             let Some(row) = row.filter(|_| queued.now.day() <= day) else { break };
-            let (start, line) = (run.lines.len(), queued.take_line());
-            if start > 0 && start + line.len() + SEAL_ROOM > MAX_RUN {
+            let (start, line) = (self.unsynced.len(), queued.take_line());
+            if !rows.is_empty() && start + line.len() + SEAL_ROOM > end {
                 break;
             }
-            run.lines.extend_from_slice(&line);
-            sealed = Some(seal_line(&mut run.lines, start, seq));
-            run.rows.push(row);
+            self.unsynced.extend_from_slice(&line);
+            sealed = Some(seal_line(&mut self.unsynced, start, seq));
+            rows.push(row);
         }
         sealed
     }
 
     /// Writes one record and folds it in. `line` is its JSON.
-    pub(super) fn append(
-        &mut self,
-        record: &UsageRecord<'_>,
-        mut line: Vec<u8>,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    pub(super) fn append(&mut self, record: &UsageRecord<'_>, line: &[u8], now: Timestamp) -> Result<(), LedgerError> {
         if let Some(row) = self.stats.row_of(record) {
             // Its names have been admitted already.
-            self.write(&mut line, now)?;
+            self.write(line, now)?;
             self.stats.apply_to(row, record);
             self.follow(record);
         } else {
             let others = self.admission.others(record, self.stats.current());
             let changed = (!others.is_empty()).then(|| UsageRecord { other: others, ..record.clone() });
-            if let Some(changed) = &changed {
-                line = line_of(changed);
+            match &changed {
+                Some(changed) => self.write(&line_of(changed), now)?,
+                None => self.write(line, now)?,
             }
             let record = changed.as_ref().unwrap_or(record);
-            self.write(&mut line, now)?;
             self.stats.apply(record);
             self.admission.note_rows(self.stats.current(), record.timestamp.day());
             self.follow(record);
@@ -281,32 +276,37 @@ impl State {
     }
 
     /// Seals a line and writes it with one call. On error nothing of it stays, or the file is left for good.
-    fn write(&mut self, line: &mut Vec<u8>, now: Timestamp) -> Result<(), LedgerError> {
+    fn write(&mut self, line: &[u8], now: Timestamp) -> Result<(), LedgerError> {
         self.arrival = now;
         self.choose_file(now.day())?;
-        let sealed = seal_line(line, 0, self.next_seq);
-        self.write_sealed(line, sealed)?;
+        let from = self.unsynced.len();
+        self.unsynced.extend_from_slice(line);
+        let sealed = seal_line(&mut self.unsynced, from, self.next_seq);
+        self.write_sealed(from, sealed)?;
         self.next_seq += 1;
         Ok(())
     }
 
-    fn write_sealed(&mut self, line: &[u8], sealed: Sealed) -> Result<(), LedgerError> {
+    /// Writes the lines that were put behind the unsynced ones, from `from` on; `sealed` is the last one's seal. Where the
+    /// disk does not take them they are taken away again.
+    fn write_sealed(&mut self, from: usize, sealed: Sealed) -> Result<(), LedgerError> {
         let open = self.file.as_mut().expect("a file was just chosen");
-        if let Err(error) = open.file.append(line) {
+        let lines = &self.unsynced[from..];
+        if let Err(error) = open.file.append(lines) {
             let failed = self.data.failed("append to", open.name);
             self.trouble = Some(error.to_string());
+            self.unsynced.truncate(from);
             if open.file.set_len(open.length).is_err() {
                 self.leave_file(Leaving::Distrusted);
             }
             return Err(failed(error));
         }
-        open.length += line.len() as u64;
+        open.length += lines.len() as u64;
         // A line written again is of a lower number; where the highest one stands is where a snapshot may begin.
         let position = Position { file: open.name, offset: open.length, sealed };
         if position.is_above(self.last) || self.last.is_some_and(|last| last.sealed == sealed) {
             self.last = Some(position);
         }
-        self.unsynced.extend_from_slice(line);
         Ok(())
     }
 
@@ -375,7 +375,9 @@ impl State {
         let written = self.choose_file(day).and_then(|()| {
             lines.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| {
                 let sealed = unseal_line(&line[..line.len() - 1]).expect("only sealed lines are kept for another try");
-                self.write_sealed(line, sealed)
+                let from = self.unsynced.len();
+                self.unsynced.extend_from_slice(line);
+                self.write_sealed(from, sealed)
             })
         });
         if written.is_err() {

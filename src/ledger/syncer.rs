@@ -30,7 +30,7 @@ fn run(shared: &Shared) {
         let state = wait_for_work(shared, shared.state(), wait);
         let is_over = state.closed;
         drop(state);
-        let lead = shared.lead.take();
+        let lead = shared.lead();
         let state = match is_over {
             true => finish(shared, shared.state()),
             false => step(shared, shared.state()),
@@ -68,7 +68,7 @@ fn wait_for_work<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, retry
 }
 
 /// One round of work: writes what waits and tries again what the disk refused, then syncs what was written. One at a
-/// time: see [`Lead`](super::waiting::Lead).
+/// time: whoever holds the lead.
 pub(super) fn step<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
     if state.trouble.is_some() {
         retry(shared, &mut state);

@@ -2,7 +2,7 @@
 //! be woken keeps nobody from writing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
@@ -76,46 +76,6 @@ impl Waiting {
 
     fn waiters(&self) -> MutexGuard<'_, Waiters> {
         self.waiters.lock().expect("nobody panics while holding it")
-    }
-}
-
-/// The right to write and to sync for everybody, which one has at a time.
-#[derive(Default)]
-pub(super) struct Lead {
-    taken: Mutex<bool>,
-    given_back: Condvar,
-}
-
-/// Somebody leads; dropped, somebody else may.
-pub(super) struct Leading<'a>(&'a Lead);
-
-impl Lead {
-    /// Waits for the lead.
-    pub(super) fn take(&self) -> Leading<'_> {
-        self.take_unless(|| false).expect("there is need of it")
-    }
-
-    /// Waits for the lead until there is no more need of it.
-    pub(super) fn take_unless(&self, is_over: impl Fn() -> bool) -> Option<Leading<'_>> {
-        let taken = self.taken();
-        let wait = |taken: &mut bool| *taken && !is_over();
-        let mut taken = self.given_back.wait_while(taken, wait).expect("nobody panics while holding it");
-        if is_over() {
-            return None;
-        }
-        *taken = true;
-        Some(Leading(self))
-    }
-
-    fn taken(&self) -> MutexGuard<'_, bool> {
-        self.taken.lock().expect("nobody panics while holding it")
-    }
-}
-
-impl Drop for Leading<'_> {
-    fn drop(&mut self) {
-        *self.0.taken() = false;
-        self.0.given_back.notify_all();
     }
 }
 
