@@ -4,6 +4,7 @@
 //! is in the files. Records that are accepted at the same time wait in the queue for one of them to write all with one
 //! call. Who needs durability waits for the sync that covers its line; a sync never waits to fill.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::control::Control;
 use super::files::DataFolder;
 use super::given::{GivenIds, QUEUED};
-use super::queue::{Queue, Queued, line_of};
+use super::queue::{Queue, line_of};
 use super::replay::{Sequence, scan_file};
 use super::sealed::Sealer;
 use super::slots::{OpenCall, SlotNumber};
@@ -25,10 +26,12 @@ use super::waiting::Waiting;
 use super::{Acts, LedgerError, Opened, Options, RecordId, quarantine, recovery, syncer};
 use crate::config::Durability;
 use crate::stats::Picture;
-use crate::usage::{Day, Given, Timestamp, UsageRecord};
+use crate::usage::{Day, Given, Timestamp, UsageRecord, write_record};
 
-/// Records for which room is kept in what the queue is written from.
-const KEPT_ROOM: usize = 1024;
+thread_local! {
+    /// Room for the line of a record that this thread is about to queue.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Bytes that may be written and not yet synced; an append beyond waits for the sync.
 pub(super) const MAX_UNSYNCED: usize = 64 << 20;
@@ -158,9 +161,14 @@ impl Journal {
     }
 
     fn push(&self, record: Box<UsageRecord<'static>>, now: Timestamp) -> Result<Appended, LedgerError> {
-        let may_wait_for_long = self.shared.troubled.load(Ordering::Acquire);
-        let queued = if may_wait_for_long { Queued::resting(record, now) } else { Queued::new(record, now) };
-        self.shared.queue().push(queued).map(Appended)
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            let may_wait_for_long = self.shared.troubled.load(Ordering::Acquire);
+            if !may_wait_for_long {
+                write_record(&record, line);
+            }
+            self.shared.queue().push(record, line, now).map(Appended)
+        })
     }
 
     /// Writes what waits, unless the disk is known to refuse.
@@ -444,7 +452,7 @@ impl Shared {
         if !queued.is_empty() {
             self.queue().put_back(&mut queued);
         }
-        queued.shrink_to(KEPT_ROOM);
+        queued.shrink();
         state.queued = queued;
         written
     }

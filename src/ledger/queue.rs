@@ -1,6 +1,7 @@
 //! Records that are accepted and not yet written, in their order: those of a moment, which are written with one call, and
 //! those that the disk refuses. Apart from the journal's lock, so that whoever accepts one keeps nobody from writing.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::LedgerError;
@@ -9,12 +10,25 @@ use crate::usage::{Timestamp, UsageRecord, write_record};
 /// Records wait here up to this many, beside those that are being written.
 pub(super) const MAX_QUEUED: usize = 65_536;
 
+/// Records and bytes of lines for which room is kept in what was written.
+const KEPT_RECORDS: usize = 1024;
+const KEPT_BYTES: usize = 1 << 20;
+
 /// What waits, and how many were accepted so far.
 #[derive(Default)]
 pub(super) struct Queue {
-    waiting: VecDeque<Queued>,
+    waiting: Batch,
     accepted: u64,
     closed: bool,
+}
+
+/// Records in their order, and their lines, each behind that of the one before.
+#[derive(Default)]
+pub(super) struct Batch {
+    records: VecDeque<Queued>,
+    lines: Vec<u8>,
+    /// Where the line of the first record begins.
+    begin: usize,
 }
 
 /// A record that waits.
@@ -22,25 +36,8 @@ pub(super) struct Queued {
     pub(super) record: Box<UsageRecord<'static>>,
     /// When it arrived.
     pub(super) now: Timestamp,
-    /// Its JSON, made by whoever accepted it.
-    line: Option<Vec<u8>>,
-}
-
-impl Queued {
-    pub(super) fn new(record: Box<UsageRecord<'static>>, now: Timestamp) -> Queued {
-        let line = Some(line_of(&record));
-        Queued { record, now, line }
-    }
-
-    /// One that may have to wait for long, whose JSON is made only when it is written.
-    pub(super) fn resting(record: Box<UsageRecord<'static>>, now: Timestamp) -> Queued {
-        Queued { record, now, line: None }
-    }
-
-    /// Its JSON, which is not kept.
-    pub(super) fn take_line(&mut self) -> Vec<u8> {
-        self.line.take().unwrap_or_else(|| line_of(&self.record))
-    }
+    /// How long its line is; 0 if that is made only when it is written.
+    length: usize,
 }
 
 /// A record as JSON, with room for its seal.
@@ -51,15 +48,21 @@ pub(super) fn line_of(record: &UsageRecord<'_>) -> Vec<u8> {
 }
 
 impl Queue {
-    /// Accepts a record at the end; gives its number among all.
-    pub(super) fn push(&mut self, queued: Queued) -> Result<u64, LedgerError> {
+    /// Accepts a record at the end, with its line unless it may have to wait for long; gives its number among all.
+    pub(super) fn push(
+        &mut self,
+        record: Box<UsageRecord<'static>>,
+        line: &[u8],
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
         if self.closed {
             return Err(LedgerError::Closed);
         }
-        if self.waiting.len() >= MAX_QUEUED {
+        if self.len() >= MAX_QUEUED {
             return Err(LedgerError::QueueFull);
         }
-        self.waiting.push_back(queued);
+        self.waiting.lines.extend_from_slice(line);
+        self.waiting.records.push_back(Queued { record, now, length: line.len() });
         Ok(self.count())
     }
 
@@ -75,7 +78,7 @@ impl Queue {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting.records.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -83,23 +86,69 @@ impl Queue {
     }
 
     /// What waits, to be written while nothing is accepted.
-    pub(super) fn waiting(&mut self) -> &mut VecDeque<Queued> {
+    pub(super) fn waiting(&mut self) -> &mut Batch {
         &mut self.waiting
     }
 
-    /// Moves everything that waits into an empty queue, to be written; its room is used from now on.
-    pub(super) fn take_into(&mut self, empty: &mut VecDeque<Queued>) {
+    /// Moves everything that waits into an empty batch, to be written; its room is used from now on.
+    pub(super) fn take_into(&mut self, empty: &mut Batch) {
         std::mem::swap(&mut self.waiting, empty);
     }
 
     /// Puts back what was taken and could not be written, before what came since.
-    pub(super) fn put_back(&mut self, rest: &mut VecDeque<Queued>) {
-        rest.append(&mut self.waiting);
-        self.waiting.extend(rest.drain(..).map(|queued| Queued { line: None, ..queued }));
+    pub(super) fn put_back(&mut self, rest: &mut Batch) {
+        rest.forget_lines();
+        self.waiting.forget_lines();
+        rest.records.append(&mut self.waiting.records);
+        std::mem::swap(&mut self.waiting, rest);
     }
 
     /// Accepts nothing from now on.
     pub(super) fn close(&mut self) {
         self.closed = true;
+    }
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(super) fn first(&self) -> Option<&Queued> {
+        self.records.front()
+    }
+
+    /// The records.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Queued> {
+        self.records.iter()
+    }
+
+    /// The records, each with its line.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&Queued, Cow<'_, [u8]>)> {
+        self.records.iter().scan(self.begin, |begin, queued| {
+            let line = &self.lines[*begin..*begin + queued.length];
+            *begin += queued.length;
+            Some((queued, if line.is_empty() { line_of(&queued.record).into() } else { line.into() }))
+        })
+    }
+
+    /// Lets go of the first records, which are written.
+    pub(super) fn pass(&mut self, written: usize) {
+        self.begin += self.records.drain(..written).map(|queued| queued.length).sum::<usize>();
+        if self.is_empty() {
+            self.forget_lines();
+        }
+    }
+
+    /// Gives back room that few batches need.
+    pub(super) fn shrink(&mut self) {
+        self.records.shrink_to(KEPT_RECORDS);
+        self.lines.shrink_to(KEPT_BYTES);
+    }
+
+    fn forget_lines(&mut self) {
+        self.records.iter_mut().for_each(|queued| queued.length = 0);
+        self.lines.clear();
+        self.begin = 0;
     }
 }

@@ -3,7 +3,6 @@
 //! Records are counted as they are accepted; those counts are what is waited for. They are written in the same order:
 //! while the [`queue`](super::queue) is not empty, nothing goes past it.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use super::disk::{Access, DiskFile};
 use super::files::{DataFolder, FileName};
 use super::journal::MAX_UNSYNCED;
 use super::live::LiveUsers;
-use super::queue::{Queued, line_of};
+use super::queue::{Batch, line_of};
 use super::recovery::Loaded;
 use super::replay::Position;
 use super::{Follower, LedgerError};
@@ -60,7 +59,7 @@ pub(super) struct State {
     /// Whether the sync thread waits, and nobody has woken it yet.
     pub(super) rest: Rest,
     /// Room for what is taken out of the queue, empty between.
-    pub(super) queued: VecDeque<Queued>,
+    pub(super) queued: Batch,
     /// Room for the rows of lines that go out with one call, empty between.
     rows: Vec<Row>,
     /// The file left last is not trusted.
@@ -151,7 +150,7 @@ impl State {
             closing: Vec::new(),
             sync_now: false,
             rest: Rest::Awake,
-            queued: VecDeque::new(),
+            queued: Batch::default(),
             rows: Vec::new(),
             distrusted: false,
             suspect: false,
@@ -184,34 +183,36 @@ impl State {
 
     /// Writes what waits and folds it in, from the front on and with as few calls as it can. What the disk does not take
     /// is left.
-    pub(super) fn append_queued(&mut self, queued: &mut VecDeque<Queued>) -> Result<(), LedgerError> {
-        while let Some(first) = queued.front_mut() {
+    pub(super) fn append_queued(&mut self, batch: &mut Batch) -> Result<(), LedgerError> {
+        while let Some(first) = batch.first() {
             let written = match self.stats.row_of(&first.record) {
-                Some(row) => self.append_run(row, queued)?,
-                None => {
-                    let line = first.take_line();
-                    self.append(&first.record, &line, first.now)?;
-                    1
-                }
+                Some(row) => self.append_run(row, first.now, batch)?,
+                None => self.append_first(batch)?,
             };
-            queued.drain(..written);
+            batch.pass(written);
         }
         Ok(())
     }
 
+    /// Writes the first alone, whose row is not there; gives how many that is.
+    fn append_first(&mut self, batch: &Batch) -> Result<usize, LedgerError> {
+        let Some((first, line)) = batch.lines().next() else { return Ok(0) };
+        self.append(&first.record, &line, first.now).map(|()| 1)
+    }
+
     /// Writes with one call those at the front that go into one file and whose rows are there; `row` is that of the
-    /// first. They are folded in after that, in their order. Gives how many there were.
-    fn append_run(&mut self, row: Row, queued: &mut VecDeque<Queued>) -> Result<usize, LedgerError> {
-        self.arrival = queued[0].now;
-        self.choose_file(self.arrival.day())?;
+    /// first, which arrived at `now`. They are folded in after that, in their order. Gives how many there were.
+    fn append_run(&mut self, row: Row, now: Timestamp, batch: &Batch) -> Result<usize, LedgerError> {
+        self.arrival = now;
+        self.choose_file(now.day())?;
         let mut rows = std::mem::take(&mut self.rows);
         let from = self.unsynced.len();
-        let sealed = self.seal_run(&mut rows, row, queued).expect("the first always fits");
+        let sealed = self.seal_run(&mut rows, row, batch).expect("the first always fits");
         let written = self.write_sealed(from, sealed);
         let count = rows.len();
         if written.is_ok() {
             self.next_seq += count as u64;
-            for (row, queued) in rows.iter().zip(queued) {
+            for (row, queued) in rows.iter().zip(batch.records()) {
                 self.arrival = queued.now;
                 self.stats.apply_to(*row, &queued.record);
                 self.follow(&queued.record);
@@ -224,15 +225,15 @@ impl State {
     }
 
     /// Puts the lines of a run together behind the unsynced ones, each sealed with its number; gives the last seal.
-    fn seal_run(&mut self, rows: &mut Vec<Row>, row: Row, queued: &mut VecDeque<Queued>) -> Option<Sealed> {
+    fn seal_run(&mut self, rows: &mut Vec<Row>, row: Row, batch: &Batch) -> Option<Sealed> {
         let day = self.file.as_ref().map_or(self.arrival.day(), |open| open.name.day);
         let end = self.unsynced.len() + MAX_RUN;
         let mut next = Some(row);
         let mut sealed = None;
-        for (seq, queued) in (self.next_seq..).zip(queued) {
+        for (seq, (queued, line)) in (self.next_seq..).zip(batch.lines()) {
             let row = next.take().or_else(|| self.stats.row_of(&queued.record));
             let Some(row) = row.filter(|_| queued.now.day() <= day) else { break };
-            let (start, line) = (self.unsynced.len(), queued.take_line());
+            let start = self.unsynced.len();
             if !rows.is_empty() && start + line.len() + SEAL_ROOM > end {
                 break;
             }

@@ -134,12 +134,17 @@ impl SubjectId {
         const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let [a, b, c, d, e, f, g, h, rest @ ..] = self.0;
         let (first, rest) = (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from(u32::from_be_bytes(rest)));
-        // Twelve letters of the first sixty bits; eight of the others and four that say nothing.
         let rest = (first << 32 | rest) << 4;
-        std::array::from_fn(|at| {
-            let five = if at < 12 { first >> (59 - 5 * at) } else { rest >> (95 - 5 * at) };
-            LETTERS[(five & 31) as usize]
-        })
+        let mut text = [0; SUBJECT_CHARS];
+        // Twelve letters of the first sixty bits; eight of the others and four that say nothing.
+        let (of_first, of_rest) = text.split_at_mut(12);
+        for (at, letter) in of_first.iter_mut().enumerate() {
+            *letter = LETTERS[(first >> (59 - 5 * at) & 31) as usize];
+        }
+        for (at, letter) in of_rest.iter_mut().enumerate() {
+            *letter = LETTERS[(rest >> (35 - 5 * at) & 31) as usize];
+        }
+        text
     }
 
     /// The same as a value of its own, that takes no memory elsewhere.

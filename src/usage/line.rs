@@ -55,11 +55,11 @@ pub fn seal_line(out: &mut Vec<u8>, start: usize, seq: u64) -> Sealed {
     out.extend_from_slice(b",\"seq\":");
     push_decimal(out, seq);
     let crc = crc32c::crc32c(&out[start..]);
-    out.extend_from_slice(b",\"crc\":\"");
-    for shift in (0..8).rev() {
-        out.push(b"0123456789abcdef"[(crc >> (shift * 4) & 15) as usize]);
+    let mut tail = *b",\"crc\":\"00000000\"}\n";
+    for (at, digit) in tail[8..16].iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(crc >> (28 - at * 4) & 15) as usize];
     }
-    out.extend_from_slice(b"\"}\n");
+    out.extend_from_slice(&tail);
     Sealed { seq, crc }
 }
 

@@ -117,8 +117,7 @@ impl Line<'_> {
 
     #[inline(always)]
     fn text(&mut self, key: &str, text: &str) {
-        let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
-        if text.as_bytes().iter().all(is_plain) {
+        if is_plain(text.as_bytes()) {
             self.ascii(key, text.as_bytes());
         } else {
             self.raw(key);
@@ -178,6 +177,12 @@ impl Line<'_> {
             self.number(key, value);
         }
     }
+}
+
+/// Whether nothing in a text wants escaping. Without an early way out, so that many bytes are looked at with one step.
+#[inline(always)]
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'))
 }
 
 /// Writes a number in decimal, the short way.
