@@ -216,16 +216,11 @@ impl Journal {
             drop((syncer::step(&self.shared, self.state()), leading));
             self.shared.pass_on();
         }
-        match self.waiter(appended) {
-            None => Ok(()),
-            Some(waiter) => {
-                if self.shared.troubled.load(Ordering::Acquire) {
-                    // What failed here is tried again by the thread whose work that is.
-                    self.shared.work.notify_one();
-                }
-                waiter.blocking_recv().map_err(|_| LedgerError::Closed)
-            }
+        if self.shared.troubled.load(Ordering::Acquire) {
+            // What failed here is tried again by the thread whose work that is.
+            self.shared.work.notify_one();
         }
+        self.shared.waiting.wait(appended.0).map_err(|_| LedgerError::Closed)
     }
 
     /// Accepts a record unless the id that somebody else gave it is there already.
