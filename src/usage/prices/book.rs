@@ -10,7 +10,7 @@ use super::layer::{Entry, KnownAs, Layer, choose};
 use super::model_name::ModelName;
 use super::{DocumentSet, Multiple, Price, PriceListError, PriceRow, Tier};
 use crate::usage::names::Name;
-use crate::usage::{Money, Timestamp, TokenCounts};
+use crate::usage::{Lately, Money, Timestamp, TokenCounts};
 
 /// Prices by vendor, model, tier, size and time. Cheap to clone.
 ///
@@ -30,6 +30,22 @@ pub struct PriceBook {
     layers: Vec<Arc<Layer>>,
     vendors: Arc<Vendors>,
     unknown: UnknownPrice,
+    /// What its lists have under the names that were asked for last.
+    lately: Arc<Lately<Arc<Named>>>,
+}
+
+/// Names of which it is remembered at most.
+const NAMES_MAX: usize = 64;
+
+/// What a book has under a name that somebody asked for: it hangs on neither the time nor the tokens of a call.
+#[derive(Debug)]
+struct Named {
+    /// Who bills and the model, as they were asked for.
+    asked: (Option<Box<str>>, Box<str>),
+    /// Whose rows they are, as far as that is known.
+    vendor: Option<Box<str>>,
+    /// The places of its rows in each list.
+    rows: Box<[Box<[usize]>]>,
 }
 
 /// What a call of a model without a price is taken to cost at most, in dollars per million tokens: the owner's figure.
@@ -150,7 +166,11 @@ impl PriceBook {
 
     /// A requirement document's own figures, and nothing else.
     pub fn document(set: DocumentSet) -> PriceBook {
-        PriceBook { layers: vec![set.layer()], vendors: PriceBook::bundled().vendors, unknown: UnknownPrice::default() }
+        PriceBook::of(vec![set.layer()], PriceBook::bundled().vendors)
+    }
+
+    fn of(layers: Vec<Arc<Layer>>, vendors: Arc<Vendors>) -> PriceBook {
+        PriceBook { layers, vendors, unknown: UnknownPrice::default(), lately: Arc::new(Lately::new(NAMES_MAX)) }
     }
 
     /// The same book with an owner's rows in front; they replace earlier ones.
@@ -185,13 +205,13 @@ impl PriceBook {
         let others = self.layers.iter().filter(|layer| layer.origin != origin).cloned();
         let mut layers: Vec<_> = std::iter::once(Arc::new(Layer::new(origin, rows)?)).chain(others).collect();
         layers.sort_by_key(|layer| layer.origin.rank());
-        Ok(PriceBook { layers, vendors: Arc::new(vendors), unknown: self.unknown })
+        Ok(PriceBook::of(layers, Arc::new(vendors)).with_unknown(self.unknown))
     }
 
     /// The rows of one list alone, with what is known of vendors.
     pub fn only(&self, origin: Origin) -> PriceBook {
         let layers = self.layers.iter().filter(|layer| layer.origin == origin).cloned().collect();
-        PriceBook { layers, ..self.clone() }
+        PriceBook::of(layers, Arc::clone(&self.vendors)).with_unknown(self.unknown)
     }
 
     /// The same book with another figure for models it does not know.
@@ -314,15 +334,11 @@ impl PriceBook {
         query: &PriceQuery<'_>,
         counts: impl Fn(&PriceRow) -> bool,
     ) -> Option<(&Entry, Option<&Multiple>)> {
-        let name = self.name(query.model);
-        let known = self.known_as(&name);
-        let vendor = match query.vendor.or(name.publisher) {
-            Some(vendor) => Some(self.vendor_name(vendor)),
-            None => self.only_vendor(&name, known),
-        };
+        let named = self.named(query.vendor, query.model);
+        let vendor = named.vendor.as_deref();
         let tier = Tier::served(query.service_tier, vendor);
-        self.layers.iter().find_map(|layer| {
-            let row = |vendor, tier| choose(layer.rows_of(&name, known), vendor, &counts, tier);
+        self.layers.iter().zip(&named.rows).find_map(|(layer, rows)| {
+            let row = |vendor, tier| choose(rows.iter().map(|at| &layer.entries[*at]), vendor, &counts, tier);
             let own_tier = || Some((row(Some(vendor?), tier)?, None));
             let by_multiple = || {
                 let entry = row(Some(vendor?), Some(Tier::Standard))?;
@@ -332,6 +348,25 @@ impl PriceBook {
                 Some((entry, Some(multiple)))
             };
             own_tier().or_else(by_multiple).or_else(|| Some((row(None, tier)?, None)))
+        })
+    }
+
+    /// What it has under a name.
+    fn named(&self, vendor: Option<&str>, model: &str) -> Arc<Named> {
+        let is_it = |named: &Arc<Named>| *named.asked.1 == *model && named.asked.0.as_deref() == vendor;
+        self.lately.find((vendor, model), is_it, || {
+            let name = self.name(model);
+            let known = self.known_as(&name);
+            let of = match vendor.or(name.publisher) {
+                Some(vendor) => Some(self.vendor_name(vendor)),
+                None => self.only_vendor(&name, known),
+            };
+            let rows = self.layers.iter().map(|layer| layer.places_of(&name, known).collect());
+            Arc::new(Named {
+                asked: (vendor.map(Box::from), model.into()),
+                vendor: of.map(Box::from),
+                rows: rows.collect(),
+            })
         })
     }
 
@@ -407,5 +442,5 @@ fn read_bundled(text: &str) -> PriceBook {
     names.extend(file.vendors);
     let layer = Layer::new(Origin::Bundled, file.rows).expect("a test checks the bundled prices");
     let vendors = Vendors { multiples: file.multiples, names, hosts: file.hosts.into_iter().collect() };
-    PriceBook { layers: vec![Arc::new(layer)], vendors: Arc::new(vendors), unknown: UnknownPrice::default() }
+    PriceBook::of(vec![Arc::new(layer)], Arc::new(vendors))
 }

@@ -115,6 +115,11 @@ impl Layer {
 
     /// The rows of a name: by its exact form, then by its family, then by how it begins.
     pub(super) fn rows_of(&self, name: &ModelName<'_>, known: KnownAs) -> impl Iterator<Item = &Entry> {
+        self.places_of(name, known).map(|at| &self.entries[at])
+    }
+
+    /// Where they stand among the entries.
+    pub(super) fn places_of(&self, name: &ModelName<'_>, known: KnownAs) -> impl Iterator<Item = usize> {
         let family = name.family.filter(|_| known != KnownAs::Itself);
         // A list of somebody else's is not asked by beginnings where any list knows the name: they catch too much.
         let by_beginning = self.origin != Origin::Taken || known == KnownAs::Nothing;
@@ -125,7 +130,7 @@ impl Layer {
             .or_else(|| self.by_beginning(name).filter(|_| by_beginning))
             .into_iter()
             .flatten()
-            .map(|at| &self.entries[*at])
+            .copied()
     }
 
     /// The rows of the longest beginning that fits.
