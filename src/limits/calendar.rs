@@ -65,13 +65,17 @@ impl Calendar {
 
     /// The dates of an instant.
     pub(super) fn at(&mut self, unix_micros: i64) -> Dates {
-        if let Some((_, dates)) = self.recent.iter().find(|(span, _)| span.contains(unix_micros)) {
-            return *dates;
+        self.day(unix_micros).1
+    }
+
+    /// The day of an instant, and the dates it has all day.
+    pub(super) fn day(&mut self, unix_micros: i64) -> (DaySpan, Dates) {
+        if let Some(known) = self.recent.iter().find(|(span, _)| span.contains(unix_micros)) {
+            return *known;
         }
         let span = DaySpan::at(self.zone, unix_micros);
-        let dates = Dates::of(span.day);
-        self.recent = [(span, dates), self.recent[0]];
-        dates
+        self.recent = [(span, Dates::of(span.day)), self.recent[0]];
+        self.recent[0]
     }
 }
 

@@ -158,36 +158,47 @@ impl Entry {
     /// Books an admitted call: its request in `second`, the rest as reserved.
     pub(super) fn admit(&mut self, rule: &Compiled, asked: &Amounts, dates: Dates, second: i64, now_second: i64) {
         self.open += 1;
-        let request = Amounts { requests: asked.requests, ..Amounts::default() };
-        self.add_to_minutes(rule, &request, second, second, now_second);
-        self.correct(rule, &request, dates, dates, now_second);
-        self.reserve(rule, asked, dates, now_second);
-    }
-
-    /// Reserves tokens and money for an admitted call.
-    pub(super) fn reserve(&mut self, rule: &Compiled, asked: &Amounts, dates: Dates, now_second: i64) {
-        for (kind, amount) in rule.reserved_kinds(asked) {
-            if !kind.is_calendar() {
-                let sliding = self.sliding_mut();
-                sliding.reserved = sliding.reserved.saturating_add(amount);
-            } else if let Some(first) = rule.terms.window(kind, dates) {
-                let count = self.counts.at(kind, first, now_second);
-                count.reserved = count.reserved.saturating_add(amount);
+        for kind in rule.terms.kinds() {
+            match kind.measure() {
+                Measure::Requests => self.add(kind, asked.requests, rule.terms.window(kind, dates), second, now_second),
+                measure => self.hold(kind, asked.of(measure), rule.terms.window(kind, dates), now_second),
             }
         }
     }
 
+    /// Reserves tokens and money for an admitted call.
+    pub(super) fn reserve(&mut self, rule: &Compiled, asked: &Amounts, dates: Dates, now_second: i64) {
+        for kind in rule.terms.kinds().filter(|kind| kind.measure() != Measure::Requests) {
+            self.hold(kind, asked.of(kind.measure()), rule.terms.window(kind, dates), now_second);
+        }
+    }
+
+    /// Reserves an amount of one kind, in the window that begins on `first`.
+    fn hold(&mut self, kind: LimitKind, amount: i128, first: Option<Day>, now_second: i64) {
+        let amount = unsigned(amount);
+        let reserved = match first {
+            _ if amount == 0 => return,
+            _ if !kind.is_calendar() => &mut self.sliding_mut().reserved,
+            Some(first) => &mut self.counts.at(kind, first, now_second).reserved,
+            None => return,
+        };
+        *reserved = reserved.saturating_add(amount);
+    }
+
     /// Gives back what was reserved.
     pub(super) fn unreserve(&mut self, rule: &Compiled, asked: &Amounts, dates: Dates) {
-        for (kind, amount) in rule.reserved_kinds(asked) {
-            if !kind.is_calendar() {
-                if let Some(sliding) = &mut self.sliding {
-                    sliding.reserved = sliding.reserved.saturating_sub(amount);
-                }
-            } else if let Some(first) = rule.terms.window(kind, dates)
-                && let Some(count) = self.counts.get_mut(kind, first)
-            {
-                count.reserved = count.reserved.saturating_sub(amount);
+        for kind in rule.terms.kinds().filter(|kind| kind.measure() != Measure::Requests) {
+            let amount = unsigned(asked.of(kind.measure()));
+            let reserved = if amount == 0 {
+                None
+            } else if !kind.is_calendar() {
+                self.sliding.as_mut().map(|sliding| &mut sliding.reserved)
+            } else {
+                let count = rule.terms.window(kind, dates).and_then(|first| self.counts.get_mut(kind, first));
+                count.map(|count| &mut count.reserved)
+            };
+            if let Some(reserved) = reserved {
+                *reserved = reserved.saturating_sub(amount);
             }
         }
     }
@@ -199,9 +210,21 @@ impl Entry {
 
     /// Books tokens and money that were settled just now for a call that was admitted on these dates.
     pub(super) fn settle(&mut self, rule: &Compiled, used: &Amounts, dates: Dates, now_second: i64) {
-        let used = Amounts { requests: 0, ..*used };
-        self.add_to_minutes(rule, &used, now_second, now_second, now_second);
-        self.correct(rule, &used, dates, dates, now_second);
+        for kind in rule.terms.kinds().filter(|kind| kind.measure() != Measure::Requests) {
+            let amount = used.of(kind.measure());
+            self.add(kind, amount, rule.terms.window(kind, dates), now_second, now_second);
+        }
+    }
+
+    /// Adds to what one kind has counted in the window that begins on `first`, or in a second of the last minute.
+    fn add(&mut self, kind: LimitKind, amount: i128, first: Option<Day>, second: i64, now_second: i64) {
+        if !kind.is_calendar() {
+            self.add_to_minute(kind, second, unsigned(amount), now_second);
+        } else if amount != 0
+            && let Some(first) = first
+        {
+            self.counts.at(kind, first, now_second).add(amount);
+        }
     }
 
     /// Adds to the last minute a call that was admitted in one second and settled in another.
@@ -213,17 +236,15 @@ impl Entry {
         settled: i64,
         now_second: i64,
     ) {
-        for (kind, second) in [(LimitKind::RequestsPerMinute, admitted), (LimitKind::TokensPerMinute, settled)] {
-            let amount = unsigned(used.of(kind.measure()));
-            if amount > 0 && second + BUCKETS > now_second && rule.terms.count(kind) {
-                self.add_to_minute(kind, second, amount, now_second);
-            }
+        for kind in rule.terms.kinds().filter(|kind| !kind.is_calendar()) {
+            let second = if kind.measure() == Measure::Requests { admitted } else { settled };
+            self.add_to_minute(kind, second, unsigned(used.of(kind.measure())), now_second);
         }
     }
 
     /// Adds to the windows of the calendar, or takes from them, as far as they still matter on `today`.
     pub(super) fn correct(&mut self, rule: &Compiled, by: &Amounts, dates: Dates, today: Dates, now_second: i64) {
-        for kind in rule.terms.list.iter().map(|term| term.kind).filter(|kind| kind.is_calendar()) {
+        for kind in rule.terms.kinds().filter(|kind| kind.is_calendar()) {
             let amount = by.of(kind.measure());
             if amount != 0
                 && let Some(first) = rule.terms.window(kind, dates)
@@ -250,6 +271,9 @@ impl Entry {
 
     /// Adds to the last minute what happened in one of its seconds.
     pub(super) fn add_to_minute(&mut self, kind: LimitKind, second: i64, amount: u64, now_second: i64) {
+        if amount == 0 || second + BUCKETS <= now_second {
+            return;
+        }
         let sliding = self.sliding_mut();
         let minute = if kind.measure() == Measure::Requests { &mut sliding.requests } else { &mut sliding.tokens };
         minute.add(second, amount, now_second);

@@ -1,6 +1,7 @@
 //! The gate itself: reserve, settle, give back, expire; and the same counts from finished records.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use super::observed::{Learned, Observations, Observed, label_of};
 use super::refusal::Refusal;
 use super::rule::{AtLimit, Facet, Label, Subject};
 use super::rulebook::Rulebook;
-use super::table::{Booking, Compiled, ENTRIES_MAX, Table};
+use super::table::{Booked, Booking, Compiled, ENTRIES_MAX, Table};
 use super::{Compared, Window, saved, windows};
 use crate::settings::{BudgetActs, BudgetKey};
 use crate::usage::prices::UnknownPrice;
@@ -82,8 +83,8 @@ pub struct Gate {
 #[derive(Debug)]
 pub(super) struct Reservation {
     asked: Amounts,
-    /// Whose it is, for rules that are made while it is open.
-    subject: Box<str>,
+    /// Whose it is, and where it is booked.
+    pub(super) booked: Arc<Booked>,
     /// When it was admitted.
     admitted_micros: i64,
     second: i64,
@@ -91,7 +92,6 @@ pub(super) struct Reservation {
     touched: Tick,
     /// Abandoned: what it reserved has been given back, its request stays booked.
     lapsed: bool,
-    pub(super) bookings: Vec<Booking>,
 }
 
 impl Gate {
@@ -129,35 +129,35 @@ impl Gate {
         }
         let asked = estimate.asked();
         let admitted_micros = now.at.unix_micros();
-        let bookings = self.table.bookings(subject, admitted_micros);
-        let own = self.refusal(&bookings, &asked, now);
+        let booked = self.table.booked(subject, admitted_micros);
+        let bookings = &booked.bookings;
+        let own = self.refusal(bookings, &asked, now);
         let learned = self.observations.refusal(subject.provider, subject.model, &asked, now);
-        let learned = learned.map(|refusal| Refusal { at_limit: self.at_limit_of_provider(&bookings), ..refusal });
+        let learned = learned.map(|refusal| Refusal { at_limit: self.at_limit_of_provider(bookings), ..refusal });
         let later = |a: Refusal, b: Refusal| if b.next.is_later_than(a.next) { b } else { a };
         if let Some(refusal) = own.into_iter().chain(learned).reduce(later) {
             return Err(refusal);
         }
         self.observations.admitted(subject.provider, &asked);
         let second = second_of(now);
-        for booking in &bookings {
+        for booking in bookings {
             let (entry, rule) = self.table.with_rule(booking.entry);
             entry.admit(rule, &asked, booking.dates, second, second);
         }
-        let subject = subject.to_text();
-        let open = Reservation { asked, subject, admitted_micros, second, touched: now.tick, lapsed: false, bookings };
+        let open = Reservation { asked, booked, admitted_micros, second, touched: now.tick, lapsed: false };
         self.open.insert(id, open);
         Ok(())
     }
 
     /// Whose counts a call of this subject is held against, and whose own word.
     pub fn labels(&mut self, subject: &Subject<'_>, now: Now) -> Vec<Label> {
-        let bookings = self.table.bookings(subject, now.at.unix_micros());
+        let booked = self.table.booked(subject, now.at.unix_micros());
         let words = [None, Some(subject.model)].map(|model| label_of(subject.provider, model));
-        let label = |booking: Booking| {
+        let label = |booking: &Booking| {
             let (entry, compiled) = self.table.with_rule(booking.entry);
             compiled.rule.scope.label(&entry.key)
         };
-        bookings.into_iter().map(label).chain(words).collect()
+        booked.bookings.iter().map(label).chain(words).collect()
     }
 
     /// Reserves more for an open call that grows beyond its estimate: tokens, and what they cost. False when they do
@@ -169,14 +169,14 @@ impl Gate {
         reservation.touched = now.tick;
         let second = second_of(now);
         let extra = Amounts { requests: 0, ..extra.asked() };
-        let fits = reservation.bookings.iter().all(|booking| {
+        let fits = reservation.booked.bookings.iter().all(|booking| {
             let (entry, rule) = self.table.with_rule(booking.entry);
             entry.has_room(rule, &extra, booking.dates, second)
         });
         if fits {
             reservation.asked.tokens += extra.tokens;
             reservation.asked.pico_usd += extra.pico_usd;
-            for booking in &reservation.bookings {
+            for booking in &reservation.booked.bookings {
                 let (entry, rule) = self.table.with_rule(booking.entry);
                 entry.reserve(rule, &extra, booking.dates, second);
             }
@@ -187,34 +187,34 @@ impl Gate {
     /// Ends an open call: its reserve is given back, what it used is booked, in the windows of its admission and in this
     /// minute. False when no such call is open. A call that was sent is settled even when it used nothing.
     pub fn settle(&mut self, id: RecordId, used: Used, now: Now) -> bool {
-        self.settle_with(id, &amounts(0, used.tokens, used.pico_usd), now)
+        let Some(open) = self.open.remove(&id) else { return false };
+        self.settle_open(&open, &amounts(0, used.tokens, used.pico_usd), now);
+        true
     }
 
-    fn settle_with(&mut self, id: RecordId, used: &Amounts, now: Now) -> bool {
-        let Some(reservation) = self.open.remove(&id) else {
-            return false;
-        };
+    fn settle_open(&mut self, open: &Reservation, used: &Amounts, now: Now) {
         let second = second_of(now);
-        for booking in &reservation.bookings {
+        for booking in &open.booked.bookings {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            reservation.release(entry, rule, booking);
+            open.release(entry, rule, booking);
             entry.settle(rule, used, booking.dates, second);
         }
-        true
     }
 
     /// Ends an open call that never reached the provider: its request is given back too. False when no such call is
     /// open. Its record, if there is one, must be a refused one, or the books would count what the gate does not.
     pub fn cancel(&mut self, id: RecordId) -> bool {
-        let Some(reservation) = self.open.remove(&id) else {
-            return false;
-        };
-        for booking in &reservation.bookings {
-            let (entry, rule) = self.table.with_rule(booking.entry);
-            reservation.release(entry, rule, booking);
-            entry.take_request_back(rule, booking.dates, reservation.second);
-        }
+        let Some(open) = self.open.remove(&id) else { return false };
+        self.cancel_open(&open);
         true
+    }
+
+    fn cancel_open(&mut self, open: &Reservation) {
+        for booking in &open.booked.bookings {
+            let (entry, rule) = self.table.with_rule(booking.entry);
+            open.release(entry, rule, booking);
+            entry.take_request_back(rule, booking.dates, open.second);
+        }
     }
 
     /// Gives back what calls abandoned for [`RESERVATION_MAX_AGE_SECS`] reserved and returns their ids; drops idle
@@ -229,7 +229,7 @@ impl Gate {
         self.open.retain(|id, reservation| {
             let age_ms = now.tick.millis_since(reservation.touched);
             if !reservation.lapsed && age_ms >= MAX_AGE_MS {
-                for booking in &reservation.bookings {
+                for booking in &reservation.booked.bookings {
                     let (entry, rule) = table.with_rule(booking.entry);
                     entry.unreserve(rule, &reservation.asked, booking.dates);
                 }
@@ -238,7 +238,7 @@ impl Gate {
             }
             let is_forgotten = reservation.lapsed && age_ms >= 2 * MAX_AGE_MS;
             if is_forgotten {
-                reservation.bookings.iter().for_each(|booking| table.with_rule(booking.entry).0.close());
+                reservation.booked.bookings.iter().for_each(|booking| table.with_rule(booking.entry).0.close());
             }
             !is_forgotten
         });
@@ -253,14 +253,13 @@ impl Gate {
     /// through.
     pub fn apply(&mut self, record: &UsageRecord<'_>, now: Now) {
         let counts = reaches_a_provider(record.status);
-        if self.open.contains_key(&record.id) {
-            if counts {
-                self.settle_with(record.id, &used_of(record, &self.table.unpriced), now);
-            } else {
-                self.cancel(record.id);
+        match self.open.remove(&record.id) {
+            Some(open) if counts => self.settle_open(&open, &used_of(record, &self.table.unpriced), now),
+            Some(open) => self.cancel_open(&open),
+            None if counts && !self.table.rules.is_empty() && record.timestamp >= self.horizon(now) => {
+                self.book(record, now);
             }
-        } else if counts && !self.table.rules.is_empty() && record.timestamp >= self.horizon(now) {
-            self.book(record, now);
+            None => {}
         }
     }
 
@@ -274,15 +273,15 @@ impl Gate {
         let user = record.user.filter(|_| self.table.picks_users).map(|user| user.to_string());
         let subject = subject_of(record, user.as_deref());
         let used = Amounts { requests: record.count.into(), ..used_of(record, &self.table.unpriced) };
-        for Booking { entry, dates } in self.table.bookings(&subject, admitted) {
-            let today = self.table.dates_of(entry, now_micros);
-            let (entry, rule) = self.table.with_rule(entry);
+        for Booking { entry, dates } in &self.table.booked(&subject, admitted).bookings {
+            let today = self.table.dates_of(*entry, now_micros);
+            let (entry, rule) = self.table.with_rule(*entry);
             match record.kind {
                 Kind::Usage => {
                     entry.add_to_minutes(rule, &used, second_at(admitted), second_at(settled), now_second);
-                    entry.correct(rule, &used, dates, today, now_second);
+                    entry.correct(rule, &used, *dates, today, now_second);
                 }
-                Kind::Void { .. } => entry.correct(rule, &used.negated(), dates, today, now_second),
+                Kind::Void { .. } => entry.correct(rule, &used.negated(), *dates, today, now_second),
             }
         }
     }
@@ -323,7 +322,7 @@ impl Gate {
         let in_flight = self
             .open
             .values()
-            .flat_map(|reservation| reservation.bookings.iter().map(|booking| (*booking, reservation.second)));
+            .flat_map(|reservation| reservation.booked.bookings.iter().map(|booking| (*booking, reservation.second)));
         saved::save(&self.table, in_flight, now)
     }
 
@@ -411,7 +410,7 @@ impl Reservation {
 
     /// Books the call in a rule that was made after it was admitted, if that means it.
     pub(super) fn book_in(&mut self, table: &mut Table, rule: u32, now: Now) {
-        let subject = Subject::of_text(&self.subject);
+        let subject = Subject::of_text(&self.booked.subject);
         let Some(booking) = table.booking_in(rule, &subject, self.admitted_micros) else { return };
         let (entry, rule) = table.with_rule(booking.entry);
         let now_second = second_of(now);
@@ -419,7 +418,9 @@ impl Reservation {
         if self.lapsed {
             entry.unreserve(rule, &self.asked, booking.dates);
         }
-        self.bookings.push(booking);
+        let booked = Arc::make_mut(&mut self.booked);
+        booked.bookings.push(booking);
+        booked.days = table.days_around(self.admitted_micros);
     }
 }
 

@@ -1,11 +1,13 @@
 //! What is left for somebody: the least room in any window that means them.
 
+use std::sync::Arc;
+
 use super::Gate;
 use super::calendar::Dates;
 use super::entry::{Entry, second_of};
 use super::kind::Measure;
 use super::rule::Subject;
-use super::table::Compiled;
+use super::table::{Booked, Booking, Compiled};
 use crate::usage::{Now, RecordId};
 
 /// The least that is left in any window of a subject; `None` where nothing limits it.
@@ -33,34 +35,36 @@ impl Left {
 /// What an open call is held against, for who asks what is left when it is settled.
 #[derive(Clone, Debug)]
 pub struct Held {
-    entries: Vec<u32>,
+    booked: Arc<Booked>,
     changes: u64,
 }
 
 impl Gate {
     /// What is left now for calls of a subject, open calls taken off.
     pub fn left(&mut self, subject: &Subject<'_>, now: Now) -> Left {
-        let bookings = self.table.bookings(subject, now.at.unix_micros());
-        self.left_in(bookings.iter().map(|booking| booking.entry), now)
+        let booked = self.table.booked(subject, now.at.unix_micros());
+        self.left_in(&booked, now)
     }
 
     /// What an open call is held against; `None` when no such call is open.
     pub fn held(&self, id: RecordId) -> Option<Held> {
-        let entries = self.open.get(&id)?.bookings.iter().map(|booking| booking.entry).collect();
-        Some(Held { entries, changes: self.table.changes })
+        let booked = Arc::clone(&self.open.get(&id)?.booked);
+        Some(Held { booked, changes: self.table.changes })
     }
 
     /// The same as [`Gate::left`] of the call's subject, without looking for what means it; `None` when that may have
     /// changed.
     pub fn left_of(&mut self, held: &Held, now: Now) -> Option<Left> {
-        (held.changes == self.table.changes).then(|| self.left_in(held.entries.iter().copied(), now))
+        (held.changes == self.table.changes).then(|| self.left_in(&held.booked, now))
     }
 
-    fn left_in(&mut self, entries: impl Iterator<Item = u32>, now: Now) -> Left {
+    fn left_in(&mut self, booked: &Booked, now: Now) -> Left {
+        let now_micros = now.at.unix_micros();
+        let is_same_day = booked.days.contains(&now_micros);
         let mut left = Left::default();
-        for number in entries {
-            let dates = self.table.dates_of(number, now.at.unix_micros());
-            let (entry, rule) = self.table.with_rule(number);
+        for Booking { entry, dates } in &booked.bookings {
+            let dates = if is_same_day { *dates } else { self.table.dates_of(*entry, now_micros) };
+            let (entry, rule) = self.table.with_rule(*entry);
             entry.narrow(rule, dates, second_of(now), &mut left);
         }
         left

@@ -394,22 +394,16 @@ pub struct Subject<'a> {
 const NONE: &str = "\u{1e}";
 
 impl<'a> Subject<'a> {
-    /// The subject as one text, for as long as a call is open.
-    pub(super) fn to_text(self) -> Box<str> {
-        let value = |facet| self.get(facet).unwrap_or(NONE);
-        // As long as it will be: it is made for every call.
-        let length = Facet::ALL.into_iter().map(|facet| value(facet).len() + 1).sum::<usize>() - 1;
-        let mut text = String::with_capacity(length);
-        for (position, facet) in Facet::ALL.into_iter().enumerate() {
-            if position > 0 {
-                text.push(KEY_SEPARATOR);
-            }
-            text.push_str(value(facet));
+    /// Writes the subject as one text, which no other subject has.
+    pub(super) fn write_text(&self, text: &mut String) {
+        text.clear();
+        for facet in Facet::ALL {
+            text.push_str(self.get(facet).unwrap_or(NONE));
+            text.push(KEY_SEPARATOR);
         }
-        text.into()
     }
 
-    /// The subject that [`Subject::to_text`] was made of.
+    /// The subject of a text that [`Subject::write_text`] wrote.
     pub(super) fn of_text(text: &'a str) -> Subject<'a> {
         let mut values = text.split(KEY_SEPARATOR).map(|value| Some(value).filter(|value| *value != NONE));
         let mut next = || values.next().flatten();

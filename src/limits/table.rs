@@ -1,21 +1,22 @@
 //! All rules and all their entries: finds or makes the entries a call belongs to, and drops idle ones.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use super::acts::Acts;
 use super::calendar::{Calendar, Dates};
-use super::count::{Amounts, unsigned};
 use super::entry::Entry;
 use super::index::Index;
-use super::kind::{Kinds, LimitKind, Measure, Span};
+use super::kind::{Kinds, Measure, Span};
 use super::rule::{Facet, Rule, Scope, Shape, Subject};
 use super::rulebook::Rulebook;
 use super::terms::{Term, Terms};
-use crate::usage::Day;
 use crate::usage::names::OTHER;
 use crate::usage::prices::UnknownPrice;
+use crate::usage::{Day, Lately};
 
 /// Most entries there are at once. Beyond them, new values of a rule's `*` share one entry called `other`, so that
 /// more names can never mean more calls.
@@ -50,12 +51,18 @@ pub(super) struct Table {
     free: Vec<u32>,
     next_swept: usize,
     entries_max: usize,
-    /// How often calls may have come to belong to other entries: rules were added, or entries dropped.
+    /// How often calls may have come to belong to other entries: rules were added, or entries dropped or filled.
     pub(super) changes: u64,
-    /// Room to write keys in, and to gather rules in.
+    /// Where the calls of the subjects seen last are booked.
+    lately: Arc<Lately<Arc<Booked>>>,
+    /// Room to write subjects in, and keys, and to gather rules in.
+    text: String,
     key: String,
     found: Vec<u32>,
 }
+
+/// Subjects of which it is remembered at most where their calls are booked.
+const SUBJECTS_MAX: usize = 512;
 
 /// A rule with its terms, where its calendar is, and its entries by key.
 #[derive(Debug)]
@@ -73,12 +80,6 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    /// What is reserved in it of a call: amounts of tokens and money.
-    pub(super) fn reserved_kinds(&self, asked: &Amounts) -> impl Iterator<Item = (LimitKind, u64)> {
-        let kinds = self.terms.list.iter().map(|term| term.kind).filter(|kind| kind.measure() != Measure::Requests);
-        kinds.map(|kind| (kind, unsigned(asked.of(kind.measure())))).filter(|(_, amount)| *amount > 0)
-    }
-
     /// The windows of its entries at an instant.
     pub(super) fn dates(&self, unix_micros: i64) -> Dates {
         Dates::at(self.rule.day_zone, unix_micros)
@@ -96,6 +97,19 @@ impl Compiled {
 pub(super) struct Booking {
     pub(super) entry: u32,
     pub(super) dates: Dates,
+}
+
+/// Where the calls of a subject are booked, as long as nothing changes.
+#[derive(Clone, Debug)]
+pub(super) struct Booked {
+    /// By [`Subject::write_text`].
+    pub(super) subject: Box<str>,
+    /// The entry of every rule that means them.
+    pub(super) bookings: Vec<Booking>,
+    /// The time in which the dates of all of them are these, in microseconds since 1970.
+    pub(super) days: Range<i64>,
+    /// [`Table::changes`] when they were found.
+    changes: u64,
 }
 
 impl Table {
@@ -116,6 +130,8 @@ impl Table {
             next_swept: 0,
             entries_max,
             changes: 0,
+            lately: Arc::new(Lately::new(SUBJECTS_MAX)),
+            text: String::new(),
             key: String::new(),
             found: Vec::new(),
             acts,
@@ -208,8 +224,24 @@ impl Table {
         !self.named.contains(user)
     }
 
-    /// The entries of every rule that means a call admitted at `unix_micros`.
-    pub(super) fn bookings(&mut self, subject: &Subject<'_>, unix_micros: i64) -> Vec<Booking> {
+    /// Where a call of a subject is booked that is admitted at `unix_micros`: in an entry of every rule that means it.
+    pub(super) fn booked(&mut self, subject: &Subject<'_>, unix_micros: i64) -> Arc<Booked> {
+        let mut text = std::mem::take(&mut self.text);
+        subject.write_text(&mut text);
+        let changes = self.changes;
+        let is_same = |known: &Arc<Booked>| {
+            known.changes == changes && known.days.contains(&unix_micros) && *known.subject == *text
+        };
+        let lately = Arc::clone(&self.lately);
+        let booked = lately.find(&*text, is_same, || {
+            let bookings = self.bookings(subject, unix_micros);
+            Arc::new(Booked { subject: (&*text).into(), bookings, days: self.days_around(unix_micros), changes })
+        });
+        self.text = text;
+        booked
+    }
+
+    fn bookings(&mut self, subject: &Subject<'_>, unix_micros: i64) -> Vec<Booking> {
         let is_guest = self.is_guest(subject);
         let mut bookings = Vec::with_capacity(8);
         let mut found = std::mem::take(&mut self.found);
@@ -218,6 +250,14 @@ impl Table {
         bookings.extend(found.iter().filter_map(|rule| self.booking(*rule, subject, is_guest, unix_micros)));
         self.found = found;
         bookings
+    }
+
+    /// The time around an instant in which no rule's day begins or ends.
+    pub(super) fn days_around(&mut self, unix_micros: i64) -> Range<i64> {
+        self.calendars.iter_mut().fold(i64::MIN..i64::MAX, |days, calendar| {
+            let (day, _) = calendar.day(unix_micros);
+            days.start.max(day.start_micros)..days.end.min(day.end_micros)
+        })
     }
 
     /// The entry of one rule, if it means the call.
@@ -244,8 +284,9 @@ impl Table {
         Some(Booking { entry, dates })
     }
 
-    /// The entry of a rule under a key.
+    /// The entry of a rule under a key, be there room for it or not.
     pub(super) fn entry_of(&mut self, rule: u32, key: &str) -> (&mut Entry, &Compiled) {
+        self.changes += 1;
         let entry = self.find_or_make(rule, key);
         self.with_rule(entry)
     }

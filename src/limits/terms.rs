@@ -75,6 +75,11 @@ impl Terms {
         (!is_before).then(|| dates.first(kind.span(), self.since))
     }
 
+    /// The kinds that are counted.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = LimitKind> {
+        self.list.iter().map(|term| term.kind)
+    }
+
     /// The kinds of which something is said.
     pub(super) fn said(&self) -> Kinds {
         Kinds::of(self.list.iter().filter(|term| term.said.is_some()).map(|term| term.kind))
@@ -82,6 +87,6 @@ impl Terms {
 
     /// Whether a kind is counted.
     pub(super) fn count(&self, kind: LimitKind) -> bool {
-        self.list.iter().any(|term| term.kind == kind)
+        self.kinds().any(|counted| counted == kind)
     }
 }

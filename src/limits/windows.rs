@@ -115,7 +115,7 @@ fn windows_of_rule(
     let mut unused = Entry::new(rule, "".into());
     unused.lifted = table.terms_under(rule, "").1;
     let mut windows = Vec::new();
-    for kind in compiled.terms.list.iter().map(|term| term.kind) {
+    for kind in compiled.terms.kinds() {
         let mut standings = std::mem::take(&mut fullest[kind as usize]);
         if standings.is_empty() && !compiled.shape.has_each() {
             standings.push(Filled { standing: Standing::default(), max: 0, entry: &unused });

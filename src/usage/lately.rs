@@ -16,7 +16,10 @@ pub struct Lately<T> {
 impl<T: Clone> Lately<T> {
     /// Remembers so many answers at most, which is not none.
     pub fn new(places: usize) -> Lately<T> {
-        Lately { hashed_by: RandomState::default(), places: std::iter::repeat_with(Mutex::default).take(places).collect() }
+        Lately {
+            hashed_by: RandomState::default(),
+            places: std::iter::repeat_with(Mutex::default).take(places).collect(),
+        }
     }
 
     /// The answer to a question: the one that is remembered, if it `is_it`, else it is found now.
