@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for RecordId {
 /// is not hashed again. Their texts are not kept, only 128 bits of each that nobody can make without this process.
 pub struct Pepper {
     mac: Hmac<Sha256>,
-    marked_by: [RandomState; 2],
+    marked_by: (RandomState, foldhash::quality::RandomState),
     recent: Box<[Mutex<Option<Hashed>>]>,
 }
 
@@ -75,12 +75,13 @@ impl Pepper {
     pub fn new(secret: &[u8]) -> Pepper {
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length");
         let recent = std::iter::repeat_with(Mutex::default).take(RECENT_MAX).collect();
-        Pepper { mac, marked_by: [RandomState::new(), RandomState::new()], recent }
+        Pepper { mac, marked_by: Default::default(), recent }
     }
 
     /// The subject of `identity` on `channel`.
     pub fn subject(&self, channel: &str, identity: &str) -> SubjectId {
-        let mark = self.marked_by.each_ref().map(|by| by.hash_one((channel, identity)));
+        let (by, by_too) = &self.marked_by;
+        let mark = [by.hash_one((channel, identity)), by_too.hash_one((channel, identity))];
         let place = &self.recent[(mark[0] % RECENT_MAX as u64) as usize];
         let mut known = place.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
