@@ -2,7 +2,7 @@
 
 use super::calendar::Dates;
 use super::count::{Amounts, Counts, matters, unsigned};
-use super::kind::{Kinds, LimitKind, Measure, Span};
+use super::kind::{Kinds, LimitKind, Measure};
 use super::minute::{BUCKETS, Minute};
 use super::refusal::NextSafe;
 use super::table::Compiled;
@@ -99,41 +99,46 @@ impl Entry {
     }
 
     fn obstacle_of(&self, term: &Term, rule: &Compiled, asked: &Amounts, dates: Dates, now: Now) -> Option<Obstacle> {
-        let (kind, span) = (term.kind, term.kind.span());
-        let first = rule.terms.window(kind, dates)?;
-        let (max, stopped) = (term.max(first), term.is_stopped(first));
-        if !stopped && (max.is_none() || term.paused) {
-            return None;
-        }
-        let asked = unsigned(asked.of(kind.measure()));
+        let first = rule.terms.window(term.kind, dates)?;
+        let measure = term.kind.measure();
+        let asked = unsigned(asked.of(measure));
         // What costs nothing fits into every budget of money but one of nothing; of all else a call needs one at least.
-        let is_free = kind.measure() == Measure::Money && asked == 0 && max != Some(0);
-        let asked = asked.max(1);
+        let is_free = || measure == Measure::Money && asked == 0 && term.max(first) != Some(0);
+        let fits = self.fits(term, first, asked.max(1), second_of(now)) || is_free() && !term.is_stopped(first);
+        (!fits).then(|| self.blocked(term, rule, asked.max(1), first, dates, now))
+    }
+
+    /// Whether so much more fits under a cap.
+    fn fits(&self, term: &Term, first: Day, more: u64, now_second: i64) -> bool {
+        let used = || self.standing(term.kind, first, now_second).total();
+        let fits = |max: u64| term.paused || used().saturating_add(more) <= max;
+        !term.is_stopped(first) && term.max(first).is_none_or(fits)
+    }
+
+    /// The cap that is in the way of so much more, and until when.
+    #[cold]
+    fn blocked(&self, term: &Term, rule: &Compiled, more: u64, first: Day, dates: Dates, now: Now) -> Obstacle {
+        let (kind, max, stopped) = (term.kind, term.max(first), term.is_stopped(first));
         let used = self.standing(kind, first, second_of(now)).total();
-        let excess = max.map_or(0, |max| used.saturating_add(asked).saturating_sub(max));
-        if !stopped && (is_free || excess == 0) {
-            return None;
-        }
-        let at_end = || match dates.end_micros(span, rule.rule.day_zone) {
+        let excess = max.map_or(0, |max| used.saturating_add(more).saturating_sub(max));
+        let at_end = || match dates.end_micros(kind.span(), rule.rule.day_zone) {
             Some(end) => NextSafe::after_micros(now.at, end - now.at.unix_micros()),
             None => NextSafe::Never,
         };
         let next = match term.usual_max() {
-            Some(usual) if asked > usual => NextSafe::Never,
-            _ if stopped || span != Span::Minute => at_end(),
+            Some(usual) if more > usual => NextSafe::Never,
+            _ if stopped || kind.is_calendar() => at_end(),
             _ => self.after_the_minute(kind, excess, now),
         };
-        Some(Obstacle { kind, used, max: max.unwrap_or(used), stopped, next })
+        Obstacle { kind, used, max: max.unwrap_or(used), stopped, next }
     }
 
     /// Whether an open call may use so much more.
     pub(super) fn has_room(&self, rule: &Compiled, extra: &Amounts, dates: Dates, now_second: i64) -> bool {
         self.terms(rule).all(|term| {
             let more = unsigned(extra.of(term.kind.measure()));
-            let Some(first) = rule.terms.window(term.kind, dates).filter(|_| more > 0) else { return true };
-            let standing = || self.standing(term.kind, first, now_second);
-            let fits = |max: u64| term.paused || standing().total().saturating_add(more) <= max;
-            !term.is_stopped(first) && term.max(first).is_none_or(fits)
+            let first = rule.terms.window(term.kind, dates).filter(|_| more > 0);
+            first.is_none_or(|first| self.fits(term, first, more, now_second))
         })
     }
 

@@ -367,3 +367,38 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Tz;
+
+    use super::*;
+    use crate::limits::{Caps, Pick};
+
+    #[test]
+    fn where_a_subject_is_booked_is_what_a_look_at_every_rule_finds() {
+        let caps = Caps::of([(crate::limits::LimitKind::TokensPerDay, 9)]);
+        let rule =
+            |facet, pick: &str, zone| Rule::new(Scope::everything().with(facet, Pick::of(facet, pick)), caps, zone);
+        let rules = vec![
+            rule(Facet::User, "*", Tz::UTC),
+            rule(Facet::User, "guests", Tz::Pacific__Chatham),
+            rule(Facet::Model, "m1", Tz::America__St_Johns),
+        ];
+        let mut table = Table::new(rules.into(), Acts::default(), 4);
+        for step in 0..4_000_i64 {
+            let (user, model) = (format!("u{}", step * 7 % 9), format!("m{}", step % 2));
+            match step % 97 {
+                17 => table.sweep(step * 1_000_000),
+                41 => drop(table.entry_of(0, &user)),
+                73 if step < 1_000 => drop(table.add_learning(rule(Facet::User, &user, Tz::Asia__Kathmandu))),
+                _ => {}
+            }
+            let subject = Subject { user: Some(&user), model: &model, ..Subject::default() };
+            let micros = 1_795_305_600_000_000 + step / 20 * 1_000_000_000;
+            let known = table.booked(&subject, micros);
+            let parts = |bookings: &[Booking]| bookings.iter().map(|of| (of.entry, of.dates)).collect::<Vec<_>>();
+            assert_eq!(parts(&known.bookings), parts(&table.bookings(&subject, micros)), "{step}");
+        }
+    }
+}

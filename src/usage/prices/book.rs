@@ -254,8 +254,10 @@ impl PriceBook {
             at_most(row.input.max(written), row.output.unwrap_or_default())
         };
         let standard = PriceQuery { service_tier: None, ..*query };
-        let at_peak = self.find_by(&standard, |row| row.counts_at_any_hour(query.at, prompt));
-        let off_peak = self.find_by(&standard, |row| row.peak.is_none() && row.counts_at_any_hour(query.at, prompt));
+        let named = self.named(query.vendor, query.model);
+        let at_peak = self.find_by(&named, &standard, |row| row.counts_at_any_hour(query.at, prompt));
+        let off_peak =
+            self.find_by(&named, &standard, |row| row.peak.is_none() && row.counts_at_any_hour(query.at, prompt));
         let known = at_peak.into_iter().chain(off_peak).map(|(entry, _)| by_row(entry)).max();
         known.unwrap_or_else(|| at_most(self.unknown.input, self.unknown.output))
     }
@@ -325,16 +327,16 @@ impl PriceBook {
 
     /// The row and the multiple that price a call.
     fn find(&self, query: &PriceQuery<'_>) -> Option<(&Entry, Option<&Multiple>)> {
-        self.find_by(query, |row| row.counts(query.at, query.tokens.prompt))
+        self.find_by(&self.named(query.vendor, query.model), query, |row| row.counts(query.at, query.tokens.prompt))
     }
 
-    /// The same among the rows for which `counts` holds.
+    /// The same among the rows of a name for which `counts` holds.
     fn find_by(
         &self,
+        named: &Named,
         query: &PriceQuery<'_>,
         counts: impl Fn(&PriceRow) -> bool,
     ) -> Option<(&Entry, Option<&Multiple>)> {
-        let named = self.named(query.vendor, query.model);
         let vendor = named.vendor.as_deref();
         let tier = Tier::served(query.service_tier, vendor);
         self.layers.iter().zip(&named.rows).find_map(|(layer, rows)| {
