@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::control::Control;
@@ -220,7 +219,7 @@ impl Journal {
             // What failed here is tried again by the thread whose work that is.
             self.shared.work.notify_one();
         }
-        self.shared.waiting.wait(appended.0).map_err(|_| LedgerError::Closed)
+        self.shared.waiting.wait_blocking(appended.0).map_err(|_| LedgerError::Closed)
     }
 
     /// Accepts a record unless the id that somebody else gave it is there already.
@@ -260,9 +259,9 @@ impl Journal {
         written
     }
 
-    /// What to wait on for durability; `None` when it is there already.
-    pub(super) fn waiter(&self, appended: Appended) -> Option<oneshot::Receiver<()>> {
-        self.shared.waiting.waiter(appended.0)
+    /// Waits in a task until a record is as durable as configured.
+    pub(super) async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
+        self.shared.waiting.wait(appended.0).await.map_err(|_| LedgerError::Closed)
     }
 
     /// The newest of the accepted records that are as durable as configured.

@@ -338,9 +338,7 @@ impl Ledger {
     /// [`LedgerError::Closed`] when the ledger closed first.
     pub async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
         self.written(appended).await;
-        if let Some(waiter) = self.inner.journal.waiter(appended) {
-            waiter.await.map_err(|_| LedgerError::Closed)?;
-        }
+        self.inner.journal.durable(appended).await?;
         self.free_settled();
         Ok(())
     }

@@ -350,17 +350,20 @@ impl State {
 
     /// Keeps the lines whose sync ended well for a while: a disk may tell some syncs late what it lost.
     pub(super) fn note_synced(&mut self) {
+        let room = (2 * self.syncing.len()).max(KEPT_SYNCED);
         if self.syncing.len() >= KEPT_SYNCED {
             std::mem::swap(&mut self.syncing, &mut self.just_synced);
             self.syncing.clear();
-            return;
+        } else {
+            self.just_synced.append(&mut self.syncing);
+            if self.just_synced.len() > 2 * KEPT_SYNCED {
+                let from = self.just_synced.len() - KEPT_SYNCED;
+                let line = memchr::memchr(b'\n', &self.just_synced[from..]).map_or(from, |at| from + at + 1);
+                self.just_synced.drain(..line);
+                self.just_synced.shrink_to(2 * KEPT_SYNCED);
+            }
         }
-        self.just_synced.append(&mut self.syncing);
-        if self.just_synced.len() > 2 * KEPT_SYNCED {
-            let from = self.just_synced.len() - KEPT_SYNCED;
-            let line = memchr::memchr(b'\n', &self.just_synced[from..]).map_or(from, |at| from + at + 1);
-            self.just_synced.drain(..line);
-        }
+        self.syncing.shrink_to(room);
     }
 
     /// Writes the lines again whose sync failed, as they are, into the next part of the file: nobody knows what of the

@@ -1,11 +1,12 @@
 //! Those who wait until their record is as durable as configured. Apart from the journal's lock: to ask, to wait and to
 //! be woken keeps nobody from writing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use tokio::sync::oneshot;
+use tokio::runtime::{self, Handle};
+use tokio::sync::oneshot::{self, error::RecvError};
 
 /// How far the journal is, and who waits for more.
 #[derive(Default)]
@@ -19,18 +20,53 @@ pub(super) struct Waiting {
 
 #[derive(Default)]
 struct Waiters {
-    /// Each with the count that it waits for, in no order.
-    tasks: Vec<(u64, oneshot::Sender<()>)>,
-    threads: Vec<(u64, oneshot::Sender<()>)>,
-    /// Threads that wait for nothing any more, and that somebody is about to wake.
-    ready: VecDeque<oneshot::Sender<()>>,
+    by_place: HashMap<Place, Group>,
     /// Nothing more will come.
     over: bool,
 }
 
-/// How many threads one wakes. To wake one costs more than to write a record: those who are woken wake the next ones,
-/// while the disk has the next sync to do already.
-const WOKEN_BY_ONE: usize = 2;
+/// Where somebody waits. To wake a thread or another runtime takes a call to the system, and the disk could have the next
+/// sync to do meanwhile: so one or two are woken from outside, and they wake the others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    /// A task of a runtime.
+    Runtime(runtime::Id),
+    /// Threads of their own.
+    Threads,
+}
+
+/// Those who wait in one place.
+#[derive(Default)]
+struct Group {
+    /// Each with the count that it waits for, in no order.
+    waiting: Vec<(u64, oneshot::Sender<()>)>,
+    /// Those who wait for nothing any more, and whom somebody is about to wake.
+    ready: VecDeque<oneshot::Sender<()>>,
+}
+
+/// Comes after somebody who waited, whether woken or not: dropped, it wakes the next ones that are ready.
+struct Next<'a> {
+    place: Place,
+    waiting: &'a Waiting,
+}
+
+/// How many threads one wakes.
+const THREADS_WOKEN_BY_ONE: usize = 2;
+
+impl Place {
+    fn here() -> Place {
+        Handle::try_current().map_or(Place::Threads, |runtime| Place::Runtime(runtime.id()))
+    }
+
+    /// How many are woken in this place by somebody in another one.
+    fn woken_from(self, other: Place) -> usize {
+        match self {
+            Place::Threads => THREADS_WOKEN_BY_ONE,
+            Place::Runtime(_) if self == other => usize::MAX,
+            Place::Runtime(_) => 1,
+        }
+    }
+}
 
 impl Waiting {
     pub(super) fn done(&self) -> u64 {
@@ -41,37 +77,34 @@ impl Waiting {
         self.written.load(Ordering::Acquire)
     }
 
-    /// What a task is to wait on until so many are done; `None` when they are.
-    pub(super) fn waiter(&self, accepted: u64) -> Option<oneshot::Receiver<()>> {
-        self.waiter_in(accepted, |waiters| &mut waiters.tasks)
+    /// Waits in a task until so many are done; an error when nothing more will come.
+    pub(super) async fn wait(&self, accepted: u64) -> Result<(), RecvError> {
+        let Some((woken, _next)) = self.waiter(accepted, Place::here) else { return Ok(()) };
+        woken.await
     }
 
     /// Waits in this thread until so many are done; an error when nothing more will come.
-    pub(super) fn wait(&self, accepted: u64) -> Result<(), oneshot::error::RecvError> {
-        let Some(waiter) = self.waiter_in(accepted, |waiters| &mut waiters.threads) else { return Ok(()) };
-        waiter.blocking_recv()?;
-        self.wake_next(self.waiters());
-        Ok(())
+    pub(super) fn wait_blocking(&self, accepted: u64) -> Result<(), RecvError> {
+        let Some((woken, _next)) = self.waiter(accepted, || Place::Threads) else { return Ok(()) };
+        woken.blocking_recv()
     }
 
-    fn waiter_in(
-        &self,
-        accepted: u64,
-        list: impl FnOnce(&mut Waiters) -> &mut Vec<(u64, oneshot::Sender<()>)>,
-    ) -> Option<oneshot::Receiver<()>> {
+    /// What to wait on until so many are done, to be dropped in this order; `None` when they are.
+    fn waiter(&self, accepted: u64, place: impl FnOnce() -> Place) -> Option<(oneshot::Receiver<()>, Next<'_>)> {
         if self.done() >= accepted {
             return None;
         }
-        let (sender, receiver) = oneshot::channel();
+        let (sender, woken) = oneshot::channel();
+        let place = place();
         let mut waiters = self.waiters();
         // Asked again under the lock: whoever is in the list before `wake` takes it is woken.
         if self.done() >= accepted {
             return None;
         }
         if !waiters.over {
-            list(&mut waiters).push((accepted, sender));
+            waiters.by_place.entry(place).or_default().waiting.push((accepted, sender));
         }
-        Some(receiver)
+        Some((woken, Next { place, waiting: self }))
     }
 
     /// Notes how many are written, and how many are done.
@@ -84,21 +117,31 @@ impl Waiting {
     pub(super) fn wake(&self) {
         let mut waiters = self.waiters();
         let done = self.done();
-        let Waiters { tasks, threads, ready, .. } = &mut *waiters;
-        let woken: Vec<_> = tasks.extract_if(.., |(accepted, _)| *accepted <= done).collect();
-        ready.extend(threads.extract_if(.., |(accepted, _)| *accepted <= done).map(|(_, waiter)| waiter));
-        self.wake_next(waiters);
-        for (_, waiter) in woken {
-            let _ = waiter.send(()); // whoever stopped waiting does not mind
+        let mut places = Vec::new();
+        for (place, here) in &mut waiters.by_place {
+            here.ready.extend(here.waiting.extract_if(.., |(accepted, _)| *accepted <= done).map(|(_, waiter)| waiter));
+            if !here.ready.is_empty() {
+                places.push(*place);
+            }
+        }
+        drop(waiters);
+        for place in places {
+            self.wake_at(place, place.woken_from(Place::here()));
         }
     }
 
-    /// Wakes the first threads that are ready. A thread cannot stop waiting: each that is woken comes by here.
-    fn wake_next(&self, mut waiters: MutexGuard<'_, Waiters>) {
-        let next = [(); WOKEN_BY_ONE].map(|()| waiters.ready.pop_front());
-        drop(waiters);
-        for waiter in next.into_iter().flatten() {
-            let _ = waiter.send(());
+    /// Wakes so many of those who are ready. Who does not wait any more does not count.
+    fn wake_at(&self, place: Place, most: usize) {
+        let mut left = most;
+        while left > 0 {
+            let mut waiters = self.waiters();
+            let Some(ready) = waiters.by_place.get_mut(&place).map(|here| &mut here.ready) else { return };
+            let next: Vec<_> = ready.drain(..left.min(ready.len())).collect();
+            drop(waiters);
+            if next.is_empty() {
+                return;
+            }
+            left -= next.into_iter().filter_map(|waiter| waiter.send(()).ok()).count();
         }
     }
 
@@ -106,8 +149,9 @@ impl Waiting {
     pub(super) fn abandon(&self) {
         let mut waiters = self.waiters();
         waiters.over = true;
-        waiters.tasks.clear();
-        waiters.threads.clear();
+        for here in waiters.by_place.values_mut() {
+            here.waiting.clear();
+        }
     }
 
     fn waiters(&self) -> MutexGuard<'_, Waiters> {
@@ -115,17 +159,28 @@ impl Waiting {
     }
 }
 
+impl Drop for Next<'_> {
+    fn drop(&mut self) {
+        self.waiting.wake_at(self.place, self.place.woken_from(self.place));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
 
     #[test]
     fn whoever_waits_is_woken_by_what_it_waits_for_in_any_order() {
         let waiting = Waiting::default();
+        let waiter = |accepted| waiting.waiter(accepted, Place::here);
         waiting.reached(3, 2);
-        assert!(waiting.waiter(2).is_none());
-        let mut four = waiting.waiter(4).expect("not done");
-        let mut three = waiting.waiter(3).expect("not done");
+        assert!(waiter(2).is_none());
+        let (mut four, _next) = waiter(4).expect("not done");
+        let (mut three, _next) = waiter(3).expect("not done");
         waiting.reached(3, 3);
         waiting.reached(1, 1);
         waiting.wake();
@@ -133,7 +188,8 @@ mod tests {
         assert_eq!(four.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         waiting.abandon();
         assert_eq!(four.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        assert_eq!(waiting.waiter(9).map(|mut nine| nine.try_recv()), Some(Err(oneshot::error::TryRecvError::Closed)));
+        let nine = waiter(9).map(|(mut nine, _next)| nine.try_recv());
+        assert_eq!(nine, Some(Err(oneshot::error::TryRecvError::Closed)));
     }
 
     #[test]
@@ -143,11 +199,11 @@ mod tests {
             let wait = |accepted| {
                 scope.spawn({
                     let waiting = &waiting;
-                    move || waiting.wait(accepted)
+                    move || waiting.wait_blocking(accepted)
                 })
             };
             let threads: Vec<_> = (1..=20).map(wait).collect();
-            while waiting.waiters().threads.len() < threads.len() {
+            while waiting.waiters().by_place.get(&Place::Threads).is_none_or(|here| here.waiting.len() < 20) {
                 std::thread::yield_now();
             }
             waiting.reached(15, 15);
@@ -160,5 +216,40 @@ mod tests {
             ended
         });
         assert!(ended[..15].iter().all(Result::is_ok) && ended[15..].iter().all(Result::is_err), "{ended:?}");
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Dropped {
+        Never,
+        BeforeItIsWoken,
+        BeforeItIsPolled,
+    }
+
+    #[test]
+    fn of_the_tasks_of_a_runtime_one_is_woken_and_wakes_the_others_even_if_it_is_dropped_instead() {
+        for dropped in [Dropped::Never, Dropped::BeforeItIsWoken, Dropped::BeforeItIsPolled] {
+            let waiting = Waiting::default();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let poll = |tasks: &mut [Pin<Box<dyn Future<Output = Result<(), RecvError>> + '_>>]| {
+                let (_inside, mut cx) = (runtime.enter(), Context::from_waker(Waker::noop()));
+                tasks.iter_mut().map(|task| task.as_mut().poll(&mut cx)).collect::<Vec<_>>()
+            };
+            let mut tasks: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
+            (1..=4).for_each(|accepted| tasks.push(Box::pin(waiting.wait(accepted))));
+            assert!(poll(&mut tasks).iter().all(Poll::is_pending));
+            if dropped == Dropped::BeforeItIsWoken {
+                drop(tasks.remove(0));
+            }
+            waiting.reached(3, 3);
+            waiting.wake();
+            let ready: usize = waiting.waiters().by_place.values().map(|here| here.ready.len()).sum();
+            assert_eq!(ready, tasks.len() - 2, "one was woken from outside, one does not wait for this");
+            if dropped == Dropped::BeforeItIsPolled {
+                drop(tasks.remove(0));
+            }
+            let mut ended = poll(&mut tasks);
+            assert_eq!(ended.pop(), Some(Poll::Pending));
+            assert!(ended.iter().all(|ended| *ended == Poll::Ready(Ok(()))), "{dropped:?}: {ended:?}");
+        }
     }
 }
