@@ -28,7 +28,7 @@ pub struct TokenEstimator {
     /// What the last character was, and how many of its like came right before it: vocabularies hold whole words, and
     /// runs of spaces, digits and punctuation.
     last: Class,
-    run: u32,
+    run: usize,
     vocabulary: Vocabulary,
 }
 
@@ -110,26 +110,35 @@ impl TokenEstimator {
         self.last = class;
     }
 
-    /// Takes the small letters that go on with a word, and all words of such letters behind it, at once; gives the rest.
+    /// Takes the small letters that go on with a word, and all plain words behind it, at once; gives the rest.
     fn words<'a>(&mut self, text: &'a str) -> &'a str {
         if !self.last.is_word() {
             return text;
         }
-        let begun = latin_weight(Class::Space, Class::Lower, 0).unwrap_or(0) + letter_weight(Class::Space, 0);
-        let (mut rest, mut run, mut millis) = (text.as_bytes(), self.run, 0);
+        let begins = |class, last| latin_weight(class, last, 0).unwrap_or(0);
+        let space = begins(Class::Space, Class::Lower) + begins(Class::Lower, Class::Space);
+        let mark_and_space = begins(Class::Punctuation, Class::Lower) + space;
+        let (mut rest, mut millis) = (text.as_bytes(), 0);
+        let (mut last, mut run) = (self.last, self.run);
         loop {
-            let count = small_letters(rest);
-            let longer = run.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-            millis += weight_to(longer) - weight_to(run);
-            (rest, run) = (&rest[count..], longer);
-            let [b' ', b'a'..=b'z', behind @ ..] = rest else { break };
-            millis += begun;
-            (rest, run) = (behind, 0);
+            let letters = small_letters(rest);
+            if letters > 0 {
+                millis += weight_to(run + letters) - weight_to(run);
+                (last, run, rest) = (Class::Lower, run + letters, &rest[letters..]);
+            }
+            let (before, first, behind) = match *rest {
+                [b' ', first, ref behind @ ..] => (space, first, behind),
+                [b',' | b'.', b' ', first, ref behind @ ..] => (mark_and_space, first, behind),
+                _ => break,
+            };
+            if !first.is_ascii_alphabetic() {
+                break;
+            }
+            millis += before;
+            (last, run, rest) = (ASCII[usize::from(first)], 0, behind);
         }
-        if rest.len() < text.len() {
-            (self.last, self.run) = (Class::Lower, run);
-            self.latin_millis += millis;
-        }
+        (self.last, self.run) = (last, run);
+        self.latin_millis += millis;
         &text[text.len() - rest.len()..]
     }
 
@@ -172,7 +181,7 @@ impl Class {
 /// Thousandths of a token that a character of Latin text adds, behind `run` others of its like; `None` for other
 /// scripts. Set between the counts of o200k and cl100k for prose in four languages, Markdown, Rust, Python and JSON:
 /// docs/estimates.md.
-fn latin_weight(class: Class, last: Class, run: u32) -> Option<u64> {
+fn latin_weight(class: Class, last: Class, run: usize) -> Option<u64> {
     let millis = match class {
         Class::Lower => letter_weight(last, run),
         Class::Upper if run > 0 && last == Class::Lower => letter_weight(last, run) + 300,
@@ -203,7 +212,7 @@ fn latin_weight(class: Class, last: Class, run: u32) -> Option<u64> {
 }
 
 /// A word costs mostly that it is one; what is longer than words are is cut into small pieces.
-fn letter_weight(last: Class, run: u32) -> u64 {
+fn letter_weight(last: Class, run: usize) -> u64 {
     match run {
         0 if last.is_blank() => 750,
         0 => 450,
@@ -212,7 +221,7 @@ fn letter_weight(last: Class, run: u32) -> u64 {
 }
 
 /// What a letter weighs that is not the first of its word.
-const fn weight_behind(run: u32) -> u64 {
+const fn weight_behind(run: usize) -> u64 {
     match run {
         ..=3 => 10,
         4..=LAST_OF_USUAL => 100,
@@ -221,21 +230,21 @@ const fn weight_behind(run: u32) -> u64 {
 }
 
 /// Letters behind that many others are of no usual word.
-const LAST_OF_USUAL: u32 = 13;
+const LAST_OF_USUAL: usize = 13;
 
 /// What all letters of a word weigh behind its first, up to the one behind `run` others.
-fn weight_to(run: u32) -> u64 {
-    const SUMS: [u64; LAST_OF_USUAL as usize + 1] = {
-        let mut sums = [0; LAST_OF_USUAL as usize + 1];
+fn weight_to(run: usize) -> u64 {
+    const SUMS: [u64; LAST_OF_USUAL + 1] = {
+        let mut sums = [0; LAST_OF_USUAL + 1];
         let mut run = 1;
         while run < sums.len() {
-            sums[run] = sums[run - 1] + weight_behind(run as u32);
+            sums[run] = sums[run - 1] + weight_behind(run);
             run += 1;
         }
         sums
     };
-    let beyond = run.saturating_sub(LAST_OF_USUAL);
-    SUMS[(run - beyond) as usize] + u64::from(beyond) * weight_behind(LAST_OF_USUAL + 1)
+    let beyond = || SUMS[LAST_OF_USUAL] + (run - LAST_OF_USUAL) as u64 * weight_behind(LAST_OF_USUAL + 1);
+    SUMS.get(run).copied().unwrap_or_else(beyond)
 }
 
 /// Thousandths of a token, set between the vocabularies we measured (o200k, cl100k, Llama 3 and 4, Tekken).
