@@ -115,30 +115,18 @@ impl TokenEstimator {
         if !self.last.is_word() {
             return text;
         }
-        let begins = |class, last| latin_weight(class, last, 0).unwrap_or(0);
-        let space = begins(Class::Space, Class::Lower) + begins(Class::Lower, Class::Space);
-        let mark_and_space = begins(Class::Punctuation, Class::Lower) + space;
-        let (mut rest, mut millis) = (text.as_bytes(), 0);
-        let (mut last, mut run) = (self.last, self.run);
-        loop {
-            let letters = small_letters(rest);
-            if letters > 0 {
-                millis += weight_to(run + letters) - weight_to(run);
-                (last, run, rest) = (Class::Lower, run + letters, &rest[letters..]);
-            }
-            let (before, first, behind) = match *rest {
-                [b' ', first, ref behind @ ..] => (space, first, behind),
-                [b',' | b'.', b' ', first, ref behind @ ..] => (mark_and_space, first, behind),
-                _ => break,
-            };
-            if !first.is_ascii_alphabetic() {
-                break;
-            }
-            millis += before;
-            (last, run, rest) = (ASCII[usize::from(first)], 0, behind);
+        let letters = small_letters(text.as_bytes());
+        if letters > 0 {
+            self.latin_millis += weight_to(self.run + letters) - weight_to(self.run);
+            (self.last, self.run) = (Class::Lower, self.run + letters);
         }
-        (self.last, self.run) = (last, run);
-        self.latin_millis += millis;
+        let mut rest = &text.as_bytes()[letters..];
+        while let Some((before, first, behind)) = next_word(rest) {
+            let letters = small_letters(behind);
+            self.latin_millis += before + weight_to(letters);
+            self.last = if letters > 0 { Class::Lower } else { ASCII[usize::from(first)] };
+            (self.run, rest) = (letters, &behind[letters..]);
+        }
         &text[text.len() - rest.len()..]
     }
 
@@ -259,6 +247,19 @@ fn other_weight(class: Class) -> u64 {
         Class::WidePunctuation => 800,
         _ => 1500,
     }
+}
+
+/// The word that follows one behind a space, or behind a mark and a space: what they weigh with its first letter, the
+/// letter, and what is behind it.
+fn next_word(text: &[u8]) -> Option<(u64, u8, &[u8])> {
+    let begins = |class, last| latin_weight(class, last, 0).unwrap_or(0);
+    let space = begins(Class::Space, Class::Lower) + begins(Class::Lower, Class::Space);
+    let (before, first, behind) = match text {
+        [b' ', first, behind @ ..] => (space, *first, behind),
+        [b',' | b'.', b' ', first, behind @ ..] => (begins(Class::Punctuation, Class::Lower) + space, *first, behind),
+        _ => return None,
+    };
+    first.is_ascii_alphabetic().then_some((before, first, behind))
 }
 
 /// How many small letters of ASCII the text begins with. A word is mostly shorter than the eight bytes looked at at once.

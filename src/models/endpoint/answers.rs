@@ -1,7 +1,7 @@
 //! Where the answers of each API say what we want to know.
 
 use super::Endpoint;
-use super::scan::{Paths, Step, group, leaf, node, root, whole};
+use super::steps::{Paths, Step, group, leaf, node, root, whole};
 
 /// What an answer says at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::Endpoint;
 use super::request::MalformedRequest;
-use super::scan::{Found, MAX_DEPTH, MAX_WORD_BYTES, Scanner, Shape, Step, leaf, node, root};
+use super::scan::{Found, MAX_DEPTH, MAX_WORD_BYTES, Scanner, Shape};
+use super::steps::{Step, leaf, node, root};
 use crate::models::json::count_of;
 
 /// What a key that decides is for.
@@ -97,29 +98,39 @@ impl<'a> Keys<'a> {
     /// Reads the keys of a body that every server reads as we do.
     pub(super) fn read(body: &'a [u8]) -> Result<Keys<'a>, MalformedRequest> {
         let mut keys = Keys::of(body)?;
-        let mut scanner = Scanner::in_any_case(&PATHS);
-        scanner.push(body, &mut keys);
-        keys.checked(scanner.deepest())
+        let mut scanner = Scanner::of_request(&PATHS);
+        scanner.push_text(keys.body(), &mut keys);
+        keys.checked(&scanner)
     }
 
-    /// Takes in a body to read the keys of, if it is one JSON object.
+    /// Takes in a body to read the keys of.
     pub(super) fn of(body: &'a [u8]) -> Result<Keys<'a>, MalformedRequest> {
-        let text = std::str::from_utf8(body).map_err(|_| MalformedRequest::NotAnObject)?;
-        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
-        if !is_json || !body.trim_ascii_start().starts_with(b"{") {
-            return Err(MalformedRequest::NotAnObject);
-        }
-        Ok(Keys { body: text, values: Vec::new(), wrong: None })
+        let body = std::str::from_utf8(body).map_err(|_| MalformedRequest::NotAnObject)?;
+        Ok(Keys { body, values: Vec::new(), wrong: None })
     }
 
-    /// The keys as they were found, if every server reads them as we do. `deepest`: how deep the body is nested.
-    pub(super) fn checked(self, deepest: usize) -> Result<Keys<'a>, MalformedRequest> {
+    /// The body.
+    pub(super) fn body(&self) -> &'a str {
+        self.body
+    }
+
+    /// The keys as they were found, if the body is one JSON object, and every server reads them as we do. `scanner`: what
+    /// read all of the body.
+    pub(super) fn checked<W: Copy>(self, scanner: &Scanner<W>) -> Result<Keys<'a>, MalformedRequest> {
         let wrong = self.wrong.or_else(|| self.values.iter().find_map(|value| value.wrong_type(self.body)));
         match wrong {
-            _ if deepest > MAX_DEPTH => Err(MalformedRequest::TooDeep),
+            _ if !self.is_object(scanner) => Err(MalformedRequest::NotAnObject),
+            _ if scanner.deepest() > MAX_DEPTH => Err(MalformedRequest::TooDeep),
             Some(wrong) => Err(wrong),
             None => Ok(self),
         }
+    }
+
+    /// Whether the body is one JSON object. Where the scanner has seen all of it, it knows; else it is read once more.
+    fn is_object<W: Copy>(&self, scanner: &Scanner<W>) -> bool {
+        let has_controls = self.body.bytes().fold(false, |any, byte| any | (byte < b' '));
+        let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(self.body).is_ok();
+        self.body.trim_ascii_start().starts_with('{') && (scanner.is_one_value() && !has_controls || is_json())
     }
 
     fn find(&self, key: Key) -> Option<&Value> {
@@ -156,12 +167,14 @@ impl Found<Named> for Keys<'_> {
         }
         // What stands in a list is the list's, and that is of a wrong type.
         let is_within = self.values.iter().any(|value| value.named == named && value.range.is_empty());
-        if !is_within && self.values.iter().any(|value| value.named == named) {
+        if is_within {
+            return;
+        }
+        if self.values.iter().any(|value| value.named == named) {
             self.wrong.get_or_insert(MalformedRequest::Twice { key });
+            return;
         }
-        if !is_within {
-            self.values.push(Value { named, shape, range: at..at, text: String::new() });
-        }
+        self.values.push(Value { named, shape, range: at..at, text: String::new() });
     }
 
     fn text(&mut self, _named: Named, piece: &str) {

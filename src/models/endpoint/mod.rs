@@ -17,6 +17,7 @@ mod request;
 #[cfg(test)]
 mod requests;
 mod scan;
+mod steps;
 mod text;
 #[cfg(test)]
 #[path = "../../../tests/it/wire.rs"]

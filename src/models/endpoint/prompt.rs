@@ -5,7 +5,8 @@
 use super::Endpoint;
 use super::keys::{Key, Keys, Named, with_keys};
 use super::request::MalformedRequest;
-use super::scan::{Found, Paths, Scanner, Shape, Step, group, leaf, node, root, whole};
+use super::scan::{Found, Scanner, Shape};
+use super::steps::{Paths, Step, group, leaf, node, root, whole};
 use crate::models::Kind;
 use crate::usage::{TOKENS_PER_MESSAGE, TokenEstimator, Vocabulary};
 
@@ -218,10 +219,10 @@ struct Asking<'a> {
 /// When servers could read it in more than one way.
 pub(super) fn read(endpoint: Endpoint, body: &[u8]) -> Result<(Keys<'_>, Prompt), MalformedRequest> {
     let mut asking = Asking { keys: Keys::of(body)?, prompt: Prompt::default() };
-    let mut scanner = Scanner::in_any_case(paths(endpoint));
-    scanner.push(body, &mut asking);
+    let mut scanner = Scanner::of_request(paths(endpoint));
+    scanner.push_text(asking.keys.body(), &mut asking);
     asking.prompt.weigh();
-    Ok((asking.keys.checked(scanner.deepest())?, asking.prompt))
+    Ok((asking.keys.checked(&scanner)?, asking.prompt))
 }
 
 impl Prompt {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 use serde_json::{Map, Value, json};
 
 use super::*;
@@ -178,6 +179,19 @@ fn what_servers_could_read_otherwise_is_refused() {
         "\u{feff}{}",
         "{'a':1}",
         "{\"a\":01}",
+        "{\"model\":\"m\"}}",
+        "{\"model\":\"m\",}",
+        "{\"model\":\"m\n\"}",
+        "{\"model\":\"\\q\"}",
+        "{\"model\":\"\\u00g0\"}",
+        "{\"mo\\del\":\"m\"}",
+        "{\"a\":\"\\q\"}",
+        "{\"a\":[1,]}",
+        "{\"n\":1.}",
+        "{\"n\":.5}",
+        "{\"n\":-}",
+        "{\"n\":1e}",
+        "{\"n\":True}",
     ] {
         assert_eq!(refused(body), NotAnObject, "{body}");
     }
@@ -399,5 +413,23 @@ proptest! {
                 with_model(body, "m");
             }
         }
+    }
+
+    /// What is read once is refused exactly when another reader of JSON refuses it.
+    #[test]
+    fn damaged_bodies_are_refused_when_they_are_not_json(
+        at: Index, gone in 0..3usize, new in "[{}\\[\\]\",:a\\\\ntrue0-9. +\\-\u{1}\t\u{e9}]{0,3}", space in "[ \n]?", every in 1..9usize,
+    ) {
+        let value = json!({
+            "model": "m", "temperature": 0.25, "stop": ["a", -1, null], "n": 1, "metadata": {"a": {"b": []}}, "stream": true,
+            "messages": [{"role": "user", "content": "a \"b\" \\ é\n", "name": "\t"}, {"content": [{"type": "text", "text": "b"}]}],
+            "tools": [{"function": {"name": "f", "parameters": {"x": [0, 10, {"y": false}]}}}],
+        });
+        let mut body = written(&value, &space, every);
+        let from = body.floor_char_boundary(at.index(body.len() + 1));
+        let to = body.ceil_char_boundary((from + gone).min(body.len()));
+        body.replace_range(from..to, &new);
+        let is_object = serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok() && body.trim_ascii_start().starts_with('{');
+        prop_assert_eq!(asked(CHAT, &body) != Err(MalformedRequest::NotAnObject), is_object, "{}", body);
     }
 }

@@ -1,48 +1,10 @@
 //! JSON read as it comes, cut anywhere, in memory that does not grow: tells only of the values on wanted paths.
 //!
-//! A path names the keys from the outermost object inwards; lists do not count as a step, so `choices.text` is the text
-//! of every choice, and a list of objects around everything changes nothing. What is not wanted is skipped, not looked
-//! at; what lies whole in the bytes at hand is borrowed from them, and only what they cut off is held.
+//! What is not wanted is skipped, not looked at; what lies whole in the bytes at hand is borrowed from them, and only what
+//! they cut off is held.
 
-use super::text::Pieces;
-
-/// The wanted paths: the step before the first.
-pub(super) type Paths<W> = &'static Step<W>;
-
-/// A step of wanted paths, and those behind it.
-pub(super) struct Step<W: 'static> {
-    key: &'static str,
-    /// What is wanted of the value here.
-    what: Option<W>,
-    below: &'static [Step<W>],
-    /// Whether it is wanted however it is built, with all keys and texts within.
-    is_whole: bool,
-}
-
-/// The step before the first.
-pub(super) const fn root<W: Copy>(below: &'static [Step<W>]) -> Step<W> {
-    group("", below)
-}
-
-/// A value that is not wanted itself, but these within it.
-pub(super) const fn group<W: Copy>(key: &'static str, below: &'static [Step<W>]) -> Step<W> {
-    Step { key, what: None, below, is_whole: false }
-}
-
-/// A wanted value.
-pub(super) const fn leaf<W: Copy>(key: &'static str, what: W) -> Step<W> {
-    node(key, what, &[])
-}
-
-/// A wanted value, and those wanted within it.
-pub(super) const fn node<W: Copy>(key: &'static str, what: W, below: &'static [Step<W>]) -> Step<W> {
-    Step { key, what: Some(what), below, is_whole: false }
-}
-
-/// A value that is wanted however it is built, with all keys and texts within.
-pub(super) const fn whole<W: Copy>(key: &'static str, what: W) -> Step<W> {
-    Step { key, what: Some(what), below: &[], is_whole: true }
-}
+use super::steps::{Paths, Step};
+use super::text::{Pieces, plain};
 
 /// Levels that are followed, and the most a request may have.
 pub(super) const MAX_DEPTH: usize = 127;
@@ -124,7 +86,8 @@ enum Mode {
 /// Reads one JSON value after another.
 pub(super) struct Scanner<W: 'static> {
     paths: Paths<W>,
-    any_case: bool,
+    /// Whether keys are taken in any case, and what is not JSON is minded.
+    of_request: bool,
     levels: Vec<Level<W>>,
     next: Next,
     mode: Mode,
@@ -136,6 +99,24 @@ pub(super) struct Scanner<W: 'static> {
     /// Bytes before those being read.
     before: usize,
     deepest: usize,
+    /// Values that ended, of those that stand in no other.
+    values: usize,
+    /// Whether anything was passed over that may not be JSON.
+    doubtful: bool,
+}
+
+/// The bytes being read, and as much of them as is text from the first on.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    bytes: &'a [u8],
+    text: &'a str,
+}
+
+impl<'a> Input<'a> {
+    fn of(bytes: &'a [u8]) -> Input<'a> {
+        let text = std::str::from_utf8(bytes).or_else(|error| std::str::from_utf8(&bytes[..error.valid_up_to()]));
+        Input { bytes, text: text.unwrap_or_default() }
+    }
 }
 
 impl<W: Copy> Scanner<W> {
@@ -143,7 +124,7 @@ impl<W: Copy> Scanner<W> {
     pub(super) fn new(paths: Paths<W>) -> Scanner<W> {
         Scanner {
             paths,
-            any_case: false,
+            of_request: false,
             levels: Vec::with_capacity(USUAL_DEPTH),
             next: Next::Value,
             mode: Mode::Between,
@@ -152,12 +133,14 @@ impl<W: Copy> Scanner<W> {
             pieces: Pieces::default(),
             before: 0,
             deepest: 0,
+            values: 0,
+            doubtful: false,
         }
     }
 
-    /// A scanner that takes keys in any case, as some servers do.
-    pub(super) fn in_any_case(paths: Paths<W>) -> Scanner<W> {
-        Scanner { any_case: true, ..Scanner::new(paths) }
+    /// A scanner of what servers are to read: it takes keys in any case, as some of them do, and minds what is not JSON.
+    pub(super) fn of_request(paths: Paths<W>) -> Scanner<W> {
+        Scanner { of_request: true, ..Scanner::new(paths) }
     }
 
     /// Whether it is within a value, or behind something that is not JSON.
@@ -180,6 +163,12 @@ impl<W: Copy> Scanner<W> {
         self.deepest
     }
 
+    /// Whether what came is one JSON value for certain, of a request without control characters. What this does not say of
+    /// may be one as well: what nobody wants is passed over unread.
+    pub(super) fn is_one_value(&self) -> bool {
+        self.values == 1 && !self.is_midway() && !self.doubtful && !self.pieces.are_doubtful()
+    }
+
     /// Begins anew, as if nothing had come.
     pub(super) fn clear(&mut self) {
         self.levels.clear();
@@ -190,10 +179,19 @@ impl<W: Copy> Scanner<W> {
 
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8], found: &mut impl Found<W>) {
-        let mut at = 0;
+        self.read(Input::of(bytes), found);
+    }
+
+    /// Takes the next bytes, which are known to be text.
+    pub(super) fn push_text(&mut self, text: &str, found: &mut impl Found<W>) {
+        self.read(Input { bytes: text.as_bytes(), text }, found);
+    }
+
+    fn read(&mut self, input: Input<'_>, found: &mut impl Found<W>) {
+        let (bytes, mut at) = (input.bytes, 0);
         while at < bytes.len() {
             at = match self.mode {
-                Mode::Between => self.between(bytes, at, found),
+                Mode::Between => self.between(input, at, found),
                 Mode::Key => self.key(bytes, at, found),
                 Mode::Text => self.text(bytes, at, found),
                 Mode::Scalar => self.scalar(bytes, at, found),
@@ -219,59 +217,75 @@ impl<W: Copy> Scanner<W> {
         };
     }
 
-    /// Reads on up to what is cut off, or to what nobody wants. Each of these takes bytes from an offset on, and gives
-    /// the offset behind what it took.
-    fn between(&mut self, bytes: &[u8], from: usize, found: &mut impl Found<W>) -> usize {
+    /// Reads on to the end. Each of these takes bytes from an offset on, and gives the offset behind what it took: that is
+    /// the end, unless what it took is whole.
+    fn between(&mut self, input: Input<'_>, from: usize, found: &mut impl Found<W>) -> usize {
         let mut at = from;
-        while matches!(self.mode, Mode::Between)
-            && let Some(&byte) = bytes.get(at)
-        {
-            at += 1;
-            match (byte, self.next) {
-                (b' ' | b'\t' | b'\n' | b'\r', _) => {}
-                (b'"', Next::Key | Next::KeyOrEnd) => {
-                    self.word.clear();
-                    at = self.key(bytes, at, found);
+        while let Some(&byte) = input.bytes.get(at) {
+            at = match (self.next, byte) {
+                (Next::Key | Next::KeyOrEnd, b'"') => self.members(input, at + 1, found),
+                (Next::CommaOrEnd, b',') => self.comma(at),
+                (Next::KeyOrEnd | Next::CommaOrEnd, b'}') => self.close(input.bytes, at, found),
+                (Next::ValueOrEnd | Next::CommaOrEnd, b']') => self.close(input.bytes, at, found),
+                (Next::Colon, b':') => {
+                    self.next = Next::Value;
+                    at + 1
                 }
-                (b':', Next::Colon) => self.next = Next::Value,
-                (b',', Next::CommaOrEnd) => match self.levels.last().is_some_and(|level| level.is_list) {
-                    true => self.expect_value(),
-                    false => self.next = Next::Key,
-                },
-                (b'}', Next::KeyOrEnd | Next::CommaOrEnd) => self.close(false, at, found),
-                (b']', Next::ValueOrEnd | Next::CommaOrEnd) => self.close(true, at, found),
-                (_, Next::Value | Next::ValueOrEnd) => at = self.value(bytes, at - 1, found),
-                _ => self.mode = Mode::Broken,
-            }
+                (_, b' ' | b'\t' | b'\n' | b'\r') => at + 1,
+                (Next::Value | Next::ValueOrEnd, _) => self.value(input, at, found),
+                _ => self.give_up(input.bytes),
+            };
         }
         at
     }
 
+    /// Takes a key with its value, and those that follow, as far as nothing stands between them but what must.
+    fn members(&mut self, input: Input<'_>, from: usize, found: &mut impl Found<W>) -> usize {
+        let mut at = from;
+        loop {
+            at = self.begin_key(input.bytes, at, found);
+            if self.next != Next::Value || input.bytes.get(at).is_none_or(u8::is_ascii_whitespace) {
+                return at;
+            }
+            at = self.value(input, at, found);
+            if self.next != Next::CommaOrEnd || !input.bytes[at..].starts_with(b",\"") {
+                return at;
+            }
+            at += 2;
+        }
+    }
+
+    fn comma(&mut self, at: usize) -> usize {
+        match self.levels.last().is_some_and(|level| level.is_list) {
+            true => self.expect_value(),
+            false => self.next = Next::Key,
+        }
+        at + 1
+    }
+
+    fn give_up(&mut self, bytes: &[u8]) -> usize {
+        self.mode = Mode::Broken;
+        bytes.len()
+    }
+
     /// Begins a value, and takes it as far as it is a text or a scalar.
-    fn value(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
-        let shape = match bytes[at] {
+    // Inlined where members are read, which is nearly always: a third of a value's cost.
+    #[inline(always)]
+    fn value(&mut self, input: Input<'_>, at: usize, found: &mut impl Found<W>) -> usize {
+        let shape = match input.bytes[at] {
             b'{' => Shape::Object,
             b'[' => Shape::List,
             b'"' => Shape::Text,
             b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => Shape::Scalar,
-            _ => {
-                self.mode = Mode::Broken;
-                return at + 1;
-            }
+            _ => return self.give_up(input.bytes),
         };
         if let Some(what) = self.wanted() {
             found.begins(what, shape, self.before + at, self.place.exact);
         }
         match shape {
-            Shape::Object | Shape::List => {
-                self.open(shape == Shape::List);
-                at + 1
-            }
-            Shape::Text => self.text(bytes, at + 1, found),
-            Shape::Scalar => {
-                self.word.clear();
-                self.scalar(bytes, at, found)
-            }
+            Shape::Object | Shape::List => self.open(input.bytes, at, shape == Shape::List),
+            Shape::Text => self.begin_text(input, at + 1, found),
+            Shape::Scalar => self.begin_scalar(input, at, found),
         }
     }
 
@@ -280,57 +294,69 @@ impl<W: Copy> Scanner<W> {
         self.place.step?.what
     }
 
-    fn open(&mut self, is_list: bool) {
+    fn open(&mut self, bytes: &[u8], at: usize, is_list: bool) -> usize {
         self.deepest = self.deepest.max(self.levels.len() + 1);
         match self.place {
             Place { step: Some(step), exact } if self.levels.len() < MAX_DEPTH => {
                 self.levels.push(Level { step, exact, is_list });
                 self.next = if is_list { Next::ValueOrEnd } else { Next::KeyOrEnd };
+                at + 1
             }
-            _ => self.mode = Mode::Skip(1),
+            _ => self.skip(bytes, at + 1, 1),
         }
     }
 
-    /// Ends what is open; its last byte was the one before this offset.
-    fn close(&mut self, is_list: bool, end: usize, found: &mut impl Found<W>) {
-        match self.levels.pop() {
-            Some(level) if level.is_list == is_list => {
-                if let Some(what) = level.step.what {
-                    found.ends(what, self.before + end);
-                }
-                let is_outermost = self.levels.len() <= 1 && self.levels.iter().all(|level| level.is_list);
-                if !is_list && is_outermost {
-                    found.document();
-                }
-                self.value_ended();
-            }
-            _ => self.mode = Mode::Broken,
+    fn close(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+        let is_list = bytes[at] == b']';
+        let Some(level) = self.levels.pop().filter(|level| level.is_list == is_list) else {
+            return self.give_up(bytes);
+        };
+        if let Some(what) = level.step.what {
+            found.ends(what, self.before + at + 1);
         }
+        let is_outermost = self.levels.len() <= 1 && self.levels.iter().all(|level| level.is_list);
+        if !is_list && is_outermost {
+            found.document();
+        }
+        self.value_ended();
+        at + 1
     }
 
     fn value_ended(&mut self) {
         self.mode = Mode::Between;
-        match self.levels.is_empty() {
-            true => self.expect_value(),
-            false => self.next = Next::CommaOrEnd,
+        self.next = Next::CommaOrEnd;
+        if self.levels.is_empty() {
+            self.values += 1;
+            self.expect_value();
         }
     }
 
-    fn key(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
-        let Some(level) = self.levels.last() else { return bytes.len() };
-        let (rest, from) = (&bytes[at..], Place { step: Some(level.step), exact: level.exact });
-        let text_of = level.step.what.filter(|_| level.step.is_whole);
-        if self.word.is_empty()
-            && text_of.is_none()
-            && let Some(key) = self.pieces.plain(rest)
-        {
-            self.place = self.step(from, key);
-            let has_colon = rest.get(key.len() + 1) == Some(&b':');
-            (self.mode, self.next) = (Mode::Between, if has_colon { Next::Value } else { Next::Colon });
-            return at + key.len() + 1 + usize::from(has_colon);
+    /// Begins a key; takes it, with its colon, when it lies whole and plain in the bytes.
+    fn begin_key(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+        let Some(&Level { step, exact, .. }) = self.levels.last() else { return bytes.len() };
+        let rest = &bytes[at..];
+        let (place, len) = if let Some(step) = step.begun_by(rest) {
+            (Place { step: Some(step), exact }, step.key.len())
+        } else if let Some(key) = plain(rest).filter(|_| !step.is_whole) {
+            (self.step_in_other_case(step, key), key.len())
+        } else {
+            self.word.clear();
+            return self.key(bytes, at, found);
+        };
+        self.place = place;
+        if rest.get(len + 1) == Some(&b':') {
+            self.next = Next::Value;
+            return at + len + 2;
         }
+        self.next = Next::Colon;
+        at + len + 1
+    }
+
+    fn key(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
+        let Some(&Level { step, exact, .. }) = self.levels.last() else { return bytes.len() };
+        let text_of = step.what.filter(|_| step.is_whole);
         let word = &mut self.word;
-        let (taken, ended) = self.pieces.take(rest, |piece| {
+        let (taken, ended) = self.pieces.take(&bytes[at..], |piece| {
             let room = (MAX_WORD_BYTES + 1).saturating_sub(word.len());
             word.extend_from_slice(&piece.as_bytes()[..piece.len().min(room)]);
             if let Some(what) = text_of {
@@ -339,10 +365,27 @@ impl<W: Copy> Scanner<W> {
         });
         self.mode = Mode::Key;
         if ended {
-            self.place = self.step(from, &self.word);
+            self.place = match if step.is_whole { Some(step) } else { step.by(&self.word) } {
+                Some(step) => Place { step: Some(step), exact },
+                None => self.step_in_other_case(step, &self.word),
+            };
             (self.mode, self.next) = (Mode::Between, Next::Colon);
         }
         at + taken
+    }
+
+    /// Begins a text; takes it when it lies whole and plain in the bytes.
+    fn begin_text(&mut self, input: Input<'_>, at: usize, found: &mut impl Found<W>) -> usize {
+        let Some(len) = plain(&input.bytes[at..]).map(<[u8]>::len) else { return self.text(input.bytes, at, found) };
+        if let Some(what) = self.wanted() {
+            let Some(text) = input.text.get(at..at + len) else { return self.text(input.bytes, at, found) };
+            if !text.is_empty() {
+                found.text(what, text);
+            }
+            found.ends(what, self.before + at + len + 1);
+        }
+        self.value_ended();
+        at + len + 1
     }
 
     fn text(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
@@ -360,29 +403,45 @@ impl<W: Copy> Scanner<W> {
         at + taken
     }
 
+    /// Begins a scalar; takes it when its end is in the bytes.
+    fn begin_scalar(&mut self, input: Input<'_>, at: usize, found: &mut impl Found<W>) -> usize {
+        let len = input.bytes[at..].iter().position(|&byte| !IN_SCALARS[usize::from(byte)]);
+        let Some(raw) = len.and_then(|len| input.text.get(at..at + len)) else {
+            self.word.clear();
+            return self.scalar(input.bytes, at, found);
+        };
+        self.scalar_ended(raw, at + raw.len(), found);
+        at + raw.len()
+    }
+
     fn scalar(&mut self, bytes: &[u8], at: usize, found: &mut impl Found<W>) -> usize {
         let rest = &bytes[at..];
         let end = rest.iter().position(|&byte| !IN_SCALARS[usize::from(byte)]);
         let taken = end.unwrap_or(rest.len());
-        if end.is_none() || !self.word.is_empty() {
-            let room = (MAX_WORD_BYTES + 1).saturating_sub(self.word.len());
-            self.word.extend_from_slice(&rest[..taken.min(room)]);
-        }
+        let room = (MAX_WORD_BYTES + 1).saturating_sub(self.word.len());
+        self.word.extend_from_slice(&rest[..taken.min(room)]);
         self.mode = Mode::Scalar;
         if end.is_some() {
-            if let Some(what) = self.wanted() {
-                let raw = if self.word.is_empty() { &rest[..taken] } else { &self.word };
-                if let Some(raw) = std::str::from_utf8(raw).ok().filter(|raw| raw.len() <= MAX_WORD_BYTES) {
-                    found.scalar(what, raw);
-                }
-                found.ends(what, self.before + at + taken);
-            }
-            self.value_ended();
+            let word = std::mem::take(&mut self.word);
+            self.scalar_ended(std::str::from_utf8(&word).unwrap_or_default(), at + taken, found);
+            self.word = word;
         }
         at + taken
     }
 
+    fn scalar_ended(&mut self, raw: &str, end: usize, found: &mut impl Found<W>) {
+        self.doubtful |= self.of_request && !is_json_scalar(raw.as_bytes());
+        if let Some(what) = self.wanted() {
+            if raw.len() <= MAX_WORD_BYTES {
+                found.scalar(what, raw);
+            }
+            found.ends(what, self.before + end);
+        }
+        self.value_ended();
+    }
+
     fn skip(&mut self, bytes: &[u8], from: usize, mut depth: usize) -> usize {
+        self.doubtful = true;
         let mut at = from;
         while let Some(mark) = mark_in(&bytes[at..]) {
             at += mark + 1;
@@ -418,14 +477,10 @@ impl<W: Copy> Scanner<W> {
         at + taken
     }
 
-    /// Where the value of a key stands.
-    fn step(&self, from: Place<W>, key: &[u8]) -> Place<W> {
-        let Some(before) = from.step.filter(|step| !step.is_whole) else { return from };
-        if let Some(step) = before.below.iter().find(|step| step.key.as_bytes() == key) {
-            return Place { step: Some(step), exact: from.exact };
-        }
-        let in_any_case = || before.below.iter().find(|step| same_in_any_case(step.key, key));
-        Place { step: self.any_case.then(in_any_case).flatten(), exact: false }
+    /// Where the value of a key stands that is not spelled as any that is wanted.
+    fn step_in_other_case(&self, before: Paths<W>, key: &[u8]) -> Place<W> {
+        let step = if self.of_request { before.in_other_case(key) } else { None };
+        Place { step, exact: false }
     }
 }
 
@@ -450,19 +505,11 @@ fn mark_in(bytes: &[u8]) -> Option<usize> {
     Some(free + bytes[free..].iter().position(|&byte| is_mark(byte))?)
 }
 
-/// Whether a server that does not look at the case takes `key` for `wanted`: Go folds two letters beyond ASCII as well.
-fn same_in_any_case(wanted: &str, key: &[u8]) -> bool {
-    if wanted.len() == key.len() && wanted.as_bytes().eq_ignore_ascii_case(key) {
-        return true;
-    }
-    if key.is_ascii() {
-        return false;
-    }
-    let Ok(key) = std::str::from_utf8(key) else { return false };
-    let folded = key.chars().map(|letter| match letter {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        _ => letter.to_ascii_lowercase(),
-    });
-    folded.eq(wanted.chars().map(|letter| letter.to_ascii_lowercase()))
+/// Whether this is a scalar of JSON for certain: long ones, and numbers with an exponent, may be as well.
+fn is_json_scalar(raw: &[u8]) -> bool {
+    let are_digits = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let mut parts = raw.strip_prefix(b"-").unwrap_or(raw).splitn(2, |&byte| byte == b'.');
+    let whole = parts.next().unwrap_or_default();
+    let is_number = are_digits(whole) && (whole.len() == 1 || whole[0] != b'0') && parts.next().is_none_or(are_digits);
+    raw.len() <= MAX_WORD_BYTES && is_number || matches!(raw, b"true" | b"false" | b"null")
 }

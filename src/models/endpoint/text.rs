@@ -9,6 +9,8 @@ pub(super) struct Pieces {
     /// The first bytes of a character.
     held: [u8; 4],
     held_len: usize,
+    /// Whether there were escapes that JSON does not have, or that were not looked at.
+    doubtful: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -23,24 +25,13 @@ enum Escape {
 }
 
 impl Pieces {
-    /// The text up to the closing quote, when it lies whole in these bytes, and as it reads.
-    #[inline]
-    pub(super) fn plain<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        if !matches!(self.escape, Escape::None) || self.high.is_some() || self.held_len > 0 {
-            return None;
-        }
-        let end = mark_in(bytes)?;
-        (bytes[end] == b'"').then(|| &bytes[..end])
+    /// Whether anything was passed over that JSON may not have: escapes that it does not know, or that nobody looked at.
+    pub(super) fn are_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// Gives `each` the pieces up to the closing quote; says how many bytes were taken and whether it was among them.
     pub(super) fn take(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) -> (usize, bool) {
-        if let Some(text) = self.plain(bytes).and_then(|plain| std::str::from_utf8(plain).ok()) {
-            if !text.is_empty() {
-                each(text);
-            }
-            return (text.len() + 1, true);
-        }
         let mut at = 0;
         while at < bytes.len() {
             if !matches!(self.escape, Escape::None) {
@@ -84,7 +75,7 @@ impl Pieces {
                 None => return (bytes.len(), false),
                 Some(plain) if bytes[at + plain] == b'"' => return (at + plain + 1, true),
                 Some(plain) => {
-                    self.escape = Escape::Begun;
+                    (self.escape, self.doubtful) = (Escape::Begun, true);
                     at += plain + 1;
                 }
             }
@@ -96,8 +87,9 @@ impl Pieces {
         self.escape = match self.escape {
             Escape::Begun if byte == b'u' => Escape::Unicode { digits: 0, code: 0 },
             Escape::Unicode { digits, code } => {
-                let digit = char::from(byte).to_digit(16).and_then(|digit| u16::try_from(digit).ok()).unwrap_or(0);
-                let code = code << 4 | digit;
+                let digit = char::from(byte).to_digit(16).and_then(|digit| u16::try_from(digit).ok());
+                self.doubtful |= digit.is_none();
+                let code = code << 4 | digit.unwrap_or(0);
                 if digits < 3 {
                     Escape::Unicode { digits: digits + 1, code }
                 } else {
@@ -107,6 +99,7 @@ impl Pieces {
             }
             Escape::Begun | Escape::None => {
                 self.half_alone(each);
+                self.doubtful |= !matches!(byte, b'n' | b't' | b'r' | b'b' | b'f' | b'"' | b'\\' | b'/');
                 each(match byte {
                     b'n' => "\n",
                     b't' => "\t",
@@ -194,20 +187,29 @@ impl Pieces {
     }
 }
 
+/// The inside of a string up to its closing quote, when it lies whole in these bytes, and as it reads.
+#[inline]
+pub(super) fn plain(bytes: &[u8]) -> Option<&[u8]> {
+    let end = mark_in(bytes)?;
+    (bytes[end] == b'"').then(|| &bytes[..end])
+}
+
 /// Where the next quote or backslash is. Keys and words end sooner than a search of long texts has begun.
 #[inline]
 fn mark_in(bytes: &[u8]) -> Option<usize> {
-    const NEAR: usize = 4;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().take(NEAR).enumerate() {
+    const NEAR: usize = 32;
+    let mut at = 0;
+    while at < NEAR
+        && let Some(word) = bytes[at..].first_chunk()
+    {
         let word = u64::from_le_bytes(*word);
         let marks = zeros_of(word ^ QUOTES) | zeros_of(word ^ BACKSLASHES);
         if marks != 0 {
-            return Some(index * 8 + marks.trailing_zeros() as usize / 8);
+            return Some(at + marks.trailing_zeros() as usize / 8);
         }
+        at += 8;
     }
-    let far = if words.len() > NEAR { &bytes[NEAR * 8..] } else { tail };
-    Some(bytes.len() - far.len() + memchr::memchr2(b'"', b'\\', far)?)
+    Some(at + memchr::memchr2(b'"', b'\\', &bytes[at..])?)
 }
 
 const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
