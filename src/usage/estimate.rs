@@ -25,10 +25,9 @@ pub struct TokenEstimator {
     latin_millis: u64,
     /// Thousandths of tokens of all other scripts.
     other_millis: u64,
-    /// What the last character was, and how many of its like came right before it: vocabularies hold whole words, and
-    /// runs of spaces, digits and punctuation.
-    last: Class,
-    run: usize,
+    /// What the last character was, and how many of its like came right before it, as [`steps_behind`] has it: vocabularies
+    /// hold whole words, and runs of spaces, digits and punctuation.
+    behind: usize,
     vocabulary: Vocabulary,
 }
 
@@ -83,7 +82,7 @@ impl TokenEstimator {
     /// An estimator for a usual vocabulary.
     pub fn new() -> TokenEstimator {
         let vocabulary = Vocabulary::Usual;
-        TokenEstimator { latin_millis: 0, other_millis: 0, last: Class::Newline, run: 0, vocabulary }
+        TokenEstimator { latin_millis: 0, other_millis: 0, behind: steps_behind(Class::Newline, 0).into(), vocabulary }
     }
 
     /// An estimator for this model's vocabulary.
@@ -93,41 +92,31 @@ impl TokenEstimator {
 
     /// Adds the next piece.
     pub fn push(&mut self, piece: &str) {
-        let mut rest = piece;
+        let mut rest = self.ascii(piece);
         while let Some(character) = rest.chars().next() {
-            self.character(character);
-            rest = self.words(&rest[character.len_utf8()..]);
+            let class = class_of(character);
+            let Step { next, millis } = STEPS[self.behind + class as usize];
+            self.behind = usize::from(next);
+            match class.is_latin() {
+                true => self.latin_millis += u64::from(millis),
+                false => self.other_millis += u64::from(millis),
+            }
+            rest = self.ascii(&rest[character.len_utf8()..]);
         }
     }
 
-    fn character(&mut self, character: char) {
-        let class = ASCII.get(character as usize).copied().unwrap_or_else(|| class_of(character));
-        self.run = if class.is_like(self.last) { self.run.saturating_add(1) } else { 0 };
-        match latin_weight(class, self.last, self.run) {
-            Some(millis) => self.latin_millis += millis,
-            None => self.other_millis += other_weight(class),
+    /// Takes what is ASCII at the beginning; gives the rest.
+    fn ascii<'a>(&mut self, text: &'a str) -> &'a str {
+        let (mut len, mut behind, mut latin_millis) = (0, self.behind, self.latin_millis);
+        for byte in text.bytes() {
+            let Some(&class) = ASCII.get(usize::from(byte)) else { break };
+            let Step { next, millis } = STEPS[behind + class as usize];
+            behind = usize::from(next);
+            latin_millis += u64::from(millis);
+            len += 1;
         }
-        self.last = class;
-    }
-
-    /// Takes the small letters that go on with a word, and all plain words behind it, at once; gives the rest.
-    fn words<'a>(&mut self, text: &'a str) -> &'a str {
-        if !self.last.is_word() {
-            return text;
-        }
-        let letters = small_letters(text.as_bytes());
-        if letters > 0 {
-            self.latin_millis += weight_to(self.run + letters) - weight_to(self.run);
-            (self.last, self.run) = (Class::Lower, self.run + letters);
-        }
-        let mut rest = &text.as_bytes()[letters..];
-        while let Some((before, first, behind)) = next_word(rest) {
-            let letters = small_letters(behind);
-            self.latin_millis += before + weight_to(letters);
-            self.last = if letters > 0 { Class::Lower } else { ASCII[usize::from(first)] };
-            (self.run, rest) = (letters, &behind[letters..]);
-        }
-        &text[text.len() - rest.len()..]
+        (self.behind, self.latin_millis) = (behind, latin_millis);
+        &text[len..]
     }
 
     /// The estimate so far, rounded up.
@@ -146,33 +135,76 @@ impl TokenEstimator {
 }
 
 impl Class {
-    fn is_word(self) -> bool {
+    const fn is_word(self) -> bool {
         matches!(self, Class::Lower | Class::Upper | Class::Accented | Class::ManyAccents)
     }
 
-    fn is_blank(self) -> bool {
+    const fn is_blank(self) -> bool {
         matches!(self, Class::Space | Class::Newline)
     }
 
-    fn is_punctuation(self) -> bool {
+    const fn is_punctuation(self) -> bool {
         matches!(self, Class::Punctuation | Class::Apostrophe)
     }
 
+    /// Whether it is of Latin text, or what stands in every text.
+    const fn is_latin(self) -> bool {
+        (self as u8) < Class::Alphabet as u8
+    }
+
     /// Whether both may be in one run.
-    fn is_like(self, other: Class) -> bool {
+    const fn is_like(self, other: Class) -> bool {
         self as u8 == other as u8
             || self.is_word() && other.is_word()
             || self.is_punctuation() && other.is_punctuation()
     }
 }
 
-/// Thousandths of a token that a character of Latin text adds, behind `run` others of its like; `None` for other
-/// scripts. Set between the counts of o200k and cl100k for prose in four languages, Markdown, Rust, Python and JSON:
-/// docs/estimates.md.
-fn latin_weight(class: Class, last: Class, run: usize) -> Option<u64> {
-    let millis = match class {
+/// What a character adds, and the steps that follow it.
+#[derive(Clone, Copy)]
+struct Step {
+    next: u16,
+    millis: u16,
+}
+
+/// The steps from every place in a text, in the order of the classes.
+static STEPS: [Step; CLASSES.len() * RUNS * CLASSES.len()] = {
+    let mut steps = [Step { next: 0, millis: 0 }; CLASSES.len() * RUNS * CLASSES.len()];
+    let mut at = 0;
+    while at < steps.len() {
+        let (last, run) = (CLASSES[at / CLASSES.len() / RUNS], at / CLASSES.len() % RUNS);
+        let class = CLASSES[at % CLASSES.len()];
+        let run = if class.is_like(last) { run + 1 } else { 0 };
+        steps[at] = Step { next: steps_behind(class, run), millis: weight(class, last, run) };
+        at += 1;
+    }
+    steps
+};
+
+/// Where the steps begin from behind a character that came behind `run` others of its like. Runs that weigh the same are
+/// one.
+const fn steps_behind(class: Class, run: usize) -> u16 {
+    let run = match class {
+        Class::Digit => run % 3,
+        _ if run < RUNS => run,
+        _ => RUNS - 1,
+    };
+    ((class as usize * RUNS + run) * CLASSES.len()) as u16
+}
+
+/// Runs that are told apart.
+const RUNS: usize = LAST_OF_USUAL + 2;
+
+/// Letters behind that many others are of no usual word.
+const LAST_OF_USUAL: usize = 13;
+
+/// Thousandths of a token that a character adds, behind `run` others of its like. Set between the counts of o200k and
+/// cl100k for prose in four languages, Markdown, Rust, Python and JSON: docs/estimates.md. Other scripts: between the
+/// vocabularies we measured (o200k, cl100k, Llama 3 and 4, Tekken).
+const fn weight(class: Class, last: Class, run: usize) -> u16 {
+    match class {
         Class::Lower => letter_weight(last, run),
-        Class::Upper if run > 0 && last == Class::Lower => letter_weight(last, run) + 300,
+        Class::Upper if run > 0 && matches!(last, Class::Lower) => letter_weight(last, run) + 300,
         Class::Upper if run > 0 => letter_weight(last, run) + 240,
         Class::Upper => letter_weight(last, run),
         // What is not English is in more pieces, and mostly where an accent is.
@@ -180,7 +212,7 @@ fn latin_weight(class: Class, last: Class, run: usize) -> Option<u64> {
         Class::ManyAccents => letter_weight(last, run) + 400,
         // Indentation is one token however deep; a single space mostly belongs to the word behind it.
         Class::Space => match run {
-            0 if last == Class::Newline => 0,
+            0 if matches!(last, Class::Newline) => 0,
             0 => 170,
             1 => 300,
             _ => 20,
@@ -194,92 +226,47 @@ fn latin_weight(class: Class, last: Class, run: usize) -> Option<u64> {
         Class::Apostrophe if last.is_word() => 300,
         Class::Punctuation | Class::Apostrophe if last.is_blank() => 1000,
         Class::Punctuation | Class::Apostrophe => 780,
-        _ => return None,
-    };
-    Some(millis)
-}
-
-/// A word costs mostly that it is one; what is longer than words are is cut into small pieces.
-fn letter_weight(last: Class, run: usize) -> u64 {
-    match run {
-        0 if last.is_blank() => 750,
-        0 => 450,
-        run => weight_behind(run),
-    }
-}
-
-/// What a letter weighs that is not the first of its word.
-const fn weight_behind(run: usize) -> u64 {
-    match run {
-        ..=3 => 10,
-        4..=LAST_OF_USUAL => 100,
-        _ => 300,
-    }
-}
-
-/// Letters behind that many others are of no usual word.
-const LAST_OF_USUAL: usize = 13;
-
-/// What all letters of a word weigh behind its first, up to the one behind `run` others.
-fn weight_to(run: usize) -> u64 {
-    const SUMS: [u64; LAST_OF_USUAL + 1] = {
-        let mut sums = [0; LAST_OF_USUAL + 1];
-        let mut run = 1;
-        while run < sums.len() {
-            sums[run] = sums[run - 1] + weight_behind(run);
-            run += 1;
-        }
-        sums
-    };
-    let beyond = || SUMS[LAST_OF_USUAL] + (run - LAST_OF_USUAL) as u64 * weight_behind(LAST_OF_USUAL + 1);
-    SUMS.get(run).copied().unwrap_or_else(beyond)
-}
-
-/// Thousandths of a token, set between the vocabularies we measured (o200k, cl100k, Llama 3 and 4, Tekken).
-fn other_weight(class: Class) -> u64 {
-    match class {
         Class::Alphabet => 320,
         Class::Abjad => 420,
         Class::Indic => 400,
         Class::Kana => 620,
         Class::Hangul => 660,
-        Class::Han => 800,
-        Class::WidePunctuation => 800,
-        _ => 1500,
+        Class::Han | Class::WidePunctuation => 800,
+        Class::Rare => 1500,
     }
 }
 
-/// The word that follows one behind a space, or behind a mark and a space: what they weigh with its first letter, the
-/// letter, and what is behind it.
-fn next_word(text: &[u8]) -> Option<(u64, u8, &[u8])> {
-    let begins = |class, last| latin_weight(class, last, 0).unwrap_or(0);
-    let space = begins(Class::Space, Class::Lower) + begins(Class::Lower, Class::Space);
-    let (before, first, behind) = match text {
-        [b' ', first, behind @ ..] => (space, *first, behind),
-        [b',' | b'.', b' ', first, behind @ ..] => (begins(Class::Punctuation, Class::Lower) + space, *first, behind),
-        _ => return None,
-    };
-    first.is_ascii_alphabetic().then_some((before, first, behind))
+/// A word costs mostly that it is one; what is longer than words are is cut into small pieces.
+const fn letter_weight(last: Class, run: usize) -> u16 {
+    match run {
+        0 if last.is_blank() => 750,
+        0 => 450,
+        1..=3 => 10,
+        4..=LAST_OF_USUAL => 100,
+        _ => 300,
+    }
 }
 
-/// How many small letters of ASCII the text begins with. A word is mostly shorter than the eight bytes looked at at once.
-fn small_letters(text: &[u8]) -> usize {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
-    let mut count = 0;
-    while let Some(bytes) = text[count..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*bytes);
-        let low = word & !HIGH;
-        let from_a = low + EACH_BYTE * (0x80 - b'a' as u64);
-        let past_z = low + EACH_BYTE * (0x7f - b'z' as u64);
-        let others = !(from_a & !past_z & !word) & HIGH;
-        if others != 0 {
-            return count + others.trailing_zeros() as usize / 8;
-        }
-        count += 8;
-    }
-    count + text[count..].iter().take_while(|byte| byte.is_ascii_lowercase()).count()
-}
+/// The classes, by their numbers.
+const CLASSES: [Class; 17] = [
+    Class::Lower,
+    Class::Upper,
+    Class::Accented,
+    Class::ManyAccents,
+    Class::Space,
+    Class::Newline,
+    Class::Digit,
+    Class::Punctuation,
+    Class::Apostrophe,
+    Class::Alphabet,
+    Class::Abjad,
+    Class::Indic,
+    Class::Kana,
+    Class::Hangul,
+    Class::Han,
+    Class::WidePunctuation,
+    Class::Rare,
+];
 
 /// The classes of ASCII.
 static ASCII: [Class; 128] = {
@@ -409,34 +396,45 @@ mod tests {
         assert_eq!(tokens("claude-opus-5", "语言模型"), tokens("gpt-4o", "语言模型"));
     }
 
-    /// Each character by itself, with nothing taken at once.
-    fn one_by_one(text: &str) -> TokenEstimator {
-        let mut estimator = TokenEstimator::new();
+    /// Each character weighed by itself, and every run counted to its end.
+    fn one_by_one(text: &str) -> u64 {
+        let (mut millis, mut last, mut run) = (0, Class::Newline, 0);
         for character in text.chars() {
-            assert!(!character.is_ascii() || ASCII[character as usize] == class_of(character));
-            estimator.character(character);
+            let class = class_of(character);
+            run = if class.is_like(last) { run + 1 } else { 0 };
+            millis += u64::from(weight(class, last, run));
+            last = class;
         }
-        estimator
+        millis
+    }
+
+    #[track_caller]
+    fn weighs_as_one_by_one(text: &str) {
+        let mut estimator = TokenEstimator::new();
+        estimator.push(text);
+        assert_eq!(estimator.latin_millis + estimator.other_millis, one_by_one(text), "{text}");
     }
 
     #[test]
-    fn a_word_weighs_what_its_letters_do() {
+    fn the_classes_stand_by_their_numbers() {
+        assert!(CLASSES.iter().enumerate().all(|(number, class)| *class as usize == number));
+    }
+
+    #[test]
+    fn runs_of_any_length_weigh_what_their_characters_do() {
         for length in 0..100 {
-            for before in ["", " ", "A", "é", "1"] {
-                let text = format!("{before}{}.", "a".repeat(length));
-                let mut estimator = TokenEstimator::new();
-                estimator.push(&text);
-                assert_eq!(estimator, one_by_one(&text), "{text}");
+            for like in ["a", "A", "é", "ế", " ", "\n", "1", ".", "'", "ж", "语"] {
+                for before in ["", " ", "A", "é", "1", "--"] {
+                    weighs_as_one_by_one(&format!("{before}{}.", like.repeat(length)));
+                }
             }
         }
     }
 
     proptest! {
         #[test]
-        fn words_at_once_are_the_same_as_letter_by_letter(text in "\\PC{0,80}|[a-zA-Zéü0-9 \n{}\",:']{0,200}|[a-dé ]{0,80}|[a-c]{0,60}") {
-            let mut estimator = TokenEstimator::new();
-            estimator.push(&text);
-            prop_assert_eq!(estimator, one_by_one(&text));
+        fn any_text_weighs_what_its_characters_do(text in "\\PC{0,80}|[a-zA-Zéü0-9 \n{}\",:']{0,200}|[a-dé ]{0,80}|[a-c]{0,60}") {
+            weighs_as_one_by_one(&text);
         }
 
         #[test]

@@ -3,7 +3,7 @@
 //! What is not wanted is skipped, not looked at; what lies whole in the bytes at hand is borrowed from them, and only what
 //! they cut off is held.
 
-use super::steps::{Paths, Step};
+use super::steps::Paths;
 use super::text::{Pieces, plain};
 
 /// Levels that are followed, and the most a request may have.
