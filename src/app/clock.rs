@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clocks")]
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use chrono_tz::Tz;
@@ -14,17 +14,10 @@ pub struct SystemClock {
     zone: Tz,
     started: Instant,
     latest_micros: AtomicI64,
-    /// By how much wall time was ahead of the tick when it was read last, and at which tick that was.
+    /// By how much wall time is ahead of the tick, as last seen.
     ahead_micros: AtomicI64,
-    read_at: AtomicU64,
-    /// The same before it last jumped.
-    watched_micros: AtomicI64,
     offset: KnownOffset,
 }
-
-/// Wall time is read so often, in microseconds, and goes on with the tick in between: both run at the same speed, and to
-/// read one clock takes half as long as to read two.
-const WALL_EVERY: u64 = 1_000;
 
 /// Wall time that moves by more than this against the tick was set, or the machine slept.
 const JUMP_MICROS: i64 = 3_600_000_000;
@@ -32,42 +25,20 @@ const JUMP_MICROS: i64 = 3_600_000_000;
 impl SystemClock {
     /// A clock that starts now.
     pub fn new(zone: Tz) -> SystemClock {
-        let wall = wall_micros();
         SystemClock {
             zone,
             started: Instant::now(),
             latest_micros: AtomicI64::new(0),
-            ahead_micros: AtomicI64::new(wall),
-            read_at: AtomicU64::new(0),
-            watched_micros: AtomicI64::new(wall),
+            ahead_micros: AtomicI64::new(wall_micros()),
             offset: KnownOffset::none(),
         }
     }
 
-    fn tick(&self) -> Tick {
-        Tick(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-
-    /// The wall time of a tick of this moment.
-    fn wall_at(&self, tick: Tick) -> i64 {
-        let ahead = if tick.0.wrapping_sub(self.read_at.load(Ordering::Acquire)) < WALL_EVERY {
-            self.ahead_micros.load(Ordering::Relaxed)
-        } else {
-            // In this order: who is held up between the two is late, and never ahead of his time.
-            let (wall, tick) = (wall_micros(), self.tick());
-            self.watch(wall, tick);
-            self.ahead_micros.store(ahead_of(tick, wall), Ordering::Relaxed);
-            self.read_at.store(tick.0, Ordering::Release);
-            ahead_of(tick, wall)
-        };
-        ahead.saturating_add_unsigned(tick.0)
-    }
-
     /// Says it in the log, once, when the wall clock jumped.
     fn watch(&self, wall: i64, tick: Tick) {
-        let before = self.watched_micros.load(Ordering::Relaxed);
+        let before = self.ahead_micros.load(Ordering::Relaxed);
         let Some(ahead) = jumped(before, wall, tick) else { return };
-        if self.watched_micros.compare_exchange(before, ahead, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if self.ahead_micros.compare_exchange(before, ahead, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
         let secs = (ahead - before) / 1_000_000;
@@ -81,8 +52,9 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let tick = self.tick();
-        let wall = self.wall_at(tick);
+        let wall = wall_micros();
+        let tick = Tick(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        self.watch(wall, tick);
         let micros = self.latest_micros.fetch_max(wall, Ordering::Relaxed).max(wall);
         Now { at: Timestamp::new(micros, self.offset.at(micros, &self.zone)), tick }
     }
@@ -126,13 +98,9 @@ fn wall_micros() -> i64 {
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn ahead_of(tick: Tick, wall: i64) -> i64 {
-    wall.saturating_sub_unsigned(tick.0)
-}
-
 /// By how much wall time is ahead of the tick now, if it jumped since it was ahead by `before`.
 fn jumped(before: i64, wall: i64, tick: Tick) -> Option<i64> {
-    let ahead = ahead_of(tick, wall);
+    let ahead = wall.saturating_sub(i64::try_from(tick.0).unwrap_or(i64::MAX));
     (ahead.saturating_sub(before).saturating_abs() > JUMP_MICROS).then_some(ahead)
 }
 
@@ -161,21 +129,6 @@ mod tests {
         let tomorrow = wall_micros() + 24 * HOUR;
         clock.latest_micros.store(tomorrow, Ordering::Relaxed);
         assert_eq!(clock.now().at.unix_micros(), tomorrow);
-    }
-
-    #[test]
-    fn d1_wall_time_goes_on_with_the_tick_is_never_ahead_and_is_soon_read_again() {
-        let clock = SystemClock::new(Tz::UTC);
-        let mut last = 0;
-        for _ in 0..20_000 {
-            let now = clock.now().at.unix_micros();
-            assert!(last <= now && now <= wall_micros() + 2, "{now}, after {last}");
-            last = now;
-        }
-        let clock = SystemClock::new(Tz::UTC);
-        clock.ahead_micros.store(0, Ordering::Relaxed);
-        clock.read_at.store(clock.tick().0.wrapping_sub(WALL_EVERY), Ordering::Relaxed);
-        assert!(clock.now().at.unix_micros() > wall_micros() - HOUR);
     }
 
     #[test]
