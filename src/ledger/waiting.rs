@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use tokio::runtime::{self, Handle};
+use tokio::runtime::{self, Handle, RuntimeFlavor};
 use tokio::sync::oneshot::{self, error::RecvError};
 
 /// How far the journal is, and who waits for more.
@@ -25,12 +25,14 @@ struct Waiters {
     over: bool,
 }
 
-/// Where somebody waits. To wake a thread or another runtime takes a call to the system, and the disk could have the next
-/// sync to do meanwhile: so one or two are woken from outside, and they wake the others.
+/// Where somebody waits. To wake a thread, or a runtime that has but one, takes a call to the system, and the disk could
+/// have the next sync to do meanwhile: so one or two are woken from outside, and they wake the others.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
-    /// A task of a runtime.
+    /// Tasks of a runtime of one thread.
     Runtime(runtime::Id),
+    /// Tasks of runtimes of many threads, which share them out among these.
+    Tasks,
     /// Threads of their own.
     Threads,
 }
@@ -55,15 +57,19 @@ const THREADS_WOKEN_BY_ONE: usize = 2;
 
 impl Place {
     fn here() -> Place {
-        Handle::try_current().map_or(Place::Threads, |runtime| Place::Runtime(runtime.id()))
+        match Handle::try_current() {
+            Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread => Place::Runtime(runtime.id()),
+            Ok(_) => Place::Tasks,
+            Err(_) => Place::Threads,
+        }
     }
 
     /// How many are woken in this place by somebody in another one.
     fn woken_from(self, other: Place) -> usize {
         match self {
             Place::Threads => THREADS_WOKEN_BY_ONE,
-            Place::Runtime(_) if self == other => usize::MAX,
-            Place::Runtime(_) => 1,
+            Place::Runtime(_) if self != other => 1,
+            Place::Runtime(_) | Place::Tasks => usize::MAX,
         }
     }
 }
