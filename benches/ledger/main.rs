@@ -91,8 +91,10 @@ fn samplers(place: &Path, time: Duration) -> Vec<Sampler<'_>> {
             let name = format!("{mode}, {writers} thread{}", if writers == 1 { "" } else { "s" });
             samplers.push((name, Box::new(move || Some(in_new_folder(place, durability, writers, time)))));
         }
-        let tasks = move || Some(tasks_in_new_folder(place, durability, 64, time));
-        samplers.push((format!("{mode}, 64 tasks"), Box::new(tasks)));
+        for writers in [64, 512] {
+            let tasks = move || Some(tasks_in_new_folder(place, durability, writers, time));
+            samplers.push((format!("{mode}, {writers} tasks"), Box::new(tasks)));
+        }
     }
     for records in [100_000, 1_000_000] {
         let history = Rc::new(LazyCell::new(move || History::write(place, records)));
