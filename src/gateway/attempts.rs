@@ -134,7 +134,8 @@ impl Inner {
         let (request, strips) = self.request(asking, caller, attempt, incoming)?;
         let meter = Meter::new(permit, asking.endpoint);
         let meter = if sends_own_key(caller, attempt) { meter.of_a_foreign_key() } else { meter };
-        let mut exchange = Exchange::new(meter, Box::pin(provider.pass(request)), self.drains.clone());
+        let sending = Box::pin(provider.pass(request));
+        let mut exchange = Exchange::new(meter, sending, self.drains.clone(), self.parts.metering.clone());
         let sent = self.parts.clock.now();
         let (status, mut headers) = match exchange.head().await {
             Ok(head) => head,

@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame};
 use super::drains::Drains;
 use super::frames::{Frames, Joined};
 use super::upstream::{Recording, Sending, Upstream};
-use crate::metering::{End, Meter, Receipt};
+use crate::metering::{End, Meter, Metering, Receipt};
 use crate::models::transport::NoAnswer;
 use crate::usage::ErrorKind;
 
@@ -58,12 +58,14 @@ pub struct Exchange {
     /// Waits for the record.
     held: BytesMut,
     broken: bool,
+    metering: Metering,
 }
 
 impl Exchange {
     /// An attempt that is being sent. It is in a box from here on: whoever waits for it holds a word.
-    pub(super) fn new(meter: Meter, sending: Sending, drains: Drains) -> Box<Exchange> {
+    pub(super) fn new(meter: Meter, sending: Sending, drains: Drains, metering: Metering) -> Box<Exchange> {
         Box::new(Exchange {
+            metering,
             upstream: Upstream::new(meter, sending),
             drains,
             passage: Passage::AsTheyCome,
@@ -248,9 +250,10 @@ impl Body for Exchange {
         let this = self.get_mut();
         loop {
             if !this.out.is_empty() {
-                // Nobody may ask for more for a while. A record is accepted by the first look at it and written by the next.
+                // Nobody may ask for more for a while. A record is accepted by the first look at it, and written here; by
+                // another it would wait for its turn, and who is not asked for more would not take that.
                 if this.poll_recording(cx).is_pending() {
-                    let _written_and_perhaps_not_acknowledged = this.poll_recording(cx);
+                    this.metering.write_accepted();
                 }
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.out)))));
             }

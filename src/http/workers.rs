@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// Threads with a runtime each. Dropped, they end, and with them whatever still runs there.
+/// Threads with a runtime each. Dropped, they end, and with them every task that still runs there.
 pub struct Workers(Vec<Worker>);
 
 struct Worker {
@@ -54,7 +54,8 @@ impl Workers {
     ) where
         F: Future<Output = ()> + Send,
     {
-        let worker = self.0.iter().min_by_key(|worker| Arc::strong_count(&worker.seats));
+        // One whose thread ended is left aside while there is another.
+        let worker = self.0.iter().min_by_key(|worker| (worker.is_over(), Arc::strong_count(&worker.seats)));
         let worker = worker.expect("there is at least one");
         let seat = Arc::clone(&worker.seats);
         let connection = async move {
@@ -78,6 +79,10 @@ impl Worker {
             runtime.shutdown_background();
         })?;
         Ok(Worker { runtime: handle, seats: Arc::default(), thread: Some(Thread { stop, thread }) })
+    }
+
+    fn is_over(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| thread.thread.is_finished())
     }
 }
 

@@ -259,6 +259,11 @@ impl Journal {
         written
     }
 
+    /// Wakes those whose record is durable.
+    pub(super) fn wake(&self) {
+        self.shared.waiting.wake();
+    }
+
     /// Waits in a task until a record is as durable as configured.
     pub(super) async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
         self.shared.waiting.wait(appended.0).await.map_err(|_| LedgerError::Closed)

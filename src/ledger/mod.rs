@@ -307,8 +307,8 @@ impl Ledger {
     }
 
     /// [`Ledger::append_or_queue`] for tasks, of which many end a call at the same time: the record is accepted, and
-    /// written with all others that are by then, as soon as [`Ledger::written`] or [`Ledger::durable`] is polled, or else
-    /// with the next one.
+    /// written with all others that are by then, as soon as [`Ledger::written`] or [`Ledger::durable`] is polled a few times,
+    /// or else with the next one.
     ///
     /// # Errors
     /// As [`Ledger::append_or_queue`].
@@ -332,7 +332,19 @@ impl Ledger {
         }
     }
 
-    /// Waits until an append is durable, as configured.
+    /// Writes what was staged and folds it in, unless the disk refuses; in this thread, which waits for whoever writes.
+    pub fn write_staged(&self) {
+        self.inner.journal.flush();
+    }
+
+    /// Wakes those whose record is durable and who were to be woken by somebody who was not polled; to be called once a
+    /// second.
+    pub fn wake_settled(&self) {
+        self.inner.journal.wake();
+    }
+
+    /// Waits until an append is durable, as configured. On a runtime of one thread those who wait wake each other: poll it
+    /// to its end or drop it, or others wait for [`Ledger::wake_settled`].
     ///
     /// # Errors
     /// [`LedgerError::Closed`] when the ledger closed first.

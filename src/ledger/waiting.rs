@@ -26,7 +26,8 @@ struct Waiters {
 }
 
 /// Where somebody waits. To wake a thread, or a runtime that has but one, takes a call to the system, and the disk could
-/// have the next sync to do meanwhile: so one or two are woken from outside, and they wake the others.
+/// have the next sync to do meanwhile: so one or two are woken from outside, and they wake the others. Should one be woken
+/// and not go on, the next call of [`Waiting::wake`] wakes another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     /// Tasks of a runtime of one thread.
@@ -51,6 +52,9 @@ struct Next<'a> {
     place: Place,
     waiting: &'a Waiting,
 }
+
+/// So many places are kept though nobody waits there.
+const PLACES: usize = 64;
 
 /// How many threads one wakes.
 const THREADS_WOKEN_BY_ONE: usize = 2;
@@ -123,6 +127,9 @@ impl Waiting {
     pub(super) fn wake(&self) {
         let mut waiters = self.waiters();
         let done = self.done();
+        if waiters.by_place.len() > PLACES {
+            waiters.by_place.retain(|_, here| !here.waiting.is_empty() || !here.ready.is_empty());
+        }
         let mut places = Vec::new();
         for (place, here) in &mut waiters.by_place {
             here.ready.extend(here.waiting.extract_if(.., |(accepted, _)| *accepted <= done).map(|(_, waiter)| waiter));
@@ -224,23 +231,27 @@ mod tests {
         assert!(ended[..15].iter().all(Result::is_ok) && ended[15..].iter().all(Result::is_err), "{ended:?}");
     }
 
+    type Wait<'a> = Pin<Box<dyn Future<Output = Result<(), RecvError>> + 'a>>;
+
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Dropped {
         Never,
+        /// It is woken, and not polled either.
+        NorPolled,
         BeforeItIsWoken,
         BeforeItIsPolled,
     }
 
     #[test]
     fn of_the_tasks_of_a_runtime_one_is_woken_and_wakes_the_others_even_if_it_is_dropped_instead() {
-        for dropped in [Dropped::Never, Dropped::BeforeItIsWoken, Dropped::BeforeItIsPolled] {
+        for dropped in [Dropped::Never, Dropped::NorPolled, Dropped::BeforeItIsWoken, Dropped::BeforeItIsPolled] {
             let waiting = Waiting::default();
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            let poll = |tasks: &mut [Pin<Box<dyn Future<Output = Result<(), RecvError>> + '_>>]| {
+            let poll = |tasks: &mut [Wait<'_>]| {
                 let (_inside, mut cx) = (runtime.enter(), Context::from_waker(Waker::noop()));
                 tasks.iter_mut().map(|task| task.as_mut().poll(&mut cx)).collect::<Vec<_>>()
             };
-            let mut tasks: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
+            let mut tasks: Vec<Wait<'_>> = Vec::new();
             (1..=4).for_each(|accepted| tasks.push(Box::pin(waiting.wait(accepted))));
             assert!(poll(&mut tasks).iter().all(Poll::is_pending));
             if dropped == Dropped::BeforeItIsWoken {
@@ -253,7 +264,12 @@ mod tests {
             if dropped == Dropped::BeforeItIsPolled {
                 drop(tasks.remove(0));
             }
-            let mut ended = poll(&mut tasks);
+            let from = usize::from(dropped == Dropped::NorPolled);
+            if from == 1 {
+                assert!(poll(&mut tasks[1..]).iter().all(Poll::is_pending), "they were to be woken by the first");
+                waiting.wake();
+            }
+            let mut ended = poll(&mut tasks[from..]);
             assert_eq!(ended.pop(), Some(Poll::Pending));
             assert!(ended.iter().all(|ended| *ended == Poll::Ready(Ok(()))), "{dropped:?}: {ended:?}");
         }

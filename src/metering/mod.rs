@@ -380,6 +380,11 @@ impl Metering {
         self.gate().observe(provider, observed, now);
     }
 
+    /// Writes the records that were accepted and are not written yet, for a task that may not be polled for a while.
+    pub fn write_accepted(&self) {
+        self.inner.ledger.write_staged();
+    }
+
     /// The once-a-second chores: abandoned reservations come back, refusals of past seconds are written, a deleted lock
     /// file is made anew.
     pub fn tick(&self, now: Now) {
@@ -390,6 +395,7 @@ impl Metering {
             }
             Err(error) => tracing::warn!(error = %error, "other commands will not find this process"),
         }
+        self.inner.ledger.wake_settled();
         self.gate().expire(now);
         self.serve_line(now);
         let due = self.inner.refusals.lock().expect("nobody panics while holding it").due(now);

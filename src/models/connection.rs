@@ -26,7 +26,7 @@ use super::transport::RequestBody;
 
 /// How many seconds an unused connection is kept.
 const MAX_REST: u64 = 60;
-/// How many unused ones are kept for a host, by each runtime.
+/// How many unused ones are kept for a host.
 const MAX_RESTING: usize = 32;
 
 type Wire = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -132,10 +132,9 @@ impl Origin {
             return;
         }
         let mut all = self.resting();
-        let second = all.second;
-        let resting = all.by_runtime.entry(connection.runtime).or_default();
-        if resting.len() < MAX_RESTING {
-            resting.push((second, connection));
+        if all.by_runtime.values().map(Vec::len).sum::<usize>() < MAX_RESTING {
+            let second = all.second;
+            all.by_runtime.entry(connection.runtime).or_default().push((second, connection));
         }
     }
 

@@ -158,7 +158,8 @@ async fn serve(task: &Task) {
     say(&format!("ready {}", listener.local_addr().expect("a bound listener")));
     let mut parts = JoinSet::new();
     parts.spawn(async move {
-        tallybot::http::run(listener, rest, Limits::default(), &Workers::here(), std::future::pending()).await;
+        let workers = Workers::start().expect("threads");
+        tallybot::http::run(listener, rest, Limits::default(), &workers, std::future::pending()).await;
     });
     parts.spawn(async move {
         loop {
