@@ -261,7 +261,9 @@ struct Following {
 
 impl Following {
     fn start(home: &Home) -> Following {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tallybot"));
+        // Whoever runs these tests may ignore Ctrl-C, as shells have it for what they start in the background.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_tallybot")]);
         command.args(["recent", "--follow", "--json", "-n", "1"]).current_dir(home.path("run")).env("TZ", "UTC");
         command.arg("--config").arg(home.path("inputs/tallybot.toml"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the binary starts");
