@@ -337,7 +337,7 @@ async fn chores(desk: Arc<Desk>, mut prices: impl FnMut(), stop: CancelToken) {
         let people = Arc::clone(&desk.people);
         let _broken = tokio::task::spawn_blocking(move || save_people(&people)).await;
         let metering = desk.metering.clone();
-        let _broken = tokio::task::spawn_blocking(move || metering.write_token_stats()).await;
+        let _broken = tokio::task::spawn_blocking(move || metering.update_side_files()).await;
         let is_due =
             now.tick.second() >= last_snapshot + SNAPSHOT_SECS || desk.metering.since_snapshot() >= SNAPSHOT_RECORDS;
         if is_due {

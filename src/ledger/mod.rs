@@ -339,12 +339,12 @@ impl Ledger {
 
     /// Wakes those whose record is durable and who were to be woken by somebody who was not polled; to be called once a
     /// second.
-    pub fn wake_settled(&self) {
+    pub fn wake_durable(&self) {
         self.inner.journal.wake();
     }
 
     /// Waits until an append is durable, as configured. On a runtime of one thread those who wait wake each other: poll it
-    /// to its end or drop it, or others wait for [`Ledger::wake_settled`].
+    /// to its end or drop it, or others wait for [`Ledger::wake_durable`].
     ///
     /// # Errors
     /// [`LedgerError::Closed`] when the ledger closed first.
@@ -460,7 +460,7 @@ impl Ledger {
     /// Brings the files beside the journal up to date, if anything changed since the last time: `token_stats.json`, the
     /// totals by API and model for programs that know that form, and the slots of calls that have ended. That it cannot
     /// be written is logged once and has no other effect.
-    pub fn write_token_stats(&self) {
+    pub fn update_side_files(&self) {
         self.inner.slots.erase();
         self.inner.token_stats.write(&self.picture());
     }
@@ -471,7 +471,7 @@ impl Ledger {
     /// When the last sync failed. That the snapshot cannot be written costs time at the next start, and is only logged.
     pub fn close(&self, now: Timestamp) -> Result<(), LedgerError> {
         let closed = self.inner.journal.close();
-        self.write_token_stats();
+        self.update_side_files();
         closed?;
         if let Err(error) = self.snapshot(now) {
             tracing::warn!(error = %error, "the snapshot could not be written; the next start reads the journal instead");

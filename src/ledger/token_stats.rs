@@ -196,7 +196,7 @@ mod tests {
         std::fs::create_dir(&path).expect("something in its place");
         let ledger = open();
         append(&ledger, 1, 1);
-        ledger.write_token_stats();
+        ledger.update_side_files();
         ledger.snapshot(at(1)).expect("the snapshot does not mind");
         ledger.close(at(2)).expect("nor does the end");
         drop(ledger);
@@ -204,7 +204,7 @@ mod tests {
         let ledger = open();
         ledger.reset(at(3)).expect("reset");
         append(&ledger, 4, 2);
-        ledger.write_token_stats();
+        ledger.update_side_files();
         assert_eq!(total(), Some(3), "a reset takes nothing away");
         append(&ledger, 5, 4);
         ledger.close(at(6)).expect("closed");

@@ -138,8 +138,9 @@ impl Waiting {
             }
         }
         drop(waiters);
-        for place in places {
-            self.wake_at(place, place.woken_from(Place::here()));
+        if !places.is_empty() {
+            let here = Place::here();
+            places.into_iter().for_each(|place| self.wake_at(place, place.woken_from(here)));
         }
     }
 

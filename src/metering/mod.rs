@@ -395,7 +395,7 @@ impl Metering {
             }
             Err(error) => tracing::warn!(error = %error, "other commands will not find this process"),
         }
-        self.inner.ledger.wake_settled();
+        self.inner.ledger.wake_durable();
         self.gate().expire(now);
         self.serve_line(now);
         let due = self.inner.refusals.lock().expect("nobody panics while holding it").due(now);
@@ -416,9 +416,9 @@ impl Metering {
         self.inner.ledger.snapshot(now.at)
     }
 
-    /// Writes `token_stats.json` if anything changed.
-    pub fn write_token_stats(&self) {
-        self.inner.ledger.write_token_stats();
+    /// Brings the files beside the journal up to date: see [`Ledger::update_side_files`].
+    pub fn update_side_files(&self) {
+        self.inner.ledger.update_side_files();
     }
 
     /// Records appended since the last snapshot.

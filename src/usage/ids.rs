@@ -3,13 +3,14 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 use smol_str::SmolStr;
 use uuid::Uuid;
+
+use super::lately::Lately;
 
 /// The id of a record: a UUIDv7, made before the call, so that a retry of writing it is the same record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,33 +62,27 @@ impl<'de> Deserialize<'de> for RecordId {
 pub struct Pepper {
     mac: Hmac<Sha256>,
     marked_by: (RandomState, foldhash::quality::RandomState),
-    recent: Box<[Mutex<Option<Hashed>>]>,
+    recent: Lately<Hashed>,
 }
 
 /// What was hashed, by its mark, and its subject.
 type Hashed = ([u64; 2], SubjectId);
 
-/// Subjects that are remembered at most; of two that share a place the later one.
+/// Subjects that are remembered at most.
 const RECENT_MAX: usize = 1024;
 
 impl Pepper {
     /// The secret of these bytes.
     pub fn new(secret: &[u8]) -> Pepper {
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length");
-        let recent = std::iter::repeat_with(Mutex::default).take(RECENT_MAX).collect();
-        Pepper { mac, marked_by: Default::default(), recent }
+        Pepper { mac, marked_by: Default::default(), recent: Lately::new(RECENT_MAX) }
     }
 
     /// The subject of `identity` on `channel`.
     pub fn subject(&self, channel: &str, identity: &str) -> SubjectId {
         let (by, by_too) = &self.marked_by;
         let mark = [by.hash_one((channel, identity)), by_too.hash_one((channel, identity))];
-        let place = &self.recent[(mark[0] % RECENT_MAX as u64) as usize];
-        let mut known = place.lock().unwrap_or_else(PoisonError::into_inner);
-        match *known {
-            Some((marked, subject)) if marked == mark => subject,
-            _ => known.insert((mark, self.hashed(channel, identity))).1,
-        }
+        self.recent.find(mark, |(known, _)| *known == mark, || (mark, self.hashed(channel, identity))).1
     }
 
     fn hashed(&self, channel: &str, identity: &str) -> SubjectId {
