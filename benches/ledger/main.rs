@@ -129,7 +129,7 @@ fn record(folder: &Path, durability: Durability, writers: usize, time: Duration,
     writers::threads(writers, time, from, |n| {
         let record = calls.record(n);
         let at = record.timestamp;
-        let appended = ledger.stage(record, at).expect("accepted");
+        let appended = ledger.stage(Box::new(record), at).expect("accepted");
         ledger.durable_blocking(appended).expect("durable");
     })
 }
@@ -142,7 +142,7 @@ fn tasks_in_new_folder(place: &Path, durability: Durability, writers: usize, tim
         async move {
             let record = calls.record(n);
             let at = record.timestamp;
-            let appended = ledger.stage(record, at).expect("accepted");
+            let appended = ledger.stage(Box::new(record), at).expect("accepted");
             ledger.durable(appended).await.expect("durable");
         }
     })

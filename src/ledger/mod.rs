@@ -312,8 +312,8 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::append_or_queue`].
-    pub fn stage(&self, record: UsageRecord<'static>, now: Timestamp) -> Result<Appended, LedgerError> {
-        self.inner.journal.stage(Box::new(record), now)
+    pub fn stage(&self, record: Box<UsageRecord<'static>>, now: Timestamp) -> Result<Appended, LedgerError> {
+        self.inner.journal.stage(record, now)
     }
 
     /// Has a staged record written and folded in, unless the disk refuses. That is done also when this is dropped.

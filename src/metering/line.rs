@@ -73,7 +73,7 @@ pub(super) enum Standing {
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {
     pub(super) id: RecordId,
-    pub(super) call: Call,
+    pub(super) call: Box<Call>,
     /// Its input as it was estimated, and what that was multiplied by.
     pub(super) estimated: (u64, Factors),
     pub(super) at: Now,
@@ -147,7 +147,7 @@ impl Line {
     }
 
     /// Lets everybody go who fits now, in order. Of those who wait for the same limit only the first is tried.
-    pub(super) fn serve(&mut self, mut admit: impl FnMut(Call) -> Result<Admitted, Refusal>) {
+    pub(super) fn serve(&mut self, mut admit: impl FnMut(&Call) -> Result<Admitted, Refusal>) {
         let mut full: Vec<Refusal> = Vec::new();
         let mut gone = Vec::new();
         for at in 0..self.waiting.len() {
@@ -155,7 +155,7 @@ impl Line {
             let blocked = full.iter().find(|refusal| waiting.labels.contains(&refusal.label)).cloned();
             let refusal = match blocked {
                 Some(refusal) => refusal,
-                None => match admit(waiting.call.clone()) {
+                None => match admit(&waiting.call) {
                     Ok(admitted) => {
                         waiting.told.send_replace(Standing::Goes(Box::new(admitted)));
                         gone.push(waiting.number);

@@ -19,7 +19,7 @@ const MAX_UNPACKED_BYTES: usize = 16 << 20;
 pub struct Meter {
     permit: Permit,
     endpoint: Endpoint,
-    reader: UsageReader,
+    reader: Box<UsageReader>,
     decoder: Decoder,
     unpacked: Vec<u8>,
     head: Option<Head>,
@@ -53,7 +53,7 @@ pub enum End {
 impl Meter {
     /// A meter of the call that a permit was given for.
     pub fn new(permit: Permit, endpoint: Endpoint) -> Meter {
-        let reader = UsageReader::new(endpoint, &permit.call().model);
+        let reader = Box::new(UsageReader::new(endpoint, &permit.call().model));
         Meter {
             permit,
             endpoint,

@@ -17,7 +17,7 @@ use crate::usage::{ErrorKind, Now};
 /// What came of the first try.
 enum Entered<'a> {
     Admitted(Admitted),
-    InLine(InLine<'a>),
+    InLine(Box<InLine<'a>>),
     Refused(Refusal),
 }
 
@@ -78,7 +78,7 @@ impl Metering {
         let labels = if line.is_empty() { Vec::new() } else { self.labels(call, now) };
         let refusal = match line.ahead_of(&labels) {
             Some(refusal) => refusal,
-            None => match self.admit(call.clone(), now) {
+            None => match self.admit(call, now) {
                 Ok(admitted) => return Entered::Admitted(admitted),
                 Err(refusal) => refusal,
             },
@@ -89,14 +89,15 @@ impl Metering {
         match line.join(call.clone(), self.labels(call, now), refusal.clone(), patience) {
             Some((number, standing)) => {
                 let gone = Some(ErrorKind::ClientGone);
-                Entered::InLine(InLine { metering: self, call: call.clone(), number, standing, gone })
+                Entered::InLine(Box::new(InLine { metering: self, call: call.clone(), number, standing, gone }))
             }
             None => Entered::Refused(refusal),
         }
     }
 
     /// Reserves a call at the gate under an id of this moment.
-    fn admit(&self, mut call: Call, now: Now) -> Result<Admitted, Refusal> {
+    fn admit(&self, call: &Call, now: Now) -> Result<Admitted, Refusal> {
+        let mut call = Box::new(call.clone());
         let id = self.new_id(now.at);
         let estimated = (call.prompt_tokens, self.factors(&call.model));
         call.calibrate(estimated.1);

@@ -18,7 +18,7 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// The right to make one attempt. End it with [`Permit::finish`]; dropped, it records itself.
 pub struct Permit {
     metering: Metering,
-    call: Call,
+    call: Box<Call>,
     id: RecordId,
     slot: SlotNumber,
     admitted: Now,
@@ -37,7 +37,7 @@ impl Permit {
     /// The call is calibrated; `raw_prompt` is what its prompt was estimated at before, by these `factors`.
     pub(super) fn new(
         metering: Metering,
-        call: Call,
+        call: Box<Call>,
         (raw_prompt, factors): (u64, Factors),
         id: RecordId,
         slot: SlotNumber,
@@ -135,8 +135,8 @@ impl Permit {
         receipt
     }
 
-    fn record(&self, outcome: Outcome, now: Now) -> UsageRecord<'static> {
-        let mut record = self.call.record(self.id, self.admitted.at);
+    fn record(&self, outcome: Outcome, now: Now) -> Box<UsageRecord<'static>> {
+        let mut record = Box::new(self.call.record(self.id, self.admitted.at));
         record.status = outcome.status;
         record.failure = outcome.failure;
         record.tokens = outcome.tokens.made_consistent();

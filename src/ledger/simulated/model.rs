@@ -167,7 +167,7 @@ impl Model {
                 }
             }
             Happens::Stage { records, given } => {
-                let stage = |record: &UsageRecord<'static>, at| ledger.stage(record.clone(), at);
+                let stage = |record: &UsageRecord<'static>, at| ledger.stage(Box::new(record.clone()), at);
                 for n in 0..records {
                     self.hand_over(&ledger, given.filter(|_| n == 0), stage)?;
                 }
@@ -363,7 +363,7 @@ impl Model {
         record.status = status;
         record.tokens.prompt = 7;
         let accepted = match self.made.is_multiple_of(2) {
-            true => ledger.stage(record.clone(), self.at()),
+            true => ledger.stage(Box::new(record.clone()), self.at()),
             false => ledger.append_or_queue(&record, self.at()),
         };
         self.note(&record, None, &accepted);
