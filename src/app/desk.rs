@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::ChatDoor;
 use super::alerts::Pressing;
 use crate::config::Compat;
-use crate::conversation::driver::{Books, ManageRequest, StatsRequest};
+use crate::conversation::driver::{Books, Door, ManageRequest, StatsRequest};
 use crate::conversation::{AlertAct, ChatKey, Message, ModelList, Person, SilentProvider, choice_of};
 use crate::deliveries::Deliveries;
 use crate::http::{
@@ -110,6 +110,11 @@ impl Desk {
             timezone: self.zone,
             now: now.at,
         }
+    }
+
+    /// The language of a chat: the one that was chosen there, else the owner's.
+    pub(super) fn lang_of(&self, chat: &ChatKey) -> Lang {
+        self.door.lang_of(chat).unwrap_or(self.language)
     }
 
     /// What a request may see.

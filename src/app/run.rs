@@ -27,6 +27,7 @@ use crate::conversation::{
 use crate::http::{self, Handler, Limits, Prefixed, Rest, Workers};
 use crate::metering::Patience;
 use crate::models::RetryPolicy;
+use crate::templates::Lang;
 use crate::usage::{RecordId, estimate_tokens};
 
 /// A snapshot is written after this long, or after so many records.
@@ -174,17 +175,18 @@ impl App {
         let (events, from_channel) = mpsc::channel::<Event>(CHANNEL_ROOM);
         let names = BotNames { name: self.config.bot_name.clone(), handles: Vec::new() };
         let (to_channel, outgoing) = mpsc::channel::<Outgoing>(CHANNEL_ROOM);
-        let driver = Driver::new(self.conversation(Place::Console, names), parts, Arc::clone(&self.clock), to_channel);
+        let chat = ChatKey::of_the_terminal();
+        let conversation = self.conversation(Place::Console, names, self.desk.lang_of(&chat));
+        let driver = Driver::new(conversation, parts, Arc::clone(&self.clock), to_channel);
         // Whoever sits at the terminal of the machine is its admin.
         let person = Person::new("owner", true);
-        let chat = ChatKey { channel: "terminal", id: "terminal".to_owned() };
         let terminal = Terminal { chat, person, events, outgoing };
         let look = if std::env::var_os("NO_COLOR").is_some() { Look::Plain } else { Look::Dim };
         let (ended, ()) = tokio::join!(terminal.run_on_stdio(look), driver.run(from_channel, stop));
         ended.context("cannot use the terminal")
     }
 
-    pub(super) fn conversation(&self, place: Place, names: BotNames) -> Conversation {
+    pub(super) fn conversation(&self, place: Place, names: BotNames, lang: Lang) -> Conversation {
         let chat = &self.config.chat;
         let first = &self.desk.providers[0];
         Conversation::new(Settings {
@@ -192,7 +194,7 @@ impl App {
             system: (!chat.system_prompt.is_empty()).then(|| chat.system_prompt.as_str().into()),
             choice: choice_of(first, first.model()),
             footer: chat.usage_footer,
-            lang: self.config.language,
+            lang,
             place,
             bounds: Bounds {
                 messages: clamp(chat.history_messages),

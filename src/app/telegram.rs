@@ -41,7 +41,7 @@ impl App {
         tracing::info!(bot = %me.username, "Telegram knows the bot");
         self.desk.door.introduce(&me.username);
         let names = BotNames { name: self.config.bot_name.clone(), handles: vec![me.username.clone()] };
-        let conversation = self.conversation(Place::Chat, names.clone());
+        let conversation = self.conversation(Place::Chat, names.clone(), self.config.language);
         let renderer = Arc::new((*parts.renderer).clone().on(Surface::Telegram));
         let parts = Parts { renderer: Arc::clone(&renderer), ..parts };
         let (events, from_channel) = mpsc::channel::<Event>(super::run::CHANNEL_ROOM);

@@ -18,6 +18,13 @@ pub struct ChatKey {
     pub id: String,
 }
 
+impl ChatKey {
+    /// The chat on standard input and output: there is but one.
+    pub fn of_the_terminal() -> ChatKey {
+        ChatKey { channel: "terminal", id: "terminal".to_owned() }
+    }
+}
+
 /// A person as the channel knows them. The channel has already decided that they may speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {

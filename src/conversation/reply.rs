@@ -382,9 +382,7 @@ impl Reply<'_> {
         if let Some(lang) = wanted.as_ref().and_then(|word| Lang::parse(word)) {
             self.session.lang = lang;
             let keep = Effect::KeepLang { chat: self.chat.clone(), lang };
-            // A console is of one run.
-            let keep = (self.settings.place == Place::Chat).then_some(keep);
-            return keep.into_iter().chain(self.say(Message::LangSwitched { lang })).collect();
+            return std::iter::once(keep).chain(self.say(Message::LangSwitched { lang })).collect();
         }
         let lang = self.session.lang;
         self.say(Message::LangUnknown { wanted, lang, languages: Lang::ALL })

@@ -103,7 +103,7 @@ pub fn job(kind: Kind, session: &str, text: &str) -> Job {
     let (provider, model) = if kind == Kind::Ollama { ("ollama", "llama3.2") } else { ("cloud", "gpt-4o-mini") };
     Job {
         id: JobId(1),
-        chat: ChatKey { channel: "terminal", id: "terminal".to_owned() },
+        chat: ChatKey::of_the_terminal(),
         person: Person::new("owner", true),
         session: session.to_owned(),
         choice: ModelChoice {
@@ -122,7 +122,7 @@ pub fn job(kind: Kind, session: &str, text: &str) -> Job {
 /// A sink, and what comes out of it.
 pub fn sink() -> (DeltaSink, mpsc::Receiver<Outgoing>) {
     let (outgoing, shown) = mpsc::channel(64);
-    (DeltaSink::new(ChatKey { channel: "terminal", id: "terminal".to_owned() }, JobId(1), outgoing), shown)
+    (DeltaSink::new(ChatKey::of_the_terminal(), JobId(1), outgoing), shown)
 }
 
 /// One assistant with one scripted provider and a folder of its own.

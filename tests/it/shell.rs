@@ -40,6 +40,15 @@ fn the_owner_at_the_terminal_sees_who_used_most() {
 }
 
 #[test]
+fn the_language_chosen_at_the_terminal_is_kept() {
+    let home = Home::new(DEMO);
+    let before = home.run(&["chat"], "/stats users\n/lang fr\n");
+    assert!(before.out.contains("Nobody has asked anything yet."), "{before:?}");
+    let after = home.run(&["chat"], "/stats users\n");
+    assert!(after.out.contains("Personne n’a encore rien demandé"), "{after:?}");
+}
+
+#[test]
 fn help_names_every_command_and_mistakes_name_what_would_have_been_right() {
     let home = Home::new(DEMO);
     let help = home.run(&["--help"], "");

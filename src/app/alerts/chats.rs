@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::configured::Place;
 use crate::alerts::{Notice, Outlet, Told};
 use crate::app::{App, Desk, Doors};
-use crate::conversation::driver::{Door, Outgoing, Renderer};
+use crate::conversation::driver::{Outgoing, Renderer};
 use crate::conversation::{Button, CancelToken, ChatKey, Message, Origin, TemplateRenderer, Ticket, below_alert};
-use crate::templates::{Lang, Surface};
+use crate::templates::Surface;
 use crate::usage::SubjectId;
 
 /// Where a channel says how it is spoken to, once it is there. Dropped, it never will be.
@@ -108,7 +108,7 @@ impl AdminChats {
     /// The alert as one admin reads it, and what tells that they can.
     fn message(&self, admin: i64, notice: &Notice) -> (Outgoing, oneshot::Receiver<()>) {
         let chat = ChatKey { channel: "telegram", id: admin.to_string() };
-        let lang = self.desk.door.lang_of(&chat).unwrap_or(self.desk.language);
+        let lang = self.desk.lang_of(&chat);
         let view = notice.view(|person| identity(&self.desk, person));
         let label =
             |key: &crate::conversation::Key| Button { label: self.renderer.label(lang, key), press: key.press.clone() };
@@ -150,7 +150,7 @@ impl Outlet for AtTheTerminal {
     }
 
     fn tell<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Told> {
-        let lang: Lang = self.desk.language;
+        let lang = self.desk.lang_of(&ChatKey::of_the_terminal());
         let view = notice.view(|person| identity(&self.desk, person));
         let text = self.desk.templates.render(lang, "alert", view);
         // Where a line is being typed, it goes on below.

@@ -238,7 +238,7 @@ fn a_reset_is_for_admins_and_confirmed_within_a_minute() {
     d.admin = false;
     d.check(&[("/reset_stats", "say reset_denied"), ("/raymundo stats reiniciar", "say reset_denied")]);
     d.admin = true;
-    d.check(&[("/lang fr", "say lang_switched in fr"), ("/reset_stats", "say reset_confirm in fr")]);
+    d.check(&[("/lang fr", "keep fr; say lang_switched in fr"), ("/reset_stats", "say reset_confirm in fr")]);
     d.check(&[("/reset_stats CONFIRMER", "reset by 111")]);
 }
 
@@ -293,17 +293,17 @@ fn every_simple_command_in_every_language() {
         ("/usage", "say usage_on"),
         ("/lang", "say lang_unknown"),
         ("/lang de", "say lang_unknown"),
-        ("/idioma español", "say lang_switched in es"),
+        ("/idioma español", "keep es; say lang_switched in es"),
         ("/ayuda", "say help in es"),
         ("/raymundo estadísticas semana", "stats 7d overview es"),
         ("/uso no", "say usage_off in es"),
         ("/reintentar", "say retry_nothing in es"),
         ("/cancelar", "say nothing_to_cancel in es"),
-        ("/lang pt-BR", "say lang_switched in pt"),
+        ("/lang pt-BR", "keep pt; say lang_switched in pt"),
         ("/stats mês modelos", "stats 30d models pt"),
         ("/ajuda", "say help in pt"),
         ("/novo", "say new_conversation in pt"),
-        ("/langue français", "say lang_switched in fr"),
+        ("/langue français", "keep fr; say lang_switched in fr"),
         ("/stats aujourd’hui limites", "stats today limits fr"),
         ("/coût", "say cost in fr"),
         ("/stast", "say unknown_command in fr"),
@@ -383,7 +383,7 @@ fn that_another_model_answered_is_told_below_the_answer_and_not_below_a_failure(
 #[test]
 fn the_session_longest_idle_makes_room_but_never_one_being_answered() {
     let mut d = Dialogue::new();
-    assert_eq!(d.says_in("1", "/lang es"), "say lang_switched in es");
+    assert_eq!(d.says_in("1", "/lang es"), "keep es; say lang_switched in es");
     assert_eq!(d.says_in("2", "hello"), "ask #1 ollama/llama3.2 [hello]");
     assert_eq!(d.says_in("3", "hello"), "ask #2 ollama/llama3.2 [hello]");
     assert_eq!(d.conversation.session_count(), 2, "chat 1 was idle and made room");
