@@ -105,6 +105,15 @@ pub(super) enum BooksCommand {
 }
 
 impl BooksCommand {
+    /// Whether it begins books in a folder that is named and not there.
+    pub(super) fn begins_books(&self) -> bool {
+        match self {
+            BooksCommand::Serve | BooksCommand::Chat => true,
+            BooksCommand::Import(arguments) => !arguments.dry_run,
+            _ => false,
+        }
+    }
+
     /// Whether it changes anything in the folder.
     pub(super) fn writes(&self) -> bool {
         match self {

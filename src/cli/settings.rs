@@ -17,15 +17,18 @@ const USUAL_FILE: &str = "tallybot.toml";
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) data_dir: PathBuf,
+    /// Whether the folder was named with `--data-dir`.
+    pub(super) folder_was_typed: bool,
     pub(super) warnings: Vec<String>,
 }
 
 /// Loads the configuration; the error is what to tell the person.
 pub(super) fn load(file: Option<&Path>, data_dir: Option<PathBuf>) -> Result<Loaded, String> {
     let (label, checked) = read(file)?;
+    let folder_was_typed = data_dir.is_some();
     let data_dir = data_dir.unwrap_or_else(|| checked.config.data_dir.clone());
     let warnings = checked.warnings.iter().map(|warning| format!("{label}:{warning}")).collect();
-    Ok(Loaded { config: checked.config, data_dir, warnings })
+    Ok(Loaded { config: checked.config, data_dir, folder_was_typed, warnings })
 }
 
 /// `check-config`: every mistake of a file, or that there is none; then, when asked for, a test of its alerts.

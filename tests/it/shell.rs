@@ -96,6 +96,62 @@ fn looking_makes_no_files() {
 }
 
 #[test]
+fn a_mistyped_folder_is_an_error_and_never_a_row_of_zeros() {
+    let home = Home::new(DEMO);
+    let commands = [
+        "stats",
+        "stats --json",
+        "stats --epochs",
+        "recent",
+        "recent --json",
+        "export",
+        "export --summary",
+        "export --format raymundo",
+        "verify",
+        "prices check",
+        "keys list",
+        "keys add web",
+        "reset --yes",
+        "log --prompt-tokens 1",
+        "archive --before 2026-01-01",
+        "import --dry-run ../inputs/tallybot.toml",
+    ];
+    for command in commands {
+        let arguments: Vec<&str> = command.split(' ').chain(["--data-dir", "nosuch"]).collect();
+        let ended = home.run(&arguments, "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+        assert!(ended.err.starts_with("tallybot: there is no folder `nosuch`"), "{command}: {ended:?}");
+        assert_eq!(ended.err.lines().count(), 1, "{command}: {ended:?}");
+        assert!(!home.path("run/nosuch").exists(), "{command}");
+    }
+    let begun = home.run(&["chat", "--data-dir", "new"], "hello\n");
+    assert_eq!(
+        (begun.code(), home.path("run/new").is_dir()),
+        (Some(0), true),
+        "a bot may begin where it is told: {begun:?}"
+    );
+    let fresh = home.run(&["log", "--prompt-tokens", "1"], "");
+    assert_eq!(fresh.code(), Some(0), "and any command in the usual folder: {fresh:?}");
+}
+
+#[test]
+fn a_file_where_the_folder_should_be_is_called_a_file() {
+    let home = Home::new(DEMO);
+    home.input("a-file", "");
+    for command in ["serve", "stats", "log --prompt-tokens 1", "verify"] {
+        for (folder, expected) in [
+            ("../inputs/a-file", "is a file; expected the folder"),
+            ("../inputs/a-file/x", "a part of its path is a file"),
+        ] {
+            let arguments: Vec<&str> = command.split(' ').chain(["--data-dir", folder]).collect();
+            let ended = home.run(&arguments, "");
+            assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+            assert!(ended.err.contains(expected) && ended.err.lines().count() == 1, "{command}: {ended:?}");
+        }
+    }
+}
+
+#[test]
 fn a_configuration_is_checked_whole_and_every_command_refuses_a_wrong_one() {
     let home = Home::new(DEMO);
     let good = home.run(&["check-config"], "");
