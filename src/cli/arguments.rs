@@ -105,6 +105,11 @@ pub(super) enum BooksCommand {
 }
 
 impl BooksCommand {
+    /// Whether models and messengers are called: then their keys must be there, and hints about them are worth reading.
+    pub(super) fn calls_others(&self) -> bool {
+        matches!(self, BooksCommand::Serve | BooksCommand::Chat)
+    }
+
     /// Whether it begins books in a folder that is named and not there.
     pub(super) fn begins_books(&self) -> bool {
         match self {

@@ -34,7 +34,7 @@ use crate::usage::{Clock, Timestamp};
 use arguments::{Arguments, BooksCommand, Command, StatsArguments};
 use folder::say_if_no_books;
 use output::print;
-use settings::Loaded;
+use settings::{Loaded, Secrets};
 
 /// Parses the arguments and runs the command they name.
 ///
@@ -75,14 +75,17 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::WithBooks(command)) => command,
         None => BooksCommand::Serve,
     };
-    let loaded = match settings::load(arguments.config.as_deref(), arguments.data_dir) {
+    let secrets = if command.calls_others() { Secrets::Needed } else { Secrets::IfThere };
+    let loaded = match settings::load(arguments.config.as_deref(), arguments.data_dir, secrets) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             tell(&mistakes);
             return Ok(ExitCode::from(WRONG_USE));
         }
     };
-    loaded.warnings.iter().for_each(|warning| tell(&warning));
+    if command.calls_others() {
+        loaded.warnings.iter().for_each(|warning| tell(&warning));
+    }
     folder::look(&loaded, command.begins_books())?;
     if command.writes() {
         folder::close_to_others(&loaded);

@@ -91,7 +91,11 @@ impl Section<'_> {
             return self.usable(secret, key, &format!("the variable `{name}`"), min_chars);
         }
         let state = if secret.is_some() { "empty" } else { "not set" };
-        item.says(&format!("names the variable `{name}`, which is {state}; set it first: `export {name}=…`"));
+        let path = self.path_of(key);
+        self.absent(
+            key,
+            format!("`{path}` names the variable `{name}`, which is {state}; set it first: `export {name}=…`"),
+        );
         None
     }
 
@@ -116,7 +120,7 @@ impl Section<'_> {
             }
             Err(why) => {
                 let text = format!("`{}` is `{shown}`, which cannot be read: {why}", self.path_of(key));
-                self.wrong(key, text);
+                self.absent(key, text);
                 None
             }
         }

@@ -26,6 +26,22 @@ fn a_piped_chat_answers_shows_the_books_and_ends_well() {
 }
 
 #[test]
+fn a_pipe_tells_what_was_not_answered_apart_from_the_answers_and_fails_at_the_end() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let gone = format!(
+        "{DEMO}[[providers]]\nname = \"gone\"\nkind = \"ollama\"\nurl = \"http://{nobody}\"\nmodel = \"llama3.2\"\n"
+    );
+    let home = Home::new(&gone);
+    let ended = home.run(&["chat"], "/model gone/llama3.2\nhello\n/model demo\nhello again\n");
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(ended.out.contains("demo model"), "the other questions are asked: {ended:?}");
+    assert_eq!(home.records().len(), 4, "three attempts of the first, and the second: {ended:?}");
+    let told: Vec<&str> = ended.err.lines().collect();
+    assert!(told.len() > 1 && !ended.out.contains(told[0]), "why stands apart: {ended:?}");
+    assert!(ended.err.ends_with("tallybot: 1 question was not answered, or not wholly\n"), "{ended:?}");
+}
+
+#[test]
 fn the_owner_at_the_terminal_sees_who_used_most() {
     let home = Home::new(DEMO);
     let before = home.run(&["chat"], "/stats users\n");
@@ -165,14 +181,76 @@ fn a_configuration_is_checked_whole_and_every_command_refuses_a_wrong_one() {
     for key in ["language", "timezone", "http.listen", "log.level", "NOT_SET_ANYWHERE", "modle"] {
         assert!(checked.err.contains(key), "{key}: {}", checked.err);
     }
-    for arguments in [&["serve"][..], &["chat"], &["stats"], &["reset", "--yes"]] {
+    for arguments in [&["serve"][..], &["chat"]] {
         let ended = home.run(arguments, "hello\n");
         assert_eq!((ended.code(), &ended.err), (Some(2), &checked.err), "{arguments:?}");
+    }
+    for arguments in [&["stats"][..], &["reset", "--yes"]] {
+        let ended = home.run(arguments, "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ended.err.contains("modle") && !ended.err.contains("NOT_SET_ANYWHERE"), "{ended:?}");
     }
     let missing = home.run(&["check-config", "--config", "nowhere.toml"], "");
     assert_eq!(missing.code(), Some(2));
     assert!(missing.err.starts_with("tallybot: cannot read the configuration `nowhere.toml`"), "{missing:?}");
     assert!(!home.data().exists());
+}
+
+#[test]
+fn only_who_calls_a_provider_needs_its_key_and_hears_hints_about_it() {
+    let home = Home::new(DEMO);
+    home.run(&["chat"], "hello\n");
+    let config = format!(
+        "{DEMO}[[providers]]\nname = \"cloud\"\nkind = \"openai\"\nmodel = \"gpt-4o\"\napi_key_env = \"OPENAI_API_KEY\"\n\
+         [[providers]]\nname = \"claude\"\nkind = \"anthropic\"\nmodel = \"claude-haiku-4-5\"\napi_key_file = \"/nowhere/key\"\n\
+         [[providers]]\nname = \"near\"\nkind = \"openai\"\nurl = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n\
+         [telegram]\nusers = [1]\n[alerts.slack]\nurl_env = \"SLACK_URL\"\n"
+    );
+    home.configure(&config);
+    for command in [
+        "stats",
+        "recent",
+        "export",
+        "verify",
+        "log --prompt-tokens 1",
+        "keys list",
+        "keys add web --quiet",
+        "prices list",
+        "prices check",
+        "archive --before 2026-01-01 --dry-run",
+        "import --dry-run ../inputs",
+        "reset --yes",
+    ] {
+        let ended = home.run(&command.split(' ').collect::<Vec<_>>(), "");
+        assert_ne!(ended.code(), Some(2), "{command}: {ended:?}");
+        for told in ["OPENAI_API_KEY", "/nowhere/key", "TELOXIDE_TOKEN", "SLACK_URL", "local = true"] {
+            assert!(!ended.err.contains(told), "{command}: {ended:?}");
+        }
+    }
+    for command in ["check-config", "serve", "chat"] {
+        let ended = home.run(&[command], "hello\n");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{command}: {ended:?}");
+        for told in ["OPENAI_API_KEY", "/nowhere/key", "TELOXIDE_TOKEN", "SLACK_URL"] {
+            assert!(ended.err.contains(told), "{command}: {ended:?}");
+        }
+    }
+    home.configure(&format!(
+        "{DEMO}[[providers]]\nname = \"near\"\nkind = \"openai\"\nurl = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n"
+    ));
+    for command in ["check-config", "chat"] {
+        let ended = home.run(&[command], "");
+        assert!(ended.err.contains("local = true"), "{command}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_a_bots_is_asked_of_botfather() {
+    let home = Home::new(&format!("{DEMO}[telegram]\nusers = [1]\n")).with_env("TELOXIDE_TOKEN", "abc");
+    let ended = home.run(&["check-config"], "");
+    assert_eq!(ended.code(), Some(2), "{ended:?}");
+    assert!(ended.err.contains("`TELOXIDE_TOKEN` holds 3 characters"), "{ended:?}");
+    assert!(ended.err.contains("@BotFather") && ended.err.contains("123456789:AA"), "{ended:?}");
+    assert!(!ended.err.contains("openssl"), "{ended:?}");
 }
 
 #[test]
