@@ -110,7 +110,9 @@ impl<'a> Report<'a> {
     /// A secret is not there.
     fn absence(&self, at: usize, key: &str, text: String) {
         let line = self.lines.line_at(at);
-        self.absent.borrow_mut().push(Finding { line, key: key.to_owned(), text, excerpt: None });
+        if !self.damaged_lines.contains(&line) {
+            self.absent.borrow_mut().push(Finding { line, key: key.to_owned(), text, excerpt: None });
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -393,6 +395,11 @@ impl Item<'_> {
     /// Says something about the key that has this value.
     pub(super) fn says(&self, text: &str) {
         self.report.mistake(self.at, &self.path, format!("`{}` {text}", self.path));
+    }
+
+    /// Says of the secret that it leads to that it is not there.
+    pub(super) fn lacks(&self, text: &str) {
+        self.report.absence(self.at, &self.path, format!("`{}` {text}", self.path));
     }
 
     fn entry_wrong(&self, entry: &Spanned<DeValue<'_>>, expected: &str, example: &str) {

@@ -91,11 +91,7 @@ impl Section<'_> {
             return self.usable(secret, key, &format!("the variable `{name}`"), min_chars);
         }
         let state = if secret.is_some() { "empty" } else { "not set" };
-        let path = self.path_of(key);
-        self.absent(
-            key,
-            format!("`{path}` names the variable `{name}`, which is {state}; set it first: `export {name}=…`"),
-        );
+        item.lacks(&format!("names the variable `{name}`, which is {state}; set it first: `export {name}=…`"));
         None
     }
 
