@@ -52,7 +52,14 @@ fn the_owner_at_the_terminal_sees_who_used_most() {
     assert_eq!(screens, 2, "{ended:?}");
     assert!(ended.out.contains("\nowner · 2 requests · "), "{ended:?}");
     let elsewhere = home.run(&["stats", "--view", "users"], "");
-    assert_eq!(elsewhere.code(), Some(2), "a folder's report knows no people: {elsewhere:?}");
+    assert_eq!(elsewhere.code(), Some(2), "{elsewhere:?}");
+    assert!(elsewhere.err.contains("`/stats users` shows to an admin"), "{elsewhere:?}");
+    for (lang, word) in [("en", "users"), ("es", "usuarios"), ("pt", "pessoas"), ("fr", "personnes")] {
+        let shown = home.run(&["chat"], &format!("/lang {lang}\n/help\n/stats {word}\n")).out;
+        let help = shown.lines().find(|line| line.starts_with("/stats")).expect("it is in the help");
+        assert!(help.ends_with(word) && help.chars().count() <= 80, "{help}");
+        assert!(shown.contains("\nowner · "), "the word that /help names is understood: {shown}");
+    }
 }
 
 #[test]
@@ -87,12 +94,51 @@ fn help_names_every_command_and_mistakes_name_what_would_have_been_right() {
         (&["stats", "--view", "all"], "expected overview, models, types or limits"),
         (&["stats", "--lang", "de"], "expected en, es, pt or fr"),
         (&["chat", "--jsn"], "--jsn"),
+        (
+            &["log", "--prompt-tokens", "1.5"],
+            "expected a whole number of tokens from 0 to 1000000000000, for example 150",
+        ),
+        (
+            &["log", "--prompt-tokens", "99999999999999999999"],
+            "expected a whole number of tokens from 0 to 1000000000000",
+        ),
+        (
+            &["log", "--completion-tokens", "-5"],
+            "invalid value '-5' for '--completion-tokens <N>': expected a whole number",
+        ),
+        (&["log", "--prompt-tokens", "1", "--latency-ms", "-1"], "expected a whole number of milliseconds"),
+        (&["keys", "add", "web", "--budget", "-5/day"], "`-5` is not understood; expected such as 5.00/day"),
     ] {
         let ended = home.run(arguments, "");
         assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(ended.err.contains(expected), "{arguments:?}: {}", ended.err);
     }
     assert!(!home.data().exists(), "nothing was begun");
+}
+
+#[test]
+fn a_file_of_no_known_form_is_told_which_forms_there_are() {
+    let home = Home::new(DEMO);
+    home.input("x.json", "[1]");
+    let ended = home.run(&["import", "../inputs/x.json"], "");
+    assert_eq!(ended.out, "", "{ended:?}");
+    assert!(ended.err.contains("--format, which takes one of token-log, token-stats, "), "{ended:?}");
+}
+
+#[test]
+fn a_shell_without_the_admin_token_hears_how_to_give_it() {
+    let token = "0123456789abcdef0123456789abcdef";
+    let home = Home::new(DEMO).with_env("TALLYBOT_ADMIN_TOKEN", token);
+    let serving = home.serve();
+    let (shell, data) = (Home::new(DEMO), home.data());
+    let folder = ["--data-dir", data.to_str().expect("text")];
+    for command in ["log --prompt-tokens 1", "keys add web"] {
+        let ended = shell.run(&command.split(' ').chain(folder).collect::<Vec<_>>(), "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+        assert!(ended.err.contains("export TALLYBOT_ADMIN_TOKEN=…"), "{command}: {ended:?}");
+        assert!(!ended.err.contains("Authorization"), "{command}: {ended:?}");
+    }
+    assert_eq!(serving.stop().code(), Some(0));
 }
 
 #[test]
@@ -302,7 +348,22 @@ fn every_command_ends_with_the_same_codes_and_speaks_under_its_name() {
         (&["verify"][..], 1, "there are no books in"),
         (&["archive", "--before", "2026-01-01"], 1, "there are no books in"),
         (&["reset", "--yes"], 1, "there are no books in"),
-        (&["stats", "--epoch", "7"], 1, "there is no epoch 7"),
+        (&["stats", "--epoch", "7"], 1, "tallybot: there is no epoch 7"),
+        (
+            &["log", "--prompt-tokens", "1", "--cost-usd", "-1"],
+            2,
+            "`cost_usd` is `\"-1\"`, which is not valid; expected dollars",
+        ),
+        (
+            &["log", "--prompt-tokens", "1", "--timestamp", "2026-13-01"],
+            2,
+            "`timestamp` is `\"2026-13-01\"`, which is not valid",
+        ),
+        (
+            &["log", "--prompt-tokens", "1", "--timestamp", "my secret"],
+            2,
+            "`timestamp` is a text that is not valid here",
+        ),
         (&["import", "nowhere"], 2, "there is no `nowhere`"),
         (&["log", "--prompt-tokens", "1", "--cached-tokens", "2"], 2, "the slices are larger"),
         (&["export", "--columns", "nothing"], 2, "nothing"),
