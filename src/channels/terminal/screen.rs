@@ -49,14 +49,16 @@ impl<W: Write> Screen<W> {
             Outgoing::AnswerEnd { footer, note, answered, .. } => {
                 self.filter.reset();
                 self.end_line()?;
-                match (note, &mut self.aside) {
-                    (Some(note), Some(aside)) if !answered => {
-                        self.unanswered += 1;
+                if let (false, Some(aside)) = (*answered, &mut self.aside) {
+                    self.unanswered += 1;
+                    for text in note.iter().chain(footer) {
                         // That nobody takes it is no reason not to go on.
-                        let _ = writeln!(aside, "tallybot: {}", ControlFilter::default().push(note.trim_end()));
+                        let _ = writeln!(aside, "tallybot: {}", ControlFilter::default().push(text.trim_end()));
                     }
-                    (Some(note), _) => self.whole(note, Look::Plain)?,
-                    (None, _) => {}
+                    return Ok(());
+                }
+                if let Some(note) = note {
+                    self.whole(note, Look::Plain)?;
                 }
                 if let Some(footer) = footer {
                     self.whole(footer, self.look)?;
