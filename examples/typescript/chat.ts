@@ -4,22 +4,29 @@
 
 import OpenAI from "openai";
 
-const client = new OpenAI(); // reads the two variables
-const model = (await client.models.list()).data[0].id;
+async function main() {
+  const client = new OpenAI(); // reads the two variables
+  const model = (await client.models.list()).data[0].id;
 
-// What the call is for, and whose it is: all optional, and none of it is passed on.
-const headers = { "x-feature": "examples", "x-agent": "chat.ts", "x-user": "ana", "x-session": "first" };
+  // What the call is for, and whose it is: all optional, and none of it is passed on.
+  const headers = { "x-feature": "examples", "x-agent": "chat.ts", "x-user": "ana", "x-session": "first" };
 
-const { data, response } = await client.chat.completions
-  .create({ model, messages: [{ role: "user", content: "Say hello." }] }, { headers })
-  .withResponse();
-console.log(data.choices[0].message.content);
-const cost = response.headers.get("x-tallybot-cost-usd") ?? "unknown";
-console.log(`tokens: ${response.headers.get("x-tallybot-tokens")} cost: $${cost}`);
+  const { data, response } = await client.chat.completions
+    .create({ model, messages: [{ role: "user", content: "Say hello." }] }, { headers })
+    .withResponse();
+  console.log(data.choices[0].message.content);
+  const cost = response.headers.get("x-tallybot-cost-usd") ?? "unknown";
+  console.log(`tokens: ${response.headers.get("x-tallybot-tokens")} cost: $${cost}`);
 
-const stream = await client.chat.completions.create(
-  { model, messages: [{ role: "user", content: "Say it again." }], stream: true },
-  { headers },
-);
-for await (const chunk of stream) process.stdout.write(chunk.choices[0].delta.content ?? "");
-console.log();
+  const stream = await client.chat.completions.create(
+    { model, messages: [{ role: "user", content: "Say it again." }], stream: true },
+    { headers },
+  );
+  for await (const chunk of stream) process.stdout.write(chunk.choices[0].delta.content ?? "");
+  console.log();
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -183,7 +183,11 @@ impl App {
         let terminal = Terminal { chat, person, events, outgoing };
         let look = if std::env::var_os("NO_COLOR").is_some() { Look::Plain } else { Look::Dim };
         let (ended, ()) = tokio::join!(terminal.run_on_stdio(look), driver.run(from_channel, stop));
-        ended.context("cannot use the terminal")
+        match ended.context("cannot use the terminal")? {
+            0 => Ok(()),
+            1 => bail!("1 question was not answered, or not wholly"),
+            some => bail!("{some} questions were not answered, or not wholly"),
+        }
     }
 
     pub(super) fn conversation(&self, place: Place, names: BotNames, lang: Lang) -> Conversation {

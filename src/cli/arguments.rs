@@ -10,6 +10,7 @@ use super::records::{ExportArguments, RecentArguments};
 use super::what_if::{WHAT_IF_EXAMPLES, WhatIfArguments};
 use crate::reports::View;
 use crate::service::import::Format;
+use crate::service::items::{MAX_MILLIS, MAX_TOKENS};
 use crate::stats::Period;
 use crate::templates::Lang;
 use crate::usage::Day;
@@ -105,6 +106,20 @@ pub(super) enum BooksCommand {
 }
 
 impl BooksCommand {
+    /// Whether models and messengers are called: then their keys must be there, and hints about them are worth reading.
+    pub(super) fn calls_others(&self) -> bool {
+        matches!(self, BooksCommand::Serve | BooksCommand::Chat)
+    }
+
+    /// Whether it begins books in a folder that is named and not there.
+    pub(super) fn begins_books(&self) -> bool {
+        match self {
+            BooksCommand::Serve | BooksCommand::Chat => true,
+            BooksCommand::Import(arguments) => !arguments.dry_run,
+            _ => false,
+        }
+    }
+
     /// Whether it changes anything in the folder.
     pub(super) fn writes(&self) -> bool {
         match self {
@@ -212,10 +227,10 @@ fn source_name(text: &str) -> Result<String, String> {
 #[command(group = ArgGroup::new("what").args(["prompt_tokens", "completion_tokens", "error", "status"]).multiple(true).required(true))]
 pub(super) struct LogArguments {
     /// Input tokens, cached ones included
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = tokens, allow_negative_numbers = true)]
     pub(super) prompt_tokens: Option<u64>,
     /// Output tokens, reasoning included
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = tokens, allow_negative_numbers = true)]
     pub(super) completion_tokens: Option<u64>,
     /// The API spoken: gemini, openai, ollama, … [default: unknown]
     #[arg(long, visible_alias = "api-type", value_name = "NAME")]
@@ -260,13 +275,13 @@ pub(super) struct LogArguments {
     #[arg(long, value_name = "ID")]
     pub(super) session: Option<String>,
     /// How long it took [default: unknown]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = millis, allow_negative_numbers = true)]
     pub(super) latency_ms: Option<u64>,
     /// How long until the first piece of the answer came
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = millis, allow_negative_numbers = true)]
     pub(super) first_token_ms: Option<u64>,
     /// What it cost, in dollars [default: what the price book says]
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     pub(super) cost_usd: Option<String>,
     /// When it was: RFC 3339, or without an offset on your clock [default: now]
     #[arg(long, value_name = "TIME")]
@@ -281,16 +296,16 @@ pub(super) struct LogArguments {
     #[arg(long)]
     pub(super) local: bool,
     /// Input tokens read from the provider's cache
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = tokens, allow_negative_numbers = true)]
     pub(super) cached_tokens: Option<u64>,
     /// Input tokens written to the provider's cache
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = tokens, allow_negative_numbers = true)]
     pub(super) cache_write_tokens: Option<u64>,
     /// Those of them that stay for an hour
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = tokens, allow_negative_numbers = true)]
     pub(super) cache_write_1h_tokens: Option<u64>,
     /// Output tokens spent on reasoning
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = tokens, allow_negative_numbers = true)]
     pub(super) reasoning_tokens: Option<u64>,
     /// How the counts are known: reported, partial, estimated or none [default: by which are given]
     #[arg(long, value_name = "HOW")]
@@ -301,6 +316,25 @@ pub(super) struct LogArguments {
     /// What was recorded, as JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A count of tokens, as clap reads arguments.
+fn tokens(text: &str) -> Result<u64, String> {
+    let example = "for example 150";
+    whole(text, MAX_TOKENS)
+        .ok_or_else(|| format!("expected a whole number of tokens from 0 to {MAX_TOKENS}, {example}"))
+}
+
+/// A time that something took, as clap reads arguments.
+fn millis(text: &str) -> Result<u64, String> {
+    let example = "for example 2450";
+    whole(text, MAX_MILLIS)
+        .ok_or_else(|| format!("expected a whole number of milliseconds from 0 to {MAX_MILLIS}, {example}"))
+}
+
+fn whole(text: &str, most: u64) -> Option<u64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| is_plain && *number <= most)
 }
 
 fn metadata(text: &str) -> Result<(String, serde_json::Value), String> {
@@ -320,7 +354,12 @@ pub(super) fn day(text: &str) -> Result<Day, String> {
 
 fn view(text: &str) -> Result<View, String> {
     let known = View::OF_REPORT.into_iter().find(|view| view.as_str() == text);
-    known.ok_or_else(|| "expected overview, models, types or limits".to_owned())
+    let people = if text == View::Users.as_str() {
+        "a folder's report knows no people, whom `/stats users` shows to an admin in the chat; "
+    } else {
+        ""
+    };
+    known.ok_or_else(|| format!("{people}expected overview, models, types or limits"))
 }
 
 fn lang(text: &str) -> Result<Lang, String> {

@@ -73,7 +73,7 @@ struct AddArguments {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     models: Vec<String>,
     /// What may be used with it, any number of times: 5.00/day, 200ktokens/month, 60requests/minute
-    #[arg(long, value_name = "CAP", value_parser = cap)]
+    #[arg(long, value_name = "CAP", value_parser = cap, allow_hyphen_values = true)]
     budget: Vec<(LimitKind, u64)>,
     /// Print the key and nothing else
     #[arg(long, short)]
@@ -231,6 +231,7 @@ mod tests {
             ("1,500/day", "write 1500 or 1.50"),
             ("1.5 tokens/day", "no parts of tokens"),
             ("99999999/day", "too much"),
+            ("-5/day", "`-5` is not understood"),
             ("5/fortnight", "`fortnight` is not understood"),
         ] {
             let told = cap(text).expect_err(text);

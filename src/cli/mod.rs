@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "commands talk to whoever typed them")]
 
 mod arguments;
+mod folder;
 mod import;
 mod keys;
 mod log;
@@ -31,8 +32,9 @@ use crate::templates::{Lang, Templates};
 use crate::usage::{Clock, Timestamp};
 
 use arguments::{Arguments, BooksCommand, Command, StatsArguments};
+use folder::say_if_no_books;
 use output::print;
-use settings::Loaded;
+use settings::{Loaded, Secrets};
 
 /// Parses the arguments and runs the command they name.
 ///
@@ -73,16 +75,20 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::WithBooks(command)) => command,
         None => BooksCommand::Serve,
     };
-    let loaded = match settings::load(arguments.config.as_deref(), arguments.data_dir) {
+    let secrets = if command.calls_others() { Secrets::Needed } else { Secrets::IfThere };
+    let loaded = match settings::load(arguments.config.as_deref(), arguments.data_dir, secrets) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             tell(&mistakes);
             return Ok(ExitCode::from(WRONG_USE));
         }
     };
-    loaded.warnings.iter().for_each(|warning| tell(&warning));
+    if command.calls_others() {
+        loaded.warnings.iter().for_each(|warning| tell(&warning));
+    }
+    folder::look(&loaded, command.begins_books())?;
     if command.writes() {
-        close_to_others(&loaded);
+        folder::close_to_others(&loaded);
     }
     match command {
         BooksCommand::Serve => serve(loaded).await?,
@@ -100,15 +106,6 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         BooksCommand::Import(arguments) => return import::import(&loaded, arguments).await,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Closes the folder, or says that others can look into it.
-fn close_to_others(loaded: &Loaded) {
-    if let Err(reason) = service::close_to_others(&loaded.data_dir) {
-        let folder = loaded.data_dir.display();
-        let advice = format!("close it with `chmod 700 {folder}`, or choose another folder with --data-dir");
-        complain(&format_args!("other users of this machine can look into `{folder}`: {reason}; {advice}"));
-    }
 }
 
 /// Says on the standard error that something is not as it should be, under the name that every such line begins with;
@@ -152,15 +149,6 @@ async fn chat(loaded: Loaded) -> anyhow::Result<()> {
 /// The system's clock in the owner's zone.
 fn clock_of(loaded: &Loaded) -> Arc<dyn Clock> {
     Arc::new(SystemClock::new(app::zone_of(&loaded.config)))
-}
-
-fn say_if_no_books(loaded: &Loaded) {
-    if !service::has_books(&loaded.data_dir) {
-        let folder = loaded.data_dir.display();
-        complain(&format_args!(
-            "there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`"
-        ));
-    }
 }
 
 fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()> {

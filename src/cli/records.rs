@@ -10,9 +10,10 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::arguments::{day, period};
+use super::folder::say_if_no_books;
 use super::output::{self, Existing, write_file, write_out};
 use super::settings::Loaded;
-use super::{WrongUse, clock_of, complain, say_if_no_books};
+use super::{WrongUse, clock_of, complain};
 use crate::app;
 use crate::reports::raymundo::Metrics;
 use crate::reports::records::{

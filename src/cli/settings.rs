@@ -13,24 +13,36 @@ use crate::config::{self, Checked, Config, SecretFile};
 
 const USUAL_FILE: &str = "tallybot.toml";
 
+/// Whether the keys and tokens that the configuration names must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// Providers and messengers are called.
+    Needed,
+    /// The books are enough.
+    IfThere,
+}
+
 /// A configuration that holds.
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) data_dir: PathBuf,
+    /// Whether the folder was named with `--data-dir`.
+    pub(super) folder_was_typed: bool,
     pub(super) warnings: Vec<String>,
 }
 
 /// Loads the configuration; the error is what to tell the person.
-pub(super) fn load(file: Option<&Path>, data_dir: Option<PathBuf>) -> Result<Loaded, String> {
-    let (label, checked) = read(file)?;
+pub(super) fn load(file: Option<&Path>, data_dir: Option<PathBuf>, secrets: Secrets) -> Result<Loaded, String> {
+    let (label, checked) = read(file, secrets)?;
+    let folder_was_typed = data_dir.is_some();
     let data_dir = data_dir.unwrap_or_else(|| checked.config.data_dir.clone());
     let warnings = checked.warnings.iter().map(|warning| format!("{label}:{warning}")).collect();
-    Ok(Loaded { config: checked.config, data_dir, warnings })
+    Ok(Loaded { config: checked.config, data_dir, folder_was_typed, warnings })
 }
 
 /// `check-config`: every mistake of a file, or that there is none; then, when asked for, a test of its alerts.
 pub(super) async fn check(file: Option<&Path>, send_test_alert: bool) -> anyhow::Result<ExitCode> {
-    Ok(match read(file) {
+    Ok(match read(file, Secrets::Needed) {
         Ok((label, checked)) => {
             checked.warnings.iter().for_each(|warning| eprintln!("{label}:{warning}"));
             println!("{label}: the configuration holds");
@@ -46,7 +58,7 @@ pub(super) async fn check(file: Option<&Path>, send_test_alert: bool) -> anyhow:
     })
 }
 
-fn read(file: Option<&Path>) -> Result<(String, Checked), String> {
+fn read(file: Option<&Path>, secrets: Secrets) -> Result<(String, Checked), String> {
     let usual = || Some(PathBuf::from(USUAL_FILE)).filter(|path| path.exists());
     let path = file.map(Path::to_owned).or_else(usual);
     let (label, text) = match &path {
@@ -57,7 +69,11 @@ fn read(file: Option<&Path>) -> Result<(String, Checked), String> {
             (path.display().to_string(), text)
         }
     };
-    let checked = config::check(&text, &label, &|name: &str| std::env::var(name).ok(), &secret_file);
+    let check = match secrets {
+        Secrets::Needed => config::check,
+        Secrets::IfThere => config::check_without_secrets,
+    };
+    let checked = check(&text, &label, &|name: &str| std::env::var(name).ok(), &secret_file);
     Ok((label, checked.map_err(|mistakes| mistakes.to_string())?))
 }
 

@@ -6,9 +6,10 @@ use anyhow::Context;
 use clap::Args;
 
 use super::arguments::day;
+use super::folder::say_if_no_books;
 use super::prices::{format, percent};
 use super::settings::Loaded;
-use super::{WrongUse, json, print, say_if_no_books};
+use super::{WrongUse, json, print};
 use crate::app;
 use crate::config::{self, SecretFile};
 use crate::metering::vendors_of;

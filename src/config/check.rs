@@ -32,12 +32,31 @@ pub struct Checked {
 /// # Errors
 /// Every mistake in the file, in its order; the values of secrets are never repeated.
 pub fn check(text: &str, label: &str, env: &dyn Env, files: &dyn SecretFiles) -> Result<Checked, Mistakes> {
+    let (config, mut findings) = read(text, env, files);
+    findings.mistakes.append(&mut findings.absent);
+    ended(config, findings, label)
+}
+
+/// The same for whoever calls no provider and no messenger, and so needs no secret that is not there.
+///
+/// # Errors
+/// As [`check`], without what is said of absent secrets.
+pub fn check_without_secrets(
+    text: &str,
+    label: &str,
+    env: &dyn Env,
+    files: &dyn SecretFiles,
+) -> Result<Checked, Mistakes> {
     let (config, findings) = read(text, env, files);
+    ended(config, findings, label)
+}
+
+fn ended(config: Config, mut findings: Findings, label: &str) -> Result<Checked, Mistakes> {
     if findings.mistakes.is_empty() {
-        Ok(Checked { config, warnings: findings.warnings })
-    } else {
-        Err(Mistakes { label: label.to_owned(), findings: findings.mistakes })
+        return Ok(Checked { config, warnings: findings.warnings });
     }
+    findings.mistakes.sort_by_key(|finding| finding.line);
+    Err(Mistakes { label: label.to_owned(), findings: findings.mistakes })
 }
 
 /// Reads as far as possible; the configuration is only good when there are no mistakes.

@@ -103,7 +103,7 @@ impl Http {
                 keys.join(" and "),
                 exports.join(" and ")
             );
-            section.wrong("listen", text);
+            section.absent("listen", text);
         }
         if self.listen.ip().is_unspecified() && self.allowed_hosts.is_empty() {
             let text = "`http.listen` is every address of this machine, and `allowed_hosts` is empty: requests are \

@@ -33,7 +33,7 @@ pub use alerts::{
 };
 pub use budgets::{Budget, Per};
 pub use chat::Chat;
-pub use check::{Checked, check};
+pub use check::{Checked, check, check_without_secrets};
 pub use compat::Compat;
 pub use gateway::Gateway;
 pub use http::Http;

@@ -21,6 +21,8 @@ pub(super) struct Report<'a> {
     /// The syntax is damaged: then nothing is said to be missing, and nothing more of the damaged lines.
     damaged_lines: Vec<usize>,
     mistakes: RefCell<Vec<Finding>>,
+    /// Secrets that are not there, which matters to whoever uses them.
+    absent: RefCell<Vec<Finding>>,
     warnings: RefCell<Vec<Finding>>,
     /// Every key that was asked for, as `providers[].url`: a test holds the example file against it.
     #[cfg(test)]
@@ -31,6 +33,7 @@ pub(super) struct Report<'a> {
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) mistakes: Vec<Finding>,
+    pub(super) absent: Vec<Finding>,
     pub(super) warnings: Vec<Finding>,
     #[cfg(test)]
     pub(super) asked: std::collections::BTreeSet<String>,
@@ -74,6 +77,7 @@ impl<'a> Report<'a> {
             files,
             damaged_lines,
             mistakes: RefCell::new(syntax),
+            absent: RefCell::default(),
             warnings: RefCell::default(),
             #[cfg(test)]
             asked: RefCell::default(),
@@ -81,12 +85,12 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn into_findings(self) -> Findings {
-        let mut mistakes = self.mistakes.into_inner();
+        let mistakes = self.mistakes.into_inner();
         let mut warnings = self.warnings.into_inner();
-        mistakes.sort_by_key(|finding| finding.line);
         warnings.sort_by_key(|finding| finding.line);
         Findings {
             mistakes,
+            absent: self.absent.into_inner(),
             warnings,
             #[cfg(test)]
             asked: self.asked.into_inner(),
@@ -100,6 +104,14 @@ impl<'a> Report<'a> {
         let line = self.lines.line_at(at);
         if !self.damaged_lines.contains(&line) {
             self.mistakes.borrow_mut().push(Finding { line, key: key.to_owned(), text, excerpt: None });
+        }
+    }
+
+    /// A secret is not there.
+    fn absence(&self, at: usize, key: &str, text: String) {
+        let line = self.lines.line_at(at);
+        if !self.damaged_lines.contains(&line) {
+            self.absent.borrow_mut().push(Finding { line, key: key.to_owned(), text, excerpt: None });
         }
     }
 
@@ -313,6 +325,13 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Says of a secret that it is not there: a mistake for whoever uses it.
+    pub(super) fn absent(&self, key: &str, text: String) {
+        if self.report.damaged_lines.is_empty() {
+            self.report.absence(self.line_start(key), &self.path_of(key), text);
+        }
+    }
+
     /// Says something that does not stop the start.
     pub(super) fn warn(&self, key: &str, text: String) {
         self.report.warning(self.line_start(key), &self.path_of(key), text);
@@ -376,6 +395,11 @@ impl Item<'_> {
     /// Says something about the key that has this value.
     pub(super) fn says(&self, text: &str) {
         self.report.mistake(self.at, &self.path, format!("`{}` {text}", self.path));
+    }
+
+    /// Says of the secret that it leads to that it is not there.
+    pub(super) fn lacks(&self, text: &str) {
+        self.report.absence(self.at, &self.path, format!("`{}` {text}", self.path));
     }
 
     fn entry_wrong(&self, entry: &Spanned<DeValue<'_>>, expected: &str, example: &str) {

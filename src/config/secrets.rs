@@ -91,7 +91,7 @@ impl Section<'_> {
             return self.usable(secret, key, &format!("the variable `{name}`"), min_chars);
         }
         let state = if secret.is_some() { "empty" } else { "not set" };
-        item.says(&format!("names the variable `{name}`, which is {state}; set it first: `export {name}=…`"));
+        item.lacks(&format!("names the variable `{name}`, which is {state}; set it first: `export {name}=…`"));
         None
     }
 
@@ -116,7 +116,7 @@ impl Section<'_> {
             }
             Err(why) => {
                 let text = format!("`{}` is `{shown}`, which cannot be read: {why}", self.path_of(key));
-                self.wrong(key, text);
+                self.absent(key, text);
                 None
             }
         }

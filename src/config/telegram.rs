@@ -48,6 +48,9 @@ pub enum TelegramStreaming {
     Off,
 }
 
+/// Telegram's own tokens have some 46.
+const MIN_BOT_TOKEN_CHARS: usize = 20;
+
 impl Telegram {
     /// The Bot API of Telegram itself.
     pub const API_URL: &str = "https://api.telegram.org";
@@ -55,7 +58,8 @@ impl Telegram {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Telegram> {
         let is_present = section.is_present();
         let default = is_present.then_some("TELOXIDE_TOKEN");
-        let token = section.secret_from_env("token_env", default, 20);
+        let token = section.secret_from_env("token_env", default, 1);
+        let token = token.filter(|token| is_a_token(section, token));
         let api_url = base_url(section, "api_url", Telegram::API_URL).unwrap_or(Telegram::API_URL.to_owned());
         let words = [
             ("edits", TelegramStreaming::Edits),
@@ -78,10 +82,24 @@ impl Telegram {
         if telegram.token.is_none() && !section.has("token_env") && default.is_some() {
             let text = "`telegram.token_env` names no variable and `TELOXIDE_TOKEN` is not set; set it first: \
                         `export TELOXIDE_TOKEN=…`";
-            section.wrong("", text.to_owned());
+            section.absent("", text.to_owned());
         }
         Some(telegram)
     }
+}
+
+/// Whether it can be the token of a bot, which is said if it cannot.
+fn is_a_token(section: &Section<'_>, token: &SecretString) -> bool {
+    let chars = token.expose_secret().chars().count();
+    if chars < MIN_BOT_TOKEN_CHARS {
+        let name = section.peek("token_env").and_then(DeValue::as_str).unwrap_or("TELOXIDE_TOKEN");
+        let text = format!(
+            "`telegram.token_env`: the variable `{name}` holds {chars} characters, too few for the token of a bot; \
+             expected the one that @BotFather gives, which looks like `123456789:AA…`: `export {name}=…`"
+        );
+        section.wrong("token_env", text);
+    }
+    chars >= MIN_BOT_TOKEN_CHARS
 }
 
 fn ids(section: &mut Section<'_>, key: &'static str) -> Vec<i64> {

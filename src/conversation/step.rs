@@ -198,6 +198,8 @@ pub enum Effect {
         footer: Option<Message>,
         /// What went wrong.
         note: Option<Message>,
+        /// Whether it is an answer, whole; else the note says why not.
+        answered: bool,
     },
     /// Stop a generation; its [`Event::Answered`] still comes.
     Cancel {
@@ -443,7 +445,7 @@ impl Conversation {
         let session = self.sessions.get_mut(&chat);
         let lang = session.as_ref().map_or(self.settings.lang, |session| session.lang);
         let Some(session) = session else {
-            return Effect::End { chat, lang, job, footer: None, note: None };
+            return Effect::End { chat, lang, job, footer: None, note: None, answered: result.is_ok() };
         };
         let choice = receipt.as_ref().map(|receipt| receipt.choice.clone());
         let in_group = session.running.as_ref().is_some_and(|running| running.in_group);
@@ -459,7 +461,8 @@ impl Conversation {
             }
         }
         let answered_instead = |instead| choice.clone().map(|choice| Message::AnsweredInstead { choice, instead });
-        let told = instead.filter(|_| result.is_ok()).and_then(answered_instead);
+        let answered = result.is_ok();
+        let told = instead.filter(|_| answered).and_then(answered_instead);
         let problem = result.err().map(|problem| match problem {
             Problem::Cancelled | Problem::Failed { kind: ErrorKind::CancelledByUser, .. } => Message::Cancelled,
             Problem::Refused(limit) => Message::RefusedLimit(limit),
@@ -468,7 +471,7 @@ impl Conversation {
                 Message::Error { kind, http_status, retry_in_seconds, choice }
             }
         });
-        Effect::End { chat, lang, job, footer, note: problem.or(told) }
+        Effect::End { chat, lang, job, footer, note: problem.or(told), answered }
     }
 
     fn models(&mut self, chat: ChatKey, wanted: Option<PrivateText>, mut list: ModelList) -> Effect {

@@ -26,7 +26,7 @@ pub(super) fn view(folded: &str) -> Option<View> {
         "types" | "type" | "tipos" | "tipo" => View::Types,
         "limits" | "limit" | "limites" | "limite" => View::Limits,
         "users" | "user" | "people" | "usuarios" | "usuario" | "personas" | "pessoas" | "utilisateurs"
-        | "utilisateur" => View::Users,
+        | "utilisateur" | "personnes" => View::Users,
         _ => return None,
     })
 }

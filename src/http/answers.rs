@@ -69,7 +69,9 @@ impl Problem {
     pub fn bad_query(mistakes: Vec<Mistake>) -> Problem {
         let message: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
         let mut problem = Problem::new(StatusCode::BAD_REQUEST, "bad_query", message.join("; "));
-        if let [only] = mistakes.as_slice() {
+        if let [only] = mistakes.as_slice()
+            && !only.allowed.is_empty()
+        {
             problem = problem.allowing(only.allowed.iter().cloned());
         }
         problem.body.mistakes = mistakes;

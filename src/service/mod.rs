@@ -17,7 +17,7 @@ pub use log::Logged;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use chrono_tz::Tz;
 
 use crate::config::{self, Config, ProviderKind};
@@ -60,7 +60,7 @@ pub fn report(
         now: clock.now().at,
     };
     let report = StatsReport::of_epoch(&facts, period, epoch);
-    report.context("tallybot stats --epochs lists them")
+    report.map_err(|none| anyhow!("{none}; `tallybot stats --epochs` lists them"))
 }
 
 /// Reads the epochs of a folder, the current one first.

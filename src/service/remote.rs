@@ -48,6 +48,8 @@ impl ErrorAnswer {
 
 #[derive(Deserialize)]
 struct ErrorText {
+    #[serde(default)]
+    code: String,
     message: String,
 }
 
@@ -152,6 +154,15 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
+/// What to do in a shell where the token is missing, or another one than was told.
+fn wanted_token(had_one: bool) -> String {
+    let problem = if had_one { "it does not take the admin token of this shell" } else { "it wants its admin token" };
+    format!(
+        "{problem}; expected the one it was started with, for example by `export TALLYBOT_ADMIN_TOKEN=…` (or the variable \
+         that `http.admin_token_env` names) before the command"
+    )
+}
+
 /// Posts JSON, or lines of it, and reads the answer.
 async fn post<T: DeserializeOwned>(
     address: &str,
@@ -189,7 +200,11 @@ async fn send<T: DeserializeOwned>(
     if !status.is_success() {
         // Whatever becomes of its text, that it refused is known.
         let answer = body.ok().and_then(|body| serde_json::from_slice::<ErrorAnswer>(&body.to_bytes()).ok());
-        return Err(Refused { status, message: answer.map(ErrorAnswer::message).unwrap_or_default() }.into());
+        let message = match answer {
+            Some(answer) if answer.error.code == "token" => wanted_token(token.is_some()),
+            answer => answer.map(ErrorAnswer::message).unwrap_or_default(),
+        };
+        return Err(Refused { status, message }.into());
     }
     let body = body.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?.to_bytes();
     serde_json::from_slice(&body).context("the answer is not what a tallybot sends")

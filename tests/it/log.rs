@@ -187,7 +187,7 @@ fn what_is_not_said_is_unknown_and_what_is_wrong_is_told_before_anything_is_made
         (&["log", "--prompt-tokens", "1", "--cached-tokens", "2"], "the slices are larger than their totals"),
         (&["log", "--prompt-tokens", "1", "--metadata", "novalue"], "expected KEY=VALUE"),
         (&["log", "--prompt-tokens", "1", "--metadata", &large], "4096 bytes"),
-        (&["log", "--prompt-tokens", "1", "--timestamp", "yesterday"], "`timestamp` is another text"),
+        (&["log", "--prompt-tokens", "1", "--timestamp", "yesterday"], "`timestamp` is a text that is not valid here"),
         (&["log", "--prompt-tokens", "1", "--cost-usd=-1"], "`cost_usd`"),
         (&["log", "--prompt-tokens", "1", "--source", "mine"], "--id"),
         (&["log", "--prompt-tokens", "1", "--status", "ok", "--error", "timeout"], "expected one of the two"),

@@ -26,6 +26,22 @@ fn a_piped_chat_answers_shows_the_books_and_ends_well() {
 }
 
 #[test]
+fn a_pipe_tells_what_was_not_answered_apart_from_the_answers_and_fails_at_the_end() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let gone = format!(
+        "{DEMO}[[providers]]\nname = \"gone\"\nkind = \"ollama\"\nurl = \"http://{nobody}\"\nmodel = \"llama3.2\"\n"
+    );
+    let home = Home::new(&gone);
+    let ended = home.run(&["chat"], "/model gone/llama3.2\nhello\n/model demo\nhello again\n");
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(ended.out.contains("demo model"), "the other questions are asked: {ended:?}");
+    assert_eq!(home.records().len(), 4, "three attempts of the first, and the second: {ended:?}");
+    let told: Vec<&str> = ended.err.lines().collect();
+    assert!(told.len() > 1 && !ended.out.contains(told[0]), "why stands apart: {ended:?}");
+    assert!(ended.err.ends_with("tallybot: 1 question was not answered, or not wholly\n"), "{ended:?}");
+}
+
+#[test]
 fn the_owner_at_the_terminal_sees_who_used_most() {
     let home = Home::new(DEMO);
     let before = home.run(&["chat"], "/stats users\n");
@@ -36,7 +52,14 @@ fn the_owner_at_the_terminal_sees_who_used_most() {
     assert_eq!(screens, 2, "{ended:?}");
     assert!(ended.out.contains("\nowner · 2 requests · "), "{ended:?}");
     let elsewhere = home.run(&["stats", "--view", "users"], "");
-    assert_eq!(elsewhere.code(), Some(2), "a folder's report knows no people: {elsewhere:?}");
+    assert_eq!(elsewhere.code(), Some(2), "{elsewhere:?}");
+    assert!(elsewhere.err.contains("`/stats users` shows to an admin"), "{elsewhere:?}");
+    for (lang, word) in [("en", "users"), ("es", "usuarios"), ("pt", "pessoas"), ("fr", "personnes")] {
+        let shown = home.run(&["chat"], &format!("/lang {lang}\n/help\n/stats {word}\n")).out;
+        let help = shown.lines().find(|line| line.starts_with("/stats")).expect("it is in the help");
+        assert!(help.ends_with(word) && help.chars().count() <= 80, "{help}");
+        assert!(shown.contains("\nowner · "), "the word that /help names is understood: {shown}");
+    }
 }
 
 #[test]
@@ -80,12 +103,51 @@ fn help_names_every_command_and_mistakes_name_what_would_have_been_right() {
         (&["stats", "--view", "all"], "expected overview, models, types or limits"),
         (&["stats", "--lang", "de"], "expected en, es, pt or fr"),
         (&["chat", "--jsn"], "--jsn"),
+        (
+            &["log", "--prompt-tokens", "1.5"],
+            "expected a whole number of tokens from 0 to 1000000000000, for example 150",
+        ),
+        (
+            &["log", "--prompt-tokens", "99999999999999999999"],
+            "expected a whole number of tokens from 0 to 1000000000000",
+        ),
+        (
+            &["log", "--completion-tokens", "-5"],
+            "invalid value '-5' for '--completion-tokens <N>': expected a whole number",
+        ),
+        (&["log", "--prompt-tokens", "1", "--latency-ms", "-1"], "expected a whole number of milliseconds"),
+        (&["keys", "add", "web", "--budget", "-5/day"], "`-5` is not understood; expected such as 5.00/day"),
     ] {
         let ended = home.run(arguments, "");
         assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(ended.err.contains(expected), "{arguments:?}: {}", ended.err);
     }
     assert!(!home.data().exists(), "nothing was begun");
+}
+
+#[test]
+fn a_file_of_no_known_form_is_told_which_forms_there_are() {
+    let home = Home::new(DEMO);
+    home.input("x.json", "[1]");
+    let ended = home.run(&["import", "../inputs/x.json"], "");
+    assert_eq!(ended.out, "", "{ended:?}");
+    assert!(ended.err.contains("--format, which takes one of token-log, token-stats, "), "{ended:?}");
+}
+
+#[test]
+fn a_shell_without_the_admin_token_hears_how_to_give_it() {
+    let token = "0123456789abcdef0123456789abcdef";
+    let home = Home::new(DEMO).with_env("TALLYBOT_ADMIN_TOKEN", token);
+    let serving = home.serve();
+    let (shell, data) = (Home::new(DEMO), home.data());
+    let folder = ["--data-dir", data.to_str().expect("text")];
+    for command in ["log --prompt-tokens 1", "keys add web"] {
+        let ended = shell.run(&command.split(' ').chain(folder).collect::<Vec<_>>(), "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+        assert!(ended.err.contains("export TALLYBOT_ADMIN_TOKEN=…"), "{command}: {ended:?}");
+        assert!(!ended.err.contains("Authorization"), "{command}: {ended:?}");
+    }
+    assert_eq!(serving.stop().code(), Some(0));
 }
 
 #[test]
@@ -105,6 +167,62 @@ fn looking_makes_no_files() {
 }
 
 #[test]
+fn a_mistyped_folder_is_an_error_and_never_a_row_of_zeros() {
+    let home = Home::new(DEMO);
+    let commands = [
+        "stats",
+        "stats --json",
+        "stats --epochs",
+        "recent",
+        "recent --json",
+        "export",
+        "export --summary",
+        "export --format raymundo",
+        "verify",
+        "prices check",
+        "keys list",
+        "keys add web",
+        "reset --yes",
+        "log --prompt-tokens 1",
+        "archive --before 2026-01-01",
+        "import --dry-run ../inputs/tallybot.toml",
+    ];
+    for command in commands {
+        let arguments: Vec<&str> = command.split(' ').chain(["--data-dir", "nosuch"]).collect();
+        let ended = home.run(&arguments, "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+        assert!(ended.err.starts_with("tallybot: there is no folder `nosuch`"), "{command}: {ended:?}");
+        assert_eq!(ended.err.lines().count(), 1, "{command}: {ended:?}");
+        assert!(!home.path("run/nosuch").exists(), "{command}");
+    }
+    let begun = home.run(&["chat", "--data-dir", "new"], "hello\n");
+    assert_eq!(
+        (begun.code(), home.path("run/new").is_dir()),
+        (Some(0), true),
+        "a bot may begin where it is told: {begun:?}"
+    );
+    let fresh = home.run(&["log", "--prompt-tokens", "1"], "");
+    assert_eq!(fresh.code(), Some(0), "and any command in the usual folder: {fresh:?}");
+}
+
+#[test]
+fn a_file_where_the_folder_should_be_is_called_a_file() {
+    let home = Home::new(DEMO);
+    home.input("a-file", "");
+    for command in ["serve", "stats", "log --prompt-tokens 1", "verify"] {
+        for (folder, expected) in [
+            ("../inputs/a-file", "is a file; expected the folder"),
+            ("../inputs/a-file/x", "a part of its path is a file"),
+        ] {
+            let arguments: Vec<&str> = command.split(' ').chain(["--data-dir", folder]).collect();
+            let ended = home.run(&arguments, "");
+            assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+            assert!(ended.err.contains(expected) && ended.err.lines().count() == 1, "{command}: {ended:?}");
+        }
+    }
+}
+
+#[test]
 fn a_configuration_is_checked_whole_and_every_command_refuses_a_wrong_one() {
     let home = Home::new(DEMO);
     let good = home.run(&["check-config"], "");
@@ -118,14 +236,76 @@ fn a_configuration_is_checked_whole_and_every_command_refuses_a_wrong_one() {
     for key in ["language", "timezone", "http.listen", "log.level", "NOT_SET_ANYWHERE", "modle"] {
         assert!(checked.err.contains(key), "{key}: {}", checked.err);
     }
-    for arguments in [&["serve"][..], &["chat"], &["stats"], &["reset", "--yes"]] {
+    for arguments in [&["serve"][..], &["chat"]] {
         let ended = home.run(arguments, "hello\n");
         assert_eq!((ended.code(), &ended.err), (Some(2), &checked.err), "{arguments:?}");
+    }
+    for arguments in [&["stats"][..], &["reset", "--yes"]] {
+        let ended = home.run(arguments, "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ended.err.contains("modle") && !ended.err.contains("NOT_SET_ANYWHERE"), "{ended:?}");
     }
     let missing = home.run(&["check-config", "--config", "nowhere.toml"], "");
     assert_eq!(missing.code(), Some(2));
     assert!(missing.err.starts_with("tallybot: cannot read the configuration `nowhere.toml`"), "{missing:?}");
     assert!(!home.data().exists());
+}
+
+#[test]
+fn only_who_calls_a_provider_needs_its_key_and_hears_hints_about_it() {
+    let home = Home::new(DEMO);
+    home.run(&["chat"], "hello\n");
+    let config = format!(
+        "{DEMO}[[providers]]\nname = \"cloud\"\nkind = \"openai\"\nmodel = \"gpt-4o\"\napi_key_env = \"OPENAI_API_KEY\"\n\
+         [[providers]]\nname = \"claude\"\nkind = \"anthropic\"\nmodel = \"claude-haiku-4-5\"\napi_key_file = \"/nowhere/key\"\n\
+         [[providers]]\nname = \"near\"\nkind = \"openai\"\nurl = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n\
+         [telegram]\nusers = [1]\n[alerts.slack]\nurl_env = \"SLACK_URL\"\n"
+    );
+    home.configure(&config);
+    for command in [
+        "stats",
+        "recent",
+        "export",
+        "verify",
+        "log --prompt-tokens 1",
+        "keys list",
+        "keys add web --quiet",
+        "prices list",
+        "prices check",
+        "archive --before 2026-01-01 --dry-run",
+        "import --dry-run ../inputs",
+        "reset --yes",
+    ] {
+        let ended = home.run(&command.split(' ').collect::<Vec<_>>(), "");
+        assert_ne!(ended.code(), Some(2), "{command}: {ended:?}");
+        for told in ["OPENAI_API_KEY", "/nowhere/key", "TELOXIDE_TOKEN", "SLACK_URL", "local = true"] {
+            assert!(!ended.err.contains(told), "{command}: {ended:?}");
+        }
+    }
+    for command in ["check-config", "serve", "chat"] {
+        let ended = home.run(&[command], "hello\n");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{command}: {ended:?}");
+        for told in ["OPENAI_API_KEY", "/nowhere/key", "TELOXIDE_TOKEN", "SLACK_URL"] {
+            assert!(ended.err.contains(told), "{command}: {ended:?}");
+        }
+    }
+    home.configure(&format!(
+        "{DEMO}[[providers]]\nname = \"near\"\nkind = \"openai\"\nurl = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n"
+    ));
+    for command in ["check-config", "chat"] {
+        let ended = home.run(&[command], "");
+        assert!(ended.err.contains("local = true"), "{command}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_a_bots_is_asked_of_botfather() {
+    let home = Home::new(&format!("{DEMO}[telegram]\nusers = [1]\n")).with_env("TELOXIDE_TOKEN", "abc");
+    let ended = home.run(&["check-config"], "");
+    assert_eq!(ended.code(), Some(2), "{ended:?}");
+    assert!(ended.err.contains("`TELOXIDE_TOKEN` holds 3 characters"), "{ended:?}");
+    assert!(ended.err.contains("@BotFather") && ended.err.contains("123456789:AA"), "{ended:?}");
+    assert!(!ended.err.contains("openssl"), "{ended:?}");
 }
 
 #[test]
@@ -177,7 +357,22 @@ fn every_command_ends_with_the_same_codes_and_speaks_under_its_name() {
         (&["verify"][..], 1, "there are no books in"),
         (&["archive", "--before", "2026-01-01"], 1, "there are no books in"),
         (&["reset", "--yes"], 1, "there are no books in"),
-        (&["stats", "--epoch", "7"], 1, "there is no epoch 7"),
+        (&["stats", "--epoch", "7"], 1, "tallybot: there is no epoch 7"),
+        (
+            &["log", "--prompt-tokens", "1", "--cost-usd", "-1"],
+            2,
+            "`cost_usd` is `\"-1\"`, which is not valid; expected dollars",
+        ),
+        (
+            &["log", "--prompt-tokens", "1", "--timestamp", "2026-13-01"],
+            2,
+            "`timestamp` is `\"2026-13-01\"`, which is not valid",
+        ),
+        (
+            &["log", "--prompt-tokens", "1", "--timestamp", "my secret"],
+            2,
+            "`timestamp` is a text that is not valid here",
+        ),
         (&["import", "nowhere"], 2, "there is no `nowhere`"),
         (&["log", "--prompt-tokens", "1", "--cached-tokens", "2"], 2, "the slices are larger"),
         (&["export", "--columns", "nothing"], 2, "nothing"),

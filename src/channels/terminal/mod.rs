@@ -50,21 +50,23 @@ impl Terminal {
     /// Runs on standard input and output until the person leaves, the input ends or the output closes.
     ///
     /// From here on Ctrl-C is an event of the conversation and no longer ends the process. Interactive only when both
-    /// ends are terminals. `NO_COLOR` is the caller's to read: it is given as `look`.
+    /// ends are terminals. `NO_COLOR` is the caller's to read: it is given as `look`. On a pipe it goes to the standard
+    /// error why something was not answered. Gives how many questions were not.
     ///
     /// # Errors
     /// When reading cannot start, or writing fails otherwise than by a closed output.
-    pub async fn run_on_stdio(self, look: Look) -> io::Result<()> {
+    pub async fn run_on_stdio(self, look: Look) -> io::Result<u64> {
         let mut interrupts = signal(SignalKind::interrupt())?;
         let interrupt = async move || interrupts.recv().await.is_some();
         let saved = SavedTerminal::of_stdin();
         let on_terminal = saved.is_some() && io::stdout().is_terminal();
         let result = if on_terminal {
             let source = Edited::new(PROMPT).map_err(io::Error::other)?;
-            self.run(Manner::Interactive, source, io::stdout(), look, interrupt).await
+            self.run(Manner::Interactive, source, Screen::new(io::stdout(), look), interrupt).await
         } else {
             let source = Piped(BufReader::new(io::stdin()));
-            self.run(Manner::Piped, source, io::stdout(), Look::Plain, interrupt).await
+            let screen = Screen::new(io::stdout(), Look::Plain).with_aside(io::stderr());
+            self.run(Manner::Piped, source, screen, interrupt).await
         };
         drop(saved);
         result
@@ -74,16 +76,15 @@ impl Terminal {
     ///
     /// # Errors
     /// As [`run_on_stdio`](Terminal::run_on_stdio).
-    pub async fn run(
+    async fn run(
         self,
         manner: Manner,
         source: impl LineSource,
-        out: impl Write + Send + 'static,
-        look: Look,
+        screen: Screen<impl Write + Send + 'static>,
         interrupt: impl AsyncFnMut() -> bool,
-    ) -> io::Result<()> {
-        match self.converse(manner, Reader::new(source)?, Screen::new(out, look), interrupt).await {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // nobody reads on: not an error
+    ) -> io::Result<u64> {
+        match self.converse(manner, Reader::new(source)?, screen, interrupt).await {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0), // nobody reads on: not an error
             result => result,
         }
     }
@@ -94,7 +95,7 @@ impl Terminal {
         mut reader: Reader,
         mut screen: Screen<impl Write + Send + 'static>,
         mut interrupt: impl AsyncFnMut() -> bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
         let mut interruptible = true;
         match manner {
             Manner::Interactive => {
@@ -111,7 +112,10 @@ impl Terminal {
                     screen = show(screen, batch).await?;
                     if ended {
                         let at_prompt = manner == Manner::Interactive && reader.is_asking();
-                        return if at_prompt { screen.leave_prompt() } else { Ok(()) };
+                        if at_prompt {
+                            screen.leave_prompt()?;
+                        }
+                        return Ok(screen.unanswered());
                     }
                     if ready {
                         reader.ask();
@@ -124,7 +128,7 @@ impl Terminal {
                         self.tell(Event::said(chat, person, text)).await;
                     }
                     Line::Interrupt => self.interrupted(),
-                    Line::End if manner == Manner::Piped => return Ok(()),
+                    Line::End if manner == Manner::Piped => return Ok(screen.unanswered()),
                     Line::End => {
                         self.tell(Event::Closed { chat: self.chat.clone(), person: self.person.clone() }).await;
                     }

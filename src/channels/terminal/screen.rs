@@ -15,9 +15,11 @@ pub enum Look {
 }
 
 /// A place to write, and where on the line it stands.
-#[derive(Debug)]
 pub(super) struct Screen<W> {
     out: W,
+    /// Where it goes why something was not answered; `None`: where the answers go.
+    aside: Option<Box<dyn Write + Send>>,
+    unanswered: u64,
     look: Look,
     filter: ControlFilter,
     mid_line: bool,
@@ -25,7 +27,17 @@ pub(super) struct Screen<W> {
 
 impl<W: Write> Screen<W> {
     pub(super) fn new(out: W, look: Look) -> Screen<W> {
-        Screen { out, look, filter: ControlFilter::default(), mid_line: false }
+        Screen { out, aside: None, unanswered: 0, look, filter: ControlFilter::default(), mid_line: false }
+    }
+
+    /// The same, with another place for why something was not answered.
+    pub(super) fn with_aside(self, aside: impl Write + Send + 'static) -> Screen<W> {
+        Screen { aside: Some(Box::new(aside)), ..self }
+    }
+
+    /// Of how many questions it was said aside that they were not answered, or not wholly.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.unanswered
     }
 
     /// Writes one thing; the rest of the channel's work is the caller's.
@@ -34,9 +46,17 @@ impl<W: Write> Screen<W> {
             Outgoing::Delta { text, .. } => self.write(text),
             Outgoing::Text { text, .. } => self.whole(text, Look::Plain),
             Outgoing::AnswerWaits { text, .. } => self.whole(text, self.look),
-            Outgoing::AnswerEnd { footer, note, .. } => {
+            Outgoing::AnswerEnd { footer, note, answered, .. } => {
                 self.filter.reset();
                 self.end_line()?;
+                if let (false, Some(aside)) = (*answered, &mut self.aside) {
+                    self.unanswered += 1;
+                    for text in note.iter().chain(footer) {
+                        // That nobody takes it is no reason not to go on.
+                        let _ = writeln!(aside, "tallybot: {}", ControlFilter::default().push(text.trim_end()));
+                    }
+                    return Ok(());
+                }
                 if let Some(note) = note {
                     self.whole(note, Look::Plain)?;
                 }

@@ -125,7 +125,7 @@ async fn run(
     paper: Paper,
     look: Look,
     interrupt_at: &[&str],
-) -> io::Result<()> {
+) -> io::Result<u64> {
     let settings = Settings {
         names: BotNames { name: "bot".into(), handles: Vec::new() },
         system: None,
@@ -160,7 +160,7 @@ async fn run(
         at.pop_front();
         true
     };
-    let result = terminal.run(manner, source, paper, look, interrupt).await;
+    let result = terminal.run(manner, source, Screen::new(paper, look), interrupt).await;
     while let Some(ended) = tasks.join_next().await {
         ended.expect("the driver does not panic");
     }
@@ -250,7 +250,7 @@ async fn a_driver_that_ends_takes_the_terminal_with_it_even_at_the_prompt() {
         .expect("the terminal runs");
         drop(send);
     };
-    let ended = terminal.run(Manner::Interactive, Silent, paper.clone(), Look::Plain, async || false);
+    let ended = terminal.run(Manner::Interactive, Silent, Screen::new(paper.clone(), Look::Plain), async || false);
     let (ended, ()) = tokio::join!(ended, driver);
     ended.expect("runs");
     assert_eq!(paper.text(), "a notice\n\n");

@@ -269,7 +269,11 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
                     running.cancel.cancel(CancelReason::Person);
                 }
             }
-            Effect::End { chat, lang, job, footer, note } => self.end(chat, lang, job, footer, note),
+            Effect::End { chat, lang, job, footer, note, answered } => {
+                let render = |message: Message| PrivateText::from(self.parts.renderer.render(lang, &message));
+                let (footer, note) = (footer.map(render), note.map(render));
+                self.end(chat, job, |chat, origin| Outgoing::AnswerEnd { chat, job, footer, note, answered, origin });
+            }
             Effect::ShowStats { chat, person, lang, period, view, keyboard, replace } => {
                 let (parts, chat_of) = (self.parts.clone(), chat.clone());
                 let request = StatsRequest { chat, person, period, view, lang, surface: parts.renderer.surface() };
@@ -338,7 +342,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         });
     }
 
-    fn end(&mut self, chat: ChatKey, lang: Lang, job: JobId, footer: Option<Message>, note: Option<Message>) {
+    fn end(&mut self, chat: ChatKey, job: JobId, end: impl FnOnce(ChatKey, Origin) -> Outgoing) {
         let (rest, origin) = match self.jobs.remove(&job) {
             Some(running) => (running.sink.take_rest(), running.origin),
             None => Default::default(),
@@ -346,9 +350,7 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         if !rest.is_empty() {
             self.outbox.push(Outgoing::Delta { chat: chat.clone(), job, text: rest.into() });
         }
-        let render = |message: Message| PrivateText::from(self.parts.renderer.render(lang, &message));
-        let (footer, note) = (footer.map(render), note.map(render));
-        self.outbox.push(Outgoing::AnswerEnd { chat, job, footer, note, origin });
+        self.outbox.push(end(chat, origin));
     }
 
     fn spawn(&mut self, chat: ChatKey, lang: Lang, from: &Origin, task: impl Future<Output = Done> + Send + 'static) {

@@ -75,8 +75,10 @@ pub enum Outgoing {
         job: JobId,
         /// What it used.
         footer: Option<PrivateText>,
-        /// What went wrong.
+        /// What went wrong, or is to be said of it.
         note: Option<PrivateText>,
+        /// Whether it is an answer, whole; else the note says why not.
+        answered: bool,
         /// What it answers.
         origin: Origin,
     },

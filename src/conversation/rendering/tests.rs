@@ -381,7 +381,7 @@ fn the_words_that_are_shown_are_understood() {
         assert_eq!(args("stats").count(), periods.len(), "{lang}");
         let said = command("stats").description.split(|c: char| !c.is_alphabetic());
         let views: Vec<View> = said.filter_map(|word| words::view(&fold(word))).collect();
-        assert_eq!(views, [View::Models, View::Types, View::Limits], "{lang}");
+        assert_eq!(views, [View::Models, View::Types, View::Limits, View::Users], "{lang}");
         assert_eq!(args("lang").filter_map(Lang::parse).collect::<Vec<_>>(), Lang::ALL, "{lang}");
         assert!(args("usage").all(|word| words::switch(&fold(word)).is_some()), "{lang}");
     }

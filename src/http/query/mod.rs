@@ -72,14 +72,28 @@ pub struct Mistake {
     pub value: String,
     /// What is wrong.
     pub problem: &'static str,
-    /// The values it may have; for an unknown parameter, the parameters there are.
+    /// What was expected, where that is no list of values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Cow<'static, str>>,
+    /// The values it may have, where they can be listed; for an unknown parameter, the parameters there are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<Cow<'static, str>>,
 }
 
 impl Mistake {
     /// What is wrong with a parameter and its value, and what it might be.
     pub fn new(parameter: &str, value: &str, problem: &'static str, allowed: Vec<Cow<'static, str>>) -> Mistake {
-        Mistake { parameter: shorten(parameter), value: shorten(value), problem, allowed }
+        Mistake { parameter: shorten(parameter), value: shorten(value), problem, expected: None, allowed }
+    }
+
+    /// The same, where what it might be cannot be listed.
+    pub fn expecting(
+        parameter: &str,
+        value: &str,
+        problem: &'static str,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Mistake {
+        Mistake { expected: Some(expected.into()), ..Mistake::new(parameter, value, problem, Vec::new()) }
     }
 
     /// An epoch that is not there.
@@ -89,6 +103,7 @@ impl Mistake {
             parameter: "epoch".to_owned(),
             value: error.number.to_string(),
             problem: "there is no such epoch",
+            expected: None,
             allowed: (0..error.count.min(MAX_LISTED)).map(|number| number.to_string().into()).collect(),
         }
     }
@@ -99,8 +114,8 @@ impl Mistake {
 enum Values<'a> {
     OneOf(&'a [&'static str]),
     WholeNumber,
-    /// Whatever passes, with examples of it.
-    Like(fn(&str) -> bool, &'a [&'static str]),
+    /// Whatever passes, and what that is, with an example.
+    Like(fn(&str) -> bool, &'static str),
 }
 
 impl Values<'_> {
@@ -112,10 +127,14 @@ impl Values<'_> {
         }
     }
 
-    fn listed(self) -> Vec<Cow<'static, str>> {
+    /// What is wrong with a value of them, and what would have been right.
+    fn mistake(self, parameter: &str, value: &str, problem: &'static str) -> Mistake {
         match self {
-            Values::OneOf(values) | Values::Like(_, values) => values.iter().copied().map(Cow::from).collect(),
-            Values::WholeNumber => ["0", "1", "2", "…"].map(Cow::from).to_vec(),
+            Values::OneOf(values) => {
+                Mistake::new(parameter, value, problem, values.iter().copied().map(Cow::from).collect())
+            }
+            Values::Like(_, expected) => Mistake::expecting(parameter, value, problem, expected),
+            Values::WholeNumber => Mistake::expecting(parameter, value, problem, "a whole number, for example `0`"),
         }
     }
 }
@@ -123,9 +142,10 @@ impl Values<'_> {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "parameter `{}` with value `{}`: {}", self.parameter, self.value, self.problem)?;
-        match self.allowed.as_slice() {
-            [] => f.write_str("; this route takes no parameters"),
-            allowed => write!(f, "; expected one of `{}`", allowed.join("`, `")),
+        match (&self.expected, self.allowed.as_slice()) {
+            (Some(expected), _) => write!(f, "; expected {expected}"),
+            (None, []) => f.write_str("; this route takes no parameters"),
+            (None, allowed) => write!(f, "; expected one of `{}`", allowed.join("`, `")),
         }
     }
 }
@@ -206,21 +226,20 @@ fn read(query: Option<&str>, known: &[Parameter<'_>]) -> (Vec<Vec<String>>, Vec<
         let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (percent_decode(raw_name), percent_decode(raw_value));
         let shown_name = name.as_deref().unwrap_or(raw_name);
-        let mut wrong = |problem, allowed| {
-            mistakes.push(Mistake::new(shown_name, value.as_deref().unwrap_or(raw_value), problem, allowed));
-        };
+        let shown_value = value.as_deref().unwrap_or(raw_value);
         let Some(place) = known.iter().position(|known| Some(known.name) == name.as_deref()) else {
-            wrong("there is no such parameter", known.iter().map(|known| Cow::from(known.name)).collect());
+            let allowed = known.iter().map(|known| Cow::from(known.name)).collect();
+            mistakes.push(Mistake::new(shown_name, shown_value, "there is no such parameter", allowed));
             continue;
         };
         let Parameter { values, repeats, .. } = known[place];
         if std::mem::replace(&mut seen[place], true) && !repeats {
-            wrong("it is given more than once", values.listed());
+            mistakes.push(values.mistake(shown_name, shown_value, "it is given more than once"));
             continue;
         }
         match value.as_ref().filter(|value| values.allow(value)) {
             Some(value) => found[place].push(value.clone()),
-            None => wrong("there is no such value", values.listed()),
+            None => mistakes.push(values.mistake(shown_name, shown_value, "there is no such value")),
         }
     }
     (found, mistakes)

@@ -25,6 +25,9 @@ pub struct UsageRequest {
     pub format: UsageFormat,
 }
 
+/// What a day looks like.
+const A_DAY: &str = "a day such as `2026-11-22`";
+
 /// The parameters beside the filters, in this order.
 const CURSOR: usize = 0;
 const EPOCH: usize = 1;
@@ -67,8 +70,8 @@ impl UsageRequest {
             query.after = Cursor::parse(text, &query);
             if query.after.is_none() {
                 let problem = "it is not the cursor of an answer to these parameters";
-                let allowed = "the `next` of an answer, with what was asked for it";
-                mistakes.push(Mistake::new("cursor", text, problem, vec![allowed.into()]));
+                let expected = "the `next` of an answer, with what was asked for it";
+                mistakes.push(Mistake::expecting("cursor", text, problem, expected));
             }
         }
         let format = if one(FORMAT) == Some("csv") { UsageFormat::Csv } else { UsageFormat::Json };
@@ -85,22 +88,22 @@ fn parameters(query: Option<&str>) -> (Vec<Vec<String>>, Vec<Mistake>) {
         let values = match by {
             By::Status => Values::OneOf(&statuses),
             By::UsageSource => Values::OneOf(&sources),
-            By::User => Values::Like(is_user, &["the id that rows by `user` show", UNKNOWN, OTHER]),
-            _ => Values::Like(is_name, &["a name of at most 128 characters", UNKNOWN, OTHER]),
+            By::User => Values::Like(is_user, "the id that rows by `user` show, `unknown` or `other`"),
+            _ => Values::Like(is_name, "a name of at most 128 characters, for example `unknown`"),
         };
         Parameter { name: by.as_str(), values, repeats: true }
     };
     let known = [
-        once("cursor", Values::Like(|text| !text.is_empty(), &["the `next` of an answer"])),
+        once("cursor", Values::Like(|text| !text.is_empty(), "the `next` of an answer")),
         once("epoch", Values::WholeNumber),
         once("format", Values::OneOf(&["csv", "json"])),
-        once("from", Values::Like(is_day, &["2026-11-22"])),
+        once("from", Values::Like(is_day, A_DAY)),
         // What is wrong with a list of dimensions is told dimension by dimension.
-        once("group", Values::Like(|_| true, &[])),
-        once("limit", Values::Like(is_limit, &["1", "2", "…", "1000"])),
+        once("group", Values::Like(|_| true, "one list of up to 3 dimensions, for example `group=day,model`")),
+        once("limit", Values::Like(is_limit, "a whole number from 1 to 1000, for example `100`")),
         once("order", Values::OneOf(&orders)),
         once("period", Values::OneOf(&periods)),
-        once("to", Values::Like(is_day, &["2026-11-22"])),
+        once("to", Values::Like(is_day, A_DAY)),
     ];
     let known: Vec<Parameter<'_>> = known.into_iter().chain(By::FILTERS.map(filter)).collect();
     read(query, &known)
@@ -129,18 +132,14 @@ fn days(period: Option<&str>, (from, to): (Option<Day>, Option<Day>), mistakes: 
     }
     if let Some(period) = period {
         let problem = "`from` and `to` stand in its place";
-        mistakes.push(Mistake::new("period", period, problem, vec!["no `period`, or neither of the others".into()]));
+        mistakes.push(Mistake::expecting("period", period, problem, "no `period`, or neither of the others"));
     }
     if let (Some(from), Some(to)) = (from, to)
         && to < from
     {
         let problem = "it is before `from`";
-        mistakes.push(Mistake::new(
-            "to",
-            &to.to_string(),
-            problem,
-            vec![from.to_string().into(), "a later day".into()],
-        ));
+        let expected = format!("`{from}` or a later day");
+        mistakes.push(Mistake::expecting("to", &to.to_string(), problem, expected));
     }
     Days::Span(from, to)
 }
@@ -160,7 +159,7 @@ fn group(list: &str, mistakes: &mut Vec<Mistake>) -> Vec<By> {
     }
     if group.len() > MAX_GROUP {
         let problem = "these are more dimensions than one answer tells apart";
-        mistakes.push(Mistake::new("group", list, problem, vec!["at most 3 dimensions".into()]));
+        mistakes.push(Mistake::expecting("group", list, problem, "at most 3 dimensions, for example `day,model`"));
     }
     group
 }
@@ -212,7 +211,10 @@ mod tests {
     fn every_mistake_is_told_with_what_is_allowed() {
         let told = mistakes("period=7d&from=2026-11-22&to=2026-11-20&group=model,modle,model&limit=0&status=fine&x=1");
         assert_eq!(told.len(), 7, "{told:#?}");
-        assert!(told[0].starts_with("parameter `limit` with value `0`") && told[0].ends_with("`…`, `1000`"));
+        assert!(
+            told[0].starts_with("parameter `limit` with value `0`")
+                && told[0].ends_with("expected a whole number from 1 to 1000, for example `100`")
+        );
         assert!(told[1].contains("`status`") && told[1].contains("`interrupted`"));
         assert!(told[2].contains("no such parameter") && told[2].contains("`usage_source`"));
         assert!(told[3].contains("`from` and `to` stand in its place"));
@@ -223,6 +225,21 @@ mod tests {
             assert_eq!(mistakes(wrong).len(), 1, "{wrong}");
         }
         assert!(mistakes("group=day,hour,model,team")[0].contains("at most 3"));
+        for (query, expected) in [
+            (
+                "group=model&group=team",
+                "it is given more than once; expected one list of up to 3 dimensions, for example",
+            ),
+            ("from=2026-13-01", "there is no such value; expected a day such as `2026-11-22`"),
+            ("from=2026-11-22&to=2026-11-20", "it is before `from`; expected `2026-11-22` or a later day"),
+        ] {
+            assert!(mistakes(query)[0].contains(expected), "{query}: {:?}", mistakes(query));
+        }
+        for query in ["limit=0", "group=model&group=team", "from=x", "from=2026-11-22&to=2026-11-20", "epoch=x"] {
+            let told = UsageRequest::parse(Some(query)).expect_err(query);
+            let json = serde_json::to_value(&told[0]).expect("JSON");
+            assert!(json.get("allowed").is_none() && json["expected"].is_string(), "{query}: {json}");
+        }
         assert_eq!(mistakes("group=user,day&team=sales").len(), 2);
         assert_eq!(mistakes("user=unknown&group=hour").len(), 1);
         assert!(UsageRequest::parse(Some("group=user,model&user=unknown")).is_ok());

@@ -256,9 +256,9 @@ async fn usage_is_taken_item_by_item() {
     assert_eq!(
         answer.json(),
         serde_json::json!({"accepted": 1, "duplicates": 1, "rejected": [
-            {"index": 1, "error": "`prompt_tokens` is another text; expected a whole number from 0 to 1000000000000, for example `150`"},
+            {"index": 1, "error": "`prompt_tokens` is a text that is not valid here; expected a whole number from 0 to 1000000000000, for example `150`"},
             {"index": 3, "error": "the id is too old"},
-            {"index": 4, "error": "the item is another number; expected an object, for example `{\"model\":\"llama3.2\",\"prompt_tokens\":150}`"},
+            {"index": 4, "error": "the item is a number that is not valid here; expected an object, for example `{\"model\":\"llama3.2\",\"prompt_tokens\":150}`"},
         ]})
     );
     let lines = "{\"model\":\"b\"}\n{\"model\":\"c\"}\n";

@@ -99,7 +99,13 @@ impl Files {
             } else {
                 refuse_stream(path)?;
                 let Some(format) = forced.map_or_else(|| guess(path), |format| Ok(Some(format)))? else {
-                    bail!("cannot tell what `{}` is; say it with --format", path.display());
+                    let names = Format::ALL.map(Format::as_str).join(", ");
+                    bail!(
+                        "cannot tell what `{}` is; say it with --format, which takes one of {names}, for example \
+                         `--format {}`",
+                        path.display(),
+                        Format::ALL[0].as_str()
+                    );
                 };
                 found.file(path, format, source)?;
             }

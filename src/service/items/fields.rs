@@ -1,6 +1,7 @@
 //! The fields of a usage item by name, each read as what it may be, with a mistake for what it may not.
 //!
-//! A mistake names the field, the kind of value that came, what was expected, and an example; it never repeats a value.
+//! A mistake names the field, what came, what was expected, and an example. Of what came it repeats numbers and times
+//! alone, and no other text: that may be anything.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -163,8 +164,8 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&mut self, field: &str, value: &str, expected: &str, example: &str) {
-        let kind = kind_of(value);
-        self.mistakes.push(format!("`{field}` is {kind}; expected {expected}, for example `{example}`"));
+        let came = what_came(value);
+        self.mistakes.push(format!("`{field}` is {came}; expected {expected}, for example `{example}`"));
     }
 
     /// The text of a field, unquoted.
@@ -298,15 +299,27 @@ fn time_of(text: &str) -> Option<ItemTime> {
     plausible(wall.year()).then_some(ItemTime::Wall(wall))
 }
 
+/// What came instead: a number or a time as it stands, in quotes or not, and of anything else its kind.
+fn what_came(value: &str) -> String {
+    const MAX_BYTES: usize = 40;
+    let is_plain = |byte: u8| byte.is_ascii_digit() || b"+-.:, TZe".contains(&byte);
+    let inner = value.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(value);
+    if inner.len() <= MAX_BYTES && inner.bytes().all(is_plain) && inner.bytes().any(|byte| byte.is_ascii_digit()) {
+        format!("`{value}`, which is not valid")
+    } else {
+        kind_of(value).to_owned()
+    }
+}
+
 /// What a JSON value is, in words that give nothing of it away.
 pub(super) fn kind_of(value: &str) -> &'static str {
     match value.as_bytes().first() {
-        Some(b'"') => "another text",
-        Some(b'{') => "another object",
+        Some(b'"') => "a text that is not valid here",
+        Some(b'{') => "an object that is not valid here",
         Some(b'[') => "a list",
         Some(b't' | b'f') => "a boolean",
         Some(b'n') => "null",
-        _ => "another number",
+        _ => "a number that is not valid here",
     }
 }
 

@@ -111,19 +111,22 @@ fn mistakes_name_the_field_and_what_is_expected_and_never_the_value() {
     for (item, expected) in [
         (
             r#"{"prompt_tokens":"SECRET"}"#,
-            "`prompt_tokens` is another text; expected a whole number from 0 to 1000000000000, for example `150`",
+            "`prompt_tokens` is a text that is not valid here; expected a whole number from 0 to 1000000000000, for example `150`",
         ),
         (
             r#"{"prompt_tokens":-1}"#,
-            "`prompt_tokens` is another number; expected a whole number from 0 to 1000000000000, for example `150`",
+            "`prompt_tokens` is `-1`, which is not valid; expected a whole number from 0 to 1000000000000, for example `150`",
         ),
         (
             r#"{"status":"SECRET"}"#,
-            "`status` is another text; expected one of `ok`, `cached`, `error`, `timeout`, `cancelled`, `refused`, \
+            "`status` is a text that is not valid here; expected one of `ok`, `cached`, `error`, `timeout`, `cancelled`, `refused`, \
              `interrupted`, for example `ok`",
         ),
-        (r#"{"success":"true"}"#, "`success` is another text; expected `true` or `false`, for example `true`"),
-        (r#"{"model":7}"#, "`model` is another number; expected a text, for example `chat`"),
+        (
+            r#"{"success":"true"}"#,
+            "`success` is a text that is not valid here; expected `true` or `false`, for example `true`",
+        ),
+        (r#"{"model":7}"#, "`model` is `7`, which is not valid; expected a text, for example `chat`"),
         (r#"{"source":"a"}"#, "`source` is there without `id`; expected both, or only `id`"),
         (r#"{"model":"a","model":"b"}"#, "`model` is there twice; expected it once"),
         (r#"{"input_tokens":1,"prompt_tokens":1}"#, "`prompt_tokens` is there twice; expected it once"),

@@ -198,6 +198,14 @@ async fn the_shell_script_runs() {
     assert!(output.contains("x-tallybot-tokens: "), "{output}");
 }
 
+#[test]
+fn a_typescript_example_runs_in_a_folder_of_any_kind_of_modules() {
+    // At the top level only modules of the newer kind may await, and a fresh folder is of the older one.
+    let text = std::fs::read_to_string(examples().join("typescript/chat.ts")).expect("it is there");
+    let at_top = |line: &&str| !line.starts_with([' ', '/']) && line.contains("await ");
+    assert_eq!(text.lines().find(at_top), None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typescript_examples_compile_and_run() {
     let Some(folder) = std::env::var_os("TALLYBOT_CLIENTS_NODE").map(PathBuf::from) else { return };

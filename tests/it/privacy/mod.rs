@@ -218,7 +218,7 @@ async fn nothing_private_leaves_memory() {
     for (what, key) in &keys {
         home.configure(&config(&provider.url(), key));
         let ended = home.run(&["chat"], &typed());
-        assert_eq!(ended.code(), Some(0), "{what}: {ended:?}");
+        assert_eq!(ended.code(), Some(1), "some of it cannot be answered: {what}: {ended:?}");
         // `chat` is where answers may be shown; nothing else.
         traces.add("chat stdout", ended.out.as_bytes());
         traces.add(&format!("{what} stderr"), ended.err.as_bytes());
@@ -375,7 +375,9 @@ fn drive_config(home: &Home, traces: &mut Traces) {
         home.configure(&text);
         for command in ["check-config", "stats", "serve"] {
             let ended = home.run(&[command], "");
-            assert_eq!(ended.code(), Some(2), "{command}: {text}{ended:?}");
+            // What reads the books alone needs no key of a provider.
+            let is_fine = command == "stats" && text.contains("TALLYBOT_EMPTY_KEY");
+            assert_eq!(ended.code(), Some(if is_fine { 0 } else { 2 }), "{command}: {text}{ended:?}");
             traces.ended(&format!("{command} with {}", text.replace("canary", "…")), &ended);
         }
     }
