@@ -132,6 +132,33 @@ fn c1_a_full_disk_stops_admission_clearly_and_everything_resumes_by_itself_when_
     assert_eq!(confirmed.check(&home), confirmed.ids.len() as u64, "no half record and no ghost of a refused one");
 }
 
+/// A disk so small that the slots of open calls have no room of their own from the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_a_disk_without_room_for_the_note_of_a_call_is_told_as_one_without_room_for_its_record() {
+    let provider = ScriptedProvider::start(ollama::polite(&["m"], ollama::chat(&["hi"], 5, 1))).await;
+    let provided =
+        format!("[[providers]]\nname = \"o\"\nkind = \"ollama\"\nurl = \"{}\"\nmodel = \"m\"\n", provider.url());
+    let home = Home::new(&format!("[http]\nlisten = \"127.0.0.1:0\"\n{provided}"));
+    let Some(_mount) = checked("c1", Mount::tmpfs(&home.data(), "1m")) else { return };
+    let service = home.serve();
+    let filler = home.data().join("filler");
+    fill(&filler);
+    let call =
+        || service.ask("POST /gateway/o/api/chat\nContent-Type: application/json", r#"{"model":"m","messages":[]}"#);
+    let refused = call();
+    assert!(refused.status() == 503 && provider.hits().iter().all(|hit| hit.path != "/api/chat"), "{refused:?}");
+    let ready = service.ask("GET /ready", "");
+    assert_eq!((ready.status(), ready.json()["journal"]["ok"].as_bool()), (503, Some(false)), "{ready:?}");
+    assert!(ready.text().contains("No space left"), "{ready:?}");
+    assert_eq!(service.ask("GET /stats", "").json()["status"], "degraded");
+    let log = || fs::read_to_string(home.data().join("token_debug.log")).unwrap_or_default();
+    eventually("an alert", || log().contains("the books cannot be written: No space left"));
+    fs::remove_file(&filler).expect("removed");
+    eventually("ready again, though nobody calls", || service.ask("GET /ready", "").status() == 200);
+    assert_eq!(call().status(), 200);
+    assert_eq!(service.stop().code(), Some(0));
+}
+
 /// Through the library, where the record of a call that is being answered ends.
 #[test]
 fn c1_the_record_of_an_answer_in_flight_waits_for_room_and_counts_once() {
