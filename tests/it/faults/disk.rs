@@ -103,6 +103,22 @@ fn a7_a_write_that_comes_short_leaves_no_half_line_and_what_was_confirmed_stays(
     assert!(!home.written().iter().any(|(path, _)| text(path).ends_with(".quarantine")), "and nothing was put aside");
 }
 
+/// A limit that the process begins with: no file may be as large as the slots of open calls.
+#[test]
+fn a7_a_limit_on_file_sizes_from_the_start_is_told_and_kills_no_command() {
+    for arguments in
+        [&["serve"][..], &["chat"], &["log", "--model", "m", "--prompt-tokens", "1"], &["keys", "add", "x"]]
+    {
+        let home = Home::new(DEMO);
+        if checked("a7", tool("prlimit", &["--fsize=20480:", "true"])).is_none() {
+            return;
+        }
+        let ended = home.start_under(&["prlimit", "--fsize=20480:"], arguments).wait();
+        assert_eq!(ended.code(), Some(1), "{arguments:?}: {ended:?}");
+        assert!(ended.err.contains("open.slots") && ended.err.contains("File too large"), "{arguments:?}: {ended:?}");
+    }
+}
+
 fn traced(home: &Home, row: &str, files: &[&Path], inject: &str) -> Option<Running> {
     let runner = checked(row, tracer(files, inject))?;
     Some(home.serve_under(&runner.iter().map(String::as_str).collect::<Vec<_>>()))
