@@ -34,7 +34,7 @@ pub use desk::{Desk, RestDesk};
 pub use door::{ChatDoor, DoorParts};
 pub use prices::{prices_of, with_rows};
 pub use providers::is_local;
-pub use run::Doors;
+pub use run::{Doors, outlive_file_size_limits};
 
 use prices::Watch;
 

@@ -81,7 +81,6 @@ impl App {
     pub async fn run(self, doors: Doors, say: impl Fn(&str)) -> anyhow::Result<()> {
         let stop = CancelToken::default();
         descriptors::raise();
-        outlive_file_size_limits();
         // Before anybody is told that it runs: until then a signal ends the process where it stands.
         let signals = on_signals(stop.clone(), doors);
         let listener = match self.listen {
@@ -308,8 +307,9 @@ fn on_signals(stop: CancelToken, doors: Doors) -> impl Future<Output = ()> {
     }
 }
 
-/// A write beyond a limit on file sizes (`ulimit -f`) fails like one on a full disk, and does not end the process.
-fn outlive_file_size_limits() {
+/// A write beyond a limit on file sizes (`ulimit -f`) fails like one on a full disk, and does not end the process. To be
+/// called in a runtime, before the first file is opened.
+pub fn outlive_file_size_limits() {
     // A handler stays when what would tell of its signals is dropped.
     if let Err(error) = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())) {
         tracing::warn!(error = %error, "a limit on file sizes would end tallybot");

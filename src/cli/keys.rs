@@ -1,5 +1,7 @@
 //! `tallybot keys`: keys for programs that use the gateway. A key is printed once, when it is made.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -72,7 +74,7 @@ struct AddArguments {
     /// The models that it opens; a `*` at the end stands for any end [default: all]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     models: Vec<String>,
-    /// What may be used with it, any number of times: 5.00/day, 200ktokens/month, 60requests/minute
+    /// What may be used with it, once for each kind and span: 5.00/day, 200ktokens/month, 60requests/minute
     #[arg(long, value_name = "CAP", value_parser = cap, allow_hyphen_values = true)]
     budget: Vec<(LimitKind, u64)>,
     /// Print the key and nothing else
@@ -93,7 +95,7 @@ async fn add(loaded: &Loaded, arguments: AddArguments) -> anyhow::Result<()> {
     let quiet = arguments.quiet;
     let configured: Vec<&str> = loaded.config.providers.iter().map(|provider| provider.name.as_str()).collect();
     let names = if configured.is_empty() { vec!["ollama", "demo"] } else { configured };
-    let plan = asked(arguments).plan(&names).map_err(WrongUse::error)?;
+    let plan = asked(arguments)?.plan(&names).map_err(WrongUse::error)?;
     let books = app::open_books(&loaded.config, &loaded.data_dir).await?;
     let through = books.through();
     let added = books.add_key(&plan).await;
@@ -106,11 +108,16 @@ async fn add(loaded: &Loaded, arguments: AddArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn asked(arguments: AddArguments) -> KeyAsk {
+fn asked(arguments: AddArguments) -> anyhow::Result<KeyAsk> {
     let AddArguments { name, user, team, feature, providers, models, budget, quiet: _ } = arguments;
-    let amount = |(limit, amount): (LimitKind, u64)| (limit.to_string(), amount_of(limit, amount));
-    let budgets = budget.into_iter().map(amount).collect();
-    KeyAsk { name, user, team, feature, providers, models, budgets }
+    let mut budgets = BTreeMap::new();
+    for (limit, amount) in budget {
+        if budgets.insert(limit.to_string(), amount_of(limit, amount)).is_some() {
+            let expected = "expected one of each, such as --budget 5.00/day --budget 50.00/month";
+            return Err(WrongUse::error(format!("--budget gives two budgets in {limit}; {expected}")));
+        }
+    }
+    Ok(KeyAsk { name, user, team, feature, providers, models, budgets })
 }
 
 fn amount_of(limit: LimitKind, amount: u64) -> Value {
@@ -214,8 +221,6 @@ fn cap(text: &str) -> Result<(LimitKind, u64), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
@@ -254,7 +259,8 @@ mod tests {
             models: Vec::new(),
             budget: vec![(LimitKind::UsdPerDay, 5_500_000_000_000), (LimitKind::RequestsPerDay, 9)],
             quiet: true,
-        });
+        })
+        .expect("one of each");
         let told: BTreeMap<String, Value> =
             [("requests_per_day".into(), 9.into()), ("usd_per_day".into(), "5.5".into())].into();
         assert_eq!(all.budgets, told);

@@ -44,7 +44,11 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     harden();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
-    match runtime.block_on(dispatch(arguments)) {
+    let dispatched = async {
+        app::outlive_file_size_limits();
+        dispatch(arguments).await
+    };
+    match runtime.block_on(dispatched) {
         Err(error) if error.is::<WrongUse>() => {
             complain(&format_args!("{error:#}"));
             Ok(ExitCode::from(WRONG_USE))

@@ -71,7 +71,7 @@ impl Inner {
         provider: &Provider,
         mut incoming: Incoming<'_>,
     ) -> Result<Response<Body>, Fault> {
-        let call = self.call(asking, caller, provider, &incoming.asked);
+        let call = self.call(asking, caller, provider, &incoming.asked)?;
         let mut attempt = Attempt { provider, call, model: None, tried: Vec::new(), retried: 0, began: incoming.read };
         loop {
             let permit = match self.open(&mut attempt.call).await {
@@ -81,7 +81,7 @@ impl Inner {
                     let Some(other) = other.filter(|_| incoming.body.whole().is_some()) else {
                         return Err(Fault::from(&Refused::Limit(refusal)));
                     };
-                    self.turn_to(other, &mut attempt, asking, caller, &incoming.asked);
+                    self.turn_to(other, &mut attempt, asking, caller, &incoming.asked)?;
                     continue;
                 }
                 Err(refused) => return Err(Fault::from(&refused)),
@@ -99,7 +99,7 @@ impl Inner {
                     attempt.retried += u32::from(failure.error.retry != Retry::Adjusted);
                     tokio::time::sleep(delay).await;
                 }
-                Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked),
+                Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked)?,
             }
             attempt.began = self.parts.clock.now();
         }
@@ -111,14 +111,14 @@ impl Inner {
         self.parts.metering.open_in_line(call, now, &Patience::default(), |_| {}, stays).await
     }
 
-    fn call(&self, asking: &Asking<'_>, caller: &Caller, provider: &Provider, asked: &Asked) -> Call {
+    fn call(&self, asking: &Asking<'_>, caller: &Caller, provider: &Provider, asked: &Asked) -> Result<Call, Fault> {
         let call = Call::new(provider.name(), provider.kind().as_str(), UNKNOWN, "gateway");
         let mut call = call.asking(asking.endpoint, asked);
         call.local = provider.is_local(&call.model);
         call.api_key_suffix = provider.key_suffix();
         call.free = asking.endpoint.is_free(&asking.head.method);
-        caller.describe(&mut call, &asking.head.headers, &self.parts.people);
-        call
+        caller.describe(&mut call, &asking.head.headers, &self.parts.people)?;
+        Ok(call)
     }
 
     /// One attempt, from its permit to the head of the client's answer.
@@ -344,13 +344,14 @@ impl Inner {
         asking: &Asking<'_>,
         caller: &Caller,
         asked: &Asked,
-    ) {
+    ) -> Result<(), Fault> {
         let asked = Asked { model: Some(other.model().to_owned()), ..asked.clone() };
         let (first, number) = (attempt.call.call, attempt.call.attempt);
-        attempt.call = Call { call: first, attempt: number, ..self.call(asking, caller, other, &asked) };
+        attempt.call = Call { call: first, attempt: number, ..self.call(asking, caller, other, &asked)? };
         attempt.tried.push(attempt.provider.name());
         (attempt.provider, attempt.retried) = (other, 0);
         attempt.model = asked.model;
+        Ok(())
     }
 }
 

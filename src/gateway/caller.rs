@@ -95,8 +95,11 @@ impl Caller {
     }
 
     /// Says of a call whose it is and what it is for: by the key, else by the headers.
-    pub(super) fn describe(&self, call: &mut Call, headers: &HeaderMap, people: &People) {
-        let told = Told::by(headers);
+    ///
+    /// # Errors
+    /// As [`Told::by`].
+    pub(super) fn describe(&self, call: &mut Call, headers: &HeaderMap, people: &People) -> Result<(), Fault> {
+        let told = Told::by(headers)?;
         let name = |told: Option<&str>| told.map(Name::clean);
         let key = self.key.as_deref();
         let of_key = |name: fn(&GatewayKey) -> Option<&String>| key.and_then(name).map(|name| Name::clean(name));
@@ -110,6 +113,7 @@ impl Caller {
         if let Some(request_type) = name(told.request_type) {
             call.request_type = request_type;
         }
+        Ok(())
     }
 }
 
@@ -127,7 +131,10 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     /// Read in one go: most calls say little of this.
-    fn by(headers: &'a HeaderMap) -> Told<'a> {
+    ///
+    /// # Errors
+    /// A header that is not UTF-8: without it the call would count elsewhere than it says.
+    fn by(headers: &'a HeaderMap) -> Result<Told<'a>, Fault> {
         let mut told = Told::default();
         for name in headers.keys() {
             let place = match name.as_str() {
@@ -140,10 +147,19 @@ impl<'a> Told<'a> {
                 "x-request-type" => &mut told.request_type,
                 _ => continue,
             };
-            *place = headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
+            let Some(value) = headers.get(name) else { continue };
+            let text = std::str::from_utf8(value.as_bytes()).map_err(|_| not_text(name))?;
+            *place = Some(text).filter(|text| !text.is_empty());
         }
-        told
+        Ok(told)
     }
+}
+
+fn not_text(name: &HeaderName) -> Fault {
+    let message = format!(
+        "the header `{name}` is no text, so this call would count elsewhere; expected UTF-8, such as `{name}: diseño`"
+    );
+    Fault::new(Class::BadRequest, message)
 }
 
 fn forbidden(why_not: WhyNot) -> Fault {

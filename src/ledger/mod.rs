@@ -430,14 +430,15 @@ impl Ledger {
         self.inner.journal.read_so_far(begin, on_record)
     }
 
-    /// What the system said, if the disk does not take what is written. Costs nothing where it does.
+    /// What the system said, if the disk does not take records. Costs nothing where it does.
     pub fn trouble(&self) -> Option<String> {
         self.inner.journal.trouble()
     }
 
-    /// Whether the disk takes what is written, and how long the queue is.
+    /// Whether the disk takes records and the notes of calls, and how long the queue is.
     pub fn health(&self) -> Health {
-        self.inner.journal.health()
+        let health = self.inner.journal.health();
+        Health { trouble: health.trouble.or_else(|| self.inner.slots.trouble()), ..health }
     }
 
     /// Writes the snapshot `metrics.json` if anything changed since the last one, and lets go of old detail.

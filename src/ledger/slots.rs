@@ -182,12 +182,17 @@ struct Free {
     clean: Vec<u16>,
     /// They hold a call that has left.
     left: Vec<u16>,
+    /// What the system said when a call could not be noted, until something can be written here again.
+    trouble: Option<String>,
 }
 
 impl Slots {
     pub(super) fn open(data: &DataFolder) -> Result<Slots, LedgerError> {
         let file = data.open_or_create(SLOT_FILE).map_err(data.failed("open", SLOT_FILE))?;
-        file.set_len((SLOTS * SLOT_BYTES) as u64).map_err(data.failed("extend", SLOT_FILE))?;
+        let length = (SLOTS * SLOT_BYTES) as u64;
+        file.set_len(length).map_err(data.failed("extend", SLOT_FILE))?;
+        // A disk that fills up keeps no call from being noted then. Where it has no room now, there may be enough for some.
+        let _ = file.reserve(0, length);
         let slots = Slots { data: data.clone(), file, free: Mutex::default() };
         let used: Vec<u16> = slots.open_calls()?.iter().map(|(slot, _)| slot.0).collect();
         let free = (0..SLOTS as u16).rev().filter(|slot| !used.contains(slot)).collect();
@@ -201,17 +206,40 @@ impl Slots {
     }
 
     pub(super) fn take(&self, call: &OpenCall) -> Result<SlotNumber, LedgerError> {
-        let slot = {
+        let (slot, is_troubled) = {
             let mut free = self.lock();
-            free.left.pop().or_else(|| free.clean.pop()).ok_or(LedgerError::TooManyOpenCalls)?
+            let slot = free.left.pop().or_else(|| free.clean.pop()).ok_or(LedgerError::TooManyOpenCalls)?;
+            (slot, free.trouble.is_some())
         };
         match self.file.write_all_at(&call.encode(), offset(slot)) {
-            Ok(()) => Ok(SlotNumber(slot)),
+            Ok(()) => {
+                if is_troubled {
+                    self.lock().trouble = None;
+                }
+                Ok(SlotNumber(slot))
+            }
             Err(error) => {
-                self.lock().left.push(slot);
+                self.failed(slot, &error);
                 Err(self.data.failed("write", SLOT_FILE)(error))
             }
         }
+    }
+
+    /// A slot could not be written: it is tried again before others. Told in the log once, until one can be.
+    fn failed(&self, slot: u16, error: &io::Error) {
+        let is_new = {
+            let mut free = self.lock();
+            free.left.push(slot);
+            free.trouble.replace(error.to_string()).is_none()
+        };
+        if is_new {
+            tracing::error!(error = %error, "calls cannot be noted, so none is made");
+        }
+    }
+
+    /// What the system said, if calls cannot be noted.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
     }
 
     pub(super) fn update(&self, slot: SlotNumber, call: &OpenCall) {
@@ -224,7 +252,8 @@ impl Slots {
         self.lock().left.push(slot.0);
     }
 
-    /// Erases what the calls that have left still hold. Where that fails it is tried again the next time.
+    /// Erases what the calls that have left still hold. Where that fails it is tried again the next time; where it does
+    /// not, calls can be noted again.
     pub(super) fn erase(&self) {
         loop {
             // Some at a time: meanwhile nobody can take them.
@@ -236,6 +265,9 @@ impl Slots {
             let erased: Vec<u16> = erased.collect();
             let is_over = erased.is_empty();
             let mut free = self.lock();
+            if is_over {
+                free.trouble.take_if(|_| some.is_empty());
+            }
             free.left.append(&mut some);
             free.clean.extend(erased);
             if is_over {
@@ -388,6 +420,32 @@ mod tests {
         slots.erase();
         let open = slots.open_calls().expect("readable");
         assert_eq!(open, [(first, call("c")), (second, call("b"))]);
+    }
+
+    #[test]
+    fn a_slot_that_cannot_be_written_is_trouble_until_it_can_though_nobody_calls() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = DataFolder::real(folder.path());
+        let mut slots = Slots::open(&data).expect("a new file");
+        let refusing = data.open(SLOT_FILE, Access::Read).expect("it is there");
+        let taking = std::mem::replace(&mut slots.file, refusing);
+        assert!(slots.take(&call("m")).is_err());
+        slots.erase();
+        assert!(slots.trouble().is_some_and(|trouble| trouble.contains("Bad file descriptor")));
+        slots.file = taking;
+        slots.erase();
+        assert_eq!(slots.trouble(), None);
+        let free = slots.lock();
+        assert_eq!((free.left.len(), free.clean.len()), (0, SLOTS), "and every slot can be taken");
+    }
+
+    #[test]
+    fn the_file_has_its_room_from_the_start() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        drop(Slots::open(&DataFolder::real(folder.path())).expect("a new file"));
+        let file = std::fs::metadata(folder.path().join(SLOT_FILE)).expect("it is there");
+        assert_eq!((file.len(), file.blocks() * 512 >= file.len()), ((SLOTS * SLOT_BYTES) as u64, true));
     }
 
     #[test]

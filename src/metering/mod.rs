@@ -27,7 +27,6 @@ mod rules;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
 
@@ -153,8 +152,6 @@ struct Inner {
     last_failure: LastFailure,
     recent: Recently,
     refusals: Mutex<Refusals>,
-    /// The slots of open calls could not be written when that was tried last.
-    cannot_note: AtomicBool,
     pricing: Pricing,
     /// Budgets change one after another.
     changing: Mutex<()>,
@@ -187,7 +184,6 @@ impl Metering {
             last_failure,
             recent,
             refusals: Mutex::default(),
-            cannot_note: AtomicBool::default(),
             pricing: Pricing::new(setup.prices, setup.vendors),
             changing: Mutex::default(),
             keys,

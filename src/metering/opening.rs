@@ -1,9 +1,7 @@
 //! How a call gets its permit: at once, after it has waited in line, or not at all.
 
-use std::error::Error;
 use std::pin::pin;
 use std::sync::MutexGuard;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -127,16 +125,11 @@ impl Metering {
         let slot = writable.and_then(|()| {
             self.inner.ledger.open_call(&call.open(id, now.at)).map_err(|error| match error {
                 LedgerError::TooManyOpenCalls => Refused::Busy,
-                error => self.not_noted(&error),
+                error => Refused::Ledger(error.to_string()),
             })
         });
         match slot {
-            Ok(slot) => {
-                if self.inner.cannot_note.load(Ordering::Relaxed) {
-                    self.inner.cannot_note.store(false, Ordering::Relaxed);
-                }
-                Ok(Permit::new(self.clone(), call, estimated, id, slot, now))
-            }
+            Ok(slot) => Ok(Permit::new(self.clone(), call, estimated, id, slot, now)),
             Err(refused) => {
                 self.gate().cancel(id);
                 self.serve_line(now);
@@ -146,15 +139,6 @@ impl Metering {
                 Err(refused)
             }
         }
-    }
-
-    /// A slot that cannot be written. Told in the log once, until one can be.
-    fn not_noted(&self, error: &LedgerError) -> Refused {
-        if !self.inner.cannot_note.swap(true, Ordering::Relaxed) {
-            let reason = error.source().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(error = %error, reason, "calls cannot be noted, so none is made");
-        }
-        Refused::Ledger(error.to_string())
     }
 
     /// That the ledger takes records.

@@ -44,7 +44,8 @@ impl Pricing {
         self.prices.read().unwrap_or_else(PoisonError::into_inner).upper_bound(&query)
     }
 
-    /// Gives a record its cost, unless its source gave one.
+    /// Gives a record its cost, unless its source gave one: by the model that served it, or, where that has no price, by
+    /// the one that was asked for, which a server may know under a name of its own.
     pub fn price(&self, record: &mut UsageRecord<'_>) {
         if record.cost.is_some() {
             record.price_id.get_or_insert("given".into());
@@ -54,15 +55,19 @@ impl Pricing {
         if says_nothing && record.status == Status::Ok && !record.local {
             return; // it answered, so it used something, and nobody knows how much
         }
-        let priced = self.prices.read().unwrap_or_else(PoisonError::into_inner).price(&PriceQuery {
-            vendor: self.vendors.get(record.provider.as_str()).map(String::as_str),
-            model: &record.model,
-            service_tier: record.service_tier.as_deref(),
-            at: record.timestamp,
-            local: record.local,
-            tokens: &record.tokens,
-        });
-        if let Some(priced) = priced {
+        let prices = self.prices.read().unwrap_or_else(PoisonError::into_inner);
+        let by_name = |model: &str| {
+            prices.price(&PriceQuery {
+                vendor: self.vendors.get(record.provider.as_str()).map(String::as_str),
+                model,
+                service_tier: record.service_tier.as_deref(),
+                at: record.timestamp,
+                local: record.local,
+                tokens: &record.tokens,
+            })
+        };
+        let asked_for = || by_name(record.requested_model.as_deref()?);
+        if let Some(priced) = by_name(&record.model).or_else(asked_for) {
             record.cost = Some(priced.cost);
             record.price_id = Some(priced.price_id);
         } else if says_nothing {

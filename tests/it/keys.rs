@@ -117,6 +117,10 @@ fn what_cannot_be_done_says_why_and_leaves_nothing() {
         (&["add", "x", "--budget", "/day"], "a shell reads `$5` as a variable"),
         (&["add", "x", "--budget", "5/minute"], "no money per minute"),
         (&["add", "x", "--budget", "5/day/week"], "`week` is not understood"),
+        (
+            &["add", "x", "--budget", "5.00/day", "--budget", "3/day"],
+            "two budgets in usd_per_day; expected one of each",
+        ),
         (&["ad", "x"], "add"),
     ] {
         refused(&home.run(&[&["keys"], arguments].concat(), ""), 2, expected);

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use crate::providers::{Reply, ScriptedProvider, openai};
 use crate::running::{Ended, Home, until};
 
 const LITELLM: &str = include_str!("fixtures/prices/litellm.json");
@@ -153,6 +154,40 @@ fn every_model_is_priced_local_or_unknown_and_one_learns_what_to_do() {
         ("made-up-2", "unknown", 1),
     ];
     assert_eq!(states, expected, "{checked}");
+}
+
+/// A server that runs a file of its own calls the model by that file's path.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_answers_under_a_name_without_a_price_costs_what_the_one_asked_for_does() {
+    let answer = openai::chat_json("Hey", 1_000, 500).replace("gpt-4o-mini", "/models/x.gguf");
+    assert!(answer.contains("/models/x.gguf"), "{answer}");
+    let server = ScriptedProvider::always(Reply::json(200, answer)).await;
+    let provider = format!(
+        "[[providers]]\nname = \"small\"\nkind = \"openai\"\nurl = \"{}/v1\"\nmodel = \"smollm2\"\nlocal = false\n",
+        server.url()
+    );
+    let row = |model: &str, input: &str| {
+        format!("[[prices]]\nmodel = \"{model}\"\ninput = \"{input}\"\noutput = \"{input}\"\n")
+    };
+    let home = Home::new(&format!("{DEMO}{provider}{}", row("smollm2", "2")));
+    let service = home.serve();
+    let head = "POST /gateway/small/v1/chat/completions\nContent-Type: application/json";
+    let asked = service.ask(head, r#"{"model":"smollm2","messages":[]}"#);
+    assert_eq!(asked.status(), 200, "{asked:?}");
+    assert_eq!(service.stop().code(), Some(0));
+    let (cost, price) = newest(&home);
+    assert_eq!((cost.as_str(), price.split('#').next()), ("0.003", Some("own/smollm2")));
+    let record = home.records().pop().expect("a record");
+    assert_eq!((&record["model"], &record["requested_model"]), (&"/models/x.gguf".into(), &"smollm2".into()));
+    assert!(done(&home, "verify").contains("everything agrees"));
+    let checked = run(&home, "prices check");
+    assert_eq!(checked.code(), Some(0), "its calls have a cost: {checked:?}");
+    let what_if = |rows: &str| {
+        let file = list(&home, "other.toml", rows);
+        json(&home, &format!("what-if --prices {file} --json"))["total"]["what_if"].clone()
+    };
+    assert_eq!(what_if(&row("smollm2", "4")), "0.006");
+    assert_eq!(what_if(&(row("smollm2", "4") + &row("/models/x.gguf", "6"))), "0.009", "the one that answered first");
 }
 
 #[test]

@@ -38,8 +38,16 @@ pub(super) fn all() -> Vec<Described> {
         read("/health", health()),
         read("/ready", ready()),
         read("/openapi.json", openapi()),
-        ("/gateway/{provider}/{path}", vec![HttpMethod::Post], gateway().build()),
     ];
+    let passed = [
+        (HttpMethod::Get, "gatewayGet"),
+        (HttpMethod::Head, "gateway"),
+        (HttpMethod::Post, "gatewayPost"),
+        (HttpMethod::Put, "gatewayPut"),
+        (HttpMethod::Patch, "gatewayPatch"),
+        (HttpMethod::Delete, "gatewayDelete"),
+    ];
+    all.extend(passed.map(|(method, id)| ("/gateway/{provider}/{path}", vec![method], gateway(id).build())));
     let files = [
         ("/docs", "page", "text/html"),
         ("/docs/page.js", "pageScript", "text/javascript"),
@@ -235,10 +243,10 @@ fn page(id: &str, content_type: &str) -> OperationBuilder {
         .response("200", answer("a file of the page", &[(content_type, plain())]))
 }
 
-fn gateway() -> OperationBuilder {
+fn gateway(id: &'static str) -> OperationBuilder {
     let description = "Any path and method of the provider's own API, passed on byte for byte and counted. Of what the \
                        provider answers nothing is changed; errors of ours take its form.";
-    operation("gateway", Role::Public, "Pass a call on to a provider", description)
+    operation(id, Role::Public, "Pass a call on to a provider", description)
         .parameter(in_path("provider", "the configured name of the provider"))
         .parameter(in_path("path", "the rest of the path, slashes included, as the provider knows it"))
         .response("default", answer("what the provider answered", &[("*/*", RefOr::T(empty()))]))

@@ -53,6 +53,15 @@ fn every_route_is_described_with_its_methods_and_its_role() {
 }
 
 #[test]
+fn what_passes_to_providers_is_described_with_the_methods_of_their_apis() {
+    let document = document();
+    let item = document["paths"]["/gateway/{provider}/{path}"].as_object().expect("described");
+    for method in ["get", "head", "post", "put", "patch", "delete"] {
+        assert!(item.contains_key(method), "{method}");
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere_and_every_operation_has_a_name_of_its_own() {
     let document = document();
     let mut found = BTreeSet::new();

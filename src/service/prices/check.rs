@@ -1,6 +1,6 @@
 //! Whether every model that is configured, or was ever called, has a price; and which prices will not last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::config::{Config, Provider};
 use crate::limits::{Measure, reaches_a_provider};
 use crate::metering::{self, rules_of, vendors_of};
 use crate::usage::names::FREE_PRICE;
-use crate::usage::prices::{PriceBook, PriceQuery, PriceRow, PriceStatus};
+use crate::usage::prices::{PriceBook, PriceEntry, PriceQuery, PriceRow, PriceStatus};
 use crate::usage::{Clock, Day, SubjectId, TokenCounts};
 
 /// So many days before a model or a price ends, it is said.
@@ -88,7 +88,7 @@ pub fn check(
     is_local: impl Fn(&Provider, &str) -> bool,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<PriceCheck> {
-    let mut models: BTreeMap<(bool, String, String, bool), (i64, i64)> = BTreeMap::new();
+    let mut models: BTreeMap<(bool, String, String, bool), Calls> = BTreeMap::new();
     let mut configured = Vec::new();
     for provider in &config.providers {
         for model in std::iter::once(&provider.model).chain(&provider.vision_model).filter(|model| !model.is_empty()) {
@@ -103,13 +103,29 @@ pub fn check(
         let (provider, model) = (all.text(key.provider).to_owned(), all.text(key.model).to_owned());
         let is_extra = !configured.contains(&(provider.clone(), model.clone()));
         let row = models.entry((is_extra, provider, model, key.local)).or_default();
-        *row = (row.0 + sums.records, row.1 + sums.unpriced);
+        row.all += sums.records;
+        row.without_cost += sums.unpriced;
+        row.priced_by.insert(row_of(all.text(key.price)).to_owned());
     }
     let look = Look { config, book, vendors: vendors_of(config, book), now: clock.now().at };
-    let models = models.into_iter().filter(|((is_extra, ..), (calls, _))| !is_extra || *calls != 0);
+    let models = models.into_iter().filter(|((is_extra, ..), calls)| !is_extra || calls.all != 0);
     let models =
         models.map(|((is_extra, provider, model, local), calls)| look.model(!is_extra, provider, model, local, calls));
     Ok(PriceCheck { models: models.collect(), money_is_limited: money_is_limited(config) })
+}
+
+/// The calls of a model that are in the books.
+#[derive(Default)]
+struct Calls {
+    all: i64,
+    without_cost: i64,
+    /// The rows that priced them, whatever their versions.
+    priced_by: BTreeSet<String>,
+}
+
+/// A price id without its version and its tier.
+fn row_of(price_id: &str) -> &str {
+    price_id.rsplit_once(['@', '#']).map_or(price_id, |(row, _)| row)
 }
 
 fn money_is_limited(config: &Config) -> bool {
@@ -126,27 +142,34 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn model(&self, configured: bool, provider: String, model: String, local: bool, calls: (i64, i64)) -> CheckedModel {
+    fn model(&self, configured: bool, provider: String, model: String, local: bool, calls: Calls) -> CheckedModel {
         let vendor = self.vendors.get(&provider).map(String::as_str);
         let tokens = TokenCounts { prompt: 1, ..TokenCounts::default() };
         let query =
             PriceQuery { vendor, model: &model, service_tier: None, at: self.now, local: false, tokens: &tokens };
-        let winner = self.book.winner(&query).filter(|_| !local);
+        let by_name = || self.book.winner(&query).map(|(entry, _)| entry);
+        let winner = if local { None } else { by_name().or_else(|| self.asked_for(configured, &calls)) };
         let (state, advice) = match &winner {
             _ if local => (PriceState::Local, Vec::new()),
-            Some((entry, _)) => (PriceState::Priced, self.ends(entry.row)),
+            Some(entry) => (PriceState::Priced, self.ends(entry.row)),
             None => (PriceState::Unknown, vec![self.remedy(&provider, &model, vendor)]),
         };
         CheckedModel {
             configured,
             state,
-            price_id: winner.map(|(entry, _)| entry.price_id.to_owned()),
-            calls: calls.0,
-            calls_without_cost: calls.1,
+            price_id: winner.map(|entry| entry.price_id.to_owned()),
+            calls: calls.all,
+            calls_without_cost: calls.without_cost,
             advice,
             provider,
             model,
         }
+    }
+
+    /// The row that prices calls which were answered under a name without a price: that of the model they asked for.
+    fn asked_for(&self, configured: bool, calls: &Calls) -> Option<PriceEntry<'_>> {
+        let rows = Some(&calls.priced_by).filter(|_| !configured && calls.without_cost == 0)?;
+        self.book.entries().find(|entry| rows.contains(row_of(entry.price_id)))
     }
 
     /// What does not last of a row that prices now.

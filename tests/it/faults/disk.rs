@@ -103,6 +103,22 @@ fn a7_a_write_that_comes_short_leaves_no_half_line_and_what_was_confirmed_stays(
     assert!(!home.written().iter().any(|(path, _)| text(path).ends_with(".quarantine")), "and nothing was put aside");
 }
 
+/// A limit that the process begins with: no file may be as large as the slots of open calls.
+#[test]
+fn a7_a_limit_on_file_sizes_from_the_start_is_told_and_kills_no_command() {
+    for arguments in
+        [&["serve"][..], &["chat"], &["log", "--model", "m", "--prompt-tokens", "1"], &["keys", "add", "x"]]
+    {
+        let home = Home::new(DEMO);
+        if checked("a7", tool("prlimit", &["--fsize=20480:", "true"])).is_none() {
+            return;
+        }
+        let ended = home.start_under(&["prlimit", "--fsize=20480:"], arguments).wait();
+        assert_eq!(ended.code(), Some(1), "{arguments:?}: {ended:?}");
+        assert!(ended.err.contains("open.slots") && ended.err.contains("File too large"), "{arguments:?}: {ended:?}");
+    }
+}
+
 fn traced(home: &Home, row: &str, files: &[&Path], inject: &str) -> Option<Running> {
     let runner = checked(row, tracer(files, inject))?;
     Some(home.serve_under(&runner.iter().map(String::as_str).collect::<Vec<_>>()))
@@ -130,6 +146,33 @@ fn c1_a_full_disk_stops_admission_clearly_and_everything_resumes_by_itself_when_
     confirmed.must(&service);
     assert_eq!(service.stop().code(), Some(0));
     assert_eq!(confirmed.check(&home), confirmed.ids.len() as u64, "no half record and no ghost of a refused one");
+}
+
+/// A disk so small that the slots of open calls have no room of their own from the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_a_disk_without_room_for_the_note_of_a_call_is_told_as_one_without_room_for_its_record() {
+    let provider = ScriptedProvider::start(ollama::polite(&["m"], ollama::chat(&["hi"], 5, 1))).await;
+    let provided =
+        format!("[[providers]]\nname = \"o\"\nkind = \"ollama\"\nurl = \"{}\"\nmodel = \"m\"\n", provider.url());
+    let home = Home::new(&format!("[http]\nlisten = \"127.0.0.1:0\"\n{provided}"));
+    let Some(_mount) = checked("c1", Mount::tmpfs(&home.data(), "1m")) else { return };
+    let service = home.serve();
+    let filler = home.data().join("filler");
+    fill(&filler);
+    let call =
+        || service.ask("POST /gateway/o/api/chat\nContent-Type: application/json", r#"{"model":"m","messages":[]}"#);
+    let refused = call();
+    assert!(refused.status() == 503 && provider.hits().iter().all(|hit| hit.path != "/api/chat"), "{refused:?}");
+    let ready = service.ask("GET /ready", "");
+    assert_eq!((ready.status(), ready.json()["journal"]["ok"].as_bool()), (503, Some(false)), "{ready:?}");
+    assert!(ready.text().contains("No space left"), "{ready:?}");
+    assert_eq!(service.ask("GET /stats", "").json()["status"], "degraded");
+    let log = || fs::read_to_string(home.data().join("token_debug.log")).unwrap_or_default();
+    eventually("an alert", || log().contains("the books cannot be written: No space left"));
+    fs::remove_file(&filler).expect("removed");
+    eventually("ready again, though nobody calls", || service.ask("GET /ready", "").status() == 200);
+    assert_eq!(call().status(), 200);
+    assert_eq!(service.stop().code(), Some(0));
 }
 
 /// Through the library, where the record of a call that is being answered ends.

@@ -279,8 +279,7 @@ async fn f5_hostile_texts_in_every_field_are_names_and_nothing_else() {
         let mut request = post("cloud", "/v1/chat/completions", "{\"model\":\"m\",\"messages\":[]}");
         let name = fields[n % fields.len()];
         request.headers_mut().insert(name, HeaderValue::from_bytes(&[b'a', byte]).expect("a header"));
-        assert_eq!(gate.ask(request).await.status, 200, "{byte:x}");
-        asked += 1;
+        assert_eq!(gate.ask(request).await.status, 400, "{byte:x}: no text, so no name to count under");
     }
     let records = gate.records();
     assert_eq!(records.len(), asked);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use serde_json::{Value, json};
 use tallybot::limits::{AtLimit, Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::models::Kind;
@@ -145,6 +146,30 @@ async fn people_teams_and_features_are_limited_each_by_itself() {
         gate.ask(with(request, &[("x-feature", feature)])).await.status
     };
     assert_eq!([ask("a").await, ask("b").await, ask("a").await], [200, 200, 429]);
+}
+
+#[tokio::test]
+async fn a_name_in_utf8_is_recorded_and_held_and_one_in_other_bytes_is_refused_in_the_words_of_the_api() {
+    let server = polite().await;
+    let each = Scope::everything().with(Facet::Team, Pick::parse("diseño"));
+    let gate = limited(&server, vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerDay, 1)]), chrono_tz::Tz::UTC)]);
+    let request = || post("cloud", "/v1/chat/completions", CHAT_UNASKED.replace("true", "false"));
+    let fields = ["x-user", "x-team", "x-feature", "x-agent", "x-operation", "x-session", "x-request-type"];
+    let named = || with(request(), &fields.map(|field| (field, "diseño")));
+    assert_eq!([gate.ask(named()).await.status, gate.ask(named()).await.status], [200, 429]);
+    let record = gate.records().into_iter().find(|record| record.status == Status::Ok).expect("one was made");
+    let names = [&record.team, &record.feature, &record.agent, &record.operation].map(|name| name.as_deref());
+    assert_eq!((names, &*record.request_type), ([Some("diseño"); 4], "diseño"));
+    assert_eq!((record.user, record.session.is_some()), (Some(gate.people.subject("api", "diseño")), true));
+    for (field, specimen) in fields.into_iter().zip(apis().into_iter().cycle()) {
+        let mut latin = post(specimen.provider(), specimen.path, specimen.request);
+        latin.headers_mut().insert(field, HeaderValue::from_bytes(b"dise\xf1o").expect("a header"));
+        let refused = gate.ask(latin).await;
+        assert_eq!((refused.status, refused.header("x-should-retry")), (400, "false"), "{field}: {refused:?}");
+        let (_, message) = in_words_of(specimen, &refused);
+        assert!(message.contains(&format!("`{field}`")) && message.contains("expected UTF-8"), "{message}");
+    }
+    assert_eq!(server.hits().len(), 1);
 }
 
 /// Attempts of one call: status, class, number, and whether they name the first.
