@@ -159,7 +159,7 @@ fn every_model_is_priced_local_or_unknown_and_one_learns_what_to_do() {
 /// A server that runs a file of its own calls the model by that file's path.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_answers_under_a_name_without_a_price_costs_what_the_one_asked_for_does() {
-    let answer = openai::chat_json("Hey", 1_000, 500).replace("gpt-4o-mini", "/models/x.gguf");
+    let answer = openai::chat_json("Hey", 1_000, 500).replace("gpt-4o-mini-2024-07-18", "/models/x.gguf");
     assert!(answer.contains("/models/x.gguf"), "{answer}");
     let server = ScriptedProvider::always(Reply::json(200, answer)).await;
     let provider = format!(
