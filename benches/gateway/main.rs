@@ -3,6 +3,7 @@
 //! `cargo bench --bench gateway [-- ROUNDS [SECONDS]] [WORD…]` (3 rounds, 2 seconds a sample, unless said; with WORDs
 //! only the targets and measures named). Everything measured, the model and the load are processes of their own on this
 //! machine; every round takes one sample of each measure from each target, and a ratio is taken round by round.
+//! `TALLYBOT` may name another build of the program.
 //! The peers run when `PORTKEY` and `LITELLM` hold the commands that start them: see docs/benchmarks.md.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench measures time and prints it")]

@@ -8,6 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 /// The largest question, in bytes.
@@ -20,12 +21,18 @@ struct Upstream {
     origin: String,
 }
 
-/// Prints its address and hands calls on to `upstream` (host and port) until it is killed.
+/// Prints its address and hands calls on to `upstream` (host and port) until it is to end.
 pub fn run(upstream: &str) {
     let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().expect("a client");
     let upstream = Upstream { client, origin: format!("http://{upstream}") };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(serve(Router::new().fallback(hand_on).with_state(upstream)));
+    runtime.block_on(async {
+        let mut end = signal(SignalKind::terminate()).expect("a signal can be heard");
+        tokio::select! {
+            () = serve(Router::new().fallback(hand_on).with_state(upstream)) => {}
+            _ = end.recv() => {}
+        }
+    });
 }
 
 async fn serve(router: Router) {

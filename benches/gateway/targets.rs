@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::answers::Ask;
 
 pub const DIRECT: &str = "direct";
@@ -18,6 +20,9 @@ pub const LITELLM: &str = "litellm";
 /// All that there are, in the order of the tables. `kill` and `power` are tallybot with that durability.
 pub const NAMES: [&str; 6] = [DIRECT, PASS, KILL, POWER, PORTKEY, LITELLM];
 
+/// The variable with another build of the program, instead of the one that this bench was built with.
+const TALLYBOT: &str = "TALLYBOT";
+
 /// The variables with the commands of the peers.
 const PORTKEY_COMMAND: &str = "PORTKEY";
 const LITELLM_COMMAND: &str = "LITELLM";
@@ -25,6 +30,9 @@ const LITELLM_COMMAND: &str = "LITELLM";
 /// Longer than anything takes to start, and how long something that listens may refuse.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_REFUSED: Duration = Duration::from_secs(3);
+
+/// How long a process may take to end.
+const PATIENCE_ENDING: Duration = Duration::from_secs(5);
 
 const PATH: &str = "/v1/chat/completions";
 const UPSTREAM_KEY: &str = "sk-of-the-bench-alone";
@@ -125,7 +133,7 @@ fn tallybot(durability: &'static str, mock: &Target, home: &Path) -> Target {
     let config = config.replace("MOCK", &mock.address.to_string()).replace("DURABILITY", durability);
     std::fs::write(home.join("tallybot.toml"), config).expect("written");
     let program = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tallybot"));
+        let mut command = Command::new(std::env::var_os(TALLYBOT).unwrap_or(env!("CARGO_BIN_EXE_tallybot").into()));
         command.current_dir(&home).env("BENCH_KEY", UPSTREAM_KEY);
         command
     };
@@ -225,7 +233,12 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Process::Own(child) = self {
-            // Whoever has ended already is as good.
+            // Whoever has ended already is as good. In the orderly way first: what counts its own steps writes them then.
+            let _gone = kill_process(Pid::from_child(child), Signal::TERM);
+            let asked = Instant::now();
+            while matches!(child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE_ENDING {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             let _gone = child.kill();
             let _status = child.wait();
         }
