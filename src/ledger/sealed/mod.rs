@@ -58,8 +58,17 @@ pub(super) fn check(data: &DataFolder, acts: &Acts, file: FileName) -> Result<Fo
 
 /// The fold of a closed journal file, if there is one that fits: by the file's length and its last line.
 pub(super) fn load_for(data: &DataFolder, acts: &Acts, file: FileName) -> Result<Fold, FoldState> {
+    // The one before is made before: opened first, it could be missing, and both be there a moment later.
+    let fold = open(data, file)?;
     let before = before(data, file).map_err(|error| FoldState::DoesNotMatch(error.to_string()))?;
-    fitting(data, acts, file, before.as_ref().map(Fold::directory))
+    fitting(fold, data, acts, file, before.as_ref().map(Fold::directory))
+}
+
+fn open(data: &DataFolder, file: FileName) -> Result<Fold, FoldState> {
+    Fold::open(data, file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => FoldState::Missing,
+        _ => FoldState::DoesNotMatch(reason(&error)),
+    })
 }
 
 /// Makes the fold of a closed journal file anew, on what the fold of the file before it says.
@@ -96,13 +105,14 @@ fn build_after(
     build::build(data, file, &build::Start { acts, before }, stop)
 }
 
-/// Opens a fold and sees whether it fits its file.
-fn fitting(data: &DataFolder, acts: &Acts, file: FileName, before: Option<&Directory>) -> Result<Fold, FoldState> {
-    let fold = match Fold::open(data, file) {
-        Ok(fold) => fold,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(FoldState::Missing),
-        Err(error) => return Err(FoldState::DoesNotMatch(reason(&error))),
-    };
+/// The fold, if it fits its file and what is known of the one before.
+fn fitting(
+    fold: Fold,
+    data: &DataFolder,
+    acts: &Acts,
+    file: FileName,
+    before: Option<&Directory>,
+) -> Result<Fold, FoldState> {
     let directory = fold.directory();
     let problem = if directory.lineage != acts.lineage || directory.raw.name != file.to_string() {
         Some("it is of another ledger or file")

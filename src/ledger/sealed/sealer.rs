@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::file::FOLDER;
-use super::{Fold, build, build_after, fitting};
+use super::{Fold, build, build_after, fitting, open};
 use crate::ledger::files::{DataFolder, FileName};
 use crate::ledger::journal::Shared;
 use crate::ledger::recovery::ids_before;
@@ -155,7 +155,7 @@ impl Work {
     /// The fold of a file: the one that is there if it fits, else a new one.
     fn seal(&self, data: &DataFolder, acts: &Acts, file: FileName, before: Option<&Fold>) -> Result<Fold, LedgerError> {
         let before = before.map(Fold::directory);
-        if let Ok(fold) = fitting(data, acts, file, before)
+        if let Ok(fold) = open(data, file).and_then(|fold| fitting(fold, data, acts, file, before))
             && fold.check_sections().is_ok()
         {
             return Ok(fold);

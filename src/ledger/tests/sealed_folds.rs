@@ -2,8 +2,11 @@
 //! again; an id of somebody else's counts once, sealed or not.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
 
 use super::*;
+use crate::ledger::disk::{Access, Disk, DiskFile, RealDisk};
 use crate::ledger::sealed::{FoldState, check, fuzzed, load_for, rebuild};
 use crate::stats::{UserSums, Who, counted_model};
 use crate::usage::{Day, SubjectId};
@@ -239,6 +242,56 @@ fn a_fold_that_is_damaged_or_of_another_file_is_made_again() {
     assert_eq!(states, [FoldState::Matches, FoldState::Matches], "and what was made on it with it");
     assert!(fold_files(folder.path()).iter().all(|path| path.extension().is_some_and(|end| end == "fold")));
     assert_eq!(asked(&ledger.users(), day(2).day()), comparable(plain_fold(folder.path(), None)));
+}
+
+/// A disk on which something happens right after a file was looked for that is not there. Nothing changes through it.
+struct SomethingHappens<F>(F);
+
+impl<F: Fn() + Send + Sync> Disk for SomethingHappens<F> {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let opened = RealDisk.open(path, access);
+        if opened.is_err() {
+            (self.0)();
+        }
+        opened
+    }
+    fn create_new(&self, path: &Path, _: Access) -> io::Result<Arc<dyn DiskFile>> {
+        unreachable!("{} is made", path.display())
+    }
+    fn rename(&self, from: &Path, _: &Path) -> io::Result<()> {
+        unreachable!("{} is renamed", from.display())
+    }
+    fn link(&self, from: &Path, _: &Path) -> io::Result<()> {
+        unreachable!("{} is linked", from.display())
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        unreachable!("{} is removed", path.display())
+    }
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        RealDisk.list(folder)
+    }
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        unreachable!("{} is made", folder.display())
+    }
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        unreachable!("{} is synced", folder.display())
+    }
+}
+
+#[test]
+fn a_fold_that_is_made_while_somebody_looks_is_missing_or_there_and_never_passed_over() {
+    let folder = quick_folder();
+    let acts = three_days(folder.path()).acts();
+    let real = DataFolder::real(folder.path());
+    let files = real.journal_files().expect("readable");
+    for file in &files[..2] {
+        fold_files(folder.path()).iter().for_each(|fold| fs::remove_file(fold).expect("removed"));
+        let (data, sealed) = (real.clone(), (acts.clone(), files.clone()));
+        let seal = move || sealed.1[..2].iter().for_each(|file| rebuild(&data, &sealed.0, *file).expect("made"));
+        let looking = DataFolder::on(Arc::new(SomethingHappens(seal)), folder.path());
+        assert_eq!(check(&looking, &acts, *file).expect("readable"), FoldState::Missing, "{file}");
+        assert_eq!(check(&looking, &acts, *file).expect("readable"), FoldState::Matches, "{file}");
+    }
 }
 
 #[test]
