@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::providers::base_url;
 use super::reader::Section;
+use super::secrets::Expected;
 
 /// `[telegram]`: the Telegram channel.
 #[derive(Clone, Debug)]
@@ -48,8 +49,8 @@ pub enum TelegramStreaming {
     Off,
 }
 
-/// Telegram's own tokens have some 46.
-const MIN_BOT_TOKEN_CHARS: usize = 20;
+/// Telegram's own tokens have some 46 characters.
+const BOT_TOKEN: Expected = Expected::by(20, "those that @BotFather gives, which look like `123456789:AA…`");
 
 impl Telegram {
     /// The Bot API of Telegram itself.
@@ -58,8 +59,7 @@ impl Telegram {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Telegram> {
         let is_present = section.is_present();
         let default = is_present.then_some("TELOXIDE_TOKEN");
-        let token = section.secret_from_env("token_env", default, 1);
-        let token = token.filter(|token| is_a_token(section, token));
+        let token = section.secret_from_env("token_env", default, BOT_TOKEN);
         let api_url = base_url(section, "api_url", Telegram::API_URL).unwrap_or(Telegram::API_URL.to_owned());
         let words = [
             ("edits", TelegramStreaming::Edits),
@@ -86,20 +86,6 @@ impl Telegram {
         }
         Some(telegram)
     }
-}
-
-/// Whether it can be the token of a bot, which is said if it cannot.
-fn is_a_token(section: &Section<'_>, token: &SecretString) -> bool {
-    let chars = token.expose_secret().chars().count();
-    if chars < MIN_BOT_TOKEN_CHARS {
-        let name = section.peek("token_env").and_then(DeValue::as_str).unwrap_or("TELOXIDE_TOKEN");
-        let text = format!(
-            "`telegram.token_env`: the variable `{name}` holds {chars} characters, too few for the token of a bot; \
-             expected the one that @BotFather gives, which looks like `123456789:AA…`: `export {name}=…`"
-        );
-        section.wrong("token_env", text);
-    }
-    chars >= MIN_BOT_TOKEN_CHARS
 }
 
 fn ids(section: &mut Section<'_>, key: &'static str) -> Vec<i64> {
@@ -148,7 +134,7 @@ fn webhook_url(section: &mut Section<'_>) -> Option<String> {
 }
 
 fn webhook_secret(section: &mut Section<'_>) -> Option<SecretString> {
-    let secret = section.secret_from_env("webhook_secret_env", None, 16)?;
+    let secret = section.secret_from_env("webhook_secret_env", None, Expected::random(16))?;
     let takes = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let text = secret.expose_secret();
     if text.len() > 256 || !text.bytes().all(takes) {
