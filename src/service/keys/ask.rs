@@ -1,8 +1,10 @@
 //! What somebody wants of a new key, and whether it can be had: the same for commands and for programs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,7 +46,7 @@ pub struct KeyAsk {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// Its budgets by the names of limits, such as `usd_per_day`: dollars as decimal text, else whole numbers.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "each_once")]
     pub budgets: BTreeMap<String, serde_json::Value>,
 }
 
@@ -194,6 +196,31 @@ pub(super) fn name_of_a_key(text: &str) -> Result<(), String> {
     Err(format!("`name` cannot be a key's name; expected {expected}, for example `web-shop`"))
 }
 
+/// Values by their names. A name that comes twice is a mistake: one of its values would be dropped.
+fn each_once<'de, D: Deserializer<'de>>(object: D) -> Result<BTreeMap<String, serde_json::Value>, D::Error> {
+    struct EachOnce;
+
+    impl<'de> Visitor<'de> for EachOnce {
+        type Value = BTreeMap<String, serde_json::Value>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+            let mut values = BTreeMap::new();
+            while let Some((name, value)) = object.next_entry()? {
+                if values.insert(name, value).is_some() {
+                    return Err(A::Error::custom("duplicate field in `budgets`"));
+                }
+            }
+            Ok(values)
+        }
+    }
+
+    object.deserialize_map(EachOnce)
+}
+
 fn is_text(text: &str, max_bytes: usize) -> bool {
     (1..=max_bytes).contains(&text.len()) && !text.contains(char::is_control)
 }
@@ -294,6 +321,9 @@ mod tests {
         assert!(refused(json!({"team": "x"})).starts_with("missing field `name`"));
         let told = refused(json!({"name": "x", "user": {"canary": 1}}));
         assert!(told.starts_with("a value of another kind") && !told.contains("canary"), "{told}");
+        let told = KeyAsk::read(br#"{"name":"x","budgets":{"usd_per_day":5,"usd_per_day":50}}"#).map(|_| ());
+        let told = told.expect_err("one of them would be dropped").to_string();
+        assert!(told.starts_with("duplicate field in `budgets` (line 1, column 56); expected"), "{told}");
         let told = KeyAsk::read(b"{canary").map(|_| ()).expect_err("not JSON").to_string();
         assert!(told.starts_with("the body is not JSON") && !told.contains("canary:"), "{told}");
     }
