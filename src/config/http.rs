@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeValue;
 
 use super::reader::{Section, Whole};
-use super::secrets::{Expected, MIN_TOKEN_CHARS};
+use super::secrets::{Least, MIN_TOKEN_CHARS};
 
 /// `[http]`: the REST door.
 #[derive(Clone, Debug)]
@@ -115,7 +115,7 @@ impl Http {
 }
 
 fn token(section: &mut Section<'_>, key: &'static str, variable: &str) -> Option<SecretString> {
-    section.secret_from_env(key, Some(variable), Expected::random(MIN_TOKEN_CHARS))
+    section.secret_from_env(key, Some(variable), Some(Least::random(MIN_TOKEN_CHARS)))
 }
 
 /// A host name or address as it stands in a `Host` header, without a port; in lower case.

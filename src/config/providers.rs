@@ -5,7 +5,6 @@ use secrecy::SecretString;
 use super::limits::Rates;
 use super::mistakes::has_key_prefix;
 use super::reader::{Section, Whole};
-use super::secrets::Expected;
 
 /// One of `[[providers]]`.
 #[derive(Clone, Debug)]
@@ -134,7 +133,7 @@ impl Provider {
         let url = base_url(section, "url", default_url(kind));
         let model = model(section, kind);
         let vision_model = label(section, "vision_model", "llava");
-        let api_key = section.secret("api_key_env", "api_key_file", Expected::GIVEN);
+        let api_key = section.secret("api_key_env", "api_key_file", None);
         let plan = label(section, "plan", "free");
         let limits = section.table("limits", |section| Rates::read(section, None));
         let timeouts = section.table("timeouts", Timeouts::read);

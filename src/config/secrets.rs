@@ -44,26 +44,19 @@ impl<F: Fn(&str) -> Result<SecretFile, String>> SecretFiles for F {
     }
 }
 
-/// What is expected of a secret.
+/// How much a secret must hold that is not simply what a server gave.
 #[derive(Clone, Copy)]
-pub(super) struct Expected {
-    min_chars: usize,
-    /// Where somebody who has too short a one gets another.
-    from: &'static str,
+pub(super) struct Least {
+    /// Its characters.
+    pub(super) chars: usize,
+    /// Where somebody who has a shorter one gets another.
+    pub(super) from: &'static str,
 }
 
-impl Expected {
-    /// Whatever a server gave.
-    pub(super) const GIVEN: Expected = Expected::by(1, "");
-
+impl Least {
     /// So many characters that nobody can guess.
-    pub(super) const fn random(min_chars: usize) -> Expected {
-        Expected::by(min_chars, "for example those of `openssl rand -hex 32`")
-    }
-
-    /// At least so many characters, and where they come from.
-    pub(super) const fn by(min_chars: usize, from: &'static str) -> Expected {
-        Expected { min_chars, from }
+    pub(super) const fn random(chars: usize) -> Least {
+        Least { chars, from: "for example those of `openssl rand -hex 32`" }
     }
 }
 
@@ -79,14 +72,14 @@ impl Section<'_> {
         &mut self,
         env_key: &'static str,
         file_key: &'static str,
-        expected: Expected,
+        least: Option<Least>,
     ) -> Option<SecretString> {
         if self.has(env_key) && self.has(file_key) {
             let text = format!("`{}` stands beside `{env_key}`; expected one of them", self.path_of(file_key));
             self.wrong(file_key, text);
         }
-        let from_env = self.secret_from_env(env_key, None, expected);
-        let from_file = self.secret_from_file(file_key, expected);
+        let from_env = self.secret_from_env(env_key, None, least);
+        let from_file = self.secret_from_file(file_key, least);
         from_env.or(from_file)
     }
 
@@ -95,11 +88,11 @@ impl Section<'_> {
         &mut self,
         key: &'static str,
         default: Option<&str>,
-        expected: Expected,
+        least: Option<Least>,
     ) -> Option<SecretString> {
         let Some(item) = self.find(key) else {
             let name = default?;
-            return self.usable(self.report.env.get(name)?, key, &format!("the variable `{name}`"), expected);
+            return self.usable(self.report.env.get(name)?, key, &format!("the variable `{name}`"), least);
         };
         let Some(name) = item.value.as_str().filter(|name| is_variable_name(name)) else {
             let example = example_variable(key);
@@ -111,7 +104,7 @@ impl Section<'_> {
         };
         let secret = self.report.env.get(name);
         if let Some(secret) = secret.clone().filter(|secret| !secret.trim().is_empty()) {
-            return self.usable(secret, key, &format!("the variable `{name}`"), expected);
+            return self.usable(secret, key, &format!("the variable `{name}`"), least);
         }
         let state = if secret.is_some() { "empty" } else { "not set" };
         item.lacks(&format!("names the variable `{name}`, which is {state}; set it first: `export {name}=…`"));
@@ -119,7 +112,7 @@ impl Section<'_> {
     }
 
     /// The secret in the file that `key` names.
-    fn secret_from_file(&mut self, key: &'static str, expected: Expected) -> Option<SecretString> {
+    fn secret_from_file(&mut self, key: &'static str, least: Option<Least>) -> Option<SecretString> {
         let path = self.path(key)?;
         let shown = path.display().to_string();
         match self.report.files.read(&shown) {
@@ -135,7 +128,7 @@ impl Section<'_> {
             }
             Ok(file) => {
                 let content = secrecy::ExposeSecret::expose_secret(&file.content).to_owned();
-                self.usable(content, key, &format!("the file `{shown}`"), expected)
+                self.usable(content, key, &format!("the file `{shown}`"), least)
             }
             Err(why) => {
                 let text = format!("`{}` is `{shown}`, which cannot be read: {why}", self.path_of(key));
@@ -158,17 +151,17 @@ impl Section<'_> {
         })
     }
 
-    fn usable(&self, secret: String, key: &str, source: &str, expected: Expected) -> Option<SecretString> {
+    fn usable(&self, secret: String, key: &str, source: &str, least: Option<Least>) -> Option<SecretString> {
         let trimmed = secret.trim();
+        let held = trimmed.chars().count();
         let problem = if trimmed.is_empty() {
             "is empty".to_owned()
         } else if trimmed.chars().any(|c| c.is_control() || c.is_whitespace()) {
             "holds spaces or line breaks; expected the secret alone".to_owned()
         } else if trimmed.len() > MAX_SECRET_BYTES {
             format!("holds {} bytes; expected at most {MAX_SECRET_BYTES}", trimmed.len())
-        } else if trimmed.chars().count() < expected.min_chars {
-            let Expected { min_chars, from } = expected;
-            format!("holds {} characters; expected at least {min_chars}, {from}", trimmed.chars().count())
+        } else if let Some(Least { chars, from }) = least.filter(|least| held < least.chars) {
+            format!("holds {held} characters; expected at least {chars}, {from}")
         } else {
             return Some(SecretString::from(trimmed));
         };

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::providers::base_url;
 use super::reader::Section;
-use super::secrets::Expected;
+use super::secrets::Least;
 
 /// `[telegram]`: the Telegram channel.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub enum TelegramStreaming {
 }
 
 /// Telegram's own tokens have some 46 characters.
-const BOT_TOKEN: Expected = Expected::by(20, "those that @BotFather gives, which look like `123456789:AA…`");
+const BOT_TOKEN: Least = Least { chars: 20, from: "those that @BotFather gives, which look like `123456789:AA…`" };
 
 impl Telegram {
     /// The Bot API of Telegram itself.
@@ -59,7 +59,7 @@ impl Telegram {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Telegram> {
         let is_present = section.is_present();
         let default = is_present.then_some("TELOXIDE_TOKEN");
-        let token = section.secret_from_env("token_env", default, BOT_TOKEN);
+        let token = section.secret_from_env("token_env", default, Some(BOT_TOKEN));
         let api_url = base_url(section, "api_url", Telegram::API_URL).unwrap_or(Telegram::API_URL.to_owned());
         let words = [
             ("edits", TelegramStreaming::Edits),
@@ -134,7 +134,7 @@ fn webhook_url(section: &mut Section<'_>) -> Option<String> {
 }
 
 fn webhook_secret(section: &mut Section<'_>) -> Option<SecretString> {
-    let secret = section.secret_from_env("webhook_secret_env", None, Expected::random(16))?;
+    let secret = section.secret_from_env("webhook_secret_env", None, Some(Least::random(16)))?;
     let takes = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let text = secret.expose_secret();
     if text.len() > 256 || !text.bytes().all(takes) {

@@ -12,6 +12,7 @@ pub mod decimal;
 mod estimate;
 mod failure;
 mod ids;
+pub mod json;
 mod lately;
 mod line;
 mod money;

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeValue;
 
 use crate::config::reader::Section;
-use crate::config::secrets::{Expected, MIN_TOKEN_CHARS};
+use crate::config::secrets::{Least, MIN_TOKEN_CHARS};
 
 /// From which alerts on a place is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ fn min_level(section: &mut Section<'_>) -> AlertSeverity {
 impl AlertWebhook {
     pub(super) fn read(section: &mut Section<'_>) -> Option<AlertWebhook> {
         let url = webhook_url(section);
-        let secret = section.secret("secret_env", "secret_file", Expected::random(MIN_TOKEN_CHARS));
+        let secret = section.secret("secret_env", "secret_file", Some(Least::random(MIN_TOKEN_CHARS)));
         let is_named = section.has("secret_env") || section.has("secret_file");
         if section.is_present() && !is_named {
             let text = "`alerts.webhook` has no secret, so its alerts are not signed, and whoever finds the URL can \
@@ -108,7 +108,7 @@ impl AlertPost {
             let expected = "the environment variable that holds the URL, which is a secret: who has it can write there";
             section.missing("url_env", expected, "\"TALLYBOT_ALERTS_URL\"");
         }
-        let url = section.secret("url_env", "url_file", Expected::GIVEN);
+        let url = section.secret("url_env", "url_file", None);
         let url = url.filter(|url| {
             let is_safe = is_safe_url(url.expose_secret());
             if !is_safe {
@@ -178,7 +178,7 @@ fn login(section: &mut Section<'_>) -> Option<(String, SecretString)> {
         let usable = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
         usable.then(|| text.to_owned())
     });
-    let password = section.secret("password_env", "password_file", Expected::GIVEN);
+    let password = section.secret("password_env", "password_file", None);
     let has_password = section.has("password_env") || section.has("password_file");
     match (section.has("user"), has_password) {
         (true, false) => {

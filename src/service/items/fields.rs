@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::fmt;
 
 use chrono::{DateTime, Datelike, NaiveDateTime};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Identity, ItemTime};
@@ -97,29 +95,6 @@ impl fmt::Display for ItemMistakes {
 }
 
 impl std::error::Error for ItemMistakes {}
-
-/// The pairs of a JSON object as they stand, repetitions included.
-pub(super) struct Pairs<'a>(pub(super) Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Pairs<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Pairs<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
-}
 
 /// What a field that is none of an item's is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

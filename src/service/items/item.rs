@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::UsageItem;
-use super::fields::{Fields, ItemMistakes, Pairs, Unknown, kind_of};
+use super::fields::{Fields, ItemMistakes, Unknown, kind_of};
+use crate::usage::json::Pairs;
 use crate::usage::names::{MAX_NAME_BYTES, Name, UNKNOWN};
 use crate::usage::{ErrorKind, Failure, Given, KeySuffix, Status, TokenCounts, UsageSource};
 

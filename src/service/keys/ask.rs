@@ -1,10 +1,9 @@
 //! What somebody wants of a new key, and whether it can be had: the same for commands and for programs.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,6 +12,7 @@ use crate::ledger::People;
 use crate::limits::{Facet, LimitKind, Measure, Pick, Scope, Span};
 use crate::service::items::{MAX_IDENTITY_BYTES, PEOPLE_OF};
 use crate::settings::{BudgetChange, BudgetKey, GatewayKey, Setting};
+use crate::usage::json::Pairs;
 use crate::usage::names::Name;
 use crate::usage::{KeySuffix, Money, Timestamp};
 
@@ -198,27 +198,11 @@ pub(super) fn name_of_a_key(text: &str) -> Result<(), String> {
 
 /// Values by their names. A name that comes twice is a mistake: one of its values would be dropped.
 fn each_once<'de, D: Deserializer<'de>>(object: D) -> Result<BTreeMap<String, serde_json::Value>, D::Error> {
-    struct EachOnce;
-
-    impl<'de> Visitor<'de> for EachOnce {
-        type Value = BTreeMap<String, serde_json::Value>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-            let mut values = BTreeMap::new();
-            while let Some((name, value)) = object.next_entry()? {
-                if values.insert(name, value).is_some() {
-                    return Err(A::Error::custom("duplicate field in `budgets`"));
-                }
-            }
-            Ok(values)
-        }
+    let pairs = Pairs::deserialize(object)?;
+    match pairs.repeated() {
+        Some(_) => Err(D::Error::custom("duplicate field in `budgets`")),
+        None => Ok(pairs.0.into_iter().collect()),
     }
-
-    object.deserialize_map(EachOnce)
 }
 
 fn is_text(text: &str, max_bytes: usize) -> bool {
@@ -323,7 +307,7 @@ mod tests {
         assert!(told.starts_with("a value of another kind") && !told.contains("canary"), "{told}");
         let told = KeyAsk::read(br#"{"name":"x","budgets":{"usd_per_day":5,"usd_per_day":50}}"#).map(|_| ());
         let told = told.expect_err("one of them would be dropped").to_string();
-        assert!(told.starts_with("duplicate field in `budgets` (line 1, column 56); expected"), "{told}");
+        assert!(told.starts_with("duplicate field in `budgets` (line 1, column 57); expected"), "{told}");
         let told = KeyAsk::read(b"{canary").map(|_| ()).expect_err("not JSON").to_string();
         assert!(told.starts_with("the body is not JSON") && !told.contains("canary:"), "{told}");
     }

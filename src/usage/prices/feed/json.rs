@@ -1,17 +1,14 @@
 //! JSON read piece by piece, its numbers as they are written.
 
-use std::collections::HashSet;
-use std::fmt;
-
-use serde::Deserializer;
-use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::usage::json::Pairs;
 
 /// A piece of a document.
 pub(super) type Raw<'a> = &'a RawValue;
 
 /// An object with its keys in their order.
-pub(super) struct Object<'a>(Vec<(String, Raw<'a>)>);
+pub(super) struct Object<'a>(Pairs<Raw<'a>>);
 
 impl<'a> Object<'a> {
     /// Reads an object.
@@ -19,22 +16,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When it is none.
     pub(super) fn read(raw: Raw<'a>) -> Result<Object<'a>, String> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Vec<(String, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(entries)
-            }
-        }
-        let read = serde_json::Deserializer::from_str(raw.get()).deserialize_map(Keys);
-        read.map(Object).map_err(|_| format!("`{}` is not an object", shown(raw.get())))
+        serde_json::from_str(raw.get()).map(Object).map_err(|_| format!("`{}` is not an object", shown(raw.get())))
     }
 
     /// Reads an object of which no key stands twice.
@@ -43,15 +25,14 @@ impl<'a> Object<'a> {
     /// When it is none, or one does.
     pub(super) fn strict(raw: Raw<'a>) -> Result<Object<'a>, String> {
         let object = Object::read(raw)?;
-        let mut seen = HashSet::new();
-        match object.0.iter().find(|(key, _)| !seen.insert(key.as_str())) {
-            Some((key, _)) => Err(format!("`{}` stands twice", shown(key))),
+        match object.0.repeated().map(shown) {
+            Some(key) => Err(format!("`{key}` stands twice")),
             None => Ok(object),
         }
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), *value))
+        self.0.0.iter().map(|(key, value)| (key.as_str(), *value))
     }
 
     /// The value of a key; none where it is `null`.
