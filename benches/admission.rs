@@ -5,10 +5,9 @@
 
 use std::hint::black_box;
 
-use chrono_tz::Tz;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tallybot::limits::{Caps, Estimate, Facet, Gate, LimitKind, Pick, Rule, Scope, Subject, Used};
-use tallybot::usage::{Now, RecordId, SubjectId, Tick, Timestamp};
+use tallybot::usage::{Now, RecordId, SubjectId, Tick, Timestamp, Zone};
 
 const PEOPLE: usize = 100_000;
 const LIMITS: usize = 1_000;
@@ -17,7 +16,11 @@ const MUCH: u64 = 1 << 60;
 fn rule(picks: &[(Facet, &str)], kinds: &[LimitKind]) -> Rule {
     let scope =
         picks.iter().fold(Scope::everything(), |scope, (facet, value)| scope.with(*facet, Pick::of(*facet, value)));
-    Rule::new(scope, Caps::of(kinds.iter().map(|kind| (*kind, MUCH))), Tz::America__Mexico_City)
+    Rule::new(
+        scope,
+        Caps::of(kinds.iter().map(|kind| (*kind, MUCH))),
+        Zone::named("America/Mexico_City").expect("a zone"),
+    )
 }
 
 /// Limits of two providers, of everything and of every person, of teams, features and keys; the rest name one person

@@ -29,7 +29,7 @@ use tallybot::metering::{Metering, Patience, Setup};
 use tallybot::models::{Kind, Provider, ProviderSpec, RetryPolicy, Transport};
 use tallybot::templates::{Lang, Templates};
 use tallybot::usage::prices::PriceBook;
-use tallybot::usage::{Clock, Now};
+use tallybot::usage::{Clock, Now, Zone};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
@@ -46,7 +46,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 fn main() {
     let records = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
     let home = tempfile::tempdir().expect("a temporary folder");
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(chrono_tz::Tz::UTC));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(Zone::UTC));
     write_books(home.path(), records, clock.now().at.plus_micros(-30 * DAY_MICROS), 30 * DAY_MICROS / records as i64);
     // As the program itself builds it.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -89,7 +89,7 @@ impl Service {
             providers: vec![Provider::new(spec, Transport::new())].into(),
             people: Arc::new(People::open(data, [7; 32]).expect("a writable folder")),
             clock: Arc::clone(&clock),
-            zone: chrono_tz::Tz::UTC,
+            zone: Zone::UTC,
             random,
             retries: RetryPolicy::default(),
             patience: Patience::default(),
@@ -109,7 +109,7 @@ impl Service {
             pressing: Default::default(),
             deliveries: None,
             compat: Default::default(),
-            zone: chrono_tz::Tz::UTC,
+            zone: Zone::UTC,
             started_at: clock.now().at,
             metering: metering.clone(),
             providers: Arc::clone(&answering.providers),

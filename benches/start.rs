@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use measure::{Spread, write_books};
 use rustix::process::{Pid, Signal, kill_process};
 use tallybot::app::SystemClock;
-use tallybot::usage::Clock;
+use tallybot::usage::{Clock, Zone};
 
 /// Starts that are timed with a snapshot, and without.
 const ROUNDS: usize = 15;
@@ -40,7 +40,7 @@ fn main() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let bench = Bench { home: home.path().to_owned() };
         if records > 0 {
-            let began = SystemClock::new(chrono_tz::Tz::UTC).now().at.plus_micros(-days * DAY_MICROS);
+            let began = SystemClock::new(Zone::UTC).now().at.plus_micros(-days * DAY_MICROS);
             write_books(&bench.data(), records, began, days * DAY_MICROS / records as i64);
         }
         for (limits, config) in [("no limits", DEMO.to_owned()), ("limits", format!("{DEMO}{LIMITS}"))] {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use futures_util::future::join_all;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +29,7 @@ use crate::service::items::UsageItem;
 use crate::service::keys::{AddedKey, KeyAsk, KeyError, KeyList, KeyRow};
 use crate::stats::{Period, Picture};
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, ErrorKind, Failure, Now, Opening, SubjectId, Timestamp, UsageRecord};
+use crate::usage::{Clock, ErrorKind, Failure, Now, Opening, SubjectId, Timestamp, UsageRecord, Zone};
 
 /// How long a list of models or a readiness check waits for one provider.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -47,7 +46,7 @@ pub struct Desk {
     /// The forms of older programs.
     pub compat: Compat,
     /// The owner's zone.
-    pub zone: Tz,
+    pub zone: Zone,
     /// When the process started.
     pub started_at: Timestamp,
     /// The door.

@@ -24,7 +24,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use chrono_tz::Tz;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
@@ -44,7 +43,7 @@ use crate::ledger::People;
 use crate::metering::{Found, Metering, Setup, known_names_of, rules_of, vendors_of};
 use crate::models::{Provider, Transport};
 use crate::templates::Templates;
-use crate::usage::Clock;
+use crate::usage::{Clock, Zone};
 
 /// Random bytes that are taken from the system at once.
 const RANDOM_AT_ONCE: usize = 1024;
@@ -72,9 +71,9 @@ pub fn random() -> [u8; 16] {
 }
 
 /// The owner's zone: the configured one, else the system's, else UTC.
-pub fn zone_of(config: &Config) -> Tz {
-    let system = || iana_time_zone::get_timezone().ok()?.parse().ok();
-    config.timezone.or_else(system).unwrap_or(Tz::UTC)
+pub fn zone_of(config: &Config) -> Zone {
+    let system = || Zone::named(&iana_time_zone::get_timezone().ok()?);
+    config.timezone.or_else(system).unwrap_or(Zone::UTC)
 }
 
 /// What a person named on the command line rather than in the file.

@@ -1,6 +1,5 @@
 //! From a text to a configuration: the whole file is read, then everything that is wrong with it is said at once.
 
-use chrono_tz::{TZ_VARIANTS, Tz};
 use toml::de::DeTable;
 
 use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
@@ -11,6 +10,7 @@ use super::{
     Alerts, AtLimit, Budget, Chat, Compat, Config, Gateway, Http, Ledger, Limit, Log, PriceRow, Provider, Telegram,
 };
 use crate::templates::Lang;
+use crate::usage::Zone;
 
 /// No configuration is longer.
 const MAX_CONFIG_BYTES: usize = 1024 * 1024;
@@ -186,15 +186,14 @@ fn bot_name(section: &mut Section<'_>) -> Option<String> {
 }
 
 /// A zone by its IANA name.
-pub(super) fn zone(section: &mut Section<'_>, key: &'static str) -> Option<Tz> {
+pub(super) fn zone(section: &mut Section<'_>, key: &'static str) -> Option<Zone> {
     let item = section.find(key)?;
     let text = item.value.as_str().unwrap_or("");
-    let zone = text.parse::<Tz>().ok();
+    let zone = Zone::named(text);
     if zone.is_none() {
-        let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
         let city = text.to_lowercase().replace(' ', "_");
-        let of_city = || names().find(|name| name.to_lowercase().rsplit('/').next() == Some(city.as_str()));
-        let meant = of_city().or_else(|| nearest(text, names())).unwrap_or("America/Mexico_City");
+        let of_city = || Zone::names().find(|name| name.to_lowercase().rsplit('/').next() == Some(city.as_str()));
+        let meant = of_city().or_else(|| nearest(text, Zone::names())).unwrap_or("America/Mexico_City");
         item.wrong("the IANA name of a zone", &format!("\"{meant}\""));
     }
     zone

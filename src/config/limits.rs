@@ -1,11 +1,11 @@
 //! The sections `[[limits]]` and `limits = { … }` of a provider: how much may be used, by whom, in which window.
 
-use chrono_tz::Tz;
 use toml::de::DeValue;
 
 use super::check::zone;
 use super::mistakes::nearest;
 use super::reader::{Section, Whole};
+use crate::usage::Zone;
 use crate::usage::names::CHANNELS;
 
 /// How much of something is allowed. What is not said is left to the default: another limit for `"*"`, or none.
@@ -29,7 +29,7 @@ pub struct Rates {
     /// Tokens, input and output, of a day.
     pub tokens_per_day: Option<Allowance>,
     /// The zone in which these days begin; `None` is UTC for a provider's limits, the owner's zone for the owner's.
-    pub day_timezone: Option<Tz>,
+    pub day_timezone: Option<Zone>,
     /// What happens when one of them is reached; `None` leaves it to who asks: a chat waits, a program is refused.
     pub at_limit: Option<AtLimit>,
 }

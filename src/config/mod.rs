@@ -23,9 +23,8 @@ mod tests;
 
 use std::path::PathBuf;
 
-use chrono_tz::Tz;
-
 use crate::templates::Lang;
+use crate::usage::Zone;
 use crate::usage::prices::UnknownPrice;
 
 pub use alerts::{
@@ -51,7 +50,7 @@ pub struct Config {
     /// The language of what people read, until they choose their own.
     pub language: Lang,
     /// The zone of days and budgets; `None` is the system's, which the caller knows.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<Zone>,
     /// The folder of the books, as written: relative to where the program runs.
     pub data_dir: PathBuf,
     /// The bot's name, also the name of its command (`/raymundo stats`).

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
-
 use super::driver::{Assistant, DeltaSink};
 use super::refusing::Asked;
 use super::{
@@ -18,7 +16,8 @@ use crate::models::{
 };
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, Timestamp, TokenEstimator, UsageSource, estimate_tokens,
+    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, Timestamp, TokenEstimator, UsageSource, Zone,
+    estimate_tokens,
 };
 
 /// Answers questions with the configured providers, through the one door.
@@ -32,7 +31,7 @@ pub struct Answering {
     /// The only clock.
     pub clock: Arc<dyn Clock>,
     /// The owner's zone: what times are told in.
-    pub zone: Tz,
+    pub zone: Zone,
     /// The only source of chance.
     pub random: fn() -> [u8; 16],
     /// When a failed attempt is followed by another.
@@ -107,7 +106,7 @@ impl Answering {
         let mut last = None;
         let told = |place: &Place| {
             let Some(next_at) = place.refusal.until() else { return };
-            let next_at = Timestamp::in_zone(next_at.unix_micros(), &self.zone);
+            let next_at = Timestamp::in_zone(next_at.unix_micros(), self.zone);
             let shown = (place.position, next_at.unix_micros() / 1_000_000);
             if last.replace(shown) != Some(shown) {
                 sink.waits(&Message::Waiting { position: place.position as u64, next_at });
@@ -141,7 +140,7 @@ impl Answering {
     fn instead(&self, refusal: &Refusal) -> Instead {
         Instead {
             limited: refusal.label.get(Facet::Provider).map(str::to_owned),
-            until: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), &self.zone)),
+            until: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), self.zone)),
             now: self.clock.now().at,
         }
     }

@@ -1,11 +1,9 @@
 //! What a person is told when a limit says no: whose it is, when it is back, and what to do until then.
 
-use chrono_tz::Tz;
-
 use super::message::LimitView;
 use super::people::Person;
 use crate::limits::{Facet, Label, Measure, Refusal, Span};
-use crate::usage::Timestamp;
+use crate::usage::{Timestamp, Zone};
 
 /// By how much an admin is offered to raise a limit.
 const RAISE: &str = "+20%";
@@ -18,7 +16,7 @@ pub(super) struct Asked<'a> {
     /// Providers and models on the owner's machine.
     pub(super) local_models: Vec<(&'a str, &'a str)>,
     /// The owner's zone: what times are told in.
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
 }
 
 impl Asked<'_> {
@@ -35,7 +33,7 @@ impl Asked<'_> {
             max: refusal.max,
             figures: self.person.group.is_none(),
             // By the clock as it will be then, which may be another than it is now.
-            resets_at: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), &self.zone)),
+            resets_at: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), self.zone)),
             resets_in_seconds: refusal.wait_ms().map(|millis| millis.div_ceil(1000)),
             now,
             never_fits,
@@ -111,7 +109,7 @@ mod tests {
 
     fn asked(person: &Person) -> Asked<'_> {
         let local_models = vec![("ollama", "llama3.2")];
-        Asked { user: "k7f3".into(), person, local_models, zone: Tz::UTC }
+        Asked { user: "k7f3".into(), person, local_models, zone: Zone::UTC }
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Weeks and months as runs of days: each window of a calendar is told by its first day in the zone of its rule.
 
 use chrono::Datelike;
-use chrono_tz::Tz;
 
 use super::day::{DaySpan, first_instant};
 use super::kind::Span;
-use crate::usage::Day;
+use crate::usage::{Day, Zone};
 
 /// The windows that a day lies in, each by its first day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +22,7 @@ impl Dates {
     }
 
     /// The dates of an instant in a zone.
-    pub(super) fn at(zone: Tz, unix_micros: i64) -> Dates {
+    pub(super) fn at(zone: Zone, unix_micros: i64) -> Dates {
         Dates::of(DaySpan::at(zone, unix_micros).day)
     }
 
@@ -39,7 +38,7 @@ impl Dates {
 
     /// The first instant after the window of a span, in microseconds since 1970: of a sliding minute that after its
     /// day; `None` where there is no end.
-    pub(super) fn end_micros(self, span: Span, zone: Tz) -> Option<i64> {
+    pub(super) fn end_micros(self, span: Span, zone: Zone) -> Option<i64> {
         let next = match span {
             Span::Minute | Span::Day => self.day.plus(1),
             Span::Week => self.week.plus(7),
@@ -53,12 +52,12 @@ impl Dates {
 /// A zone with the two days last asked for, so that most questions cost two comparisons.
 #[derive(Clone, Debug)]
 pub(super) struct Calendar {
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
     recent: [(DaySpan, Dates); 2],
 }
 
 impl Calendar {
-    pub(super) fn new(zone: Tz) -> Calendar {
+    pub(super) fn new(zone: Zone) -> Calendar {
         let never = (DaySpan { day: Day(0), start_micros: 0, end_micros: 0 }, Dates::default());
         Calendar { zone, recent: [never; 2] }
     }
@@ -84,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::usage::Timestamp;
+    use crate::usage::{Timestamp, zone, zones};
 
     fn day(text: &str) -> Day {
         Day::parse(text).expect("a day")
@@ -106,15 +105,15 @@ mod tests {
 
     #[test]
     fn a_week_has_as_many_hours_as_its_zone_gives_it() {
-        let hours = |zone: Tz, of: &str| {
+        let hours = |zone: Zone, of: &str| {
             let dates = Dates::of(day(of));
             let end = dates.end_micros(Span::Week, zone).expect("weeks end");
             (end - first_instant(zone, dates.week)) / 60_000_000
         };
-        assert_eq!(hours(Tz::Africa__Cairo, "2026-04-24"), 167 * 60);
-        assert_eq!(hours(Tz::Africa__Cairo, "2026-10-29"), 169 * 60);
-        assert_eq!(hours(Tz::Australia__Lord_Howe, "2026-04-05"), 168 * 60 + 30);
-        assert_eq!(hours(Tz::Pacific__Apia, "2011-12-31"), 144 * 60); // a Friday that never was
+        assert_eq!(hours(zone("Africa/Cairo"), "2026-04-24"), 167 * 60);
+        assert_eq!(hours(zone("Africa/Cairo"), "2026-10-29"), 169 * 60);
+        assert_eq!(hours(zone("Australia/Lord_Howe"), "2026-04-05"), 168 * 60 + 30);
+        assert_eq!(hours(zone("Pacific/Apia"), "2011-12-31"), 144 * 60); // a Friday that never was
     }
 
     proptest! {
@@ -123,8 +122,8 @@ mod tests {
         #[test]
         fn d3_weeks_and_months_tile_the_timeline_as_days_do(
             zone in prop_oneof![
-                Just(Tz::Africa__Cairo), Just(Tz::Australia__Lord_Howe), Just(Tz::Pacific__Apia),
-                Just(Tz::America__St_Johns), Just(Tz::UTC), proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+                Just(zone("Africa/Cairo")), Just(zone("Australia/Lord_Howe")), Just(zone("Pacific/Apia")),
+                Just(zone("America/St_Johns")), Just(Zone::UTC), proptest::sample::select(zones().collect::<Vec<_>>()),
             ],
             micros in 1_200_000_000_000_000i64..2_000_000_000_000_000, // 2008 to 2033
             span in proptest::sample::select(vec![Span::Day, Span::Week, Span::Month]),
@@ -144,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_window_that_went_by_never_opens_again() {
-        let zone = Tz::America__St_Johns; // went back from 00:01 to 23:01 on a Sunday, the last one of that month before
+        let zone = zone("America/St_Johns"); // went back from 00:01 to 23:01 on a Sunday, the last one of that month before
         let at = |text: &str| Dates::at(zone, Timestamp::parse(text).expect("a time").unix_micros());
         assert_eq!(at("2010-11-07T00:00:30-02:30"), at("2010-11-06T23:30:00-03:30"));
     }

@@ -54,6 +54,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{Caps, Rule};
+    use crate::usage::Zone;
 
     proptest! {
         #[test]
@@ -66,7 +67,7 @@ mod tests {
                 let scope = picks.iter().fold(Scope::everything(), |scope, (facet, n)| {
                     scope.with(Facet::ALL[*facet], Pick::parse(value(*n)))
                 });
-                Rule::new(scope, Caps::default(), chrono_tz::Tz::UTC)
+                Rule::new(scope, Caps::default(), Zone::UTC)
             };
             let rules: Vec<Rule> = scopes.iter().map(rule).collect();
             let given = |n: usize| (call[n] > 0).then(|| value(call[n]));

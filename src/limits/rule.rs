@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use chrono_tz::Tz;
-
 use super::kind::{Caps, LimitKind};
-use crate::usage::Day;
+use crate::usage::{Day, Zone};
 
 /// Something a limit can be for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -327,7 +325,7 @@ pub struct Rule {
     /// How much is allowed.
     pub caps: Caps,
     /// Where its days, weeks and months begin and end.
-    pub day_zone: Tz,
+    pub day_zone: Zone,
     /// From which day on a prepaid cap counts; `None` from the beginning of the books.
     pub since: Option<Day>,
     /// What happens at a cap; `None` leaves it to who asks.
@@ -347,7 +345,7 @@ pub enum AtLimit {
 
 impl Rule {
     /// A rule that leaves it to who asks what happens at its caps.
-    pub fn new(scope: Scope, caps: Caps, day_zone: Tz) -> Rule {
+    pub fn new(scope: Scope, caps: Caps, day_zone: Zone) -> Rule {
         Rule { scope, caps, day_zone, since: None, at_limit: None }
     }
 
@@ -436,15 +434,16 @@ impl<'a> Subject<'a> {
 mod tests {
     use super::*;
     use crate::limits::LimitKind;
+    use crate::usage::zone;
 
     #[test]
     fn a_fingerprint_changes_with_what_is_counted_and_not_with_the_size_of_a_cap() {
         let scope = Scope::provider("cloud").with(Facet::User, Pick::parse("*"));
         let rule = |cap, zone| Rule::new(scope.clone(), Caps::of([(LimitKind::RequestsPerDay, cap)]), zone);
-        assert_eq!(rule(1, Tz::UTC).fingerprint(), rule(2, Tz::UTC).fingerprint());
-        assert_ne!(rule(1, Tz::UTC).fingerprint(), rule(1, Tz::Africa__Cairo).fingerprint());
-        let named = Rule { scope: Scope::provider("cloud").with(Facet::User, Pick::parse("x")), ..rule(1, Tz::UTC) };
-        assert_ne!(rule(1, Tz::UTC).fingerprint(), named.fingerprint());
+        assert_eq!(rule(1, Zone::UTC).fingerprint(), rule(2, Zone::UTC).fingerprint());
+        assert_ne!(rule(1, Zone::UTC).fingerprint(), rule(1, zone("Africa/Cairo")).fingerprint());
+        let named = Rule { scope: Scope::provider("cloud").with(Facet::User, Pick::parse("x")), ..rule(1, Zone::UTC) };
+        assert_ne!(rule(1, Zone::UTC).fingerprint(), named.fingerprint());
     }
 
     #[test]

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use chrono_tz::Tz;
-
 use super::kind::Measure;
 use super::rule::{Facet, Pick, Rule};
+use crate::usage::Zone;
 use crate::usage::prices::UnknownPrice;
 
 /// The rules, and what must be known beside them. Counts are a pure function of it and of the records.
@@ -14,7 +13,7 @@ pub struct Rulebook {
     /// The rules, in the order in which they are shown.
     pub rules: Vec<Rule>,
     /// The owner's zone: the calendar of budgets that are made while the program runs.
-    pub zone: Tz,
+    pub zone: Zone,
     /// People who are no guests, by the texts of their subject ids. Whoever a rule names is none either.
     pub people: BTreeSet<Box<str>>,
     /// What calls without a price are taken to cost.
@@ -23,7 +22,7 @@ pub struct Rulebook {
 
 impl Default for Rulebook {
     fn default() -> Rulebook {
-        Rulebook { rules: Vec::new(), zone: Tz::UTC, people: BTreeSet::new(), unpriced: UnknownPrice::default() }
+        Rulebook { rules: Vec::new(), zone: Zone::UTC, people: BTreeSet::new(), unpriced: UnknownPrice::default() }
     }
 }
 
@@ -68,7 +67,7 @@ mod tests {
     #[test]
     fn counts_of_money_hang_on_the_estimate_and_those_of_guests_on_who_is_named() {
         let of = |facet: Facet, value: &str, kind| {
-            Rule::new(Scope::everything().with(facet, Pick::of(facet, value)), Caps::of([(kind, 1)]), Tz::UTC)
+            Rule::new(Scope::everything().with(facet, Pick::of(facet, value)), Caps::of([(kind, 1)]), Zone::UTC)
         };
         let dearer = Rulebook {
             unpriced: UnknownPrice { input: UnknownPrice::default().output, ..UnknownPrice::default() },

@@ -370,10 +370,10 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Tz;
 
     use super::*;
     use crate::limits::{Caps, Pick};
+    use crate::usage::{Zone, zone};
 
     #[test]
     fn where_a_subject_is_booked_is_what_a_look_at_every_rule_finds() {
@@ -381,9 +381,9 @@ mod tests {
         let rule =
             |facet, pick: &str, zone| Rule::new(Scope::everything().with(facet, Pick::of(facet, pick)), caps, zone);
         let rules = vec![
-            rule(Facet::User, "*", Tz::UTC),
-            rule(Facet::User, "guests", Tz::Pacific__Chatham),
-            rule(Facet::Model, "m1", Tz::America__St_Johns),
+            rule(Facet::User, "*", Zone::UTC),
+            rule(Facet::User, "guests", zone("Pacific/Chatham")),
+            rule(Facet::Model, "m1", zone("America/St_Johns")),
         ];
         let mut table = Table::new(rules.into(), Acts::default(), 4);
         for step in 0..4_000_i64 {
@@ -391,7 +391,7 @@ mod tests {
             match step % 97 {
                 17 => table.sweep(step * 1_000_000),
                 41 => drop(table.entry_of(0, &user)),
-                73 if step < 1_000 => drop(table.add_learning(rule(Facet::User, &user, Tz::Asia__Kathmandu))),
+                73 if step < 1_000 => drop(table.add_learning(rule(Facet::User, &user, zone("Asia/Kathmandu")))),
                 _ => {}
             }
             let subject = Subject { user: Some(&user), model: &model, ..Subject::default() };

@@ -8,7 +8,7 @@ use super::*;
 use crate::ledger::Follower as _;
 use crate::limits::{Caps, LimitKind, Rule, Scope};
 use crate::stats::Period;
-use crate::usage::{Day, Estimated, Given, Tick, TokenCounts};
+use crate::usage::{Day, Estimated, Given, Tick, TokenCounts, Zone};
 
 const START: i64 = 1_795_305_600_000_000;
 
@@ -32,7 +32,7 @@ fn chance() -> [u8; 16] {
 
 pub(super) fn rule(requests_per_day: u64) -> Rule {
     let caps = Caps::of([(LimitKind::RequestsPerDay, requests_per_day)]);
-    Rule::new(Scope::everything(), caps, chrono_tz::Tz::UTC)
+    Rule::new(Scope::everything(), caps, Zone::UTC)
 }
 
 pub(super) fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Metering, Found) {
@@ -243,7 +243,7 @@ async fn an_output_cap_is_lowered_to_what_a_token_limit_has_left_before_a_call_i
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());
     let (metering, _) = start(folder.path(), Durability::Kill, &clock);
     let caps = Caps::of([(LimitKind::TokensPerDay, 3_000)]);
-    let rule = Rule::new(Scope::everything(), caps, chrono_tz::Tz::UTC);
+    let rule = Rule::new(Scope::everything(), caps, Zone::UTC);
     *metering.gate() = Gate::new(vec![rule], Vec::<String>::new());
     let ask = async |prompt_tokens| {
         let output_cap = Some(OutputCap { asked: Some(4_096), granted: Some(4_096) });
@@ -322,7 +322,7 @@ async fn what_is_reserved_and_what_nobody_reported_are_calibrated() {
     let sums = metering.picture().select(Period::All, Day::default()).total(|_| true);
     assert_eq!((sums.prompt - before.prompt, sums.completion - before.completion), (300, 50));
     let caps = Caps::of([(LimitKind::TokensPerDay, 2_000)]);
-    let rule = Rule::new(Scope::everything(), caps, chrono_tz::Tz::UTC);
+    let rule = Rule::new(Scope::everything(), caps, Zone::UTC);
     *metering.gate() = Gate::new(vec![rule], Vec::<String>::new());
     let fits = async |prompt_tokens| {
         let cap = Some(OutputCap { asked: None, granted: Some(200) });

@@ -2,21 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono_tz::Tz;
-
 use crate::config::{self, Allowance, Budget, Config, LimitFor, Per, Provider, Rates};
 use crate::ledger::KnownNames;
 use crate::limits::{AtLimit, Cap, Caps, Facet, LimitKind, Measure, Pick, Rule, Rulebook, Scope, Span};
 use crate::usage::names::{CHANNELS, REQUEST_TYPES};
 use crate::usage::prices::PriceBook;
-use crate::usage::{Dimension, SubjectId};
+use crate::usage::{Dimension, SubjectId, Zone};
 
 /// The rules of a configuration. A provider's day runs in its own zone (UTC where none is given), the owner's limits and
 /// budgets in `zone`. `subject` gives the subject id of a channel and an identity, for persons such as `telegram:111`.
-pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> SubjectId) -> Rulebook {
+pub fn rules_of(config: &Config, zone: Zone, subject: impl Fn(&str, &str) -> SubjectId) -> Rulebook {
     let of_providers = config.providers.iter().map(|provider| {
         let limits = &provider.limits;
-        of_rates(Scope::provider(&provider.name), limits, limits.day_timezone.unwrap_or(Tz::UTC))
+        of_rates(Scope::provider(&provider.name), limits, limits.day_timezone.unwrap_or(Zone::UTC))
     });
     let of_owner = config.limits.iter().map(|limit| {
         let day_zone = limit.rates.day_timezone.unwrap_or(zone);
@@ -31,7 +29,7 @@ pub fn rules_of(config: &Config, zone: Tz, subject: impl Fn(&str, &str) -> Subje
     Rulebook { rules, zone, people, unpriced: config.unknown_price }
 }
 
-fn of_rates(scope: Scope, rates: &Rates, day_zone: Tz) -> Rule {
+fn of_rates(scope: Scope, rates: &Rates, day_zone: Zone) -> Rule {
     let caps = caps([
         (LimitKind::RequestsPerMinute, rates.requests_per_minute),
         (LimitKind::RequestsPerDay, rates.requests_per_day),
@@ -41,7 +39,7 @@ fn of_rates(scope: Scope, rates: &Rates, day_zone: Tz) -> Rule {
     Rule { at_limit: rates.at_limit.as_ref().map(at_limit), ..Rule::new(scope, caps, day_zone) }
 }
 
-fn of_budget(scope: Scope, budget: &Budget, zone: Tz) -> Rule {
+fn of_budget(scope: Scope, budget: &Budget, zone: Zone) -> Rule {
     let span = match budget.per {
         Per::Day => Span::Day,
         Per::Week => Span::Week,

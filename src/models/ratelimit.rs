@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
-use chrono_tz::US::Pacific;
+use chrono::{DateTime, NaiveDateTime, NaiveTime};
 use http::{HeaderMap, HeaderName, header};
 
 use super::failure::ErrorBody;
+use crate::usage::{Timestamp, Zone};
 
 /// Limits and waits as the provider states them, kept beside our own counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,9 +130,10 @@ fn seconds_until(until: i64, now: i64) -> Option<Duration> {
 }
 
 fn until_midnight_pacific(now: i64) -> Option<Duration> {
-    let today = DateTime::<Utc>::from_timestamp(now, 0)?.with_timezone(&Pacific).date_naive();
-    let midnight = today.succ_opt()?.and_hms_opt(0, 0, 0)?;
-    seconds_until(Pacific.from_local_datetime(&midnight).earliest()?.timestamp(), now)
+    let pacific = Zone::named("America/Los_Angeles")?;
+    let today = Timestamp::in_zone(now.checked_mul(1_000_000)?, pacific).day();
+    let (midnight, _) = pacific.instants(today.plus(1).date().and_time(NaiveTime::MIN))?;
+    seconds_until(midnight / 1_000_000, now)
 }
 
 /// The wait that an error message speaks of (in lower case): OpenAI's `please try again in 1m26.4s`, GitHub's `please

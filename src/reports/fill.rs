@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono_tz::Tz;
-
 use super::stats::{
     Conversations, Cost, Errors, Imported, Latency, LimitUse, ModelUse, ObservedLimit, PlaceTokens, ProviderInfo,
     Requests, ServiceStatus, StatsReport, Tokens, success_rate,
@@ -11,7 +9,7 @@ use super::stats::{
 use super::{EpochInfo, NoSuchEpoch};
 use crate::limits::{Learned, Measure, Window};
 use crate::stats::{Key, Period, Picture, Selection, Sums, Symbol};
-use crate::usage::{Status, Timestamp};
+use crate::usage::{Status, Timestamp, Zone};
 
 /// Everything a report is made of.
 pub struct Facts<'a> {
@@ -34,7 +32,7 @@ pub struct Facts<'a> {
     /// The configured providers.
     pub providers: Vec<ProviderInfo>,
     /// The owner's zone.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// Now.
     pub now: Timestamp,
 }
@@ -213,7 +211,7 @@ fn limit(window: &Window, facts: &Facts<'_>) -> LimitUse {
     let provider = window.provider().map(str::to_owned);
     let said = provider.as_ref().and_then(|name| facts.learned.iter().find(|(of, _)| of == name));
     // As the owner's clock will show it then: in between it may be put forward or back.
-    let resets_at = window.resets_at.map(|at| Timestamp::in_zone(at.unix_micros(), &facts.timezone));
+    let resets_at = window.resets_at.map(|at| Timestamp::in_zone(at.unix_micros(), facts.timezone));
     LimitUse {
         limit: window.limit.as_str().to_owned(),
         used: window.used,
@@ -268,7 +266,7 @@ mod tests {
             windows: &[],
             learned: &[],
             providers: Vec::new(),
-            timezone: Tz::UTC,
+            timezone: Zone::UTC,
             now: at(0),
         };
         StatsReport::of(&facts, Period::All)

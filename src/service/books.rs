@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chrono_tz::Tz;
 use secrecy::SecretString;
 
 use super::keys::KeyRing;
@@ -13,8 +12,8 @@ use crate::config::Config;
 use crate::ledger::{Durability, LedgerError, People, holder_of};
 use crate::limits::Rule;
 use crate::metering::{Metering, Setup, known_names_of, rules_of, vendors_of};
-use crate::usage::Clock;
 use crate::usage::prices::PriceBook;
+use crate::usage::{Clock, Zone};
 
 /// How often, and how far apart, a folder is tried that another process holds without listening: a command that writes
 /// holds it for a moment, a service that starts listens soon.
@@ -28,7 +27,7 @@ pub struct Place<'a> {
     /// The folder.
     pub folder: &'a Path,
     /// The owner's zone.
-    pub zone: Tz,
+    pub zone: Zone,
     /// The prices.
     pub prices: PriceBook,
     /// The only clock.
@@ -49,7 +48,7 @@ pub enum Books {
 pub struct Here {
     pub(super) metering: Metering,
     pub(super) people: People,
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
     pub(super) clock: Arc<dyn Clock>,
     rules: Vec<Rule>,
     random: fn() -> [u8; 16],
@@ -60,7 +59,7 @@ pub struct There {
     pub(super) pid: u32,
     pub(super) address: String,
     pub(super) token: Option<SecretString>,
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
     pub(super) clock: Arc<dyn Clock>,
 }
 

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use chrono_tz::Tz;
 
 use super::has_books;
 use crate::config::Config;
 use crate::ledger::{self, Archived, People, Progress, Repaired, Verification, holder_of};
 use crate::limits::Rulebook;
 use crate::metering::{self, rules_of};
-use crate::usage::{Clock, Day, SubjectId};
+use crate::usage::{Clock, Day, SubjectId, Zone};
 
 /// Checks the books of a folder, whether or not a tallybot holds it.
 ///
@@ -20,7 +19,7 @@ use crate::usage::{Clock, Day, SubjectId};
 pub fn verify(
     config: &Config,
     folder: &Path,
-    zone: Tz,
+    zone: Zone,
     clock: &Arc<dyn Clock>,
     on_progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Verification> {
@@ -32,7 +31,7 @@ pub fn verify(
 ///
 /// # Errors
 /// When a tallybot holds the folder, or it cannot be repaired.
-pub fn repair(config: &Config, folder: &Path, zone: Tz, clock: &Arc<dyn Clock>) -> anyhow::Result<Repaired> {
+pub fn repair(config: &Config, folder: &Path, zone: Zone, clock: &Arc<dyn Clock>) -> anyhow::Result<Repaired> {
     must_be_free(folder, "repair")?;
     metering::repair(folder, &rules(config, folder, zone)?, clock).context("cannot repair")
 }
@@ -73,7 +72,7 @@ fn must_have_books(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rules(config: &Config, folder: &Path, zone: Tz) -> anyhow::Result<Rulebook> {
+fn rules(config: &Config, folder: &Path, zone: Zone) -> anyhow::Result<Rulebook> {
     let key = People::key_of(folder)?.unwrap_or_default();
     Ok(rules_of(config, zone, |channel, identity| SubjectId::of(&key, channel, identity)))
 }

@@ -1,14 +1,13 @@
 //! Recording one call that was made elsewhere: `tallybot log`, and programs that use this library.
 
 use anyhow::{Context, bail};
-use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::books::{Books, Here, There};
 use super::items::{UsageItem, admitted_at};
 use super::remote;
 use crate::metering::Noted;
-use crate::usage::{Money, RecordId, Timestamp, UsageRecord};
+use crate::usage::{Money, RecordId, Timestamp, UsageRecord, Zone};
 
 /// What became of a call that was to be recorded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -90,7 +89,7 @@ impl There {
 }
 
 impl Logged {
-    fn of(item: &UsageItem, now: Timestamp, zone: Tz) -> Logged {
+    fn of(item: &UsageItem, now: Timestamp, zone: Zone) -> Logged {
         let told = item.at.map(|at| admitted_at(at, zone));
         Logged {
             new: true,

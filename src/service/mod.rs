@@ -18,7 +18,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use chrono_tz::Tz;
 
 use crate::config::{self, Config, ProviderKind};
 use crate::ledger::People;
@@ -26,7 +25,7 @@ use crate::metering::{self, rules_of};
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{self, EpochUse, Facts, StatsReport};
 use crate::stats::Period;
-use crate::usage::{Clock, SubjectId};
+use crate::usage::{Clock, SubjectId, Zone};
 
 pub use checking::{archive, must_be_free, repair, verify};
 
@@ -37,7 +36,7 @@ pub use checking::{archive, must_be_free, repair, verify};
 pub fn report(
     config: &Config,
     folder: &Path,
-    zone: Tz,
+    zone: Zone,
     (period, epoch): (Period, usize),
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<StatsReport> {

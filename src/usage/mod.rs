@@ -25,6 +25,7 @@ mod text;
 mod time;
 mod tokens;
 mod writing;
+mod zone;
 
 pub use calibration::{Calibration, Factors};
 pub use estimate::{TOKENS_PER_MESSAGE, TokenEstimator, Vocabulary, estimate_prompt_tokens, estimate_tokens};
@@ -40,3 +41,6 @@ pub use record::{
 pub use time::{Clock, Day, Now, Tick, TimeError, Timestamp};
 pub use tokens::{TokenCounts, UsageSource};
 pub use writing::{push_decimal, write_record};
+pub use zone::Zone;
+#[cfg(test)]
+pub(crate) use zone::{zone, zones};

@@ -5,8 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, Offset, TimeZone};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Zone;
 
 /// Gives the current time. Implemented once over the system clocks (in `app`), and by fixed clocks in tests.
 pub trait Clock: Send + Sync {
@@ -132,9 +134,8 @@ impl Timestamp {
     }
 
     /// An instant with the offset that a zone has at it.
-    pub fn in_zone(unix_micros: i64, zone: &impl TimeZone) -> Timestamp {
-        let utc = DateTime::from_timestamp_micros(unix_micros).unwrap_or_default().naive_utc();
-        Timestamp::new(unix_micros, zone.offset_from_utc_datetime(&utc).fix().local_minus_utc())
+    pub fn in_zone(unix_micros: i64, zone: Zone) -> Timestamp {
+        Timestamp::new(unix_micros, zone.offset_secs(unix_micros))
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.

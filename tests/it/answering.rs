@@ -11,7 +11,7 @@ use tallybot::conversation::{AnswerOutcome, Answering, CancelReason, CancelToken
 use tallybot::metering::Patience;
 use tallybot::models::{Kind, Timeouts};
 use tallybot::usage::{
-    Clock, ErrorKind, Failure, Now, Status, UsageRecord, UsageSource, estimate_prompt_tokens, estimate_tokens,
+    Clock, ErrorKind, Failure, Now, Status, UsageRecord, UsageSource, Zone, estimate_prompt_tokens, estimate_tokens,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -343,7 +343,7 @@ async fn j3_a_panic_of_ours_is_recorded() {
         providers: Arc::clone(&bench.answering.providers),
         people: Arc::clone(&bench.answering.people),
         clock,
-        zone: chrono_tz::Tz::UTC,
+        zone: Zone::UTC,
         random: bench.answering.random,
         retries: bench.answering.retries,
         patience: Patience::default(),

@@ -11,7 +11,7 @@ use tallybot::reports::stats::{
     Conversations, Latency, LimitUse, ModelUse, PlaceTokens, ProviderInfo, ServiceStatus, StatsReport, Tokens,
 };
 use tallybot::stats::Period;
-use tallybot::usage::{Clock, Money, SubjectId, Timestamp};
+use tallybot::usage::{Clock, Money, SubjectId, Timestamp, Zone};
 
 use crate::running::{Answer, Home, Running, exchange};
 
@@ -107,7 +107,7 @@ fn report() -> StatsReport {
 fn terms() -> Terms {
     let users = (1..=3).map(|user| SubjectId::from_bytes([user; 12])).collect();
     let usd_per_1000 = Money::parse_usd("0.045").expect("an amount");
-    Terms { zone: chrono_tz::Tz::America__Mexico_City, usd_per_1000, users }
+    Terms { zone: Zone::named("America/Mexico_City").expect("a zone"), usd_per_1000, users }
 }
 
 #[test]
@@ -200,7 +200,7 @@ struct Raymundo {
 impl Raymundo {
     fn start(compat: &str) -> Raymundo {
         // The zone of the days is far from its midnight.
-        let now = SystemClock::new(chrono_tz::Tz::UTC).now().at;
+        let now = SystemClock::new(Zone::UTC).now().at;
         let hour = now.unix_micros() / 3_600_000_000 % 24;
         let zone = if hour < 12 { "Etc/GMT-6" } else { "Etc/GMT+6" };
         let config = |port: u16| {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::{NaiveDate, TimeDelta, TimeZone};
-use chrono_tz::Tz;
+use chrono::{NaiveDate, TimeDelta};
 use tallybot::ledger::{Durability, People};
 use tallybot::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::metering::{Call, Metering, Outcome, Permit, Refused};
@@ -18,12 +17,14 @@ use tallybot::reports::{Audience, Facts, Look, View};
 use tallybot::stats::Period;
 use tallybot::templates::{Lang, Surface, Templates};
 use tallybot::usage::names::Name;
-use tallybot::usage::{Clock, ErrorKind, Failure, Now, Status, Tick, Timestamp, TokenCounts, UsageSource};
+use tallybot::usage::{Clock, ErrorKind, Failure, Now, Status, Tick, Timestamp, TokenCounts, UsageSource, Zone};
 use tempfile::TempDir;
 
 use crate::in_process::setup;
 
-const ZONE: Tz = Tz::Europe__Madrid;
+fn zone() -> Zone {
+    Zone::named("Europe/Madrid").expect("a zone")
+}
 
 /// The team of the one group.
 const TEAM: &str = "equipo";
@@ -50,7 +51,7 @@ impl Clock for MadridClock {
     fn now(&self) -> Now {
         let since = self.since_micros.load(Ordering::SeqCst);
         let micros = self.began_micros + i64::try_from(since).expect("not for ever");
-        Now { at: Timestamp::in_zone(micros, &ZONE), tick: Tick(1_000_000_000 + since) }
+        Now { at: Timestamp::in_zone(micros, zone()), tick: Tick(1_000_000_000 + since) }
     }
 }
 
@@ -91,12 +92,12 @@ struct Life {
 /// requests a minute for everybody.
 fn rules() -> Vec<Rule> {
     vec![
-        Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 8)]), Tz::UTC),
-        Rule::new(Scope::provider("ollama"), Caps::of([(LimitKind::TokensPerDay, 10_000)]), ZONE),
+        Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 8)]), Zone::UTC),
+        Rule::new(Scope::provider("ollama"), Caps::of([(LimitKind::TokensPerDay, 10_000)]), zone()),
         Rule::new(
             Scope::everything().with(Facet::User, Pick::Each),
             Caps::of([(LimitKind::RequestsPerMinute, 3)]),
-            ZONE,
+            zone(),
         ),
     ]
 }
@@ -204,7 +205,7 @@ impl Life {
             windows: &windows,
             learned: &self.metering.learned(),
             providers: Vec::new(),
-            timezone: ZONE,
+            timezone: zone(),
             now: now.at,
         };
         look.text(&facts, &people, |subject| self.people.identity(subject), &self.templates)
@@ -298,7 +299,8 @@ impl Life {
 
 fn micros_of(date: NaiveDate, hour: u32, minute: u32) -> i64 {
     let local = date.and_hms_opt(hour, minute, 0).expect("a time of a day");
-    ZONE.from_local_datetime(&local).earliest().expect("a time that is").timestamp_micros()
+    let (first, _) = zone().instants(local).expect("a time that is");
+    first
 }
 
 fn copy_files(from: &Path, to: &Path) {

@@ -19,7 +19,7 @@ use tallybot::metering::{Metering, Patience, Setup};
 use tallybot::models::{Kind, Provider, ProviderSpec, RetryPolicy, Timeouts, Transport};
 use tallybot::templates::Lang;
 use tallybot::usage::prices::PriceBook;
-use tallybot::usage::{Clock, Now, Tick, Timestamp, UsageRecord};
+use tallybot::usage::{Clock, Now, Tick, Timestamp, UsageRecord, Zone};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -59,7 +59,7 @@ impl Clock for VirtualClock {
 
 /// The system's clock.
 pub fn real_clock() -> Arc<dyn Clock> {
-    Arc::new(SystemClock::new(chrono_tz::Tz::UTC))
+    Arc::new(SystemClock::new(Zone::UTC))
 }
 
 /// How the books of a test are opened.
@@ -83,7 +83,7 @@ pub fn answering(data: &Path, metering: Metering, providers: Vec<Provider>, cloc
         providers: providers.into(),
         people: Arc::new(People::open(data, [7; 32]).expect("a writable folder")),
         clock: Arc::clone(clock),
-        zone: chrono_tz::Tz::UTC,
+        zone: Zone::UTC,
         random,
         retries: RetryPolicy { first_backoff: Duration::from_millis(1), ..RetryPolicy::default() },
         patience: Patience::default(),

@@ -11,7 +11,7 @@ use tallybot::conversation::{AnswerOutcome, CancelToken, LimitView, Problem};
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::models::{Kind, Timeouts};
 use tallybot::stats::Period;
-use tallybot::usage::{Clock, ErrorKind, Failure, Status, Timestamp, UsageRecord, UsageSource};
+use tallybot::usage::{Clock, ErrorKind, Failure, Status, Timestamp, UsageRecord, UsageSource, Zone};
 use tempfile::TempDir;
 
 use crate::in_process::{Bench, VirtualClock, job, real_clock, sink};
@@ -21,16 +21,16 @@ use crate::test_app::{TestApp, chat, data_of, records_of};
 const CALLERS: usize = 64;
 const PER_MINUTE: usize = 15;
 
-fn provider_rule(caps: Caps, zone: chrono_tz::Tz) -> Rule {
+fn provider_rule(caps: Caps, zone: Zone) -> Rule {
     Rule::new(Scope::provider("cloud"), caps, zone)
 }
 
 fn fifteen_a_minute() -> Vec<Rule> {
     let caps = Caps::of([(LimitKind::RequestsPerMinute, PER_MINUTE as u64)]);
-    vec![provider_rule(caps, chrono_tz::Tz::UTC)]
+    vec![provider_rule(caps, Zone::UTC)]
 }
 
-fn a_day(requests: u64, zone: chrono_tz::Tz) -> Vec<Rule> {
+fn a_day(requests: u64, zone: Zone) -> Vec<Rule> {
     vec![provider_rule(Caps::of([(LimitKind::RequestsPerDay, requests)]), zone)]
 }
 
@@ -155,7 +155,7 @@ async fn a_day_begins_in_the_providers_zone() {
     let clock = VirtualClock::at("2026-11-21T23:59:50Z");
     let server = polite_cloud().await;
     let virtual_clock: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
-    let rules = a_day(3, chrono_tz::America::Mexico_City);
+    let rules = a_day(3, Zone::named("America/Mexico_City").expect("a zone"));
     let bench = Bench::with(Kind::OpenAi, &server.url(), Timeouts::default(), rules, virtual_clock);
     let midnight = Timestamp::parse("2026-11-22T06:00:00Z").expect("a time");
     let outcomes = ask_at_once(&bench, 4).await;

@@ -6,19 +6,21 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeZone;
-use chrono_tz::Tz;
 use tallybot::ledger::Durability;
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::metering::{Call, Metering, Outcome, Permit, Refused};
-use tallybot::usage::{Clock, ErrorKind, Failure, Money, OutputCap, Status, Timestamp, TokenCounts, UsageSource};
+use tallybot::usage::{
+    Clock, Day, ErrorKind, Failure, Money, OutputCap, Status, Timestamp, TokenCounts, UsageSource, Zone,
+};
 use tempfile::TempDir;
 
 use crate::in_process::{VirtualClock, setup};
 
 const CALLERS: usize = 200;
 const BEGIN: &str = "2026-10-31T15:00:00-07:00";
-const ZONE: Tz = Tz::America__Los_Angeles;
+fn zone() -> Zone {
+    Zone::named("America/Los_Angeles").expect("a zone")
+}
 const THREE_DAYS_SECS: u64 = 3 * 86_400;
 const SECOND: u64 = 1_000_000;
 const PICOS: u64 = 1_000_000_000_000;
@@ -61,7 +63,7 @@ struct Run {
 impl Run {
     fn new(plan: Plan) -> Run {
         let (folder, clock) = (TempDir::new().expect("a temporary folder"), VirtualClock::at(BEGIN));
-        let rule = Rule::new(Scope::provider("cloud"), Caps::of(plan.caps.iter().copied()), ZONE);
+        let rule = Rule::new(Scope::provider("cloud"), Caps::of(plan.caps.iter().copied()), zone());
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let setup = setup(vec![rule], Durability::Kill, &shared);
         let (metering, _) = Metering::start(folder.path(), setup).expect("the folder opens");
@@ -167,10 +169,9 @@ impl Run {
             return fullest_minute(&uses);
         }
         let begin = Timestamp::parse(BEGIN).expect("a time").unix_micros();
-        let mut days: BTreeMap<chrono::NaiveDate, u64> = BTreeMap::new();
+        let mut days: BTreeMap<Day, u64> = BTreeMap::new();
         for (at, amount) in uses {
-            let instant = ZONE.timestamp_micros(begin + at as i64).single().expect("an instant is one");
-            *days.entry(instant.date_naive()).or_default() += amount;
+            *days.entry(Timestamp::in_zone(begin + at as i64, zone()).day()).or_default() += amount;
         }
         assert_eq!(days.len(), 4, "the afternoon, two whole days, and the morning");
         days.into_values().collect()

@@ -14,7 +14,7 @@ use tallybot::ledger::Durability;
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::metering::{Metering, MeteringLayer};
 use tallybot::models::Kind;
-use tallybot::usage::{ErrorKind, Status, UsageSource};
+use tallybot::usage::{ErrorKind, Status, UsageSource, Zone};
 use tempfile::TempDir;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -53,7 +53,7 @@ fn layer(metering: &Metering) -> MeteringLayer {
 #[tokio::test]
 async fn what_passes_a_layer_is_unchanged_and_recorded_and_what_is_refused_is_not_sent() {
     let folder = TempDir::new().expect("a folder");
-    let rule = Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 1)]), chrono_tz::Tz::UTC);
+    let rule = Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 1)]), Zone::UTC);
     let metering = books(&folder, vec![rule]);
     let sent = Arc::new(AtomicUsize::new(0));
     let client = {
@@ -141,7 +141,7 @@ async fn an_answer_of_known_length_is_recorded_before_its_last_byte_goes_out() {
 #[tokio::test]
 async fn a_body_that_is_not_metered_has_the_length_it_had() {
     let folder = TempDir::new().expect("a folder");
-    let rule = Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 0)]), chrono_tz::Tz::UTC);
+    let rule = Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 0)]), Zone::UTC);
     let metering = books(&folder, vec![rule]);
     let client = layer(&metering)
         .layer(service_fn(|_: http::Request<Full<Bytes>>| async { Ok::<_, Infallible>(whole(200, WHOLE)) }));

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use tallybot::conversation::driver::Assistant;
 use tallybot::conversation::{AnswerOutcome, Answering, CancelReason, CancelToken, Problem};
 use tallybot::ledger::Durability;
@@ -11,7 +10,7 @@ use tallybot::limits::{AtLimit, Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::metering::{Call, Metering, Outcome, Patience, Permit, Refused};
 use tallybot::models::{Kind, Provider, ProviderSpec, Transport};
 use tallybot::usage::{
-    Clock, ErrorKind, Failure, Now, Status, SubjectId, Tick, Timestamp, TokenCounts, UsageRecord, UsageSource,
+    Clock, ErrorKind, Failure, Now, Status, SubjectId, Tick, Timestamp, TokenCounts, UsageRecord, UsageSource, Zone,
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -53,12 +52,12 @@ struct Door {
 
 fn per_minute(requests: u64) -> Vec<Rule> {
     let caps = Caps::of([(LimitKind::RequestsPerMinute, requests)]);
-    vec![Rule::new(Scope::provider("cloud"), caps, Tz::UTC)]
+    vec![Rule::new(Scope::provider("cloud"), caps, Zone::UTC)]
 }
 
 fn tokens_per_minute(tokens: u64) -> Vec<Rule> {
     let caps = Caps::of([(LimitKind::TokensPerMinute, tokens)]);
-    vec![Rule::new(Scope::provider("cloud"), caps, Tz::UTC)]
+    vec![Rule::new(Scope::provider("cloud"), caps, Zone::UTC)]
 }
 
 const WAITS: Patience =
@@ -189,7 +188,7 @@ async fn a_newcomer_does_not_slip_past_and_a_small_call_does_not_overtake_a_larg
 async fn who_waits_for_another_limit_holds_nobody_up() {
     let caps = |requests| Caps::of([(LimitKind::RequestsPerMinute, requests)]);
     let each = Scope::everything().with(Facet::User, Pick::Each);
-    let door = Door::with(vec![per_minute(4).remove(0), Rule::new(each, caps(1), Tz::UTC)], WAITS);
+    let door = Door::with(vec![per_minute(4).remove(0), Rule::new(each, caps(1), Zone::UTC)], WAITS);
     let mut asking = JoinSet::new();
     for (who, name) in [(1, "a1"), (1, "a2"), (1, "a3"), (2, "b1"), (3, "c1"), (3, "c2")] {
         asking.spawn(Arc::clone(&door).ask(who, name.into(), 1));
@@ -229,7 +228,7 @@ async fn the_wait_is_bounded_and_a_longer_one_is_not_begun() {
     let results = asking.join_all().await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
     assert_eq!((door.times(), door.seconds()), (vec![0, 61], 90), "the third gave up in time");
-    let daily = vec![Rule::new(Scope::everything(), Caps::of([(LimitKind::RequestsPerDay, 1)]), Tz::UTC)];
+    let daily = vec![Rule::new(Scope::everything(), Caps::of([(LimitKind::RequestsPerDay, 1)]), Zone::UTC)];
     let door = Door::with(daily, Patience { longest: Duration::from_secs(90), ..WAITS });
     Arc::clone(&door).ask(1, "a".into(), 1).await.expect("there is room");
     let refusal = limit_of(Arc::clone(&door).ask(1, "b".into(), 1).await);
@@ -403,7 +402,7 @@ impl Chat {
 /// No call at all to `scope`, for the next day.
 fn nothing(scope: Scope, at_limit: AtLimit) -> Rule {
     let caps = Caps::of([(LimitKind::RequestsPerDay, 0)]);
-    Rule { at_limit: Some(at_limit), ..Rule::new(scope, caps, Tz::UTC) }
+    Rule { at_limit: Some(at_limit), ..Rule::new(scope, caps, Zone::UTC) }
 }
 
 fn refused(outcome: &AnswerOutcome) -> Option<String> {

@@ -14,7 +14,7 @@ use tallybot::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::metering::Metering;
 use tallybot::models::{Kind, Provider, Timeouts};
 use tallybot::templates::{Lang, Templates};
-use tallybot::usage::{Clock, ErrorKind, Timestamp, seal_line};
+use tallybot::usage::{Clock, ErrorKind, Timestamp, Zone, seal_line};
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
@@ -70,7 +70,7 @@ impl Run {
             pressing: Default::default(),
             deliveries: None,
             compat: Default::default(),
-            zone: chrono_tz::Tz::UTC,
+            zone: Zone::UTC,
             started_at: shared.now().at,
             metering,
             providers: providers.into(),
@@ -361,7 +361,7 @@ async fn health_says_how_the_books_the_disk_and_each_provider_are_and_what_faile
 async fn a_call_of_a_group_is_of_its_team_and_the_teams_limit_holds() {
     let server = ScriptedProvider::always(openai::chat(&["Yes."], 20, 2)).await;
     let scope = Scope::everything().with(Facet::Team, Pick::parse("group-abcdefgh"));
-    let rule = Rule::new(scope, Caps::of([(LimitKind::RequestsPerDay, 1)]), chrono_tz::Tz::UTC);
+    let rule = Rule::new(scope, Caps::of([(LimitKind::RequestsPerDay, 1)]), Zone::UTC);
     let clock = VirtualClock::at("2026-11-22T12:00:00Z");
     let bench = Bench::with(Kind::OpenAi, &server.url(), Timeouts::default(), vec![rule], clock);
     let ask = async |team: Option<&str>| {

@@ -1,11 +1,9 @@
 //! Each thing once, whatever is restarted in between: windows, rates, providers, prices, costs, the books.
 
-use chrono_tz::Tz;
-
 use super::*;
 use crate::limits::{Caps, Estimate, Facet, Gate, Label, Level, LimitKind, Rule, Scope, Subject, Used, Window};
 use crate::settings::{AlertState, BudgetChange, Setting};
-use crate::usage::{Day, ErrorKind, Now, RecordId, Tick};
+use crate::usage::{Day, ErrorKind, Now, RecordId, Tick, zone};
 
 /// The books' acts, and who looks.
 struct House {
@@ -265,9 +263,9 @@ fn the_window_of_one_of_many_that_is_over_is_not_shown_and_is_told_all_the_same(
 #[test]
 fn j9_the_day_rolls_at_the_zones_midnight_also_when_it_has_23_or_25_hours() {
     for (zone, midnight) in [
-        (Tz::America__Los_Angeles, "2026-03-09T00:00:00-07:00"),
-        (Tz::America__Los_Angeles, "2026-11-02T00:00:00-08:00"),
-        (Tz::Australia__Lord_Howe, "2026-04-06T00:00:00+10:30"),
+        (zone("America/Los_Angeles"), "2026-03-09T00:00:00-07:00"),
+        (zone("America/Los_Angeles"), "2026-11-02T00:00:00-08:00"),
+        (zone("Australia/Lord_Howe"), "2026-04-06T00:00:00+10:30"),
     ] {
         let caps = Caps::of([(LimitKind::RequestsPerDay, 10)]);
         let mut gate = Gate::new(vec![Rule::new(Scope::everything(), caps, zone)], vec!["cloud".to_owned()]);

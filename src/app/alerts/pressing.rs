@@ -144,7 +144,7 @@ mod tests {
     use crate::limits::{Caps, FULLEST_SHOWN, Facet, LimitKind, Pick, Rule, Scope};
     use crate::metering::{Call, Setup};
     use crate::usage::prices::PriceBook;
-    use crate::usage::{Clock, Tick};
+    use crate::usage::{Clock, Tick, Zone};
 
     /// A clock that moves a millisecond with every look.
     #[derive(Default)]
@@ -160,7 +160,7 @@ mod tests {
     /// The door with ten requests a day for each team.
     fn metering(folder: &TempDir, clock: &Arc<dyn Clock>) -> Metering {
         let each = Scope::everything().with(Facet::Team, Pick::Each);
-        let rule = Rule::new(each, Caps::of([(LimitKind::RequestsPerDay, 10)]), chrono_tz::Tz::UTC);
+        let rule = Rule::new(each, Caps::of([(LimitKind::RequestsPerDay, 10)]), Zone::UTC);
         let setup = Setup {
             durability: Durability::Kill,
             known: KnownNames::none(),

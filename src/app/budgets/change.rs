@@ -152,12 +152,12 @@ fn deed_words(deed: Deed) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Tz;
 
     use super::*;
     use crate::conversation::{BotNames, BudgetAsk, Command, Input, Place, parse};
     use crate::limits::{Caps, Facet, Pick, Rule, Scope};
     use crate::settings::{Setting, Settings};
+    use crate::usage::Zone;
 
     const USD: u64 = 1_000_000_000_000;
 
@@ -171,7 +171,7 @@ mod tests {
 
     fn rules() -> Vec<Rule> {
         let scope = |facet, value: &str| Scope::everything().with(facet, Pick::parse(value));
-        let rule = |scope, caps: &[(LimitKind, u64)]| Rule::new(scope, Caps::of(caps.iter().copied()), Tz::UTC);
+        let rule = |scope, caps: &[(LimitKind, u64)]| Rule::new(scope, Caps::of(caps.iter().copied()), Zone::UTC);
         vec![
             rule(scope(Facet::Team, "sales"), &[(LimitKind::UsdPerDay, 5 * USD)]),
             rule(scope(Facet::User, "*"), &[(LimitKind::UsdPerDay, USD), (LimitKind::TokensPerDay, 1000)]),
@@ -186,7 +186,7 @@ mod tests {
         let whose = Whose { subject: subject.into(), shown: subject.into(), typed: subject.into() };
         let mut said = String::new();
         for deed in deeds {
-            let budgets = Budgets::of(&rules, &settings, Tz::UTC);
+            let budgets = Budgets::of(&rules, &settings, Zone::UTC);
             said = match change(&order(&format!("{subject} {deed}")), &whose, &budgets, now) {
                 Ok(change) => {
                     for act in &change.changes {
@@ -236,7 +236,7 @@ mod tests {
         let whose = Whose { subject: "team:it".into(), shown: "team:it".into(), typed: "team:it".into() };
         let mut settings = Settings::default();
         for later in [0, 86_400_000_000] {
-            let budgets = Budgets::of(&[], &settings, Tz::UTC);
+            let budgets = Budgets::of(&[], &settings, Zone::UTC);
             let change = change(&order("team:it $9 prepaid"), &whose, &budgets, now.plus_micros(later)).expect("set");
             let since = Some(Day::from_ymd(2026, 11, 25).expect("a day"));
             assert_eq!(change.changes, [BudgetChange::Set { amount: 9 * USD, since }]);
@@ -249,7 +249,7 @@ mod tests {
         let now = Timestamp::parse("2026-11-25T12:00:00Z").expect("a time");
         let whose = Whose { subject: "user:ana".into(), shown: "ana".into(), typed: "user:ana".into() };
         let each = Scope::everything().with(Facet::User, Pick::parse("*"));
-        let each = Rule::new(each, Caps::of([(LimitKind::UsdPrepaid, 5 * USD)]), Tz::UTC);
+        let each = Rule::new(each, Caps::of([(LimitKind::UsdPrepaid, 5 * USD)]), Zone::UTC);
         for since in [None, Day::from_ymd(2026, 11, 1)] {
             let (mut settings, rules) = (Settings::default(), [Rule { since, ..each.clone() }]);
             let window = since.unwrap_or_default();
@@ -259,7 +259,7 @@ mod tests {
                 ("stop", BudgetChange::Stop { window }),
                 ("$9 prepaid", BudgetChange::Set { amount: 9 * USD, since }),
             ] {
-                let budgets = Budgets::of(&rules, &settings, Tz::UTC);
+                let budgets = Budgets::of(&rules, &settings, Zone::UTC);
                 let change = change(&order(&format!("user:ana {deed}")), &whose, &budgets, now).expect(deed);
                 assert_eq!(change.changes, std::slice::from_ref(&expected));
                 settings.apply(&Setting::Budget { of: change.of, change: expected, by: None });

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::Datelike;
-use chrono_tz::Tz;
 
 use crate::limits::{Cap, DaySpan, Label, LimitKind, Pick, Rule, Scope, Span};
 use crate::settings::{BudgetActs, BudgetKey, Settings};
-use crate::usage::{Day, Timestamp};
+use crate::usage::{Day, Timestamp, Zone};
 
 /// Microseconds of half a day: from a midnight, an instant that belongs to the day whatever its zone does.
 const HALF_A_DAY: i64 = 43_200_000_000;
@@ -18,7 +17,7 @@ pub(super) struct Budget {
     /// What the configuration says of it.
     configured: Option<Cap>,
     /// Where its windows begin and end.
-    zone: Tz,
+    zone: Zone,
     /// From when on it counts, where it is prepaid.
     since: Option<Day>,
     acts: BudgetActs,
@@ -28,11 +27,11 @@ pub(super) struct Budget {
 pub(super) struct Budgets {
     known: BTreeMap<(String, LimitKind), Budget>,
     /// Where the owner's windows begin and end.
-    zone: Tz,
+    zone: Zone,
 }
 
 impl Budgets {
-    pub(super) fn of(rules: &[Rule], settings: &Settings, zone: Tz) -> Budgets {
+    pub(super) fn of(rules: &[Rule], settings: &Settings, zone: Zone) -> Budgets {
         let mut known: BTreeMap<(String, LimitKind), Budget> = BTreeMap::new();
         let unset = |zone| Budget { configured: None, zone, since: None, acts: BudgetActs::default() };
         for rule in rules {
@@ -103,7 +102,7 @@ impl Budgets {
 
     /// Where the windows of a subject's budget begin and end, and from when on it counts where it is prepaid. What is
     /// done to somebody under a `*` happens in the windows of the `*`, unless it gives them a budget of their own.
-    pub(super) fn calendar(&self, subject: &str, limit: LimitKind) -> (Tz, Option<Day>) {
+    pub(super) fn calendar(&self, subject: &str, limit: LimitKind) -> (Zone, Option<Day>) {
         match (self.own(subject, limit), self.of_star(subject, limit)) {
             (Some(own), Some(each)) if own.is_within(each) => (each.zone, own.since.or(each.since)),
             (Some(budget), _) | (None, Some(budget)) => (budget.zone, budget.since),
@@ -180,11 +179,11 @@ fn lower(one: Cap, other: Cap) -> Cap {
     }
 }
 
-fn window(span: Span, zone: Tz, since: Option<Day>, now: Timestamp) -> (Day, Option<Timestamp>) {
+fn window(span: Span, zone: Zone, since: Option<Day>, now: Timestamp) -> (Day, Option<Timestamp>) {
     let today = DaySpan::at(zone, now.unix_micros());
     let ends = |last: Day| {
         let noon = today.start_micros + i64::from(last.0 - today.day.0) * 2 * HALF_A_DAY + HALF_A_DAY;
-        Some(Timestamp::in_zone(DaySpan::at(zone, noon).end_micros, &zone))
+        Some(Timestamp::in_zone(DaySpan::at(zone, noon).end_micros, zone))
     };
     match span {
         Span::Minute => (today.day, None),
@@ -207,6 +206,7 @@ mod tests {
     use super::*;
     use crate::limits::{Caps, Facet};
     use crate::settings::{BudgetChange, Setting};
+    use crate::usage::zone;
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).expect("a time")
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_window_is_told_by_its_first_day_and_its_end_by_the_clock_as_it_will_be() {
-        let zone = Tz::Europe__Madrid;
+        let zone = zone("Europe/Madrid");
         let shown = |span, now| {
             let (first, end) = window(span, zone, None, at(now));
             (first.date().to_string(), end.map(|end| end.to_string()))
@@ -241,10 +241,10 @@ mod tests {
         let limit = LimitKind::UsdPerDay;
         let each = Scope::everything().with(Facet::User, Pick::Each);
         let named = Scope::everything().with(Facet::User, Pick::parse("ana"));
-        let rule = |scope, cap| Rule::new(scope, Caps::of([(limit, cap)]), Tz::UTC);
+        let rule = |scope, cap| Rule::new(scope, Caps::of([(limit, cap)]), Zone::UTC);
         let rules = [rule(each, 1), rule(named, 5)];
         let mut settings = Settings::default();
-        let budgets = |settings: &Settings| Budgets::of(&rules, settings, Tz::UTC);
+        let budgets = |settings: &Settings| Budgets::of(&rules, settings, Zone::UTC);
         let cap = |settings: &Settings, subject: &str| budgets(settings).cap(subject, limit);
         assert_eq!(cap(&settings, "user:ana"), Some(Cap::At(5)));
         assert_eq!(cap(&settings, "user:luis"), Some(Cap::At(1)));
@@ -272,11 +272,11 @@ mod tests {
         let limit = LimitKind::UsdPrepaid;
         let begins = Day::from_ymd(2026, 11, 1).expect("a day");
         let each = |zone, cap| Rule::new(Scope::everything().with(Facet::User, Pick::Each), Caps::of([cap]), zone);
-        let west = each(Tz::America__Los_Angeles, (LimitKind::RequestsPerDay, 9));
-        let rules = [Rule { since: Some(begins), ..each(Tz::UTC, (limit, 5)) }, west];
+        let west = each(zone("America/Los_Angeles"), (LimitKind::RequestsPerDay, 9));
+        let rules = [Rule { since: Some(begins), ..each(Zone::UTC, (limit, 5)) }, west];
         let mut settings = Settings::default();
         let first = |settings: &Settings, subject: &str, limit| {
-            let budgets = Budgets::of(&rules, settings, Tz::UTC);
+            let budgets = Budgets::of(&rules, settings, Zone::UTC);
             budgets.window(subject, limit, at("2026-11-22T05:00:00Z")).0.date().to_string()
         };
         let act = |settings: &mut Settings, subject: &str, limit, change| {

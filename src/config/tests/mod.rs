@@ -4,8 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::check::read;
 use super::*;
-use crate::usage::Day;
 use crate::usage::prices::Tier;
+use crate::usage::{Day, Zone, zone};
 
 const EXAMPLE: &str = include_str!("../../../tallybot.example.toml");
 
@@ -197,7 +197,7 @@ fn the_design_sample_is_understood() {
         requests_per_day: some(150),
         tokens_per_minute: some(150_000),
         tokens_per_day: some(1_500_000),
-        day_timezone: Some(Tz::UTC),
+        day_timezone: Some(Zone::UTC),
         at_limit: Some(AtLimit::Fallback(Some("ollama".to_owned()))),
     };
     assert_eq!(cloud.limits, expected);
@@ -206,7 +206,7 @@ fn the_design_sample_is_understood() {
     assert_eq!((budget.per, budget.usd), (Per::Month, some(20_000_000_000_000)));
     assert_eq!(budget.at_limit, Some(AtLimit::Fallback(None)));
     assert_eq!((config.budgets[1].tokens, config.budgets[1].applies_to.user.as_deref()), (some(50_000), Some("*")));
-    assert_eq!(config.timezone, Some(Tz::America__Mexico_City));
+    assert_eq!(config.timezone, Some(zone("America/Mexico_City")));
     assert_eq!(config.limits[0].applies_to.user.as_deref(), Some("*"));
     assert_eq!((config.prices[0].tier, config.prices[0].above), (Some(Tier::Standard), Some(200_000)));
     assert_eq!(config.prices[0].to, Day::from_ymd(2026, 12, 31));

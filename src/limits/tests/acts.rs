@@ -21,7 +21,7 @@ fn key(subject: &str, limit: LimitKind) -> BudgetKey {
 
 impl House {
     fn new(rules: Vec<Rule>) -> House {
-        let rules = Rulebook { rules, zone: Tz::Africa__Cairo, ..Rulebook::default() };
+        let rules = Rulebook { rules, zone: zone("Africa/Cairo"), ..Rulebook::default() };
         let gate = Gate::new(rules.clone(), ["cloud"]);
         House { gate, rules, records: Vec::new(), settings: Settings::default() }
     }

@@ -1,8 +1,9 @@
 //! A rule's day runs in its zone, has the hours that zone gives it, and never opens twice.
 
 use super::*;
+use crate::usage::Zone;
 
-fn one_a_day(zone: Tz) -> Gate {
+fn one_a_day(zone: Zone) -> Gate {
     let caps = Caps::of([(LimitKind::RequestsPerDay, 1), (LimitKind::TokensPerDay, 100)]);
     gate(vec![Rule::new(Scope::everything(), caps, zone)])
 }
@@ -10,12 +11,12 @@ fn one_a_day(zone: Tz) -> Gate {
 #[test]
 fn d3_a_used_up_day_opens_at_the_zones_midnight_and_not_before() {
     for (zone, morning, midnight) in [
-        (Tz::America__Los_Angeles, "2026-03-08T00:00:00-08:00", "2026-03-09T00:00:00-07:00"), // 23 hours
-        (Tz::America__Los_Angeles, "2026-11-01T00:00:00-07:00", "2026-11-02T00:00:00-08:00"), // 25 hours
-        (Tz::Africa__Cairo, "2026-04-23T00:00:00+02:00", "2026-04-24T01:00:00+03:00"),        // midnight is missing
-        (Tz::Africa__Cairo, "2026-10-29T00:00:00+03:00", "2026-10-30T00:00:00+02:00"),        // 23:00 comes twice
-        (Tz::Australia__Lord_Howe, "2026-04-05T00:00:00+11:00", "2026-04-06T00:00:00+10:30"), // half an hour more
-        (Tz::Australia__Lord_Howe, "2026-10-04T00:00:00+10:30", "2026-10-05T00:00:00+11:00"), // half an hour less
+        (zone("America/Los_Angeles"), "2026-03-08T00:00:00-08:00", "2026-03-09T00:00:00-07:00"), // 23 hours
+        (zone("America/Los_Angeles"), "2026-11-01T00:00:00-07:00", "2026-11-02T00:00:00-08:00"), // 25 hours
+        (zone("Africa/Cairo"), "2026-04-23T00:00:00+02:00", "2026-04-24T01:00:00+03:00"),        // midnight is missing
+        (zone("Africa/Cairo"), "2026-10-29T00:00:00+03:00", "2026-10-30T00:00:00+02:00"),        // 23:00 comes twice
+        (zone("Australia/Lord_Howe"), "2026-04-05T00:00:00+11:00", "2026-04-06T00:00:00+10:30"), // half an hour more
+        (zone("Australia/Lord_Howe"), "2026-10-04T00:00:00+10:30", "2026-10-05T00:00:00+11:00"), // half an hour less
     ] {
         let start = moment(morning, 5_000_000);
         let end = moment(midnight, 0).at;
@@ -35,7 +36,7 @@ fn d3_a_used_up_day_opens_at_the_zones_midnight_and_not_before() {
 
 #[test]
 fn d4_tokens_belong_to_the_day_of_admission_however_late_they_are_settled() {
-    let mut gate = one_a_day(Tz::UTC);
+    let mut gate = one_a_day(Zone::UTC);
     let evening = moment("2026-11-22T23:59:59Z", 5_000_000);
     gate.reserve(id(1), &CLOUD, tokens(60, 40), evening).expect("fits");
     let morning = later(evening, 2_000_000);
@@ -47,7 +48,7 @@ fn d4_tokens_belong_to_the_day_of_admission_however_late_they_are_settled() {
 
 #[test]
 fn d1_a_wall_clock_that_goes_back_opens_no_day_again() {
-    let mut gate = one_a_day(Tz::UTC);
+    let mut gate = one_a_day(Zone::UTC);
     let before = moment("2026-11-22T23:30:00Z", 5_000_000);
     let after = moment("2026-11-23T00:10:00Z", 6_000_000);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), before).expect("the 22nd");
@@ -58,7 +59,7 @@ fn d1_a_wall_clock_that_goes_back_opens_no_day_again() {
 
 #[test]
 fn d2_a_clock_a_year_ahead_and_back_neither_opens_nor_closes_a_day() {
-    let mut gate = one_a_day(Tz::UTC);
+    let mut gate = one_a_day(Zone::UTC);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("today");
     gate.settle(id(1), Used::of_tokens(2), noon());
     let ahead = moment("2027-11-22T12:00:00Z", noon().tick.0 + 60_000_000);
@@ -86,7 +87,7 @@ fn d6_the_monotonic_clock_alone_moves_a_minute() {
 
 #[test]
 fn back_dated_records_cannot_push_today_out() {
-    let mut gate = one_a_day(Tz::UTC);
+    let mut gate = one_a_day(Zone::UTC);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("today");
     for days_ago in 1..40 {
         gate.apply(&record(100 + days_ago, noon().at.plus_micros(-(days_ago as i64) * 86_400_000_000), 1, 5), noon());
@@ -98,7 +99,7 @@ fn back_dated_records_cannot_push_today_out() {
 
 #[test]
 fn e1_tokens_at_the_end_of_64_bits_neither_wrap_nor_panic() {
-    let mut gate = one_a_day(Tz::UTC);
+    let mut gate = one_a_day(Zone::UTC);
     for number in 100..104 {
         let mut record = record(number, noon().at, u64::MAX, u64::MAX);
         record.tokens.completion = u64::MAX;

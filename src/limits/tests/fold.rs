@@ -16,11 +16,11 @@ fn rules() -> Vec<Rule> {
     let all = caps_of_all(|kind| if kind.measure() == Measure::Money { DOLLAR } else { 900_000 });
     let since = Some(noon().at.day().plus(2));
     vec![
-        Rule::new(Scope::provider("cloud"), caps, Tz::America__Los_Angeles),
-        Rule::new(each, caps.with(LimitKind::RequestsPerMinute, None), Tz::Africa__Cairo),
+        Rule::new(Scope::provider("cloud"), caps, zone("America/Los_Angeles")),
+        Rule::new(each, caps.with(LimitKind::RequestsPerMinute, None), zone("Africa/Cairo")),
         rule(Scope::everything(), Caps::of([(LimitKind::TokensPerDay, 80_000)])),
-        Rule::new(Scope::everything().with(Facet::User, Pick::Each), all, Tz::Australia__Lord_Howe),
-        Rule::new(user("guests"), all, Tz::Pacific__Apia),
+        Rule::new(Scope::everything().with(Facet::User, Pick::Each), all, zone("Australia/Lord_Howe")),
+        Rule::new(user("guests"), all, zone("Pacific/Apia")),
         Rule { since, ..rule(user(&person(0).to_string()), Caps::of([(LimitKind::TokensPrepaid, 50_000)])) },
     ]
 }

@@ -10,11 +10,9 @@ mod money;
 mod precedence;
 mod reserve;
 
-use chrono_tz::Tz;
-
 use super::*;
 use crate::usage::names::Name;
-use crate::usage::{Now, RecordId, SubjectId, Tick, Timestamp, UsageRecord};
+use crate::usage::{Now, RecordId, SubjectId, Tick, Timestamp, UsageRecord, Zone, zone};
 
 /// A moment at which both clocks begin: a Sunday noon, UTC.
 fn noon() -> Now {
@@ -39,7 +37,7 @@ fn tokens(prompt: u64, output: u64) -> Estimate {
 }
 
 fn rule(scope: Scope, caps: Caps) -> Rule {
-    Rule::new(scope, caps, Tz::UTC)
+    Rule::new(scope, caps, Zone::UTC)
 }
 
 fn gate(rules: Vec<Rule>) -> Gate {

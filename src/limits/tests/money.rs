@@ -51,7 +51,7 @@ fn d4_a_call_over_midnight_is_held_and_booked_in_the_day_week_and_month_it_was_a
 #[test]
 fn windows_say_where_they_begin_and_when_they_end() {
     let kinds = [LimitKind::RequestsPerWeek, LimitKind::RequestsPerMonth, LimitKind::RequestsPrepaid];
-    let of_all = Rule::new(Scope::everything(), Caps::of(kinds.map(|kind| (kind, 1))), Tz::America__Los_Angeles);
+    let of_all = Rule::new(Scope::everything(), Caps::of(kinds.map(|kind| (kind, 1))), zone("America/Los_Angeles"));
     let mut gate = gate(vec![of_all]);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("the first");
     let windows = gate.windows(noon());

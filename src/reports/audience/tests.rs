@@ -18,7 +18,7 @@ use crate::reports::stats::ServiceStatus;
 use crate::stats::{Picture, Stats};
 use crate::usage::arbitrary::{BASE_MICROS, record};
 use crate::usage::names::Name;
-use crate::usage::{Kind, SubjectId, Timestamp, UsageRecord};
+use crate::usage::{Kind, SubjectId, Timestamp, UsageRecord, Zone};
 
 type Record = UsageRecord<'static>;
 
@@ -73,7 +73,7 @@ fn facts<'a>(picture: &'a Picture, windows: &'a [Window]) -> Facts<'a> {
         windows,
         learned: &[],
         providers: Vec::new(),
-        timezone: chrono_tz::Tz::UTC,
+        timezone: Zone::UTC,
         now: now(),
     }
 }

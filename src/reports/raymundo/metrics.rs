@@ -1,10 +1,10 @@
 //! Its `metrics.json`.
 
-use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::{as_object, requests_by_type, time};
 use crate::reports::StatsReport;
+use crate::usage::Zone;
 
 /// Its `metrics.json`: what a report says, under its keys.
 #[derive(Clone, Debug, Serialize)]
@@ -23,7 +23,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// The metrics of a report. All local tokens are Ollama's and all cloud tokens GPT-4o's, as it knew no others.
-    pub fn of(report: &StatsReport, zone: Tz) -> Metrics {
+    pub fn of(report: &StatsReport, zone: Zone) -> Metrics {
         Metrics {
             inicio: time(report.counting_since.unwrap_or(report.generated_at), zone),
             total_requests: report.requests.total,
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::reports::stats::{Latency, PlaceTokens, Tokens};
     use crate::stats::Period;
-    use crate::usage::Timestamp;
+    use crate::usage::{Timestamp, zone};
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).expect("a time")
@@ -68,7 +68,7 @@ mod tests {
         report.requests.failed = 3;
         report.latency_ms = Latency { mean: Some(2450), ..Latency::default() };
         report.conversations.users = 5;
-        let zone: Tz = "America/Mexico_City".parse().expect("a zone");
+        let zone = zone("America/Mexico_City");
         let expected = r#"{
   "inicio": "2024-01-13T09:00:00",
   "total_requests": 248,

@@ -8,10 +8,9 @@ mod stats;
 
 use std::collections::BTreeMap;
 
-use chrono_tz::Tz;
 use serde::Serializer;
 
-use crate::usage::Timestamp;
+use crate::usage::{Timestamp, Zone};
 
 pub use metrics::Metrics;
 pub use screen::text;
@@ -44,8 +43,8 @@ pub fn requests_by_type(by_type: &BTreeMap<String, u64>) -> Vec<(&'static str, u
 }
 
 /// A time as it writes them: local, in whole seconds, without an offset.
-pub fn time(at: Timestamp, zone: Tz) -> String {
-    at.to_chrono().with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S").to_string()
+pub fn time(at: Timestamp, zone: Zone) -> String {
+    Timestamp::in_zone(at.unix_micros(), zone).to_chrono().format("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// An object with its keys in the order of the list.

@@ -1,6 +1,5 @@
 //! The body of its `GET /stats`, key for key, and that of its reset.
 
-use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,7 +8,7 @@ use crate::reports::StatsReport;
 use crate::reports::stats::{LimitUse, ProviderInfo, ServiceStatus};
 use crate::templates::Lang;
 use crate::templates::numbers::{self, Place};
-use crate::usage::{Money, SubjectId, Timestamp};
+use crate::usage::{Money, SubjectId, Timestamp, Zone};
 
 /// Where a number is not known.
 pub(super) const NO_DATA: &str = "sin datos";
@@ -21,7 +20,7 @@ pub(super) const NO_LIMIT: &str = "sin límite";
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// The zone of its times.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Its one price: dollars per 1,000 cloud tokens, whatever the model.
     pub usd_per_1000: Money,
     /// Who used the bot, as subject ids: it listed names, and nothing private is listed here.
@@ -116,12 +115,12 @@ impl Stats {
 
 impl Reset {
     /// Counting begins at this moment.
-    pub fn of(counting_since: Timestamp, zone: Tz) -> Reset {
+    pub fn of(counting_since: Timestamp, zone: Zone) -> Reset {
         Reset { message: "Métricas reiniciadas exitosamente", nuevo_inicio: time(counting_since, zone) }
     }
 
     /// A reset was taken back, so that counting began at this moment. That bot could not do it.
-    pub fn undone(counting_since: Timestamp, zone: Tz) -> Reset {
+    pub fn undone(counting_since: Timestamp, zone: Zone) -> Reset {
         Reset { message: "Reinicio deshecho", nuevo_inicio: time(counting_since, zone) }
     }
 }

@@ -11,7 +11,7 @@ use crate::ledger::{Durability, KnownNames, Ledger, Options, Users};
 use crate::reports::stats::ServiceStatus;
 use crate::reports::{Facts, StatsReport};
 use crate::usage::arbitrary::{BASE_MICROS, opening, record};
-use crate::usage::{Kind, Money, Opening, RecordId, Timestamp, UsageRecord};
+use crate::usage::{Kind, Money, Opening, RecordId, Timestamp, UsageRecord, Zone};
 
 type Record = UsageRecord<'static>;
 
@@ -135,7 +135,7 @@ fn stats(books: &Books, period: Period, epoch: usize) -> StatsReport {
         windows: &[],
         learned: &[],
         providers: Vec::new(),
-        timezone: chrono_tz::Tz::UTC,
+        timezone: Zone::UTC,
         now: now(),
     };
     StatsReport::of_epoch(&facts, period, epoch).expect("the epoch is there")

@@ -5,12 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono_tz::Tz;
-
 use super::found::{Sums, Total};
 use crate::service::items::admitted_at;
 use crate::usage::names::Name;
-use crate::usage::{Money, Opening, Timestamp, UsageRecord};
+use crate::usage::{Money, Opening, Timestamp, UsageRecord, Zone};
 
 /// Calls by source, API and model.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +72,7 @@ pub(super) struct Balance {
 }
 
 /// Balances totals against the books.
-pub(super) fn balance(totals: &[Total], standing: &Standing<'_>, now: Timestamp, zone: Tz) -> Balance {
+pub(super) fn balance(totals: &[Total], standing: &Standing<'_>, now: Timestamp, zone: Zone) -> Balance {
     let told = told(totals, now, zone);
     let mut there: BTreeMap<Key, Vec<&Opening>> = BTreeMap::new();
     for opening in standing.openings {
@@ -90,7 +88,7 @@ pub(super) fn balance(totals: &[Total], standing: &Standing<'_>, now: Timestamp,
 }
 
 /// The totals by what they are of, with their time. Of one that is told twice the larger.
-fn told(totals: &[Total], now: Timestamp, zone: Tz) -> BTreeMap<Key, (Total, Timestamp)> {
+fn told(totals: &[Total], now: Timestamp, zone: Zone) -> BTreeMap<Key, (Total, Timestamp)> {
     let mut told: BTreeMap<Key, (Total, Timestamp)> = BTreeMap::new();
     for total in totals {
         let at = total.at.map_or(now, |at| admitted_at(at, zone)).min(now);
@@ -297,7 +295,7 @@ mod tests {
                 arriving.add_sums(source, ("gemini", model), *sums);
             }
             let standing = Standing { openings: &self.openings, calls: &self.calls, arriving: &arriving };
-            let balance = balance(totals, &standing, now(), Tz::UTC);
+            let balance = balance(totals, &standing, now(), Zone::UTC);
             self.openings.extend(balance.take_back);
             self.openings.extend(balance.add);
             self.openings.extend(balance.retimed);

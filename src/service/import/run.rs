@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use chrono_tz::Tz;
 use tokio::sync::mpsc;
 
 use super::balance::{Balance, Calls, Standing, balance};
@@ -22,7 +21,7 @@ use super::turn::Turn;
 use crate::ledger::Folder;
 use crate::service::books::Place;
 use crate::service::items::admitted_at;
-use crate::usage::{Opening, Timestamp};
+use crate::usage::{Opening, Timestamp, Zone};
 
 /// Calls that are written together.
 const BATCH: usize = 2_000;
@@ -91,7 +90,7 @@ fn wanted(files: &[ImportFile]) -> Wanted {
 /// What the first reading gives, beside the summary.
 struct Count {
     now: Timestamp,
-    zone: Tz,
+    zone: Zone,
     /// The resets of our books.
     resets: Vec<Timestamp>,
     totals: Vec<Total>,
@@ -108,7 +107,7 @@ impl Count {
         found: &Files,
         known: &Known,
         wanted: &Wanted,
-        (now, zone): (Timestamp, Tz),
+        (now, zone): (Timestamp, Zone),
         progress: &mut Progress,
     ) -> anyhow::Result<(Summary, Count)> {
         let mut summary = Summary { files: found.files.len() as u64, ..Summary::default() };

@@ -8,7 +8,7 @@ use crate::ledger::People;
 use crate::metering::{Noted, Pricing, vendors_of};
 use crate::service::books::{Books, Place};
 use crate::service::remote;
-use crate::usage::{Clock, Opening, RecordId, UsageRecord, write_record};
+use crate::usage::{Clock, Opening, RecordId, UsageRecord, Zone, write_record};
 
 /// Openings that are sent together.
 const OPENINGS: usize = 1_000;
@@ -29,7 +29,7 @@ pub(super) struct Taker {
     /// For calls that another tallybot writes, whose people we only know by their ids.
     people: Option<People>,
     pricing: Pricing,
-    zone: chrono_tz::Tz,
+    zone: Zone,
     clock: std::sync::Arc<dyn Clock>,
     random: fn() -> [u8; 16],
 }

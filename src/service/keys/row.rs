@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,7 +13,7 @@ use crate::ledger::{Folder, People};
 use crate::limits::{LimitKind, Measure, Rule};
 use crate::metering::rules_of;
 use crate::settings::{GatewayKey, Settings};
-use crate::usage::{KeySuffix, Money, SubjectId, Timestamp};
+use crate::usage::{KeySuffix, Money, SubjectId, Timestamp, Zone};
 
 /// All keys, revoked ones included, by name: the body of `GET /v1/keys`.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -100,7 +99,7 @@ fn amount(kind: LimitKind, cap: u64) -> Value {
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn list(config: &Config, folder: &Path, zone: Tz) -> anyhow::Result<KeyList> {
+pub fn list(config: &Config, folder: &Path, zone: Zone) -> anyhow::Result<KeyList> {
     let (Some(acts), Some(key)) = (Folder::new(folder).acts()?, People::key_of(folder)?) else {
         return Ok(KeyList { keys: Vec::new() });
     };

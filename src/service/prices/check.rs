@@ -11,7 +11,7 @@ use crate::limits::{Measure, reaches_a_provider};
 use crate::metering::{self, rules_of, vendors_of};
 use crate::usage::names::FREE_PRICE;
 use crate::usage::prices::{PriceBook, PriceEntry, PriceQuery, PriceRow, PriceStatus};
-use crate::usage::{Clock, Day, SubjectId, TokenCounts};
+use crate::usage::{Clock, Day, SubjectId, TokenCounts, Zone};
 
 /// So many days before a model or a price ends, it is said.
 const SOON_DAYS: i32 = 60;
@@ -129,7 +129,7 @@ fn row_of(price_id: &str) -> &str {
 }
 
 fn money_is_limited(config: &Config) -> bool {
-    let rules = rules_of(config, chrono_tz::Tz::UTC, |channel, identity| SubjectId::of(&[], channel, identity));
+    let rules = rules_of(config, Zone::UTC, |channel, identity| SubjectId::of(&[], channel, identity));
     rules.rules.iter().any(|rule| rule.caps.set().any(|(kind, _)| kind.measure() == Measure::Money))
 }
 

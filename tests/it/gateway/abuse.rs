@@ -10,7 +10,7 @@ use http::{HeaderValue, Request};
 use tallybot::gateway::{DrainLimits, Gateway};
 use tallybot::http::{Drained, Handler, Limits, RequestBody, Response, Workers, run};
 use tallybot::limits::{Caps, Facet, LimitKind, Pick, Rule, Scope};
-use tallybot::usage::{Clock, Dimension, ErrorKind, Status, UsageSource};
+use tallybot::usage::{Clock, Dimension, ErrorKind, Status, UsageSource, Zone};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -217,7 +217,7 @@ async fn f4_five_thousand_callers_at_once_are_held_to_their_limits_exactly() {
     let server = polite().await;
     let clock: Arc<dyn Clock> = VirtualClock::at("2026-11-22T12:00:00Z");
     let each = Scope::everything().with(Facet::User, Pick::parse("*"));
-    let rules = vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerMinute, 1)]), chrono_tz::Tz::UTC)];
+    let rules = vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerMinute, 1)]), Zone::UTC)];
     let gate = Arc::new(Opening { rules, clock, ..Opening::to(&server.url()) }.open());
     let mut asking = JoinSet::new();
     for n in 0..5_000 {

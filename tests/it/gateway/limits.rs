@@ -6,7 +6,7 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 use tallybot::limits::{AtLimit, Caps, Facet, LimitKind, Pick, Rule, Scope};
 use tallybot::models::Kind;
-use tallybot::usage::{Clock, ErrorKind, Status, UsageRecord, UsageSource};
+use tallybot::usage::{Clock, ErrorKind, Status, UsageRecord, UsageSource, Zone};
 
 use super::kit::{Answered, Gate, Opening, post, spec, with};
 use super::wire::{CHAT, CHAT_UNASKED, SSE, Specimen, WHOLE};
@@ -15,7 +15,7 @@ use crate::providers::{Reply, ScriptedProvider, openai};
 use crate::waiting::RuntimeClock;
 
 fn rule(kind: LimitKind, cap: u64) -> Rule {
-    Rule::new(Scope::everything(), Caps::of([(kind, cap)]), chrono_tz::Tz::UTC)
+    Rule::new(Scope::everything(), Caps::of([(kind, cap)]), Zone::UTC)
 }
 
 fn limited(server: &ScriptedProvider, rules: Vec<Rule>) -> Gate {
@@ -139,7 +139,7 @@ async fn a_cap_in_a_request_is_held_against_the_limit_and_never_lowered() {
 async fn people_teams_and_features_are_limited_each_by_itself() {
     let server = polite().await;
     let each = Scope::everything().with(Facet::Feature, Pick::parse("*"));
-    let rules = vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerMinute, 1)]), chrono_tz::Tz::UTC)];
+    let rules = vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerMinute, 1)]), Zone::UTC)];
     let gate = limited(&server, rules);
     let ask = async |feature: &str| {
         let request = post("cloud", "/v1/chat/completions", CHAT_UNASKED.replace("true", "false"));
@@ -152,7 +152,7 @@ async fn people_teams_and_features_are_limited_each_by_itself() {
 async fn a_name_in_utf8_is_recorded_and_held_and_one_in_other_bytes_is_refused_in_the_words_of_the_api() {
     let server = polite().await;
     let each = Scope::everything().with(Facet::Team, Pick::parse("diseño"));
-    let gate = limited(&server, vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerDay, 1)]), chrono_tz::Tz::UTC)]);
+    let gate = limited(&server, vec![Rule::new(each, Caps::of([(LimitKind::RequestsPerDay, 1)]), Zone::UTC)]);
     let request = || post("cloud", "/v1/chat/completions", CHAT_UNASKED.replace("true", "false"));
     let fields = ["x-user", "x-team", "x-feature", "x-agent", "x-operation", "x-session", "x-request-type"];
     let named = || with(request(), &fields.map(|field| (field, "diseño")));
@@ -260,7 +260,7 @@ async fn another_provider_is_asked_for_its_own_model_where_the_first_fails() {
 async fn another_provider_is_asked_at_a_limit_that_says_so() {
     let (first, spare) = (polite().await, polite().await);
     let caps = Caps::of([(LimitKind::RequestsPerMinute, 1)]);
-    let mut at_cloud = Rule::new(Scope::provider("cloud"), caps, chrono_tz::Tz::UTC);
+    let mut at_cloud = Rule::new(Scope::provider("cloud"), caps, Zone::UTC);
     at_cloud.at_limit = Some(AtLimit::Fallback(None));
     let gate = with_a_spare(&first, &spare, vec![at_cloud]);
     assert_eq!([gate.ask_for(&WHOLE[0]).await.status, gate.ask_for(&WHOLE[0]).await.status], [200, 200]);

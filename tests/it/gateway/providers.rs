@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::models::Timeouts;
-use tallybot::usage::{Clock, ErrorKind, Status, UsageRecord, UsageSource};
+use tallybot::usage::{Clock, ErrorKind, Status, UsageRecord, UsageSource, Zone};
 
 use super::kit::{Gate, Opening, post, with};
 use super::wire::{CHAT, CHAT_UNASKED, JSON, NDJSON, SSE, STREAMS, WHOLE};
@@ -47,8 +47,7 @@ async fn g2_a_provider_that_hangs_is_given_up_in_time_and_holds_nothing() {
     for (reply, status, kind) in cases {
         let server = ScriptedProvider::always(reply).await;
         let timeouts = Timeouts { first_byte: SHORT, between_chunks: SHORT, ..Timeouts::default() };
-        let everything =
-            Rule::new(Scope::everything(), Caps::of([(LimitKind::TokensPerDay, 1_000_000)]), chrono_tz::Tz::UTC);
+        let everything = Rule::new(Scope::everything(), Caps::of([(LimitKind::TokensPerDay, 1_000_000)]), Zone::UTC);
         let gate = Opening { rules: vec![everything], ..Opening::to(&server.url()).timeouts(timeouts) }.open();
         let answered = gate.ask(post("cloud", "/v1/chat/completions", CHAT_UNASKED)).await;
         assert_eq!((answered.status, answered.cut), (status, status == 200), "{kind:?}: {answered:?}");
@@ -281,7 +280,7 @@ async fn g11_an_error_within_an_answer_is_an_error_with_the_tokens_so_far() {
 async fn g12_a_provider_that_ignores_the_cap_is_booked_in_full_and_the_next_call_refused() {
     let server = ScriptedProvider::always(Reply::json(200, openai::chat_json("Hey", 9, 5_000))).await;
     let clock: Arc<dyn Clock> = VirtualClock::at("2026-11-22T12:00:00Z");
-    let rule = Rule::new(Scope::everything(), Caps::of([(LimitKind::TokensPerMinute, 1_000)]), chrono_tz::Tz::UTC);
+    let rule = Rule::new(Scope::everything(), Caps::of([(LimitKind::TokensPerMinute, 1_000)]), Zone::UTC);
     let gate = Opening { rules: vec![rule], clock, ..Opening::to(&server.url()) }.open();
     let request = r#"{"model":"gpt-4o-mini","max_tokens":10,"messages":[]}"#;
     let ask = || gate.ask(post("cloud", "/v1/chat/completions", request));

@@ -17,7 +17,7 @@ use tallybot::ledger::Durability;
 use tallybot::metering::Metering;
 use tallybot::models::{Kind, Timeouts};
 use tallybot::templates::{Lang, Templates};
-use tallybot::usage::Now;
+use tallybot::usage::{Now, Zone};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
@@ -139,7 +139,7 @@ async fn serve(task: &Task) {
         pressing: Default::default(),
         deliveries: None,
         compat: Default::default(),
-        zone: chrono_tz::Tz::UTC,
+        zone: Zone::UTC,
         started_at: clock.now().at,
         metering: metering.clone(),
         providers: Arc::clone(&answering.providers),

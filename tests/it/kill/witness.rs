@@ -10,7 +10,7 @@ use tallybot::ledger::People;
 use tallybot::reports::stats::ServiceStatus;
 use tallybot::reports::{Facts, StatsReport};
 use tallybot::stats::{Period, Picture, Saved};
-use tallybot::usage::{Clock, Status, SubjectId, Timestamp, UsageRecord, UsageSource};
+use tallybot::usage::{Clock, Status, SubjectId, Timestamp, UsageRecord, UsageSource, Zone};
 use tempfile::TempDir;
 
 use crate::test_app::{TestApp, fold_of};
@@ -171,7 +171,7 @@ pub(super) fn assert_stats_are_the_fold(app: &TestApp, data: &Path, clock: &Arc<
         windows: &[],
         learned: &[],
         providers: Vec::new(),
-        timezone: chrono_tz::Tz::UTC,
+        timezone: Zone::UTC,
         now,
     };
     let folded = serde_json::to_value(StatsReport::of(&facts, Period::All)).expect("plain data");
