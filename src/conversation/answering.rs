@@ -10,6 +10,7 @@ use super::{
 use crate::ledger::People;
 use crate::limits::{AtLimit, Facet, Refusal};
 use crate::metering::{Call, Metering, Outcome, Patience, Permit, Place, Receipt, Refused};
+use crate::models::openai::Dialect;
 use crate::models::{
     self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind, Provider, Retry,
     RetryPolicy,
@@ -63,6 +64,7 @@ impl Assistant for Answering {
         };
         let mut call = self.call(&job, provider, &messages);
         let mut limited: Option<Box<Refusal>> = None;
+        let mut dialect = provider.dialect();
         loop {
             let permit = match self.open(&mut call, &sink, &cancel).await {
                 Ok(permit) => permit,
@@ -71,7 +73,7 @@ impl Assistant for Answering {
                     if limited.is_none()
                         && let Some(other) = self.fallback(&refusal, provider)
                     {
-                        provider = other;
+                        (provider, dialect) = (other, other.dialect());
                         job.choice = choice_of(other, model_for(&job, other));
                         let (first, attempt) = (call.call, call.attempt);
                         call = Call { call: first, attempt, ..self.call(&job, other, &messages) };
@@ -83,7 +85,7 @@ impl Assistant for Answering {
                 Err(refused) => return AnswerOutcome::problem(self.refusal(&job, refused)),
             };
             let id = permit.id();
-            let attempt = self.attempt(provider, &job, messages.clone(), permit, &sink, &cancel).await;
+            let attempt = self.attempt((provider, dialect), &job, messages.clone(), permit, &sink, &cancel).await;
             let retry = attempt.error.as_ref().filter(|_| attempt.cancelled.is_none());
             let delay = retry.and_then(|error| self.retries.next_delay(call.attempt, error, (self.random)()[0]));
             let instead = limited.as_ref().map(|refusal| self.instead(refusal));
@@ -93,6 +95,9 @@ impl Assistant for Answering {
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 reason = cancel.cancelled() => return outcome(&job, Attempt { cancelled: Some(reason), ..attempt }),
+            }
+            if let Some(Retry::Adjusted(adjusted)) = attempt.error.map(|error| error.retry) {
+                dialect = adjusted;
             }
             call.call.get_or_insert(id);
             call.attempt += 1;
@@ -166,7 +171,7 @@ impl Answering {
     /// One attempt, from its permit to its record.
     async fn attempt(
         &self,
-        provider: &Provider,
+        (provider, dialect): (&Provider, Dialect),
         job: &Job,
         messages: Vec<ChatMessage>,
         mut permit: Permit,
@@ -181,7 +186,7 @@ impl Answering {
         };
         let mut answer = Answer { text: String::new(), output: TokenEstimator::for_model(&job.choice.model) };
         let opened = tokio::select! {
-            opened = provider.chat(request) => opened,
+            opened = provider.chat_in(dialect, request) => opened,
             reason = cancel.cancelled() => {
                 let outcome = Outcome::cut_short(reason.kind(), None, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
@@ -335,7 +340,7 @@ fn outcome(job: &Job, attempt: Attempt) -> AnswerOutcome {
         (None, Some(error), _) => {
             let asked = match error.retry {
                 Retry::After(wait) => wait,
-                Retry::No | Retry::Adjusted => None,
+                Retry::No | Retry::Adjusted(_) => None,
             };
             Err(Problem::Failed {
                 kind: error.failure.kind,

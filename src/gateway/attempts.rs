@@ -16,6 +16,7 @@ use super::{Asking, Body, Inner};
 use crate::limits::{AtLimit, Held, Refusal};
 use crate::metering::{Call, End, Meter, Patience, Permit, Receipt, Refused};
 use crate::models::endpoint::{self, Asked, Class, Endpoint, Fault};
+use crate::models::openai::Dialect;
 use crate::models::transport::RequestBody;
 use crate::models::{CallError, PassedOn, Provider, Retry};
 use crate::usage::names::UNKNOWN;
@@ -31,6 +32,8 @@ struct Attempt<'a> {
     tried: Vec<&'a str>,
     /// How often this provider was asked again.
     retried: u32,
+    /// How it is asked.
+    dialect: Dialect,
     /// When it began: waits between attempts are nobody's work.
     began: Now,
 }
@@ -72,7 +75,8 @@ impl Inner {
         mut incoming: Incoming<'_>,
     ) -> Result<Response<Body>, Fault> {
         let call = self.call(asking, caller, provider, &incoming.asked)?;
-        let mut attempt = Attempt { provider, call, model: None, tried: Vec::new(), retried: 0, began: incoming.read };
+        let (tried, dialect) = (Vec::new(), provider.dialect());
+        let mut attempt = Attempt { provider, call, model: None, tried, retried: 0, dialect, began: incoming.read };
         loop {
             let permit = match self.open(&mut attempt.call).await {
                 Ok(permit) => permit,
@@ -87,7 +91,12 @@ impl Inner {
                 Err(refused) => return Err(Fault::from(&refused)),
             };
             let failure = match self.attempt(asking, caller, &attempt, permit, &mut incoming).await? {
-                Outcome::Answered(answer) => return Ok(answer),
+                Outcome::Answered(answer) => {
+                    if answer.status().is_success() {
+                        attempt.provider.understands(attempt.dialect);
+                    }
+                    return Ok(answer);
+                }
                 Outcome::Failed(failure) => failure,
             };
             let next = self.next(&failure.error, &attempt, caller, &incoming);
@@ -96,7 +105,10 @@ impl Inner {
             match next {
                 Next::Stop => return failure.told.into_result(),
                 Next::Again(delay) => {
-                    attempt.retried += u32::from(failure.error.retry != Retry::Adjusted);
+                    match failure.error.retry {
+                        Retry::Adjusted(dialect) => attempt.dialect = dialect,
+                        _ => attempt.retried += 1,
+                    }
                     tokio::time::sleep(delay).await;
                 }
                 Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked)?,
@@ -161,8 +173,14 @@ impl Inner {
                 head.times.answered = Some(self.parts.clock.now());
                 let error = exchange.meter().and_then(|meter| {
                     let error = meter.error()?;
-                    let adjusts = strips && provider.rejects_stream_options(head.status.as_u16(), meter.error_body());
-                    Some(if adjusts { CallError { retry: Retry::Adjusted, ..error } } else { error })
+                    let adjusted =
+                        strips.then(|| provider.adjusted(attempt.dialect, head.status.as_u16(), meter.error_body()));
+                    // The limit's name is the client's.
+                    let adjusted = adjusted.flatten().filter(|dialect| !dialect.stream_options);
+                    Some(match adjusted {
+                        Some(dialect) => CallError { retry: Retry::Adjusted(dialect), ..error },
+                        None => error,
+                    })
                 });
                 let receipt = exchange.record(End::Body).await;
                 let body = Body::Whole(Full::new(body));
@@ -215,7 +233,7 @@ impl Inner {
                 None => body = endpoint::with_model(whole, model),
             }
         }
-        let asks = incoming.asked.stream && !incoming.asked.usage_asked && provider.takes_stream_options();
+        let asks = incoming.asked.stream && !incoming.asked.usage_asked && attempt.dialect.stream_options;
         let plain = body.as_deref().or(incoming.body.whole().map(|whole| &whole[..])).filter(|_| asks);
         let asking_for_usage = plain.and_then(|plain| endpoint::with_usage_asked(endpoint, plain));
         let strips = asking_for_usage.is_some();
@@ -349,7 +367,7 @@ impl Inner {
         let (first, number) = (attempt.call.call, attempt.call.attempt);
         attempt.call = Call { call: first, attempt: number, ..self.call(asking, caller, other, &asked)? };
         attempt.tried.push(attempt.provider.name());
-        (attempt.provider, attempt.retried) = (other, 0);
+        (attempt.provider, attempt.dialect, attempt.retried) = (other, other.dialect(), 0);
         attempt.model = asked.model;
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::json::{self, Field};
+use super::openai::Dialect;
 use super::ratelimit::{wait_in_words, wait_of_google};
 use super::{Observed, ReportedUsage};
 use crate::usage::{ErrorKind, Failure};
@@ -30,8 +31,8 @@ pub enum Retry {
     No,
     /// After a wait: the provider's, or with `None` our own.
     After(Option<Duration>),
-    /// At once: the provider did not know a field of ours, and the next request will be written without it.
-    Adjusted,
+    /// At once, written so: the provider says that it does not know a field of ours.
+    Adjusted(Dialect),
 }
 
 impl CallError {

@@ -35,6 +35,14 @@ pub enum LimitField {
 }
 
 impl LimitField {
+    /// The other one.
+    pub(super) fn other(self) -> LimitField {
+        match self {
+            LimitField::MaxTokens => LimitField::MaxCompletionTokens,
+            LimitField::MaxCompletionTokens => LimitField::MaxTokens,
+        }
+    }
+
     /// The name in the request.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -308,8 +308,18 @@ impl Provider {
     ///
     /// Dropping the future, or the stream, closes the connection at once. Never retries by itself: every attempt is
     /// the caller's, and has a record.
+    ///
+    /// # Errors
+    /// Why no answer begins, and whether to ask again.
     pub async fn chat(&self, request: ChatRequest) -> Result<ChatStream, CallError> {
-        let dialect = self.dialect();
+        self.chat_in(self.dialect(), request).await
+    }
+
+    /// [`Provider::chat`], as [`Retry::Adjusted`] says.
+    ///
+    /// # Errors
+    /// As for that.
+    pub async fn chat_in(&self, dialect: Dialect, request: ChatRequest) -> Result<ChatStream, CallError> {
         let Some(reader) = Reader::of(self.spec.kind) else {
             let (events, ending) = demo::answer(&request);
             return Ok(ChatStream::ready(events, ending));
@@ -322,6 +332,7 @@ impl Provider {
         };
         let answer = self.send(Method::POST, &path, body, &self.spec.timeouts).await?;
         if (200..300).contains(&answer.status) {
+            self.understands(dialect);
             return Ok(ChatStream::over(answer, reader, request.model, Arc::clone(&self.memory)));
         }
         Err(self.refused(answer, dialect).await)
@@ -385,25 +396,41 @@ impl Provider {
 
     /// How requests are written to this server, as far as is known. OpenAI itself wants the new name of the limit,
     /// others know only the old one.
-    fn dialect(&self) -> Dialect {
-        let is_openai = self.base.as_ref().is_some_and(|base| base.host() == "api.openai.com");
-        let limit = match is_openai != self.memory.other_limit_field.load(Ordering::Relaxed) {
-            true => LimitField::MaxCompletionTokens,
-            false => LimitField::MaxTokens,
-        };
+    pub fn dialect(&self) -> Dialect {
+        let usual = self.usual_limit();
+        let limit = if self.memory.other_limit_field.load(Ordering::Relaxed) { usual.other() } else { usual };
         Dialect { limit, stream_options: !self.memory.no_stream_options.load(Ordering::Relaxed) }
     }
 
-    /// Whether it is to be asked for usage by `stream_options`, as far as it has said.
-    pub fn takes_stream_options(&self) -> bool {
-        !self.memory.no_stream_options.load(Ordering::Relaxed)
+    fn usual_limit(&self) -> LimitField {
+        match self.base.as_ref().is_some_and(|base| base.host() == "api.openai.com") {
+            true => LimitField::MaxCompletionTokens,
+            false => LimitField::MaxTokens,
+        }
     }
 
-    /// Whether an answer to a request with `stream_options` says that it does not know them. It is remembered.
-    pub fn rejects_stream_options(&self, status: u16, error_body: &[u8]) -> bool {
-        let rejected = matches!(status, 400 | 422) && ErrorBody::read(error_body).rejects_field("stream_options");
-        self.memory.no_stream_options.fetch_or(rejected, Ordering::Relaxed);
-        rejected
+    /// How a request is to be written again whose answer says that a field of ours is not known; `None` when it says
+    /// something else, or that of what was changed already.
+    ///
+    /// Nothing is concluded for other requests: what an error says may be what its client wrote. That is for
+    /// [`Provider::understands`].
+    pub fn adjusted(&self, sent: Dialect, status: u16, error_body: &[u8]) -> Option<Dialect> {
+        let error = matches!(status, 400 | 422).then(|| ErrorBody::read(error_body))?;
+        if sent.stream_options && error.rejects_field("stream_options") {
+            return Some(Dialect { stream_options: false, ..sent });
+        }
+        let is_usual = sent.limit == self.usual_limit();
+        (is_usual && error.rejects_field(sent.limit.as_str())).then(|| Dialect { limit: sent.limit.other(), ..sent })
+    }
+
+    /// A request that was written so was answered: whatever of it had to be adjusted is so from now on.
+    pub fn understands(&self, dialect: Dialect) {
+        if !dialect.stream_options {
+            self.memory.no_stream_options.store(true, Ordering::Relaxed);
+        }
+        if dialect.limit != self.usual_limit() {
+            self.memory.other_limit_field.store(true, Ordering::Relaxed);
+        }
     }
 
     async fn send(&self, method: Method, path: &str, body: Vec<u8>, timeouts: &Timeouts) -> Result<Answer, CallError> {
@@ -463,32 +490,21 @@ impl Provider {
         }
     }
 
-    /// The failure that an error answer tells of. When the server only did not know a field of ours, the next request
-    /// will do without it.
+    /// The failure that an error answer tells of. When the server only did not know a field of ours, the same can be
+    /// asked without it.
     async fn refused(&self, answer: Answer, sent: Dialect) -> CallError {
         let observed = Observed::from_headers(&answer.headers);
         let provider_request_id = request_id(&answer.headers);
         let status = answer.status;
         let (body, _) = answer.body.read(MAX_ERROR_BYTES).await;
         let mut error = CallError { provider_request_id, ..CallError::from_answer(status, observed, &body) };
-        if self.spec.kind == Kind::OpenAi && matches!(status, 400 | 422) && self.adjust(&body, sent) {
-            error.retry = Retry::Adjusted;
+        if self.spec.kind == Kind::OpenAi
+            && let Some(dialect) = self.adjusted(sent, status, &body)
+        {
+            error.retry = Retry::Adjusted(dialect);
             error.failure = Failure::http(ErrorKind::BadRequest, status);
         }
         error
-    }
-
-    /// Whether the server rejected a field of the request that was `sent`, and the next one will be without it.
-    fn adjust(&self, body: &[u8], sent: Dialect) -> bool {
-        let error = ErrorBody::read(body);
-        if sent.stream_options && error.rejects_field("stream_options") {
-            self.memory.no_stream_options.store(true, Ordering::Relaxed);
-        } else if error.rejects_field(sent.limit.as_str()) {
-            self.memory.other_limit_field.store(true, Ordering::Relaxed);
-        } else {
-            return false;
-        }
-        self.dialect() != sent
     }
 }
 

@@ -36,7 +36,7 @@ impl RetryPolicy {
     pub fn next_delay(&self, attempt: u32, error: &CallError, jitter: u8) -> Option<Duration> {
         match error.retry {
             Retry::No => None,
-            Retry::Adjusted => Some(Duration::ZERO),
+            Retry::Adjusted(_) => Some(Duration::ZERO),
             Retry::After(_) if attempt >= self.max_attempts => None,
             Retry::After(Some(asked)) if !asked.is_zero() => (asked <= self.max_asked_wait).then_some(asked),
             Retry::After(_) => Some(self.backoff(attempt, jitter)),
@@ -53,7 +53,10 @@ impl RetryPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::openai::{Dialect, LimitField};
     use crate::usage::ErrorKind;
+
+    const ADJUSTED: Dialect = Dialect { limit: LimitField::MaxTokens, stream_options: false };
 
     fn delay_ms(attempt: u32, retry: Retry, jitter: u8) -> Option<u128> {
         let error = CallError::of(ErrorKind::RateLimited, retry);
@@ -86,6 +89,6 @@ mod tests {
         assert_eq!(delay_ms(2, Retry::After(None), 0), Some(1000));
         assert_eq!(delay_ms(3, Retry::After(None), 0), None);
         assert_eq!(delay_ms(1, Retry::No, 0), None);
-        assert_eq!(delay_ms(3, Retry::Adjusted, 0), Some(0));
+        assert_eq!(delay_ms(3, Retry::Adjusted(ADJUSTED), 0), Some(0));
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tallybot::models::openai::Dialect;
 use tallybot::models::{
     CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Ending, Finish, Kind, Provider, ProviderSpec, Retry,
     RetryPolicy, Role, Timeouts, Transport,
@@ -273,11 +274,11 @@ async fn a_field_the_server_does_not_know_is_left_out_from_then_on() {
     })
     .await;
     let provider = provider(Kind::OpenAi, &server);
-    for _ in 0..2 {
-        let error = refusal(&provider).await;
-        assert_eq!((error.retry, error.failure.http_status), (Retry::Adjusted, Some(400)));
-    }
-    assert_whole_answer(chat(&provider).await);
+    let usual = provider.dialect();
+    let adjusted = adjusted(&provider, usual).await;
+    let adjusted = self::adjusted(&provider, adjusted).await;
+    assert_eq!(provider.dialect(), usual, "what an error says is not believed of other requests");
+    assert_whole_answer(drain(provider.chat_in(adjusted, request()).await.expect("an answer begins")).await);
     assert_whole_answer(chat(&provider).await);
     let hits = server.hits();
     assert_eq!((hits.len(), hits[3].json()["max_completion_tokens"].as_u64()), (4, Some(64)));
@@ -291,8 +292,17 @@ async fn a_server_that_rejects_both_names_is_not_asked_for_ever() {
     })
     .await;
     let provider = provider(Kind::OpenAi, &server);
-    assert_eq!(refusal(&provider).await.retry, Retry::Adjusted);
-    assert_eq!(refusal(&provider).await.retry, Retry::No);
+    let adjusted = adjusted(&provider, provider.dialect()).await;
+    let error = provider.chat_in(adjusted, request()).await.err().expect("no answer begins");
+    assert_eq!(error.retry, Retry::No);
+}
+
+/// How a server that rejects a field wants to be asked.
+async fn adjusted(provider: &Provider, dialect: Dialect) -> Dialect {
+    let error = provider.chat_in(dialect, request()).await.err().expect("no answer begins");
+    assert_eq!(error.failure.http_status, Some(400));
+    let Retry::Adjusted(adjusted) = error.retry else { panic!("{error:?}") };
+    adjusted
 }
 
 #[tokio::test]

@@ -306,6 +306,23 @@ async fn a_provider_that_knows_no_stream_options_is_asked_plainly_from_then_on()
     assert_eq!(gate.ask(post("cloud", "/v1/chat/completions", asked)).await.status, 400);
 }
 
+#[tokio::test]
+async fn an_error_that_repeats_what_one_client_wrote_changes_nothing_for_others() {
+    let server = ScriptedProvider::start(|hit| match hit.json()["model"].as_str() {
+        Some("gpt-4o-mini") => Reply::stream(SSE, CHAT),
+        model => openai::error(400, "invalid_request_error", &format!("{} is no model", model.unwrap_or_default())),
+    })
+    .await;
+    let gate = Gate::to(&server);
+    let spiteful = CHAT_UNASKED.replace("gpt-4o-mini", "unknown stream_options");
+    assert_eq!(gate.ask(post("cloud", "/v1/chat/completions", spiteful)).await.status, 400);
+    assert_eq!(gate.ask(post("cloud", "/v1/chat/completions", CHAT_UNASKED)).await.status, 200);
+    let records = gate.records();
+    assert_eq!(records.last().map(|it| (it.status, it.usage_source)), Some((Status::Ok, UsageSource::Reported)));
+    let asked: Vec<bool> = server.hits().iter().map(|hit| hit.json().get("stream_options").is_some()).collect();
+    assert_eq!(asked, [true, false, true]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_the_provider_asks_for_is_waited_before_the_next_attempt() {
     let busy = Reply::json(429, "{\"error\":{\"message\":\"m\"}}").header("retry-after", "2");
