@@ -2,7 +2,7 @@
 
 use super::message::LimitView;
 use super::people::Person;
-use crate::limits::{Facet, Label, Measure, Refusal, Span};
+use crate::limits::{Facet, Label, Measure, Refusal};
 use crate::usage::{Timestamp, Zone};
 
 /// By how much an admin is offered to raise a limit.
@@ -22,7 +22,7 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// What they are told.
     pub(super) fn view(&self, refusal: &Refusal, now: Timestamp) -> LimitView {
-        let never_fits = refusal.until().is_none() && !is_used_up(refusal);
+        let never_fits = refusal.until().is_none() && !refusal.is_of_a_prepaid_rest();
         let may_raise = self.person.admin && self.person.group.is_none() && !refusal.learned && !refusal.stopped;
         let helps = may_raise && !never_fits && refusal.max > 0;
         LimitView {
@@ -78,11 +78,6 @@ impl Asked<'_> {
         };
         Label(label.0.iter().map(value).collect()).to_string()
     }
-}
-
-/// What is prepaid and used up does not come back by itself, and yet the call is not too large for it.
-fn is_used_up(refusal: &Refusal) -> bool {
-    refusal.limit.span() == Span::Prepaid && refusal.used > 0
 }
 
 #[cfg(test)]

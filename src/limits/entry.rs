@@ -133,15 +133,6 @@ impl Entry {
         Obstacle { kind, used, max: max.unwrap_or(used), stopped, next }
     }
 
-    /// Whether an open call may use so much more.
-    pub(super) fn has_room(&self, rule: &Compiled, extra: &Amounts, dates: Dates, now_second: i64) -> bool {
-        self.terms(rule).all(|term| {
-            let more = unsigned(extra.of(term.kind.measure()));
-            let first = rule.terms.window(term.kind, dates).filter(|_| more > 0);
-            first.is_none_or(|first| self.fits(term, first, more, now_second))
-        })
-    }
-
     /// When `excess` has left the sliding minute: the end of as many buckets as it takes.
     fn after_the_minute(&self, kind: LimitKind, excess: u64, now: Now) -> NextSafe {
         let now_second = second_of(now);

@@ -160,28 +160,19 @@ impl Gate {
         booked.bookings.iter().map(label).chain(words).collect()
     }
 
-    /// Reserves more for an open call that grows beyond its estimate: tokens, and what they cost. False when they do
-    /// not fit, or the call is not open: then what it still returns is overshoot, and should be stopped.
-    pub fn top_up(&mut self, id: RecordId, extra: Estimate, now: Now) -> bool {
-        let Some(reservation) = self.open.get_mut(&id).filter(|reservation| !reservation.lapsed) else {
-            return false;
-        };
+    /// Reserves more for an open call that has grown beyond its estimate: tokens, and what they cost. They are there, so
+    /// they are held whether they fit or not, and other calls find that much less. Nothing when the call is not open.
+    pub fn top_up(&mut self, id: RecordId, extra: Estimate, now: Now) {
+        let Some(reservation) = self.open.get_mut(&id).filter(|reservation| !reservation.lapsed) else { return };
         reservation.touched = now.tick;
         let second = second_of(now);
         let extra = Amounts { requests: 0, ..extra.asked() };
-        let fits = reservation.booked.bookings.iter().all(|booking| {
+        reservation.asked.tokens += extra.tokens;
+        reservation.asked.pico_usd += extra.pico_usd;
+        for booking in &reservation.booked.bookings {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            entry.has_room(rule, &extra, booking.dates, second)
-        });
-        if fits {
-            reservation.asked.tokens += extra.tokens;
-            reservation.asked.pico_usd += extra.pico_usd;
-            for booking in &reservation.booked.bookings {
-                let (entry, rule) = self.table.with_rule(booking.entry);
-                entry.reserve(rule, &extra, booking.dates, second);
-            }
+            entry.reserve(rule, &extra, booking.dates, second);
         }
-        fits
     }
 
     /// Ends an open call: its reserve is given back, what it used is booked, in the windows of its admission and in this

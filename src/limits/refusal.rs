@@ -1,6 +1,6 @@
 //! Why a call may not be made now, and when it may.
 
-use super::kind::LimitKind;
+use super::kind::{LimitKind, Span};
 use super::rule::{AtLimit, Label};
 use crate::usage::Timestamp;
 
@@ -61,6 +61,12 @@ impl NextSafe {
 }
 
 impl Refusal {
+    /// Whether what is left of something prepaid is too little: that does not come back by itself, and yet the call need
+    /// not be too large for all of it.
+    pub fn is_of_a_prepaid_rest(&self) -> bool {
+        self.limit.span() == Span::Prepaid && self.used > 0
+    }
+
     /// The moment of the next safe call; `None` when there is none.
     pub fn until(&self) -> Option<Timestamp> {
         match self.next {

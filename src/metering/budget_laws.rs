@@ -100,6 +100,59 @@ async fn money_is_held_for_a_call_grows_with_it_and_is_settled_by_its_cost() {
     metering.open(local, clock.now()).await.expect("what costs nothing passes").finish(answered(), clock.now()).await;
 }
 
+/// A door with caps of tokens a day, for all and for one team.
+fn capped(folder: &TempDir, clock: &Arc<dyn Clock>, all: u64, sales: u64) -> Metering {
+    let (metering, _) = start(folder.path(), Durability::Kill, clock);
+    for (subject, amount) in [("everything", all), ("team:sales", sales)] {
+        set(&metering, subject, LimitKind::TokensPerDay, BudgetChange::Set { amount, since: None });
+    }
+    metering
+}
+
+#[tokio::test]
+async fn what_a_growing_answer_has_produced_is_held_at_every_limit_though_one_of_them_is_full() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let metering = capped(&folder, &clock, 20_000, 2_000);
+    let mut growing = metering.open(of_sales(), clock.now()).await.expect("admitted");
+    (0..=15_000).step_by(100).for_each(|seen| growing.saw_output(seen));
+    let held = windows(&metering, LimitKind::TokensPerDay, clock.now()).into_iter().find(|it| it.0 == "everything");
+    assert!(held.is_some_and(|(_, _, reserved, _)| reserved >= 15_000));
+    let cap = Some(OutputCap { asked: Some(15_000), granted: Some(15_000) });
+    let other = Call { output_cap: cap, fixed_cap: true, ..call() };
+    assert!(
+        matches!(metering.open(other, clock.now()).await, Err(Refused::Limit(_))),
+        "15,000 and 15,000 are too much"
+    );
+}
+
+#[tokio::test]
+async fn one_large_piece_is_held_too() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let metering = capped(&folder, &clock, 10_000, 10_000);
+    let mut growing = metering.open(call(), clock.now()).await.expect("admitted");
+    growing.saw_output(12_000);
+    assert!(matches!(metering.open(call(), clock.now()).await, Err(Refused::Limit(_))));
+}
+
+#[tokio::test]
+async fn what_is_prepaid_and_used_up_is_told_as_that() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, _) = start(folder.path(), Durability::Kill, &clock);
+    let since = Some(clock.now().at.day());
+    set(&metering, "everything", LimitKind::RequestsPrepaid, BudgetChange::Set { amount: 1, since });
+    metering.open(call(), clock.now()).await.expect("one").finish(answered(), clock.now()).await;
+    let refused = metering.open(call(), clock.now()).await.err().expect("no second one");
+    let told = crate::models::endpoint::Fault::from(&refused);
+    assert!(
+        told.message().ends_with("; what is prepaid and used up does not come back by itself"),
+        "{}",
+        told.message()
+    );
+}
+
 #[tokio::test]
 async fn a_stopped_budget_refuses_at_once_however_long_the_answer_may_be() {
     let folder = TempDir::new().expect("a temporary folder");

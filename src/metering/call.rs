@@ -106,7 +106,10 @@ impl Call {
         self.prompt_tokens = asked.prompt_tokens;
         self.system_tokens = asked.system_tokens;
         self.output_cap = asked.output_cap.map(|cap| OutputCap { asked: Some(cap), granted: Some(cap) });
-        self.output_reserve = (!endpoint.generates()).then_some(0);
+        self.output_reserve = Some(match endpoint.generates() {
+            true => DEFAULT_OUTPUT_RESERVE.saturating_mul(asked.answers.max(1)),
+            false => 0,
+        });
         self.fixed_cap = true;
         self
     }

@@ -27,8 +27,17 @@ fn limited(refusal: &Refusal) -> Fault {
     };
     let is_of_money = refusal.limit.measure() == Measure::Money;
     let Some(wait_ms) = refusal.wait_ms() else {
-        let advice = "this call alone asks for more than there ever is: its prompt, and all the output that it allows; \
-                      a smaller `max_tokens` may fit";
+        let advice = match refusal.is_of_a_prepaid_rest() {
+            true if refusal.used >= refusal.max => "what is prepaid and used up does not come back by itself",
+            true => {
+                "what is left is less than this call may use, and what is prepaid does not come back by itself; a smaller \
+                 `max_tokens` may fit"
+            }
+            false => {
+                "this call alone asks for more than there ever is: its prompt, and all the output that it allows; a \
+                 smaller `max_tokens` may fit"
+            }
+        };
         return Fault::new(Class::QuotaExhausted, format!("{what}; {advice}"));
     };
     let secs = wait_ms.div_ceil(1000);

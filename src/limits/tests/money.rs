@@ -13,8 +13,8 @@ fn money_is_reserved_and_what_a_call_did_not_cost_comes_back() {
     gate.reserve(id(1), &CLOUD, dollars(7), noon()).expect("fits");
     let refusal = gate.reserve(id(2), &CLOUD, dollars(4), noon()).expect_err("seven are held");
     assert_eq!((refusal.limit, refusal.used, refusal.max), (LimitKind::UsdPerDay, 7 * DOLLAR, 10 * DOLLAR));
-    assert!(gate.top_up(id(1), dollars(3), noon()));
-    assert!(!gate.top_up(id(1), dollars(1), noon()));
+    gate.top_up(id(1), dollars(3), noon());
+    assert_eq!(standing(&gate, LimitKind::UsdPerDay, noon()), (0, 10 * DOLLAR));
     gate.settle(id(1), Used { tokens: 5, pico_usd: 6 * DOLLAR }, noon());
     assert_eq!(standing(&gate, LimitKind::UsdPerDay, noon()), (6 * DOLLAR, 0));
     assert_eq!(gate.reserve(id(2), &CLOUD, dollars(4), noon()), Ok(()));

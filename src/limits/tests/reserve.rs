@@ -73,12 +73,16 @@ fn an_open_call_counts_in_full_whatever_its_age_and_gives_back_what_it_did_not_u
 }
 
 #[test]
-fn a_growing_answer_is_topped_up_while_there_is_room_and_only_the_rest_is_overshoot() {
+fn a_growing_answer_is_held_whether_it_fits_or_not_and_others_find_that_much_less() {
     let mut gate = gate_of(roomy());
     gate.reserve(id(1), &CLOUD, tokens(100, 100), noon()).expect("fits");
-    assert!(gate.top_up(id(1), tokens(0, 800), noon()));
-    assert!(!gate.top_up(id(1), tokens(0, 1), noon()));
-    assert!(!gate.top_up(id(2), tokens(0, 1), noon()));
+    gate.top_up(id(1), tokens(0, 799), noon());
+    gate.top_up(id(2), tokens(0, 1), noon());
+    assert_eq!(gate.reserve(id(3), &CLOUD, tokens(1, 0), noon()), Ok(()), "one was left");
+    gate.cancel(id(3));
+    gate.top_up(id(1), tokens(0, 104), noon());
+    assert_eq!(standing(&gate, LimitKind::TokensPerDay, noon()), (0, 1_103));
+    assert!(gate.reserve(id(3), &CLOUD, tokens(1, 0), noon()).is_err());
     gate.settle(id(1), Used::of_tokens(1_003), noon());
     assert_eq!(standing(&gate, LimitKind::TokensPerDay, noon()), (1_003, 0));
 }
@@ -105,7 +109,7 @@ fn an_abandoned_reservation_comes_back_once_and_its_late_record_is_not_counted_t
     assert_eq!(gate.expire(later(noon(), max_age)), [id(1)]);
     assert_eq!(gate.expire(later(noon(), max_age + 1_000)), []);
     let late = later(noon(), max_age + 2_000_000);
-    assert!(!gate.top_up(id(1), tokens(0, 1), late));
+    gate.top_up(id(1), tokens(0, 1), late);
     gate.reserve(id(2), &CLOUD, tokens(900, 0), late).expect("its tokens are back");
     gate.apply(&record(1, noon().at, 1, 70), late);
     assert_eq!(standing(&gate, LimitKind::RequestsPerDay, late), (2, 0));

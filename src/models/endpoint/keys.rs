@@ -7,6 +7,7 @@ use super::Endpoint;
 use super::request::MalformedRequest;
 use super::scan::{Found, MAX_DEPTH, MAX_WORD_BYTES, Scanner, Shape};
 use super::steps::{Step, leaf, node, root};
+use crate::models::Kind;
 use crate::models::json::count_of;
 
 /// What a key that decides is for.
@@ -148,14 +149,57 @@ impl<'a> Keys<'a> {
         self.find(key)?.scalar(self.body)?.parse().ok()
     }
 
+    /// How many answers are to be made.
+    pub(super) fn answers(&self, heeded: &Heeded) -> u64 {
+        self.highest(heeded.answers).unwrap_or(1).max(1)
+    }
+
     /// The most tokens all answers may have together: of several limits the highest, for servers differ in which they
-    /// heed.
-    pub(super) fn output_cap(&self) -> Option<u64> {
-        let highest = |key| {
-            let values = self.values.iter().filter(move |value| value.named.0 == key);
-            values.filter_map(|value| count_of(whole(value.scalar(self.body)?))).max()
-        };
-        Some(highest(Key::Cap)?.saturating_mul(highest(Key::Answers).unwrap_or(1).max(1)))
+    /// heed. A limit of nothing limits nothing: so some take it, and the others refuse it.
+    pub(super) fn output_cap(&self, heeded: &Heeded) -> Option<u64> {
+        let cap = self.highest(heeded.caps).filter(|cap| *cap > 0)?;
+        Some(cap.saturating_mul(self.answers(heeded)))
+    }
+
+    fn highest(&self, names: &[&str]) -> Option<u64> {
+        let values = self.values.iter().filter(|value| names.contains(&value.named.1));
+        values.filter_map(|value| count_of(whole(value.scalar(self.body)?))).max()
+    }
+}
+
+/// The keys that an API heeds. What another one heeds may stand in its bodies as well, and does nothing there.
+pub(super) struct Heeded {
+    caps: &'static [&'static str],
+    answers: &'static [&'static str],
+}
+
+impl Heeded {
+    /// By each API's reference; of those that Ollama serves besides its own, it says itself what it passes over.
+    pub(super) fn by(endpoint: Endpoint, kind: Kind) -> Heeded {
+        let heeded = |caps, answers| Heeded { caps, answers };
+        match (endpoint, kind) {
+            (Endpoint::ChatCompletions | Endpoint::Completions, Kind::Ollama) => heeded(&["max_tokens"], &[]),
+            (Endpoint::ChatCompletions, _) => heeded(&["max_tokens", "max_completion_tokens"], &["n"]),
+            (Endpoint::Completions, _) => heeded(&["max_tokens"], &["n", "best_of"]),
+            (Endpoint::Responses, _) => heeded(&["max_output_tokens"], &[]),
+            (Endpoint::Messages, _) => heeded(&["max_tokens"], &[]),
+            (Endpoint::OllamaChat | Endpoint::OllamaGenerate, _) => heeded(&["options.num_predict"], &[]),
+            (Endpoint::GenerateContent | Endpoint::StreamGenerateContent, _) => heeded(
+                &[
+                    "generationConfig.maxOutputTokens",
+                    "generationConfig.max_output_tokens",
+                    "generation_config.maxOutputTokens",
+                    "generation_config.max_output_tokens",
+                ],
+                &[
+                    "generationConfig.candidateCount",
+                    "generationConfig.candidate_count",
+                    "generation_config.candidateCount",
+                    "generation_config.candidate_count",
+                ],
+            ),
+            _ => heeded(&[], &[]),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a request asks for.
 
 use super::Endpoint;
-use super::keys::Key;
+use super::keys::{Heeded, Key};
 use super::path::{model_of, percent_decoded};
 use super::prompt;
 use crate::models::Kind;
@@ -16,6 +16,8 @@ pub struct Asked {
     pub stream: bool,
     /// The most tokens that may be generated, all choices together; `None` when no limit is set.
     pub output_cap: Option<u64>,
+    /// How many answers are to be made.
+    pub answers: u64,
     /// Our estimate of the prompt, not calibrated, pictures included.
     pub prompt_tokens: u64,
     /// The part of it that is system text; `None` where there is none.
@@ -90,10 +92,12 @@ pub fn read_request(
         _ if endpoint.embeds() || endpoint.names_model_in_path() => false,
         _ => keys.flag(Key::Stream) == Some(true),
     };
+    let heeded = Heeded::by(endpoint, kind);
     let vocabulary = Vocabulary::of(model.as_deref().unwrap_or_default());
     Ok(Asked {
         stream,
-        output_cap: keys.output_cap(),
+        output_cap: keys.output_cap(&heeded),
+        answers: keys.answers(&heeded),
         prompt_tokens: prompt.tokens(kind, vocabulary),
         system_tokens: prompt.system_tokens(vocabulary),
         has_pictures: prompt.has_pictures(),

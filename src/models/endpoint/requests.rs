@@ -35,6 +35,7 @@ fn a_chat_says_its_model_its_form_and_its_limit() {
         model: Some("gpt-4o".to_owned()),
         stream: true,
         output_cap: Some(600),
+        answers: 2,
         prompt_tokens: 2 * (tokens + TOKENS_PER_MESSAGE) + Kind::OpenAi.image_tokens(),
         system_tokens: Some(tokens),
         has_pictures: true,
@@ -75,6 +76,27 @@ fn the_limit_is_the_highest_times_the_answers() {
     assert_eq!(cap(gemini, r#"{"generation_config":{"max_output_tokens":9}}"#), Some(9));
     assert_eq!(cap(CHAT, r#"{"max_tokens":1099511627776,"n":1099511627776}"#), Some(u64::MAX));
     assert_eq!(cap(CHAT, r#"{"max_tokens":99999999999999999999}"#), None);
+    assert_eq!(cap("/api/chat", r#"{"options":{"num_predict":0}}"#), None);
+    assert_eq!(read(CHAT, r#"{"n":7}"#).answers, 7);
+    assert_eq!(read("/v1/responses", r#"{"n":7}"#).answers, 1);
+}
+
+#[test]
+fn a_limit_that_an_api_passes_over_limits_nothing() {
+    let cap = |path: &str, body: &str| read(path, body).output_cap;
+    let all = r#"{"max_tokens":1,"max_completion_tokens":2,"max_output_tokens":3,"options":{"num_predict":4},
+        "generationConfig":{"maxOutputTokens":5},"generation_config":{"max_output_tokens":5}}"#;
+    let (api, gemini) = ("/v1/chat/completions", "/v1beta/models/m:generateContent");
+    let caps = [api, "/v1/completions", "/v1/responses", "/v1/messages", "/api/chat", "/api/generate", gemini];
+    assert_eq!(caps.map(|path| cap(path, all)), [2, 1, 3, 1, 4, 4, 5].map(Some));
+    assert_eq!(cap("/v1/embeddings", all), None);
+    let of_ollama = |path, body: &str| {
+        let endpoint = Endpoint::of(Kind::Ollama, &http::Method::POST, path);
+        let asked = read_request(endpoint, Kind::Ollama, path, None, body.as_bytes()).expect("a request");
+        (asked.output_cap, asked.answers)
+    };
+    assert_eq!(of_ollama(api, r#"{"max_completion_tokens":1,"n":3}"#), (None, 1));
+    assert_eq!(of_ollama(api, r#"{"max_completion_tokens":9,"max_tokens":1,"n":3}"#), (Some(1), 1));
 }
 
 #[test]
