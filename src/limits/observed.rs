@@ -40,18 +40,57 @@ pub struct Observed<'a> {
 pub struct Quota {
     /// Allowed per window.
     pub limit: Option<u64>,
-    /// Left in it.
+    /// Left in it when that was told.
     pub remaining: Option<u64>,
+    /// When that was.
+    pub told_at: Option<Timestamp>,
     /// When it is full again.
     pub resets_at: Option<Timestamp>,
 }
 
 impl Quota {
     /// Until when it has no room for so much more after what was admitted since it was told; `None` where it has, or
-    /// where the provider does not say enough to know.
+    /// where the provider does not say enough to know. It fills little by little: long before it is full there is room.
     fn without(&self, spent: u64, asked: u64) -> Option<Timestamp> {
-        let remaining = self.remaining?.saturating_sub(spent);
-        self.resets_at.filter(|_| remaining < asked)
+        let (limit, remaining, told_at) = (self.limit?, self.remaining?, self.told_at?);
+        let until_full = self.micros_until_full()?;
+        let lacks = i128::from(spent.saturating_add(asked)) - i128::from(remaining);
+        let missing = i128::from(limit.saturating_sub(remaining));
+        let micros = match lacks {
+            ..1 => return None,
+            _ if lacks >= missing => until_full,
+            _ => i64::try_from(i128::from(until_full) * lacks / missing).unwrap_or(until_full),
+        };
+        Some(told_at.plus_micros(micros))
+    }
+
+    /// How long it took to be full again when it was told.
+    fn micros_until_full(&self) -> Option<i64> {
+        Some(self.resets_at?.unix_micros() - self.told_at?.unix_micros())
+    }
+}
+
+/// Something that a provider says is in the way of a call.
+struct Word<'a> {
+    until: Timestamp,
+    /// The only model that it is about.
+    model: Option<&'a str>,
+    quota: Quota,
+    /// Admitted since the quota was told.
+    spent: u64,
+    counts_tokens: bool,
+    /// How long what is in the way goes on for, or fills up.
+    micros: i64,
+}
+
+impl Word<'_> {
+    fn limit(&self) -> LimitKind {
+        match (self.counts_tokens, self.micros <= 60_000_000) {
+            (false, true) => LimitKind::RequestsPerMinute,
+            (false, false) => LimitKind::RequestsPerDay,
+            (true, true) => LimitKind::TokensPerMinute,
+            (true, false) => LimitKind::TokensPerDay,
+        }
     }
 }
 
@@ -116,38 +155,34 @@ impl Observations {
     pub(super) fn refusal(&self, provider: &str, model: &str, asked: &Amounts, now: Now) -> Option<Refusal> {
         let known = self.0.get(provider)?;
         known.learned.seen_at?;
-        let (of_requests, of_tokens) = (known.learned.requests, known.learned.tokens);
-        let tokens = unsigned(asked.tokens).max(1);
-        let (requests, spent) = (known.requests, known.tokens);
-        let words = [
-            (known.waits.get(model).copied(), Some(model), of_requests, requests, false),
-            (known.closed_until, None, of_requests, requests, false),
-            (of_requests.without(requests, 1), None, of_requests, requests, false),
-            (of_tokens.without(spent, tokens), None, of_tokens, spent, true),
-        ];
-        let (until, model, quota, spent, counts_tokens) = words
-            .into_iter()
-            .filter_map(|(until, model, quota, spent, tokens)| Some((until?, model, quota, spent, tokens)))
-            .filter(|(until, ..)| *until > now.at)
-            .max_by_key(|(until, ..)| *until)?;
-        let wait_micros = until.unix_micros() - now.at.unix_micros();
-        let limit = match (counts_tokens, wait_micros <= 60_000_000) {
-            (false, true) => LimitKind::RequestsPerMinute,
-            (false, false) => LimitKind::RequestsPerDay,
-            (true, true) => LimitKind::TokensPerMinute,
-            (true, false) => LimitKind::TokensPerDay,
+        let micros_to = |until: Timestamp| until.unix_micros() - now.at.unix_micros();
+        let asks_to_wait = |until: Option<Timestamp>, model| {
+            let (until, quota, spent) = (until?, known.learned.requests, known.requests);
+            Some(Word { until, model, quota, spent, counts_tokens: false, micros: micros_to(until) })
         };
-        let max = quota.limit.unwrap_or_default();
-        let left = quota.remaining.unwrap_or_default().saturating_sub(spent);
+        let has_no_room = |quota: Quota, spent, asked, counts_tokens| {
+            let (until, micros) = (quota.without(spent, asked)?, quota.micros_until_full()?);
+            Some(Word { until, model: None, quota, spent, counts_tokens, micros })
+        };
+        let words = [
+            asks_to_wait(known.waits.get(model).copied(), Some(model)),
+            asks_to_wait(known.closed_until, None),
+            has_no_room(known.learned.requests, known.requests, 1, false),
+            has_no_room(known.learned.tokens, known.tokens, unsigned(asked.tokens).max(1), true),
+        ];
+        let in_the_way = words.into_iter().flatten().filter(|word| word.until > now.at);
+        let word = in_the_way.max_by_key(|word| word.until)?;
+        let max = word.quota.limit.unwrap_or_default();
+        let left = word.quota.remaining.unwrap_or_default().saturating_sub(word.spent);
         Some(Refusal {
-            limit,
-            label: label_of(provider, model),
+            limit: word.limit(),
+            label: label_of(provider, word.model),
             used: max.saturating_sub(left),
             max,
             at_limit: None,
             learned: true,
             stopped: false,
-            next: NextSafe::after_micros(now.at, wait_micros),
+            next: NextSafe::after_micros(now.at, micros_to(word.until)),
         })
     }
 
@@ -174,6 +209,7 @@ impl Observations {
         let newer = |old: Quota, limit: Option<u64>, remaining: Option<u64>, reset_ms: Option<u64>| Quota {
             limit: limit.or(old.limit),
             remaining: remaining.or(old.remaining),
+            told_at: remaining.map(|_| at).or(old.told_at),
             resets_at: moment(reset_ms).or(old.resets_at),
         };
         *learned = Learned {
@@ -231,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_is_believed_until_its_reset_and_each_admitted_call_takes_of_what_it_left() {
+    fn a_provider_is_believed_until_there_is_room_and_each_admitted_call_takes_of_what_it_left() {
         let requests = |remaining, reset| Observed {
             requests_limit: Some(15),
             requests_remaining: remaining,
@@ -240,19 +276,34 @@ mod tests {
         };
         let two = requests(Some(2), Some(9_000));
         assert_eq!(
-            [waits(two, 1, 0), waits(two, 2, 0), waits(two, 2, 8_999), waits(two, 2, 9_000)],
-            [None, Some(9_000), Some(1), None]
+            [waits(two, 1, 0), waits(two, 2, 0), waits(two, 2, 692), waits(two, 2, 693), waits(two, 99, 0)],
+            [None, Some(693), Some(1), None, Some(9_000)]
         );
-        let tokens = Observed { tokens_remaining: Some(25), tokens_reset_ms: Some(60_000), ..Observed::default() };
-        assert_eq!([waits(tokens, 1, 0), waits(tokens, 2, 0)], [None, Some(60_000)]);
-        let unsaid = [requests(None, Some(9_000)), requests(Some(0), None), requests(None, None)];
-        assert_eq!(unsaid.map(|observed| waits(observed, 99, 0)), [None; 3]);
+        let of_a_day = |limit, remaining, ms| Observed {
+            requests_limit: limit,
+            requests_remaining: Some(remaining),
+            requests_reset_ms: Some(ms),
+            ..Observed::default()
+        };
+        // Two hundred a day, none left: one comes back every 7 minutes and 12 seconds.
+        assert_eq!(waits(of_a_day(Some(200), 0, LEARNED_MAX_MS), 0, 0), Some(432_000));
+        let tokens = Observed {
+            tokens_limit: Some(100),
+            tokens_remaining: Some(25),
+            tokens_reset_ms: Some(60_000),
+            ..Observed::default()
+        };
+        assert_eq!([waits(tokens, 1, 0), waits(tokens, 2, 0)], [None, Some(4_000)]);
+        let unsaid =
+            [requests(None, Some(9_000)), requests(Some(0), None), requests(None, None), of_a_day(None, 0, 9_000)];
+        assert_eq!(unsaid.map(|observed| waits(observed, 99, 0)), [None; 4]);
     }
 
     #[test]
     fn a_silly_wait_is_a_day_and_the_longest_of_several_counts() {
         let observed = |ms| Observed {
             retry_after_ms: Some(ms),
+            requests_limit: Some(1),
             requests_remaining: Some(0),
             requests_reset_ms: Some(5_000),
             ..Observed::default()
