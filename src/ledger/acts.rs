@@ -70,7 +70,9 @@ impl State {
         };
         let mut is_new = |origin: Origin| origin.lineage != lineage && here.insert(origin);
         let new = openings.iter().filter(|opening| opening.origin.is_none_or(&mut is_new));
-        let admitted = |opening: &Opening| self.admission.admitted_opening(opening.clone().cleaned(), &picture);
+        let settings = &self.control.acts().settings;
+        let admitted =
+            |opening: &Opening| self.admission.admitted_opening(opening.clone().cleaned(), &picture, settings);
         let openings: Vec<Opening> = new.map(admitted).collect();
         drop(picture);
         if openings.is_empty() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use uuid::Uuid;
 
+use crate::settings::Settings;
 use crate::stats::{Key, Picture, Symbol};
 use crate::usage::names::Name;
 use crate::usage::{Day, Dimension, Opening, RecordId, UsageRecord};
@@ -65,8 +66,14 @@ impl Admission {
         Admission { known, days: HashMap::default(), clock: 0 }
     }
 
-    /// The dimensions whose name has no room and counts as `other`; notes the names that have.
-    pub(super) fn others(&mut self, record: &UsageRecord<'_>, picture: &Picture) -> Vec<Dimension> {
+    /// The dimensions whose name has no room and counts as `other`; notes the names that have. What the owner's acts
+    /// name is known as well.
+    pub(super) fn others(
+        &mut self,
+        record: &UsageRecord<'_>,
+        picture: &Picture,
+        settings: &Settings,
+    ) -> Vec<Dimension> {
         let day = record.timestamp.day();
         if !self.days.contains_key(&day) {
             self.make_room();
@@ -77,18 +84,18 @@ impl Admission {
         if names.rows >= MAX_ROWS && !has_row(record, picture) {
             return Dimension::ALL.to_vec();
         }
-        names.others(record, &self.known)
+        names.others(record, |dimension, name| (self.known.0)(dimension, name) || settings.names(dimension, name))
     }
 
     /// An opening balance that says which of its names have no room that day, besides those it says so of already.
-    pub(super) fn admitted_opening(&mut self, mut opening: Opening, picture: &Picture) -> Opening {
+    pub(super) fn admitted_opening(&mut self, mut opening: Opening, picture: &Picture, settings: &Settings) -> Opening {
         let (provider, model) = (opening.provider.clone(), opening.model.clone());
         let mut like = UsageRecord::new(RecordId(Uuid::nil()), opening.at, provider, model);
         like.api_type = opening.api_type.clone();
         like.request_type = opening.request_type.clone();
         // Its channel and its price are ours, and it has nothing else.
         let named = [Dimension::Provider, Dimension::Model, Dimension::RequestType];
-        let others = self.others(&like, picture);
+        let others = self.others(&like, picture, settings);
         opening.other = named.into_iter().filter(|one| others.contains(one) || opening.other.contains(one)).collect();
         opening
     }
@@ -133,28 +140,28 @@ impl DayNames {
         self.seen.iter().map(HashSet::len).sum()
     }
 
-    fn others(&mut self, record: &UsageRecord<'_>, known: &KnownNames) -> Vec<Dimension> {
+    fn others(&mut self, record: &UsageRecord<'_>, knows: impl Fn(Dimension, &str) -> bool) -> Vec<Dimension> {
         let mut others = Vec::new();
         for dimension in Dimension::ALL {
             if let Some(name) = name_of(record, *dimension)
-                && !self.admits(*dimension, name, known)
+                && !self.admits(*dimension, name, &knows)
             {
                 others.push(*dimension);
             }
         }
         // The API stands or falls with the provider: both come from whoever reports.
-        if !others.contains(&Dimension::Provider) && !self.admits(Dimension::Provider, &record.api_type, known) {
+        if !others.contains(&Dimension::Provider) && !self.admits(Dimension::Provider, &record.api_type, &knows) {
             others.push(Dimension::Provider);
         }
         others
     }
 
-    fn admits(&mut self, dimension: Dimension, name: &str, known: &KnownNames) -> bool {
+    fn admits(&mut self, dimension: Dimension, name: &str, knows: &impl Fn(Dimension, &str) -> bool) -> bool {
         let seen = &self.seen[dimension as usize];
         if seen.contains(name) {
             return true;
         }
-        if seen.len() >= MAX_NAMES && !(known.0)(dimension, name) {
+        if seen.len() >= MAX_NAMES && !knows(dimension, name) {
             return false;
         }
         self.note(dimension, name);
@@ -189,6 +196,7 @@ fn name_of<'r>(record: &'r UsageRecord<'_>, dimension: Dimension) -> Option<&'r 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{BudgetChange, BudgetKey, GatewayKey, Setting};
     use crate::stats::Stats;
     use crate::usage::{RecordId, Timestamp};
 
@@ -200,7 +208,7 @@ mod tests {
         let mut admission = Admission::new(known.clone());
         let append = |stats: &mut Stats, admission: &mut Admission, model: String| {
             let mut record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), model.into());
-            record.other = admission.others(&record, &stats.picture());
+            record.other = admission.others(&record, &stats.picture(), &Settings::default());
             stats.apply(&record);
             admission.note_rows(&stats.picture(), at.day());
             record.other
@@ -219,6 +227,33 @@ mod tests {
     }
 
     #[test]
+    fn what_keys_and_budgets_are_about_has_a_row_however_many_names_came_before() {
+        let at = Timestamp::new(1_795_305_600_000_000, 0);
+        let mut settings = Settings::default();
+        let key =
+            GatewayKey { team: Some("sales".into()), feature: Some("search".into()), ..GatewayKey::example("shop") };
+        settings.apply(&Setting::KeyAdded { key: Box::new(key) });
+        let of = BudgetKey { subject: "team:support".into(), limit: "usd_per_day".into() };
+        let change = BudgetChange::Set { amount: 1, since: None };
+        settings.apply(&Setting::Budget { of, change, by: None });
+        let stats = Stats::default();
+        let mut admission = Admission::new(KnownNames::none());
+        let mut others = |team: &str, feature: &str, key: &str| {
+            let mut record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
+            let name = |text: &str| Some(Name::clean(text));
+            (record.team, record.feature, record.key) = (name(team), name(feature), name(key));
+            admission.others(&record, &stats.picture(), &settings)
+        };
+        for n in 0..MAX_NAMES {
+            assert_eq!(others(&format!("t{n}"), &format!("f{n}"), &format!("k{n}")), []);
+        }
+        let all = [Dimension::Feature, Dimension::Team, Dimension::Key];
+        assert_eq!(others("sale", "searches", "Shop"), all);
+        assert_eq!(others("sales", "search", "shop"), []);
+        assert_eq!(others("support", "search", "shop"), []);
+    }
+
+    #[test]
     fn the_names_of_apis_are_capped_as_well() {
         let at = Timestamp::new(1_795_305_600_000_000, 0);
         let mut stats = Stats::default();
@@ -226,7 +261,7 @@ mod tests {
         for n in 0..3 * MAX_NAMES {
             let mut record = UsageRecord::new(RecordId::new(at, [0; 10]), at, "p".into(), "m".into());
             record.api_type = format!("a{n}").into();
-            record.other = admission.others(&record, &stats.picture());
+            record.other = admission.others(&record, &stats.picture(), &Settings::default());
             stats.apply(&record);
             admission.note_rows(&stats.picture(), at.day());
         }
@@ -241,7 +276,7 @@ mod tests {
         let mut admission = Admission::new(KnownNames::none());
         let mut ask = |day: usize, model: String| {
             let record = UsageRecord::new(RecordId::new(at(day), [0; 10]), at(day), "p".into(), model.into());
-            let others = admission.others(&record, &picture);
+            let others = admission.others(&record, &picture, &Settings::default());
             (others, admission.days.len(), admission.days.values().map(DayNames::len).sum::<usize>())
         };
         // The picture stays empty, so only what is remembered can say that a day is full.

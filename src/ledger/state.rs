@@ -252,7 +252,7 @@ impl State {
             self.stats.apply_to(row, record);
             self.follow(record);
         } else {
-            let others = self.admission.others(record, self.stats.current());
+            let others = self.admission.others(record, self.stats.current(), &self.control.acts().settings);
             let changed = (!others.is_empty()).then(|| UsageRecord { other: others, ..record.clone() });
             match &changed {
                 Some(changed) => self.write(&line_of(changed), now)?,

@@ -111,9 +111,14 @@ pub fn vendors_of(config: &Config, prices: &PriceBook) -> HashMap<String, String
 pub fn known_names_of(config: &Config, prices: &PriceBook) -> KnownNames {
     let providers: HashSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
     let models = config.providers.iter().flat_map(|provider| [Some(&provider.model), provider.vision_model.as_ref()]);
-    let models: HashSet<String> = models.flatten().cloned().collect();
     let groups = config.telegram.iter().flat_map(|telegram| &telegram.groups);
-    let teams: HashSet<String> = groups.filter_map(|group| group.team.clone()).collect();
+    let teams = groups.filter_map(|group| group.team.clone());
+    let limited = config.limits.iter().map(|limit| &limit.applies_to);
+    let limited: Vec<&LimitFor> = limited.chain(config.budgets.iter().map(|budget| &budget.applies_to)).collect();
+    let of_limits = |name: fn(&LimitFor) -> &Option<String>| limited.iter().filter_map(move |of| name(of).clone());
+    let teams: HashSet<String> = teams.chain(of_limits(|of| &of.team)).collect();
+    let features: HashSet<String> = of_limits(|of| &of.feature).collect();
+    let models: HashSet<String> = models.flatten().cloned().chain(of_limits(|of| &of.model)).collect();
     let prices = prices.clone();
     KnownNames::new(move |dimension, name| match dimension {
         Dimension::Provider => providers.contains(name),
@@ -121,6 +126,7 @@ pub fn known_names_of(config: &Config, prices: &PriceBook) -> KnownNames {
         Dimension::RequestType => REQUEST_TYPES.contains(&name),
         Dimension::Channel => CHANNELS.contains(&name),
         Dimension::Team => teams.contains(name),
+        Dimension::Feature => features.contains(name),
         // Price ids come from the price book alone; the cap is for names that others choose.
         Dimension::Price => true,
         _ => false,

@@ -1,13 +1,13 @@
 //! Keys that programs use the gateway with: by whom they are used, what they open, and which of them hold. A key itself
 //! is nowhere; it is known by its keyed hash.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::MAX_BUDGETS;
-use crate::usage::{KeySuffix, SubjectId, Timestamp};
+use crate::usage::{Dimension, KeySuffix, SubjectId, Timestamp};
 
 /// Keys that are kept at most, revoked ones among them: their names stay taken.
 pub const MAX_KEYS: usize = 10_000;
@@ -97,6 +97,10 @@ pub struct Keys {
     named: BTreeMap<String, Known>,
     /// Those that hold.
     in_force: HashMap<SubjectId, Arc<GatewayKey>>,
+    /// Whose budgets they ever counted in.
+    teams: BTreeSet<String>,
+    /// What they ever were for.
+    features: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,11 +162,23 @@ impl Keys {
         }
     }
 
+    /// Whether a key, revoked or not, has this name, or gives it to its calls.
+    pub(super) fn names(&self, dimension: Dimension, name: &str) -> bool {
+        match dimension {
+            Dimension::Key => self.named.get(&folded(name)).is_some_and(|known| known.key.name == name),
+            Dimension::Team => self.teams.contains(name),
+            Dimension::Feature => self.features.contains(name),
+            _ => false,
+        }
+    }
+
     /// A name that is another's adds nothing: what is written is not always what was checked.
     pub(super) fn add(&mut self, key: &GatewayKey) {
         if self.may_add(&key.name).is_ok() {
             let key = Arc::new(key.clone());
             self.in_force.insert(key.hash, Arc::clone(&key));
+            self.teams.extend(key.team.clone());
+            self.features.extend(key.feature.clone());
             self.named.insert(folded(&key.name), Known { key, revoked: None });
         }
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::templates::Lang;
-use crate::usage::{SubjectId, Timestamp};
+use crate::usage::{Dimension, SubjectId, Timestamp};
 
 pub use alerts::{AlertState, Alerts, MAX_ALERTS};
 pub use budgets::{BudgetActs, BudgetChange, BudgetKey, MAX_BUDGETS};
@@ -146,6 +146,13 @@ impl Settings {
     /// What was done to a budget.
     pub fn budget(&self, of: &BudgetKey) -> Option<&BudgetActs> {
         self.budgets.get(of)
+    }
+
+    /// Whether a key or a budget is about calls of this name.
+    pub fn names(&self, dimension: Dimension, name: &str) -> bool {
+        let first = BudgetKey { subject: format!("{dimension}:{name}"), limit: String::new() };
+        let mut budgets = self.budgets.range(&first..);
+        self.keys.names(dimension, name) || budgets.next().is_some_and(|(of, _)| of.subject == first.subject)
     }
 
     /// How far an alert is; `None` when nobody heard of it, or too long ago.
