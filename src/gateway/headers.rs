@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::limits::Left;
 use crate::metering::Receipt;
-use crate::models::CREDENTIALS;
+use crate::models::{CREDENTIALS, readable_encoding};
 use crate::usage::{Money, RecordId, UsageSource, push_decimal};
 
 /// Whether a header concerns only one connection (RFC 9110, section 7.6.1), beside those that `Connection` names.
@@ -84,21 +84,9 @@ pub(super) fn passed_on(headers: &HeaderMap, plain_answer: bool, with_credential
             passed.append(name, value.clone());
         }
     }
-    let takes_gzip = !plain_answer
-        && headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| value.to_str().is_ok_and(names_gzip));
-    let encoding = if takes_gzip { "gzip" } else { "identity" };
-    passed.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+    let encoding = if plain_answer { HeaderValue::from_static("identity") } else { readable_encoding(headers) };
+    passed.insert(header::ACCEPT_ENCODING, encoding);
     passed
-}
-
-/// Whether an `Accept-Encoding` lets gzip in.
-fn names_gzip(value: &str) -> bool {
-    value.split(',').any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-        let refused = |q: &str| q.strip_prefix("q=").is_some_and(|q| q.trim_end_matches(['0', '.']).is_empty());
-        is_gzip && !parts.any(refused)
-    })
 }
 
 /// The headers that `Connection` names.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use http::header::ACCEPT_ENCODING;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
@@ -15,8 +16,8 @@ use hyper_util::client::legacy;
 use tower::{Layer, Service};
 
 use super::{Call, End, Meter, Metering, Receipt};
-use crate::models::Kind;
 use crate::models::endpoint::{self, Class, Endpoint, Fault};
+use crate::models::{Kind, readable_encoding};
 use crate::usage::names::{Name, UNKNOWN};
 use crate::usage::{ErrorKind, KeySuffix};
 
@@ -31,7 +32,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// Wraps anything that takes `http::Request<B>` and whose body can be made of bytes (`Full<Bytes>`, `axum::body::Body`):
 /// a client on its way to a provider, or a route that answers like one. Paths that no API meters pass untouched and
 /// unrecorded. The bytes of requests and answers are never changed: a stream of OpenAI's API tells its usage only to who
-/// asks with `stream_options`, and is estimated otherwise. A call that a limit refuses is not made; the service answers
+/// asks with `stream_options`, and is estimated otherwise. Only `Accept-Encoding` is narrowed, to gzip or nothing: of an
+/// answer in another encoding no usage can be read. A call that a limit refuses is not made; the service answers
 /// 429 for it, in the words of the API. The end of an answer waits until its record is acknowledged, at most two seconds.
 ///
 /// When the service fails before there is an answer, nobody knows what the provider did: the call is recorded with its
@@ -199,7 +201,11 @@ impl Told {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + From<Bytes> + Send + 'static,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if head.headers.contains_key(ACCEPT_ENCODING) {
+            let encoding = readable_encoding(&head.headers);
+            head.headers.insert(ACCEPT_ENCODING, encoding);
+        }
         let body = match Limited::new(body, MAX_REQUEST_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {

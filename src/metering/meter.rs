@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::{Outcome, Permit, Receipt};
 use crate::models::endpoint::{Endpoint, UsageReader, media_type};
-use crate::models::{CallError, Decoder, Ending, Observed, Retry, request_id};
+use crate::models::{CallError, Decoder, Ending, Observed, Retry, is_unreadable, request_id};
 use crate::usage::{ErrorKind, Estimated, Failure, Now, Status, UsageSource};
 
 /// The most of an error's body that is kept until its class is known, in bytes.
@@ -25,6 +25,8 @@ pub struct Meter {
     head: Option<Head>,
     error_body: Vec<u8>,
     damaged: bool,
+    /// The bytes of an answer in an encoding that cannot be undone, as far as it has come.
+    unreadable: Option<u64>,
     ended: bool,
     /// Whether what the provider says of its limits holds for all who ask it.
     hears: bool,
@@ -63,6 +65,7 @@ impl Meter {
             head: None,
             error_body: Vec::new(),
             damaged: false,
+            unreadable: None,
             ended: false,
             hears: true,
         }
@@ -104,6 +107,11 @@ impl Meter {
         let is_json = media_type(headers).eq_ignore_ascii_case("application/json");
         let streams = self.endpoint == Endpoint::StreamGenerateContent || !is_json;
         self.head = Some(Head { status, streams, observed, request_id: request_id(headers) });
+        if self.endpoint.is_metered() && !self.is_error() && is_unreadable(headers) {
+            let provider = self.permit.call().provider.as_str();
+            tracing::warn!(provider, "an answer in an encoding that nobody asked for is recorded as an estimate");
+            self.unreadable = Some(0);
+        }
     }
 
     fn hear(&self, observed: Observed) {
@@ -123,12 +131,13 @@ impl Meter {
         if !self.endpoint.is_metered() || self.damaged {
             return;
         }
-        let before = self.reader.output_tokens();
-        match self.decoder.plain(bytes) {
-            Some(plain) => self.reader.push(plain),
-            None => self.unpack(bytes),
+        let before = self.output_tokens();
+        match (&mut self.unreadable, self.decoder.plain(bytes)) {
+            (Some(seen), _) => *seen += bytes.len() as u64,
+            (None, Some(plain)) => self.reader.push(plain),
+            (None, None) => self.unpack(bytes),
         }
-        let seen = self.reader.output_tokens();
+        let seen = self.output_tokens();
         if seen == before {
             return;
         }
@@ -140,7 +149,7 @@ impl Meter {
 
     /// Takes the end of the body.
     pub fn saw_end(&mut self) {
-        if !self.ended && !self.is_error() && self.endpoint.is_metered() {
+        if !self.ended && !self.is_error() && self.endpoint.is_metered() && self.unreadable.is_none() {
             // What ends the compression may come behind the last word of the answer.
             self.damaged |= self.decoder.finish().is_err() && !self.reader.learned().terminal;
             self.reader.finish();
@@ -153,6 +162,11 @@ impl Meter {
         let learned = self.reader.learned();
         let has_no_last_word = self.endpoint == Endpoint::StreamGenerateContent;
         learned.terminal || has_no_last_word && learned.complete
+    }
+
+    /// What has come, by our raw estimate: at most one token in each byte that could not be read.
+    fn output_tokens(&self) -> u64 {
+        self.unreadable.unwrap_or_else(|| self.reader.output_tokens())
     }
 
     fn unpack(&mut self, bytes: &[u8]) {
@@ -206,7 +220,10 @@ impl Meter {
     }
 
     fn outcome(&self, end: End) -> Outcome {
-        let output = self.permit.calibrated_output(self.reader.output_tokens());
+        let output = match self.unreadable {
+            Some(seen) => self.permit.call().output_cap.and_then(|cap| cap.granted).map_or(seen, |cap| cap.min(seen)),
+            None => self.permit.calibrated_output(self.reader.output_tokens()),
+        };
         let guess = Estimated { prompt: self.permit.call().prompt_tokens, output };
         let Some(head) = &self.head else {
             if !self.endpoint.is_metered() {
@@ -249,7 +266,7 @@ impl Meter {
             provider_request_id: head.and_then(|head| head.request_id.clone()),
             http_status: head.map_or(0, |head| head.status),
             pieces: learned.pieces,
-            complete: learned.complete,
+            complete: learned.complete || self.unreadable.is_some() && self.ended,
         }
     }
 }

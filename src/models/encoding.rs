@@ -1,8 +1,34 @@
-//! Undoing gzip where a server sends it although it was asked not to. Pure and bounded.
+//! The encodings of answers: what is asked for, and undoing gzip, which some servers send unasked. Pure and bounded.
 
 use std::io::Write;
 
 use flate2::write::MultiGzDecoder;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
+
+/// The encoding to ask for, of those that a client takes: gzip, or none. In any other the usage could not be read.
+pub fn readable_encoding(headers: &HeaderMap) -> HeaderValue {
+    let takes_gzip = headers.get_all(ACCEPT_ENCODING).iter().any(|value| value.to_str().is_ok_and(names_gzip));
+    HeaderValue::from_static(if takes_gzip { "gzip" } else { "identity" })
+}
+
+/// Whether an `Accept-Encoding` lets gzip in.
+fn names_gzip(value: &str) -> bool {
+    value.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let refused = |q: &str| q.strip_prefix("q=").is_some_and(|q| q.trim_end_matches(['0', '.']).is_empty());
+        is_gzip && !parts.any(refused)
+    })
+}
+
+/// Whether an answer says that it is in an encoding that cannot be undone here.
+pub fn is_unreadable(headers: &HeaderMap) -> bool {
+    let readable = ["gzip", "x-gzip", "identity", ""];
+    let is_readable = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|coding| readable.iter().any(|name| coding.trim().eq_ignore_ascii_case(name)))
+    };
+    !headers.get_all(CONTENT_ENCODING).iter().all(is_readable)
+}
 
 /// Decodes a body whose encoding is told by its first bytes, not by its header: servers lie both ways, and neither JSON
 /// nor an event stream can begin like gzip.

@@ -31,7 +31,7 @@ mod stream;
 pub mod transport;
 
 pub use chat::{ChatEvent, ChatMessage, ChatRequest, Ending, Finish, Learned, Role};
-pub use encoding::Decoder;
+pub use encoding::{Decoder, is_unreadable, readable_encoding};
 pub use exact::{ExactCounts, exact_counts};
 pub use failure::{CallError, Retry};
 pub use image::{Image, ImageError, MAX_IMAGE_BYTES, MAX_IMAGES, MediaType};

@@ -112,6 +112,26 @@ fn whole(status: u16, body: &'static str) -> http::Response<Full<Bytes>> {
     answer.body(Full::from(body)).expect("a fixed answer")
 }
 
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_recorded_as_answered_and_estimated_by_its_bytes() {
+    let folder = TempDir::new().expect("a folder");
+    let metering = books(&folder, Vec::new());
+    let client = layer(&metering).layer(service_fn(|request: http::Request<Full<Bytes>>| async move {
+        assert_eq!(request.headers()["accept-encoding"], "gzip", "what can be read of what is taken");
+        let answer =
+            http::Response::builder().header("content-encoding", "br").header("content-type", "application/json");
+        Ok::<_, Infallible>(answer.body(Full::from(vec![0x8b_u8; 300])).expect("a fixed answer"))
+    }));
+    let mut asked = request("/v1/chat/completions");
+    asked.headers_mut().insert("accept-encoding", "br, gzip;q=0.5".parse().expect("a value"));
+    let body = client.oneshot(asked).await.expect("answers").into_body().collect().await.expect("whole").to_bytes();
+    assert_eq!(body, vec![0x8b_u8; 300]);
+    metering.close(real_clock().now()).expect("closes");
+    let records = records_of(folder.path(), false);
+    let told: Vec<_> = records.iter().map(|it| (it.status, it.tokens.completion, it.usage_source)).collect();
+    assert_eq!(told, [(Status::Ok, 300, UsageSource::Estimated)]);
+}
+
 /// As a server reads that was told the length: it asks for nothing behind the last byte, nor for a body that is empty.
 #[tokio::test]
 async fn an_answer_of_known_length_is_recorded_before_its_last_byte_goes_out() {
