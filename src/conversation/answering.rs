@@ -12,7 +12,7 @@ use crate::limits::{AtLimit, Facet, Refusal};
 use crate::metering::{Call, Metering, Outcome, Patience, Permit, Place, Receipt, Refused};
 use crate::models::openai::Dialect;
 use crate::models::{
-    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Image, ImageError, Kind, Provider, Retry,
+    self, CallError, ChatEvent, ChatMessage, ChatRequest, ChatStream, Finish, Image, ImageError, Kind, Provider, Retry,
     RetryPolicy,
 };
 use crate::usage::names::{Name, VISION};
@@ -47,6 +47,8 @@ pub struct Answering {
 struct Attempt {
     text: String,
     receipt: Receipt,
+    /// Whether the model stopped at the cap on its output.
+    cut_off: bool,
     error: Option<CallError>,
     cancelled: Option<CancelReason>,
 }
@@ -190,7 +192,7 @@ impl Answering {
             reason = cancel.cancelled() => {
                 let outcome = Outcome::cut_short(reason.kind(), None, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
-                return Attempt { text: answer.text, receipt, error: None, cancelled: Some(reason) };
+                return Attempt { text: answer.text, receipt, cut_off: false, error: None, cancelled: Some(reason) };
             }
         };
         let mut stream = match opened {
@@ -199,13 +201,14 @@ impl Answering {
                 self.metering.heard(provider.name(), &job.choice.model, error.observed, self.clock.now());
                 let outcome = Outcome::unanswered(&error, Answer::unseen(&permit));
                 let receipt = permit.finish(outcome, self.clock.now()).await;
-                return Attempt { text: answer.text, receipt, error: Some(error), cancelled: None };
+                return Attempt { text: answer.text, receipt, cut_off: false, error: Some(error), cancelled: None };
             }
         };
         self.metering.heard(provider.name(), &job.choice.model, stream.observed(), self.clock.now());
         let ended = self.read(&mut stream, &mut answer, &mut permit, sink, cancel).await;
         let ending = stream.ending();
         drop(stream); // closes the upstream connection: nobody pays for what nobody reads
+        let cut_off = ending.finish == Finish::Length;
         let guess = answer.guess(job, &permit, &ending.usage).await;
         let mut outcome = match &ended {
             Ended::Whole => Outcome::whole(ending, guess),
@@ -220,7 +223,7 @@ impl Answering {
             Ended::Failed(error) => (Some(*error), None),
             Ended::Cancelled(reason) => (None, Some(reason)),
         };
-        Attempt { text: answer.text, receipt, error, cancelled }
+        Attempt { text: answer.text, receipt, cut_off, error, cancelled }
     }
 
     async fn read(
@@ -348,6 +351,7 @@ fn outcome(job: &Job, attempt: Attempt) -> AnswerOutcome {
                 retry_in_seconds: asked.or(error.observed.retry_after).map(|wait| wait.as_secs().max(1)),
             })
         }
+        (None, None, Status::Ok) if attempt.cut_off => Err(Problem::CutOff),
         (None, None, Status::Ok) => Ok(()),
         (None, None, _) => Err(failed(ErrorKind::StreamCut)),
     };

@@ -76,6 +76,8 @@ pub enum Message {
         #[serde(flatten)]
         choice: Option<ModelChoice>,
     },
+    /// The answer is as long as one may be, and is not over.
+    CutOff,
     /// The answer was stopped.
     Cancelled,
     /// There is no answer to stop.
@@ -324,6 +326,7 @@ impl Message {
             Message::Waiting { .. } => "waiting",
             Message::AnsweredInstead { .. } => "answered_instead",
             Message::Error { kind, .. } => return Cow::Owned(format!("error/{kind}")),
+            Message::CutOff => "cut_off",
             Message::Cancelled => "cancelled",
             Message::NothingToCancel => "nothing_to_cancel",
             Message::Busy => "busy",
@@ -522,6 +525,8 @@ pub struct AnswerOutcome {
 pub enum Problem {
     /// The person stopped it.
     Cancelled,
+    /// It is as long as an answer may be.
+    CutOff,
     /// A limit said no.
     Refused(LimitView),
     /// It failed.

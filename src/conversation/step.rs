@@ -465,6 +465,7 @@ impl Conversation {
         let told = instead.filter(|_| answered).and_then(answered_instead);
         let problem = result.err().map(|problem| match problem {
             Problem::Cancelled | Problem::Failed { kind: ErrorKind::CancelledByUser, .. } => Message::Cancelled,
+            Problem::CutOff => Message::CutOff,
             Problem::Refused(limit) => Message::RefusedLimit(limit),
             Problem::Failed { kind, http_status, retry_in_seconds } => {
                 let choice = choice.clone().or_else(|| Some(session.choice.clone()));

@@ -378,6 +378,7 @@ pub const MESSAGES: &[Message] = &[
         fields: &["tokens", "max_tokens"],
         samples: &[r#"{"tokens":50000,"max_tokens":32000}"#],
     },
+    Message { name: "cut_off", fields: &[], samples: &["{}"] },
     Message { name: "cancelled", fields: &[], samples: &["{}"] },
     Message { name: "nothing_to_cancel", fields: &[], samples: &["{}"] },
     Message { name: "retry_nothing", fields: &[], samples: &["{}"] },

@@ -140,6 +140,16 @@ async fn half_of_the_counts_is_partial() {
 }
 
 #[tokio::test]
+async fn an_answer_as_long_as_one_may_be_is_told_and_booked_as_answered() {
+    let frames = openai::chat_frames(&PIECES, 26, 3)
+        .into_iter()
+        .map(|frame| frame.replace(r#""finish_reason":"stop""#, r#""finish_reason":"length""#));
+    let (bench, _, outcome) = failing(Kind::OpenAi, Reply::stream("text/event-stream", frames)).await;
+    assert_eq!((&*outcome.text, outcome.result), (PIECES.concat().as_str(), Err(Problem::CutOff)));
+    assert_eq!(ended(&bench.the_record()), (Status::Ok, None, UsageSource::Reported));
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_is_an_error_with_what_came() {
     for kind in [Kind::Ollama, Kind::OpenAi] {
         let mut reply = polite(kind);

@@ -371,7 +371,8 @@ fn that_another_model_answered_is_told_below_the_answer_and_not_below_a_failure(
     let mut d = Dialogue::new();
     let instead = Instead { limited: Some("cloud".into()), until: None, now: at(0).at };
     let failed = Err(Problem::Failed { kind: ErrorKind::Connect, http_status: None, retry_in_seconds: None });
-    for (job, result, expected) in [(1, Ok(()), "answered_instead"), (2, failed, "error/connect")] {
+    let ended = [(1, Ok(()), "answered_instead"), (2, failed, "error/connect"), (3, Err(Problem::CutOff), "cut_off")];
+    for (job, result, expected) in ended {
         d.says("hello");
         let (text, instead) = ("hi".into(), Some(instead.clone()));
         let outcome = Box::new(AnswerOutcome { text, receipt: Some(receipt(10)), instead, result });

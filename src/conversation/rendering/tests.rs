@@ -229,7 +229,7 @@ fn messages(lang: Lang) -> Vec<Message> {
     all.extend(limits().map(Message::RefusedLimit));
     all.extend([1, 2, 3, 12, 1000].map(|position| Message::Waiting { position, next_at: at(20) }));
     all.extend(instead());
-    all.extend([Message::Cancelled, Message::NothingToCancel, Message::Busy]);
+    all.extend([Message::CutOff, Message::Cancelled, Message::NothingToCancel, Message::Busy]);
     all.push(Message::TooLong { tokens: 50_000, max_tokens: 32_000 });
     all.extend([Message::RetryNothing, Message::NewConversation]);
     all.push(Message::ResetConfirm { command: format!("/reset_stats {code}"), code, valid_seconds: 60 });
