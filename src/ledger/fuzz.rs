@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use super::control;
+use super::open_call::OpenCall;
 use super::replay::for_each_line;
 use super::sealed;
-use super::slots::OpenCall;
+use super::slots::SLOT_BYTES;
 use super::snapshot;
 use crate::usage::{UsageRecord, seal_line, unseal_line, write_record};
 
@@ -34,10 +35,10 @@ fn control(data: &[u8]) {
 
 /// A slot.
 fn slot(data: &[u8]) {
-    let mut slot = [0; 256];
+    let mut slot = [0; SLOT_BYTES];
     let length = data.len().min(slot.len());
     slot[..length].copy_from_slice(&data[..length]);
-    OpenCall::fuzzed(slot);
+    OpenCall::fuzzed(&mut slot);
 }
 
 /// A snapshot.

@@ -18,6 +18,7 @@ mod given;
 mod journal;
 mod live;
 mod lock;
+mod open_call;
 mod people;
 mod prices;
 mod quarantine;
@@ -59,10 +60,11 @@ pub use folder::{Folder, Reading};
 pub use given::digest_of;
 pub use journal::{Appended, Health};
 pub use lock::{Holder, holder_of};
+pub use open_call::OpenCall;
 pub use people::People;
 pub use prices::TakenFile;
 pub use replay::{Damage, DamageKind};
-pub use slots::{OpenCall, SLOTS, SlotNumber};
+pub use slots::{SLOTS, SlotNumber};
 pub use tail::Tail;
 pub use users::{TopUsers, Users, UsersBy};
 pub use verify::{Check, Checked, Finding, Level, Progress, Repaired, Verification, repair, verify};
@@ -199,8 +201,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(Ledger, Opened), LedgerError> {
         let token_stats = TokenStats::new(data.clone());
-        let slots = Slots::open(&data)?;
-        let mut open_calls = slots.open_calls()?;
+        let (slots, mut open_calls) = Slots::open(&data)?;
         let (journal, mut opened, finished) = Journal::open(data, syncing, options, &open_calls, lineage, now)?;
         for (slot, _) in open_calls.extract_if(.., |(_, call)| finished.contains(&call.id)) {
             slots.free(slot);

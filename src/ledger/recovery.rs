@@ -5,8 +5,9 @@
 use std::collections::HashSet;
 
 use super::files::{DataFolder, FileName};
+use super::open_call::OpenCall;
 use super::replay::{Damage, Position, Scan, Sequence, scan_file};
-use super::slots::{self, OpenCall, SlotNumber};
+use super::slots::{self, SlotNumber};
 use super::snapshot::{self, Snapshot};
 use super::{Acts, Follower, LedgerError, RecordId, sealed};
 use crate::stats::Stats;

@@ -149,6 +149,7 @@ impl Call {
             attempt: self.attempt,
             call: self.call,
             local: self.local,
+            free: self.free,
             prompt_tokens: self.prompt_tokens,
             output_tokens: 0,
             user: self.user,
@@ -159,8 +160,11 @@ impl Call {
             request_type: self.request_type.clone(),
             channel: self.channel.clone(),
             feature: self.feature.clone(),
+            agent: self.agent.clone(),
+            operation: self.operation.clone(),
             team: self.team.clone(),
             key: self.key.clone(),
+            api_key_suffix: self.api_key_suffix.clone(),
         }
     }
 
@@ -182,10 +186,15 @@ impl Call {
         record.system_tokens = self.system_tokens;
         record.output_cap = self.output_cap;
         if self.free {
-            (record.cost, record.price_id) = (Some(Money::ZERO), Some(FREE_PRICE.into()));
+            cost_nothing(&mut record);
         }
         record
     }
+}
+
+/// Says of a record that nobody takes money for it.
+pub(super) fn cost_nothing(record: &mut UsageRecord<'_>) {
+    (record.cost, record.price_id) = (Some(Money::ZERO), Some(FREE_PRICE.into()));
 }
 
 /// How a call ended.

@@ -172,7 +172,7 @@ impl Bench {
 /// The calls that stand in the slots and have no record: one that has its record leaves its slot to the next call.
 pub fn open_slots(data: &Path) -> Vec<uuid::Uuid> {
     let content = std::fs::read(data.join("open.slots")).unwrap_or_default();
-    let (slots, _) = content.as_chunks::<256>();
+    let (slots, _) = content.as_chunks::<2048>();
     let used = slots.iter().filter(|slot| slot[0] != 0);
     let ids: Vec<_> = used.map(|slot| uuid::Uuid::from_slice(&slot[2..18]).expect("sixteen bytes")).collect();
     let recorded: HashSet<_> = match ids.is_empty() {

@@ -12,8 +12,9 @@ fn a4_a_journal_cut_at_every_byte_keeps_every_whole_line_and_goes_on() {
     let whole = fs::read(only_journal(source.path())).expect("readable");
     let control = fs::read(source.path().join("control.jsonl")).expect("readable");
     let ends: Vec<usize> = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at).collect();
+    let folder = quick_folder();
     for cut in 0..=whole.len() {
-        let folder = quick_folder();
+        empty_but_for_slots(folder.path());
         fs::write(folder.path().join("control.jsonl"), &control).expect("writable");
         fs::write(folder.path().join("tokens_2026-11-22.jsonl"), &whole[..cut]).expect("writable");
         // A line that lacks only its newline is whole.
@@ -31,6 +32,18 @@ fn a4_a_journal_cut_at_every_byte_keeps_every_whole_line_and_goes_on() {
         assert_eq!(shown(&ledger), fold(records[..kept].iter().chain([&plain(9, at(9))])));
         let quarantine = folder.path().join("tokens_2026-11-22.jsonl.quarantine");
         assert_eq!(quarantine.exists(), torn, "cut at {cut}");
+    }
+}
+
+/// Takes everything out of a folder but the slots, whose megabytes are as good the next time.
+fn empty_but_for_slots(folder: &Path) {
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => fs::remove_dir_all(path).expect("removed"),
+            false if path.ends_with("open.slots") => {}
+            false => fs::remove_file(path).expect("removed"),
+        }
     }
 }
 

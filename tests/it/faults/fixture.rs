@@ -118,6 +118,9 @@ fn write_fixture(data: &Path) {
     ledger.seal().expect("sealed");
     drop(ledger);
     people.save().expect("written");
+    // Megabytes of free slots need not be kept: a shorter file is read as one whose rest is free.
+    let slots = fs::File::options().write(true).open(data.join("open.slots")).expect("it is there");
+    slots.set_len(4096).expect("cut");
     for passing in ["tallybot.lock", "subject.key.lock", "metrics.previous.json"] {
         drop(fs::remove_file(data.join(passing)));
     }
@@ -130,6 +133,7 @@ fn open_call() -> OpenCall {
         attempt: 1,
         call: None,
         local: false,
+        free: false,
         prompt_tokens: 9,
         output_tokens: 4,
         user: None,
@@ -139,9 +143,12 @@ fn open_call() -> OpenCall {
         model: "gpt-4o-mini".into(),
         request_type: "chat".into(),
         channel: "terminal".into(),
-        feature: None,
+        feature: Some("search".into()),
+        agent: Some("planner".into()),
+        operation: Some("rank".into()),
         team: None,
-        key: None,
+        key: Some("mobile-backend-staging".into()),
+        api_key_suffix: KeySuffix::of_text("wxyz"),
     }
 }
 
