@@ -9,6 +9,8 @@ mod budget_laws;
 mod call;
 mod changing;
 mod checking;
+#[cfg(test)]
+mod crash_laws;
 mod estimate;
 mod follower;
 mod keys;
@@ -43,7 +45,7 @@ use crate::stats::{Picture, Recent};
 use crate::usage::prices::PriceBook;
 use crate::usage::{
     Calibration, Clock, ErrorKind, Factors, Failure, Now, Opening, OutputCap, RecordId, Status, SubjectId, Timestamp,
-    UsageRecord, UsageSource,
+    TokenCounts, UsageRecord, UsageSource,
 };
 
 pub use call::{Call, Outcome, Receipt, Refused};
@@ -480,14 +482,22 @@ impl Metering {
         record.failure = Some(Failure::of(ErrorKind::Crash));
         record.tokens.prompt = call.prompt_tokens;
         record.tokens.completion = call.output_tokens;
-        record.usage_source = UsageSource::Estimated;
+        // Of what has no tokens to count nothing is known, as where it ended.
+        let counts_nothing = record.tokens == TokenCounts::default();
+        record.usage_source = if counts_nothing { UsageSource::None } else { UsageSource::Estimated };
         record.request_type = call.request_type.clone();
         record.channel = call.channel.clone();
         (record.user, record.session) = (call.user, call.session);
         (record.call, record.attempt, record.local) = (call.call, call.attempt, call.local);
         record.feature = call.feature.clone();
+        record.agent = call.agent.clone();
+        record.operation = call.operation.clone();
         record.team = call.team.clone();
         record.key = call.key.clone();
+        record.api_key_suffix = call.api_key_suffix.clone();
+        if call.free {
+            call::cost_nothing(&mut record);
+        }
         self.price(&mut record);
         record
     }

@@ -52,8 +52,9 @@ impl Pricing {
             return;
         }
         let says_nothing = record.tokens.total() == 0 && record.usage_source == UsageSource::None;
-        if says_nothing && record.status == Status::Ok && !record.local {
-            return; // it answered, so it used something, and nobody knows how much
+        let may_be_billed = matches!(record.status, Status::Ok | Status::Interrupted);
+        if says_nothing && may_be_billed && !record.local {
+            return; // it answered, or may have, so it used something, and nobody knows how much
         }
         let prices = self.prices.read().unwrap_or_else(PoisonError::into_inner);
         let by_name = |model: &str| {
