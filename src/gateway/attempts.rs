@@ -70,11 +70,11 @@ impl Inner {
     pub(super) async fn attempts(
         &self,
         asking: &Asking<'_>,
-        caller: &Caller,
+        caller: &Caller<'_>,
         provider: &Provider,
         mut incoming: Incoming<'_>,
     ) -> Result<Response<Body>, Fault> {
-        let call = self.call(asking, caller, provider, &incoming.asked)?;
+        let call = self.call(asking, caller, provider, &incoming.asked);
         let (tried, dialect) = (Vec::new(), provider.dialect());
         let mut attempt = Attempt { provider, call, model: None, tried, retried: 0, dialect, began: incoming.read };
         loop {
@@ -85,11 +85,12 @@ impl Inner {
                     let Some(other) = other.filter(|_| incoming.body.whole().is_some()) else {
                         return Err(Fault::from(&Refused::Limit(refusal)));
                     };
-                    self.turn_to(other, &mut attempt, asking, caller, &incoming.asked)?;
+                    self.turn_to(other, &mut attempt, asking, caller, &incoming.asked);
                     continue;
                 }
                 Err(refused) => return Err(Fault::from(&refused)),
             };
+            caller.remember(&attempt.call, &self.parts.people);
             let failure = match self.attempt(asking, caller, &attempt, permit, &mut incoming).await? {
                 Outcome::Answered(answer) => {
                     if answer.status().is_success() {
@@ -111,7 +112,7 @@ impl Inner {
                     }
                     tokio::time::sleep(delay).await;
                 }
-                Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked)?,
+                Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked),
             }
             attempt.began = self.parts.clock.now();
         }
@@ -123,21 +124,21 @@ impl Inner {
         self.parts.metering.open_in_line(call, now, &Patience::default(), |_| {}, stays).await
     }
 
-    fn call(&self, asking: &Asking<'_>, caller: &Caller, provider: &Provider, asked: &Asked) -> Result<Call, Fault> {
+    fn call(&self, asking: &Asking<'_>, caller: &Caller<'_>, provider: &Provider, asked: &Asked) -> Call {
         let call = Call::new(provider.name(), provider.kind().as_str(), UNKNOWN, "gateway");
         let mut call = call.asking(asking.endpoint, asked);
         call.local = provider.is_local(&call.model);
         call.api_key_suffix = provider.key_suffix();
         call.free = asking.endpoint.is_free(&asking.head.method);
-        caller.describe(&mut call, &asking.head.headers, &self.parts.people)?;
-        Ok(call)
+        caller.describe(&mut call, &self.parts.people);
+        call
     }
 
     /// One attempt, from its permit to the head of the client's answer.
     async fn attempt(
         &self,
         asking: &Asking<'_>,
-        caller: &Caller,
+        caller: &Caller<'_>,
         attempt: &Attempt<'_>,
         permit: Permit,
         incoming: &mut Incoming<'_>,
@@ -220,7 +221,7 @@ impl Inner {
     fn request<'a>(
         &self,
         asking: &Asking<'a>,
-        caller: &Caller,
+        caller: &Caller<'_>,
         attempt: &Attempt<'_>,
         incoming: &mut Incoming<'_>,
     ) -> Result<(PassedOn<'a>, bool), Fault> {
@@ -315,7 +316,7 @@ impl Inner {
         &'a self,
         error: &CallError,
         attempt: &Attempt<'a>,
-        caller: &Caller,
+        caller: &Caller<'_>,
         incoming: &Incoming<'_>,
     ) -> Next<'a> {
         if incoming.body.whole().is_none() {
@@ -330,11 +331,11 @@ impl Inner {
     }
 
     /// Who is configured to be asked instead, if the caller may and it was not asked before.
-    fn fallback_of<'a>(&'a self, attempt: &Attempt<'a>, caller: &Caller) -> Option<&'a Provider> {
+    fn fallback_of<'a>(&'a self, attempt: &Attempt<'a>, caller: &Caller<'_>) -> Option<&'a Provider> {
         self.other(self.settings.fallbacks.get(attempt.provider.name())?, attempt, caller)
     }
 
-    fn other<'a>(&'a self, name: &str, attempt: &Attempt<'a>, caller: &Caller) -> Option<&'a Provider> {
+    fn other<'a>(&'a self, name: &str, attempt: &Attempt<'a>, caller: &Caller<'_>) -> Option<&'a Provider> {
         let other = self.provider(name).filter(|other| other.kind() == attempt.provider.kind())?;
         let is_new = other.name() != attempt.provider.name() && !attempt.tried.contains(&other.name());
         (is_new && caller.may_use(other.name(), Some(other.model())).is_ok()).then_some(other)
@@ -345,7 +346,7 @@ impl Inner {
         &'a self,
         refusal: &Refusal,
         attempt: &Attempt<'a>,
-        caller: &Caller,
+        caller: &Caller<'_>,
     ) -> Option<&'a Provider> {
         match &refusal.at_limit {
             Some(AtLimit::Fallback(Some(name))) => self.other(name, attempt, caller),
@@ -360,22 +361,21 @@ impl Inner {
         other: &'a Provider,
         attempt: &mut Attempt<'a>,
         asking: &Asking<'_>,
-        caller: &Caller,
+        caller: &Caller<'_>,
         asked: &Asked,
-    ) -> Result<(), Fault> {
+    ) {
         let asked = Asked { model: Some(other.model().to_owned()), ..asked.clone() };
         let (first, number) = (attempt.call.call, attempt.call.attempt);
-        attempt.call = Call { call: first, attempt: number, ..self.call(asking, caller, other, &asked)? };
+        attempt.call = Call { call: first, attempt: number, ..self.call(asking, caller, other, &asked) };
         attempt.tried.push(attempt.provider.name());
         (attempt.provider, attempt.dialect, attempt.retried) = (other, other.dialect(), 0);
         attempt.model = asked.model;
-        Ok(())
     }
 }
 
 /// Whether a call goes out with what the client shows to its provider: where that one has no key, and nobody else was
 /// meant.
-fn sends_own_key(caller: &Caller, attempt: &Attempt<'_>) -> bool {
+fn sends_own_key(caller: &Caller<'_>, attempt: &Attempt<'_>) -> bool {
     !caller.has_key() && !attempt.provider.has_key() && attempt.tried.is_empty()
 }
 

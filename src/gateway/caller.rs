@@ -12,7 +12,7 @@ use crate::ledger::People;
 use crate::metering::Call;
 use crate::models::endpoint::{Class, Fault};
 use crate::models::{CREDENTIALS, Kind};
-use crate::service::items::PEOPLE_OF;
+use crate::service::items::{MAX_IDENTITY_BYTES, PEOPLE_OF, is_exact};
 use crate::settings::{GatewayKey, Keys};
 use crate::usage::Now;
 use crate::usage::names::Name;
@@ -23,31 +23,46 @@ const PROXIES: [&str; 6] =
 
 /// Who asks, as far as the gateway knows.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
+pub(super) struct Caller<'a> {
     /// If one was needed.
     key: Option<Arc<GatewayKey>>,
+    told: Told<'a>,
 }
 
-impl Caller {
-    /// Admits a caller by the key it shows where its API's keys stand. Where no key was ever made, a client of this
-    /// machine needs none; one that came through a proxy is not known to be of this machine.
+impl<'a> Caller<'a> {
+    /// Admits a caller by the key it shows where its API's keys stand, and reads what it says of its call. Where no key
+    /// was ever made, a client of this machine needs none; one that came through a proxy is not known to be of this
+    /// machine.
     ///
     /// # Errors
-    /// A missing or unknown key, a remote client without one, too many wrong ones.
+    /// A missing or unknown key, a remote client without one, too many wrong ones; then as [`Told::by`].
     pub(super) fn admit(
+        keys: &Keys,
+        (headers, credentials): (&'a HeaderMap, &Credentials<'_>),
+        peer: SocketAddr,
+        people: &People,
+        throttle: &Throttle,
+        now: Now,
+    ) -> Result<Caller<'a>, Fault> {
+        let key = Caller::key(keys, (headers, credentials), peer, people, throttle, now)?;
+        Ok(Caller { key, told: Told::by(headers)? })
+    }
+
+    /// The key that a caller shows, if it needs one.
+    fn key(
         keys: &Keys,
         (headers, credentials): (&HeaderMap, &Credentials<'_>),
         peer: SocketAddr,
         people: &People,
         throttle: &Throttle,
         now: Now,
-    ) -> Result<Caller, Fault> {
+    ) -> Result<Option<Arc<GatewayKey>>, Fault> {
         let mut shown = credentials.iter().flatten();
         let ours = shown.clone().find(|key| is_key(key));
         if keys.all().next().is_none() && ours.is_none() {
             let is_proxied = PROXIES.iter().any(|name| headers.contains_key(*name));
             if peer.ip().is_loopback() && !is_proxied {
-                return Ok(Caller { key: None });
+                return Ok(None);
             }
             let message = "no key was made yet, so only programs of this machine may call; make one there with \
                            `tallybot keys add NAME`";
@@ -62,7 +77,7 @@ impl Caller {
             return Err(Fault::new(Class::Unauthenticated, message));
         };
         if let Some(key) = keys.find(&people.hash(HASHED_AS, key)) {
-            return Ok(Caller { key: Some(Arc::clone(key)) }); // whoever else of that address guesses
+            return Ok(Some(Arc::clone(key))); // whoever else of that address guesses
         }
         throttle.check(peer.ip(), now).map_err(|secs| {
             Fault::new(Class::RateLimited, "too many wrong keys from this address").retry_after(secs)
@@ -95,16 +110,13 @@ impl Caller {
     }
 
     /// Says of a call whose it is and what it is for: by the key, else by the headers.
-    ///
-    /// # Errors
-    /// As [`Told::by`].
-    pub(super) fn describe(&self, call: &mut Call, headers: &HeaderMap, people: &People) -> Result<(), Fault> {
-        let told = Told::by(headers)?;
+    pub(super) fn describe(&self, call: &mut Call, people: &People) {
+        let told = &self.told;
         let name = |told: Option<&str>| told.map(Name::clean);
         let key = self.key.as_deref();
         let of_key = |name: fn(&GatewayKey) -> Option<&String>| key.and_then(name).map(|name| Name::clean(name));
         call.key = of_key(|key| Some(&key.name));
-        call.user = key.and_then(|key| key.user).or_else(|| told.user.map(|user| people.subject(PEOPLE_OF, user)));
+        call.user = key.and_then(|key| key.user).or_else(|| told.user.map(|user| people.hash(PEOPLE_OF, user)));
         call.session = told.session.map(|session| people.hash(PEOPLE_OF, session));
         call.team = of_key(|key| key.team.as_ref()).or_else(|| name(told.team));
         call.feature = of_key(|key| key.feature.as_ref()).or_else(|| name(told.feature));
@@ -113,12 +125,19 @@ impl Caller {
         if let Some(request_type) = name(told.request_type) {
             call.request_type = request_type;
         }
-        Ok(())
+    }
+
+    /// Remembers, for display, who the user of a call is that was admitted: who only tries fills no memory.
+    pub(super) fn remember(&self, call: &Call, people: &People) {
+        let is_of_key = self.key.as_ref().is_some_and(|key| key.user.is_some());
+        if let (Some(subject), Some(user), false) = (call.user, self.told.user, is_of_key) {
+            people.remember(subject, PEOPLE_OF, user);
+        }
     }
 }
 
 /// What a client says of its call in headers that are for us: of each the first.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Told<'a> {
     user: Option<&'a str>,
     session: Option<&'a str>,
@@ -133,10 +152,12 @@ impl<'a> Told<'a> {
     /// Read in one go: most calls say little of this.
     ///
     /// # Errors
-    /// A header that is not UTF-8: without it the call would count elsewhere than it says.
+    /// A header that is not UTF-8, a user or a session that is no identity: without it the call would count elsewhere
+    /// than it says.
     fn by(headers: &'a HeaderMap) -> Result<Told<'a>, Fault> {
         let mut told = Told::default();
         for name in headers.keys() {
+            let is_identity = matches!(name.as_str(), "x-user" | "x-session");
             let place = match name.as_str() {
                 "x-user" => &mut told.user,
                 "x-session" => &mut told.session,
@@ -150,6 +171,9 @@ impl<'a> Told<'a> {
             let Some(value) = headers.get(name) else { continue };
             let text = std::str::from_utf8(value.as_bytes()).map_err(|_| not_text(name))?;
             *place = Some(text).filter(|text| !text.is_empty());
+            if is_identity && place.is_some_and(|text| !is_exact(text, MAX_IDENTITY_BYTES)) {
+                return Err(no_identity(name));
+            }
         }
         Ok(told)
     }
@@ -158,6 +182,15 @@ impl<'a> Told<'a> {
 fn not_text(name: &HeaderName) -> Fault {
     let message = format!(
         "the header `{name}` is no text, so this call would count elsewhere; expected UTF-8, such as `{name}: diseño`"
+    );
+    Fault::new(Class::BadRequest, message)
+}
+
+/// What it said is not repeated: it is somebody's, and may be long.
+fn no_identity(name: &HeaderName) -> Fault {
+    let message = format!(
+        "the header `{name}` is too long, blank or has control characters; expected 1 to {MAX_IDENTITY_BYTES} bytes of \
+         text, such as `{name}: 4711`"
     );
     Fault::new(Class::BadRequest, message)
 }

@@ -76,12 +76,17 @@ impl People {
     /// The subject of an identity on a channel, remembered for display with the next [`People::save`].
     pub fn subject(&self, channel: &str, identity: &str) -> SubjectId {
         let subject = self.hash(channel, identity);
+        self.remember(subject, channel, identity);
+        subject
+    }
+
+    /// Remembers who a subject is, as [`People::hash`] gave it, for display with the next [`People::save`].
+    pub fn remember(&self, subject: SubjectId, channel: &str, identity: &str) {
         let mut rows = self.rows();
         if !rows.people.contains_key(&subject) && rows.people.len() < MAX_PEOPLE {
             rows.people.insert(subject, Person { channel: channel.to_owned(), identity: identity.to_owned() });
             rows.changed = true;
         }
-        subject
     }
 
     /// The identity behind a subject, if its row is still there.

@@ -165,9 +165,7 @@ impl<'a> Fields<'a> {
             Some(b'0'..=b'9') => decimal::whole(value).map(|_| value.to_owned()),
             _ => serde_json::from_str::<String>(value).ok(),
         };
-        let fits =
-            |text: &String| !text.trim().is_empty() && text.len() <= max_bytes && !text.chars().any(char::is_control);
-        let text = text.filter(fits);
+        let text = text.filter(|text| is_exact(text, max_bytes));
         if text.is_none() {
             let expected = format!("a text of 1 to {max_bytes} bytes without control characters");
             self.wrong(field, value, &expected, example);
@@ -272,6 +270,11 @@ fn time_of(text: &str) -> Option<ItemTime> {
     let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
     let wall = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
     plausible(wall.year()).then_some(ItemTime::Wall(wall))
+}
+
+/// Whether a text can be kept to the letter: it is not blank, has at most so many bytes and no control character.
+pub fn is_exact(text: &str, max_bytes: usize) -> bool {
+    !text.trim().is_empty() && text.len() <= max_bytes && !text.chars().any(char::is_control)
 }
 
 /// What came instead: a number or a time as it stands, in quotes or not, and of anything else its kind.

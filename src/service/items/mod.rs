@@ -14,7 +14,7 @@ mod tests;
 mod write;
 
 pub use body::{BodyError, BodyForm, MAX_ITEM_BYTES, MAX_ITEMS, parse};
-pub use fields::{ItemMistakes, MAX_COST_USD, MAX_IDENTITY_BYTES, MAX_MILLIS, MAX_TOKENS};
+pub use fields::{ItemMistakes, MAX_COST_USD, MAX_IDENTITY_BYTES, MAX_MILLIS, MAX_TOKENS, is_exact};
 pub use item::DEFAULT_SOURCE;
 pub use item::{read as read_item, read_foreign};
 pub use record::{PEOPLE_OF, admitted_at};

@@ -267,7 +267,9 @@ async fn f5_hostile_texts_in_every_field_are_names_and_nothing_else() {
     for text in HOSTILE.into_iter().chain([long.as_str()]) {
         let body = serde_json::json!({"model": text, "messages": [{"role": text, "content": text}]});
         let mut request = post("cloud", "/v1/chat/completions", body.to_string());
-        for field in fields {
+        // Who somebody is, is kept to the letter or not at all: names are cleaned and cut.
+        let is_identity = text.len() <= 256 && !text.contains(char::is_control);
+        for field in fields.into_iter().filter(|field| is_identity || !["x-user", "x-session"].contains(field)) {
             request.headers_mut().insert(field, HeaderValue::from_bytes(text.as_bytes()).expect("a header"));
         }
         request.headers_mut().insert("x-other", HeaderValue::from_bytes(b"\xff\xfe").expect("a header"));

@@ -172,6 +172,46 @@ async fn a_name_in_utf8_is_recorded_and_held_and_one_in_other_bytes_is_refused_i
     assert_eq!(server.hits().len(), 1);
 }
 
+#[tokio::test]
+async fn who_is_too_long_or_not_text_is_refused_in_the_words_of_the_api_before_anything_else() {
+    let server = polite().await;
+    let gate = Gate::to(&server);
+    let long = "u".repeat(257);
+    for (specimen, field) in apis().into_iter().flat_map(|api| [(api, "x-user"), (api, "x-session")]) {
+        for who in [&long, "ana\tbea", "ana\u{85}", "\u{a0}"] {
+            let mut request = post(specimen.provider(), specimen.path, "no body that could be read");
+            request.headers_mut().insert(field, HeaderValue::from_bytes(who.as_bytes()).expect("a header"));
+            let refused = gate.ask(request).await;
+            assert_eq!((refused.status, refused.header("x-should-retry")), (400, "false"), "{field}: {refused:?}");
+            let (_, message) = in_words_of(specimen, &refused);
+            assert!(message.contains(&format!("`{field}`")) && message.contains("1 to 256 bytes"), "{message}");
+            assert!(!message.contains("ana") && !message.contains("uuu"), "it is not repeated: {message}");
+            assert_eq!(gate.people.identity(&gate.people.hash("api", who)), None);
+        }
+    }
+    assert_eq!((server.hits().len(), gate.records().len()), (0, 0));
+    let longest = "u".repeat(256);
+    let answered = gate.ask(with(post("cloud", "/v1/chat/completions", CHAT_UNASKED), &[("x-user", &longest)])).await;
+    assert_eq!(answered.status, 200, "{answered:?}");
+    assert_eq!(gate.people.identity(&gate.people.hash("api", &longest)), Some(longest));
+}
+
+#[tokio::test]
+async fn who_was_never_admitted_is_not_remembered() {
+    let server = polite().await;
+    let caps = Caps::of([(LimitKind::RequestsPerDay, 1)]);
+    let gate = limited(&server, vec![Rule::new(Scope::everything(), caps, Zone::UTC)]);
+    let ask = async |user: &str| {
+        let request = post("cloud", "/v1/chat/completions", CHAT_UNASKED.replace("true", "false"));
+        gate.ask(with(request, &[("x-user", user)])).await.status
+    };
+    assert_eq!([ask("ana").await, ask("bea").await], [200, 429]);
+    let known = ["ana", "bea"].map(|user| gate.people.identity(&gate.people.hash("api", user)));
+    assert_eq!(known, [Some("ana".to_owned()), None]);
+    let refused = gate.records().into_iter().find(|record| record.status == Status::Refused).expect("it has a line");
+    assert_eq!(refused.user, Some(gate.people.hash("api", "bea")), "the record knows whose it is all the same");
+}
+
 /// Attempts of one call: status, class, number, and whether they name the first.
 fn attempts(records: &[UsageRecord<'_>]) -> Vec<(Status, Option<ErrorKind>, u32, bool)> {
     let first = records[0].id;
