@@ -213,7 +213,7 @@ impl ChatDoor {
         let (people, metering, settings) =
             (Arc::clone(&self.people), self.metering.clone(), Arc::clone(&self.settings));
         let written = self.tasks.spawn_blocking(move || {
-            save_people(&people);
+            people.save_or_tell();
             metering.set(&[setting])?;
             // Looked up under the lock, so that of two who set something the later one stays.
             let mut settings = settings.lock().expect("nobody panics while holding it");
@@ -299,13 +299,6 @@ impl Door for ChatDoor {
             Err(NotOpened::Wrong { is_pairing: false }) => of_claim,
             Err(NotOpened::TooMany { wait_seconds }) => Message::CodeWait { retry_in_seconds: wait_seconds },
         }
-    }
-}
-
-/// Writes who is who. That it cannot be written costs a name its display.
-pub(super) fn save_people(people: &People) {
-    if let Err(error) = people.save() {
-        tracing::warn!(error = %error, "people.json cannot be written; a new person will show as a hash");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::door::save_people;
 use super::{Desk, random};
 use crate::ledger::LedgerError;
 use crate::metering::KeyNotChanged;
@@ -34,7 +33,7 @@ impl Desk {
         let desk = Arc::clone(self);
         let changed = self.tasks.spawn_blocking(move || {
             let changed = change(desk.key_ring());
-            save_people(&desk.people);
+            desk.people.save_or_tell();
             changed
         });
         changed.await.map_err(|_| KeyNotChanged::from(LedgerError::Closed))?

@@ -13,7 +13,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::door::save_people;
 use super::gateway::GatewayDoor;
 use super::guard::Door;
 use super::{App, Desk, RestDesk, alerts, descriptors, random};
@@ -144,8 +143,9 @@ impl App {
             tracing::warn!("some requests were still being written at the end");
         }
         drop(workers);
-        self.desk.people.save().context("cannot write who is who")?;
+        let named = self.desk.people.save().context("cannot write who is who");
         self.desk.metering.close(self.clock.now()).context("cannot close the books")?;
+        named?;
         tracing::info!("tallybot has stopped");
         ended
     }
@@ -341,7 +341,7 @@ async fn chores(desk: Arc<Desk>, mut prices: impl FnMut(), stop: CancelToken) {
         desk.providers.first().inspect(|provider| provider.second_passed());
         prices();
         let people = Arc::clone(&desk.people);
-        let _broken = tokio::task::spawn_blocking(move || save_people(&people)).await;
+        let _broken = tokio::task::spawn_blocking(move || people.save_or_tell()).await;
         let metering = desk.metering.clone();
         let _broken = tokio::task::spawn_blocking(move || metering.update_side_files()).await;
         let is_due =

@@ -205,13 +205,22 @@ impl DataFolder {
 
     /// Replaces a file's content in one step: temporary file, sync, rename, sync of the folder.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.replace_if(name, content, || true).map(|_| ())
+    }
+
+    /// Replaces a file's content, if that is still wanted at the last moment before; gives whether it was.
+    pub(super) fn replace_if(&self, name: &str, content: &[u8], wanted: impl FnOnce() -> bool) -> io::Result<bool> {
         let (path, temporary) = (self.path_of(name), self.path_of(format!("{name}.tmp")));
         self.remove_path_if_there(&temporary)?;
         let file = self.disk.create_new(&temporary, Access::Write)?;
         file.write_all_at(content, 0)?;
         file.sync()?;
+        if !wanted() {
+            self.disk.remove(&temporary)?;
+            return Ok(false);
+        }
         self.disk.rename(&temporary, &path)?;
-        self.sync_parent(&path)
+        self.sync_parent(&path).map(|()| true)
     }
 
     /// Keeps a file under a second name, in place of what had that; at no moment does the first name go.

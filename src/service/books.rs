@@ -110,8 +110,9 @@ impl Books {
     /// When something could not be written.
     pub fn close(self) -> anyhow::Result<()> {
         let Books::Here(here) = self else { return Ok(()) };
-        here.people.save().context("cannot write who is who")?;
-        here.metering.close(here.clock.now()).context("cannot close the books")
+        let named = here.people.save().context("cannot write who is who");
+        here.metering.close(here.clock.now()).context("cannot close the books")?;
+        named
     }
 
     /// Where the books are written over HTTP, if they are.

@@ -10,7 +10,6 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::Desk;
-use super::door::save_people;
 use crate::conversation::{
     BudgetAsk, BudgetChangedView, BudgetLine, BudgetMistakeView, BudgetOf, BudgetOrder, BudgetsView, ChatKey, CostView,
     Message, Person, ReceiptView,
@@ -101,7 +100,7 @@ impl Desk {
         let settings: Vec<Setting> = change.changes.iter().cloned().map(setting).collect();
         let (metering, people) = (self.metering.clone(), Arc::clone(&self.people));
         let written = self.tasks.spawn_blocking(move || {
-            save_people(&people);
+            people.save_or_tell();
             metering.set(&settings)
         });
         written.await.map_err(|_| LedgerError::Closed)?

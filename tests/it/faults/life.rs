@@ -1,5 +1,6 @@
 //! Rows J2 to J4, J7 and J8: how a service ends, begins again, and goes on when nobody listens to it.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -187,4 +188,40 @@ fn j8_a_service_whose_output_nobody_takes_and_whose_log_is_full_goes_on() {
     assert_eq!(service.ask("GET /stats", "").json()["requests"]["total"], 1);
     assert_eq!(service.stop().code(), Some(0));
     assert_eq!(home.records_if_whole(), Some(6));
+}
+
+#[test]
+fn who_is_erased_from_people_json_while_it_runs_stays_erased_and_a_spoilt_one_is_left_alone() {
+    let home = Home::new(DEMO);
+    let service = home.serve();
+    let path = home.data().join("people.json");
+    let rows = || fs::read_to_string(&path).unwrap_or_default();
+    let comes = |who: &str| {
+        let item = json!({"model": "m", "prompt_tokens": 1, "completion_tokens": 0, "user": who});
+        assert_eq!(post_item(&service, &item).status(), 200, "{who}");
+    };
+    for who in ["canary-ana", "canary-bea"] {
+        comes(who);
+        eventually("a row", || rows().contains(who));
+    }
+    let mut left: Value = serde_json::from_str(&rows()).expect("JSON");
+    left.as_object_mut().expect("an object").retain(|_, row| row["identity"] != "canary-ana");
+    fs::write(&path, left.to_string()).expect("writable");
+    comes("canary-cleo");
+    eventually("a new row", || rows().contains("canary-cleo"));
+    assert!(rows().contains("canary-bea") && !rows().contains("canary-ana"), "{}", rows());
+
+    let whole = rows();
+    let spoilt = whole.replacen('{', "{canary", 1);
+    fs::write(&path, &spoilt).expect("writable");
+    comes("canary-dora");
+    let log = || fs::read_to_string(home.data().join("token_debug.log")).unwrap_or_default();
+    eventually("it is told", || log().contains("correct the file"));
+    std::thread::sleep(Duration::from_millis(2_100));
+    assert_eq!((rows(), log().matches("correct the file").count()), (spoilt, 1), "told once");
+    assert!(!log().contains("canary"), "{}", log());
+    fs::write(&path, whole).expect("writable");
+    eventually("it is written again", || rows().contains("canary-dora"));
+    assert_eq!(service.stop().code(), Some(0));
+    assert!(!rows().contains("canary-ana"), "{}", rows());
 }
