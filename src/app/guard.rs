@@ -1,5 +1,7 @@
 //! The access rules as the HTTP server asks for them: host, origin, token, and a pause for those who guess.
 
+use std::net::IpAddr;
+
 use http::StatusCode;
 
 use crate::access::{self, HostGuard, RequestOrigin, Throttle, Tokens};
@@ -39,22 +41,29 @@ impl Guard for Door {
             Role::Read => access::Role::Read,
             Role::Admin => access::Role::Admin,
         };
-        self.throttle.check(head.peer.ip(), now).map_err(|secs| Denied {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            code: "too_many_wrong_tokens",
-            message: "too many wrong tokens from this address; wait a little".to_owned(),
-            retry_after_secs: Some(u32::try_from(secs).unwrap_or(u32::MAX)),
-        })?;
-        self.tokens.check(role, head.authorization).map_err(|denied| {
-            if denied.is_guess() {
-                self.throttle.failed(head.peer.ip(), now);
+        self.tokens.check(role, head.authorization).map_err(|denied| self.denied(&denied, head.peer.ip(), now))
+    }
+}
+
+impl Door {
+    /// What whoever has no right token is told. Who guesses waits; who has a right one does not wait for them.
+    fn denied(&self, denied: &access::Denied, from: IpAddr, now: Now) -> Denied {
+        if denied.is_guess() {
+            if let Err(secs) = self.throttle.check(from, now) {
+                return Denied {
+                    status: StatusCode::TOO_MANY_REQUESTS,
+                    code: "too_many_wrong_tokens",
+                    message: "too many wrong tokens from this address; wait a little".to_owned(),
+                    retry_after_secs: Some(u32::try_from(secs).unwrap_or(u32::MAX)),
+                };
             }
-            Denied {
-                status: StatusCode::from_u16(denied.http_status()).unwrap_or(StatusCode::UNAUTHORIZED),
-                code: "token",
-                message: denied.to_string(),
-                retry_after_secs: None,
-            }
-        })
+            self.throttle.failed(from, now);
+        }
+        Denied {
+            status: StatusCode::from_u16(denied.http_status()).unwrap_or(StatusCode::UNAUTHORIZED),
+            code: "token",
+            message: denied.to_string(),
+            retry_after_secs: None,
+        }
     }
 }

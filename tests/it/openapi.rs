@@ -37,7 +37,7 @@ fn every_answer_is_as_the_description_says() {
     tried(&program, &home, &service, ADMIN, &all_but_tokens, "30");
     let briefly = ["--phases", "fuzzing", "--exclude-method", "HEAD"];
     tried(&program, &home, &service, READ, &[&all_but_tokens[..], &briefly].concat(), "5");
-    // Wrong tokens, last: after ten of them nobody at this address is heard for a minute.
+    // Wrong tokens, last: after ten of them this address is told to wait for a minute.
     tried(&program, &home, &service, ADMIN, &[&["--checks", "ignored_auth"][..], &briefly].concat(), "1");
     assert_eq!(service.ask("GET /health", "").status(), 200);
 }
