@@ -27,6 +27,9 @@ fn is_hop_by_hop(name: &str) -> bool {
 /// Whether a header tells the provider of the client's whereabouts, is meant for us, or would have it do or tell something
 /// else than the request says (Google's APIs heed a method and a mask of fields in headers).
 fn is_withheld(name: &str) -> bool {
+    if name.starts_with("x-forwarded-") {
+        return true;
+    }
     matches!(
         name,
         "host"
@@ -34,10 +37,16 @@ fn is_withheld(name: &str) -> bool {
             | "expect"
             | "cookie"
             | "forwarded"
-            | "x-forwarded-for"
-            | "x-forwarded-host"
-            | "x-forwarded-proto"
+            | "referer"
             | "x-real-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "x-originating-ip"
+            | "cf-connecting-ip"
+            | "cf-connecting-ipv6"
+            | "cf-ipcountry"
+            | "true-client-ip"
+            | "fastly-client-ip"
             | "via"
             | "x-feature"
             | "x-agent"
@@ -216,6 +225,11 @@ mod tests {
             ("x-feature", "digest"),
             ("x-user", "ana"),
             ("cookie", "a=b"),
+            ("referer", "https://intranet.example/ana"),
+            ("x-forwarded-port", "443"),
+            ("cf-connecting-ip", "192.0.2.7"),
+            ("true-client-ip", "192.0.2.7"),
+            ("x-client-ip", "192.0.2.7"),
             ("x-http-method-override", "POST"),
             ("x-goog-fieldmask", "candidates"),
             ("x-stainless-lang", "python"),
