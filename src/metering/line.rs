@@ -13,6 +13,9 @@ use crate::limits::{AtLimit, Label, NextSafe, Refusal};
 use crate::usage::names::Name;
 use crate::usage::{Factors, Now, RecordId, SubjectId};
 
+/// The persons that one key can fill a line for.
+pub const PERSONS_OF_A_KEY: usize = 5;
+
 /// Whether and how long a caller waits in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -20,7 +23,8 @@ pub struct Patience {
     pub by_default: bool,
     /// Calls in line at most; one more is refused.
     pub most: usize,
-    /// Calls of one person, or of one key, in line at most.
+    /// Calls of one person, or of one key for nobody, in line at most. Of one key for different persons, who are whoever it
+    /// says, [`PERSONS_OF_A_KEY`] times as many.
     pub most_each: usize,
     /// The longest wait: who still stands in line then is refused, and at once whose wait is known to be longer.
     pub longest: Duration,
@@ -125,8 +129,13 @@ impl Line {
         refusal: Refusal,
         patience: &Patience,
     ) -> Option<(u64, watch::Receiver<Standing>)> {
-        let own = self.waiting.iter().filter(|waiting| whose(&waiting.call) == whose(&call)).count();
-        if self.waiting.len() >= patience.most || own >= patience.most_each {
+        let count = |is_own: &dyn Fn(&Call) -> bool| self.waiting.iter().filter(|one| is_own(&one.call)).count();
+        let own = count(&|other| whose(other) == whose(&call));
+        let of_key = call.key.as_ref().map_or(0, |key| count(&|other| other.key.as_ref() == Some(key)));
+        if self.waiting.len() >= patience.most
+            || own >= patience.most_each
+            || of_key >= patience.most_each.saturating_mul(PERSONS_OF_A_KEY)
+        {
             return None;
         }
         self.last_number += 1;

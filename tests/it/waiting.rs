@@ -78,7 +78,10 @@ impl Door {
     }
 
     async fn open(&self, who: u8, prompt_tokens: u64) -> Result<Permit, Refused> {
-        let mut call = Door::call(who, prompt_tokens);
+        self.open_call(Door::call(who, prompt_tokens)).await
+    }
+
+    async fn open_call(&self, mut call: Call) -> Result<Permit, Refused> {
         let never = std::future::pending();
         self.metering.open_in_line(&mut call, self.clock.now(), &self.patience, |_| {}, never).await
     }
@@ -215,6 +218,27 @@ async fn the_line_is_bounded_in_number_for_all_and_for_each() {
     limit_of(Arc::clone(&door).ask(4, "d1".into(), 1).await);
     asking.join_all().await;
     assert_eq!(door.order(), ["first", "a1", "b1", "c1", "a2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_fills_a_line_for_five_persons_whoever_it_says_they_are() {
+    let door = Door::with(per_minute(1), Patience { most: 100, most_each: 2, ..WAITS });
+    let of_key = |who, key: &'static str| Call { key: Some(key.into()), ..Door::call(who, 1) };
+    drop(door.open(0, 1).await.expect("nobody is here"));
+    let mut waiting = JoinSet::new();
+    for who in 0..12 {
+        let (door, call) = (Arc::clone(&door), of_key(who, "web"));
+        waiting.spawn(async move { door.open_call(call).await.is_ok() });
+        settled().await;
+    }
+    assert_eq!((waiting.try_join_next().map(|ended| ended.expect("no panic")), waiting.len()), (Some(false), 11));
+    assert_eq!((waiting.try_join_next().map(|ended| ended.expect("no panic")), waiting.len()), (Some(false), 10));
+    waiting.spawn({
+        let (door, call) = (Arc::clone(&door), of_key(0, "shop"));
+        async move { door.open_call(call).await.is_ok() }
+    });
+    settled().await;
+    assert!(waiting.try_join_next().is_none(), "another key has room");
 }
 
 #[tokio::test(start_paused = true)]
