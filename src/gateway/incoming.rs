@@ -2,21 +2,17 @@
 
 use std::error::Error;
 use std::pin::pin;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::sync::SemaphorePermit;
 
 use super::frames::Joined;
+use super::room::Room;
 use super::{Asking, Inner};
 use crate::models::Provider;
 use crate::models::endpoint::{self, Asked, Class, Fault};
 use crate::models::transport::{Coming, RequestBody};
 use crate::usage::Now;
-
-/// How long a body waits for room among the others before its sender is asked to come again.
-const ROOM_WAIT: Duration = Duration::from_secs(5);
 
 /// A request, ready to be sent on.
 pub(super) struct Incoming<'a> {
@@ -26,7 +22,7 @@ pub(super) struct Incoming<'a> {
     /// When as much of it was read as had to be.
     pub(super) read: Now,
     /// The memory of the body.
-    pub(super) room: Option<SemaphorePermit<'a>>,
+    pub(super) room: Option<Room<'a>>,
 }
 
 /// A body that can be sent again, or one that flows by once.
@@ -66,40 +62,24 @@ impl Inner {
             let message = "the body is compressed, and a metered one is read here; send it plain";
             return Err(Fault::new(Class::BadRequest, message));
         }
-        let mut room = self.room_for(&body.size_hint()).await?;
-        let bytes = read_whole(body, self.settings.max_body_bytes).await?;
+        let mut room = self.rooms.one();
+        let bytes = read_whole(body, self.settings.max_body_bytes, &mut room).await?;
         let read = self.parts.clock.now();
-        // What it did not need is for others.
-        let room = room.split(kib(bytes.len() as u64).min(room.num_permits())).unwrap_or(room);
         let (kind, target) = (provider.kind(), &asking.target);
         let asked = endpoint::read_request(asking.endpoint, kind, target.path, target.query, &bytes)
             .map_err(|malformed| Fault::new(Class::BadRequest, malformed.to_string()))?;
         Ok(Incoming { asked, body: IncomingBody::Whole(bytes), read, room: Some(room) })
     }
-
-    /// Waits until there is memory for a body: as much as it announces, or for the largest.
-    async fn room_for(&self, announced: &hyper::body::SizeHint) -> Result<SemaphorePermit<'_>, Fault> {
-        let largest = self.settings.max_body_bytes as u64;
-        if announced.lower() > largest {
-            return Err(too_large(self.settings.max_body_bytes));
-        }
-        let bytes = announced.upper().unwrap_or(largest).min(self.settings.bodies_bytes as u64);
-        let kib = u32::try_from(kib(bytes.min(largest))).unwrap_or(u32::MAX);
-        if let Ok(room) = self.body_kib.try_acquire_many(kib) {
-            return Ok(room);
-        }
-        match tokio::time::timeout(ROOM_WAIT, self.body_kib.acquire_many(kib)).await {
-            Ok(Ok(room)) => Ok(room),
-            _ => Err(Fault::new(Class::Busy, "too many large bodies at a time").retry_after(1).closing()),
-        }
-    }
 }
 
 /// Reads a body to its end. What comes in one piece, as most do, is not copied.
-async fn read_whole<B>(body: B, max_bytes: usize) -> Result<Bytes, Fault>
+async fn read_whole<B>(body: B, max_bytes: usize, room: &mut Room<'_>) -> Result<Bytes, Fault>
 where
     B: hyper::body::Body<Data = Bytes>,
 {
+    if body.size_hint().lower() > max_bytes as u64 {
+        return Err(too_large(max_bytes));
+    }
     let mut body = pin!(body);
     let mut all = Joined::default();
     while let Some(frame) = body.frame().await {
@@ -108,13 +88,10 @@ where
         if all.len() + data.len() > max_bytes {
             return Err(too_large(max_bytes));
         }
+        room.hold(all.len() + data.len()).await?;
         all.push(data);
     }
     Ok(all.into_bytes())
-}
-
-fn kib(bytes: u64) -> usize {
-    usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX)
 }
 
 fn too_large(max_bytes: usize) -> Fault {

@@ -18,6 +18,7 @@ mod exchange;
 mod frames;
 mod headers;
 mod incoming;
+mod room;
 mod target;
 mod upstream;
 
@@ -32,7 +33,6 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use drains::DrainLimits;
@@ -41,6 +41,7 @@ pub use target::PREFIX;
 
 use caller::Caller;
 use drains::Drains;
+use room::Rooms;
 use target::Target;
 
 use crate::access::{Throttle, Tokens};
@@ -94,8 +95,8 @@ struct Inner {
     settings: Settings,
     retries: RetryPolicy,
     throttle: Throttle,
-    /// Permits for the memory of bodies, in KiB.
-    body_kib: Semaphore,
+    /// The memory of bodies.
+    rooms: Rooms,
     drains: Drains,
 }
 
@@ -111,9 +112,9 @@ impl Gateway {
     /// A gateway to these providers.
     pub fn new(parts: Parts, settings: Settings) -> Gateway {
         let drains = Drains::new(settings.drains, parts.tasks.clone());
-        let body_kib = Semaphore::new((settings.bodies_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS));
+        let rooms = Rooms::new(settings.bodies_bytes);
         let retries = RetryPolicy { max_attempts: settings.retries + 1, ..RetryPolicy::default() };
-        Gateway { inner: Arc::new(Inner { parts, settings, retries, throttle: Throttle::default(), body_kib, drains }) }
+        Gateway { inner: Arc::new(Inner { parts, settings, retries, throttle: Throttle::default(), rooms, drains }) }
     }
 
     /// Stops reading on for clients that are gone; what they left is recorded as far as it is known.

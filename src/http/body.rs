@@ -14,14 +14,20 @@ use tokio::time::Sleep;
 /// The body of a request as handlers get it.
 pub type RequestBody = TimedBody<Incoming>;
 
-/// A body that ends with an error when its sender is silent for too long, or takes too long in all.
+/// A body that ends with an error when its sender is silent for too long, or takes too long: for all of it, and where it
+/// is large for each [`LAP_BYTES`], so that a steady upload of any size comes through and a trickle does not.
 pub struct TimedBody<B> {
     inner: B,
     idle: Duration,
     total: Duration,
     silence: Option<Pin<Box<Sleep>>>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// What has come since the deadline was set.
+    lap: usize,
 }
+
+/// What has to come within the time of a body, in bytes, for it to have as much time again.
+const LAP_BYTES: usize = 1 << 20;
 
 /// Why a body could not be read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +50,18 @@ pub enum BodyCut {
 }
 
 impl<B> TimedBody<B> {
-    /// Watches `inner`: at most `idle` between two frames, at most `total` from the first read to the end.
+    /// Watches `inner`: at most `idle` between two frames, at most `total` for each [`LAP_BYTES`] and what is less.
     pub fn new(inner: B, idle: Duration, total: Duration) -> TimedBody<B> {
-        TimedBody { inner, idle, total, silence: None, deadline: None }
+        TimedBody { inner, idle, total, silence: None, deadline: None, lap: 0 }
+    }
+
+    /// Notes what came: after a lap the time begins anew.
+    fn came(&mut self, bytes: usize) {
+        self.silence = None;
+        self.lap += bytes;
+        if self.lap >= LAP_BYTES {
+            (self.lap, self.deadline) = (0, None);
+        }
     }
 }
 
@@ -62,7 +77,8 @@ where
         let this = self.get_mut();
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(frame) => {
-                this.silence = None;
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                this.came(data.map_or(0, Bytes::len));
                 let broken = |error: B::Error| BodyCut::Broken(error.into());
                 Poll::Ready(frame.map(|frame| frame.map_err(broken)))
             }
@@ -144,6 +160,25 @@ mod tests {
         assert!(matches!(read, Err(BodyCut::Silent)), "{read:?}");
         let read = read_body(Body::new(TimedBody::new(silent(), long, short)), 10).await;
         assert!(matches!(read, Err(BodyCut::Slow)), "{read:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_lap_of_a_large_body_has_its_own_time() {
+        let second = Duration::from_secs(1);
+        let pieces = |bytes: usize| {
+            let piece = move |n: u64| async move {
+                tokio::time::sleep(Duration::from_secs(n.min(1))).await;
+                Ok::<_, BodyCut>(Frame::data(Bytes::from(vec![b'x'; bytes])))
+            };
+            http_body_util::StreamBody::new(Box::pin(futures_util::StreamExt::then(
+                futures_util::stream::iter(0..100),
+                piece,
+            )))
+        };
+        let read = read_body(TimedBody::new(pieces(LAP_BYTES / 4), 2 * second, 5 * second), usize::MAX).await;
+        assert_eq!(read.expect("a MiB in four seconds").len(), 25 * LAP_BYTES);
+        let read = read_body(TimedBody::new(pieces(LAP_BYTES / 8), 2 * second, 5 * second), usize::MAX).await;
+        assert!(matches!(read, Err(BodyCut::Slow)), "a MiB in eight seconds");
     }
 
     #[tokio::test]
