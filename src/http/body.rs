@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 pub type RequestBody = TimedBody<Incoming>;
 
 /// A body that ends with an error when its sender is silent for too long, or takes too long: for all of it, and where it
-/// is large for each [`LAP_BYTES`], so that a steady upload of any size comes through and a trickle does not.
+/// is large for each MiB, so that a steady upload of any size comes through and a trickle does not.
 pub struct TimedBody<B> {
     inner: B,
     idle: Duration,
@@ -50,7 +50,7 @@ pub enum BodyCut {
 }
 
 impl<B> TimedBody<B> {
-    /// Watches `inner`: at most `idle` between two frames, at most `total` for each [`LAP_BYTES`] and what is less.
+    /// Watches `inner`: at most `idle` between two frames, at most `total` for each MiB and what is less.
     pub fn new(inner: B, idle: Duration, total: Duration) -> TimedBody<B> {
         TimedBody { inner, idle, total, silence: None, deadline: None, lap: 0 }
     }

@@ -14,7 +14,7 @@ use crate::usage::names::Name;
 use crate::usage::{Factors, Now, RecordId, SubjectId};
 
 /// The persons that one key can fill a line for.
-pub const PERSONS_OF_A_KEY: usize = 5;
+const PERSONS_OF_A_KEY: usize = 5;
 
 /// Whether and how long a caller waits in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Patience {
     /// Calls in line at most; one more is refused.
     pub most: usize,
     /// Calls of one person, or of one key for nobody, in line at most. Of one key for different persons, who are whoever it
-    /// says, [`PERSONS_OF_A_KEY`] times as many.
+    /// says, five times as many.
     pub most_each: usize,
     /// The longest wait: who still stands in line then is refused, and at once whose wait is known to be longer.
     pub longest: Duration,
