@@ -191,9 +191,12 @@ pub(super) fn zone(section: &mut Section<'_>, key: &'static str) -> Option<Zone>
     let text = item.value.as_str().unwrap_or("");
     let zone = Zone::named(text);
     if zone.is_none() {
-        let city = text.to_lowercase().replace(' ', "_");
-        let of_city = || Zone::names().find(|name| name.to_lowercase().rsplit('/').next() == Some(city.as_str()));
-        let meant = of_city().or_else(|| nearest(text, Zone::names())).unwrap_or("America/Mexico_City");
+        let city_of = |name: &'static str| name.rsplit('/').next().unwrap_or(name);
+        let in_city = || {
+            let city = nearest(&text.replace(' ', "_"), Zone::names().map(city_of))?;
+            Zone::names().find(|name| city_of(name) == city)
+        };
+        let meant = in_city().or_else(|| nearest(text, Zone::names())).unwrap_or("America/Mexico_City");
         item.wrong("the IANA name of a zone", &format!("\"{meant}\""));
     }
     zone
