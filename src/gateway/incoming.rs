@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use super::frames::Joined;
-use super::room::Room;
 use super::{Asking, Inner};
+use crate::access::{NoRoom, Room};
 use crate::models::Provider;
 use crate::models::endpoint::{self, Asked, Class, Fault};
 use crate::models::transport::{Coming, RequestBody};
@@ -88,10 +88,14 @@ where
         if all.len() + data.len() > max_bytes {
             return Err(too_large(max_bytes));
         }
-        room.hold(all.len() + data.len()).await?;
+        room.hold(all.len() + data.len()).await.map_err(busy)?;
         all.push(data);
     }
     Ok(all.into_bytes())
+}
+
+fn busy(full: NoRoom) -> Fault {
+    Fault::new(Class::Busy, full.to_string()).retry_after(1).closing()
 }
 
 fn too_large(max_bytes: usize) -> Fault {

@@ -18,7 +18,6 @@ mod exchange;
 mod frames;
 mod headers;
 mod incoming;
-mod room;
 mod target;
 mod upstream;
 
@@ -41,10 +40,9 @@ pub use target::PREFIX;
 
 use caller::Caller;
 use drains::Drains;
-use room::Rooms;
 use target::Target;
 
-use crate::access::{Throttle, Tokens};
+use crate::access::{Rooms, Throttle, Tokens};
 use crate::ledger::People;
 use crate::metering::Metering;
 use crate::models::endpoint::{Class, Dialect, Endpoint, Fault};

@@ -11,6 +11,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
+use crate::access::{NoRoom, Room};
+
 /// The body of a request as handlers get it.
 pub type RequestBody = TimedBody<Incoming>;
 
@@ -44,6 +46,9 @@ pub enum BodyCut {
         /// The largest body taken.
         max_bytes: usize,
     },
+    /// Others held the memory for bodies for too long.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The connection broke, or what came is not a body.
     #[error("the body broke off")]
     Broken(#[source] Box<dyn Error + Send + Sync>),
@@ -107,7 +112,28 @@ where
 ///
 /// # Errors
 /// When it is too large, too slow, or breaks off.
-pub async fn read_body<B>(mut body: B, max_bytes: usize) -> Result<Bytes, BodyCut>
+pub async fn read_body<B>(body: B, max_bytes: usize) -> Result<Bytes, BodyCut>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    read(body, max_bytes, None).await
+}
+
+/// The same for a body that may be large: it takes of the room of all bodies as it comes, and holds it until `room` is
+/// dropped.
+///
+/// # Errors
+/// As [`read_body`], and when others hold too much.
+pub async fn read_body_into<B>(body: B, max_bytes: usize, room: &mut Room<'_>) -> Result<Bytes, BodyCut>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    read(body, max_bytes, Some(room)).await
+}
+
+async fn read<B>(mut body: B, max_bytes: usize, mut room: Option<&mut Room<'_>>) -> Result<Bytes, BodyCut>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -122,6 +148,9 @@ where
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > max_bytes {
             return Err(BodyCut::TooLarge { max_bytes });
+        }
+        if let Some(room) = &mut room {
+            room.hold(bytes.len() + data.len()).await?;
         }
         bytes.extend_from_slice(&data);
     }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -13,20 +12,19 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use hyper::body::SizeHint;
 use serde::Serialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::ServiceExt;
 use utoipa::ToSchema;
 
 use super::answers::{Cause, Problem, ProblemBody, harden, json, with_type};
 use super::api::{Api, ApiError, ItemError, Noted, ResetQuery, StatsBody, UsageBody, Written};
-use super::body::{BodyCut, RequestBody, read_body};
+use super::body::{BodyCut, RequestBody, read_body, read_body_into};
 use super::guard::{Guard, RequestHead, Role};
 use super::keys;
 use super::query::{self, Mistake, StatsQuery, UsageFormat, UsageRequest};
 use super::server::{Handler, Response};
 use super::{openapi, page};
+use crate::access::Rooms;
 use crate::service::import::parse_lines;
 use crate::service::items::{self, BodyError, BodyForm};
 use crate::usage::Clock;
@@ -35,10 +33,7 @@ use crate::usage::Clock;
 pub const MAX_USAGE_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// All bodies of `POST /v1/usage` that are being read together.
-const MAX_BODIES_KIB: usize = 64 * 1024;
-
-/// How long a body waits for room among the others before its sender is asked to come again.
-const BODY_ROOM_WAIT: Duration = Duration::from_secs(5);
+const MAX_BODIES_BYTES: usize = 64 * 1024 * 1024;
 
 /// The largest body where one says nothing.
 const MAX_EMPTY_BODY_BYTES: usize = 1024;
@@ -111,8 +106,8 @@ pub struct Rest {
 /// What handlers share.
 pub(super) struct Shared<A> {
     pub(super) api: Arc<A>,
-    /// Permits for the memory of bodies, in KiB.
-    body_kib: Semaphore,
+    /// The memory of bodies that may be large.
+    rooms: Rooms,
 }
 
 struct Gate {
@@ -137,7 +132,7 @@ impl Rest {
             .route("/docs", get(page::html))
             .route("/docs/page.js", get(page::script))
             .route("/docs/page.css", get(page::style))
-            .with_state(Arc::new(Shared { api, body_kib: Semaphore::new(MAX_BODIES_KIB) }));
+            .with_state(Arc::new(Shared { api, rooms: Rooms::new(MAX_BODIES_BYTES) }));
         Rest { router, gate: Arc::new(Gate { guard: Box::new(guard), clock, ids: Box::new(ids) }) }
     }
 }
@@ -302,7 +297,7 @@ async fn described(parts: Parts) -> Response {
 async fn note<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
     answer(async {
         let form = content_type(request.headers()).and_then(BodyForm::of_content_type).unwrap_or(BodyForm::Json);
-        let sorted = sorted(&shared.body_kib, request, |body| items::parse(body, form)).await?;
+        let sorted = sorted(&shared.rooms, request, |body| items::parse(body, form)).await?;
         let verdicts = if sorted.good.is_empty() { Vec::new() } else { shared.api.note(sorted.good).await? };
         note_answer(&sorted.indices, verdicts, sorted.rejected)
     })
@@ -311,25 +306,11 @@ async fn note<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) ->
 
 async fn import<A: Api>(State(shared): State<Arc<Shared<A>>>, request: Request) -> Response {
     answer(async {
-        let sorted = sorted(&shared.body_kib, request, |body| parse_lines(body)).await?;
+        let sorted = sorted(&shared.rooms, request, |body| parse_lines(body)).await?;
         let verdicts = if sorted.good.is_empty() { Vec::new() } else { shared.api.import(sorted.good).await? };
         note_answer(&sorted.indices, verdicts, sorted.rejected)
     })
     .await
-}
-
-/// Waits until there is memory for a body: as much as it announces, or for the largest.
-async fn room_for<'a>(body_kib: &'a Semaphore, announced: &SizeHint) -> Result<SemaphorePermit<'a>, Problem> {
-    let largest = MAX_USAGE_BODY_BYTES as u64;
-    if announced.lower() > largest {
-        return Err(BodyCut::TooLarge { max_bytes: MAX_USAGE_BODY_BYTES }.into());
-    }
-    let kib = announced.upper().unwrap_or(largest).min(largest).div_ceil(1024);
-    let kib = u32::try_from(kib).expect("the largest body is far below 4 TiB");
-    match tokio::time::timeout(BODY_ROOM_WAIT, body_kib.acquire_many(kib)).await {
-        Ok(room) => Ok(room.expect("the semaphore is never closed")),
-        Err(_late) => Err(Problem::unavailable("too many large bodies at a time", 1).closing()),
-    }
 }
 
 /// An item that was not taken.
@@ -366,16 +347,16 @@ struct Sorted<T> {
     rejected: Vec<Rejected>,
 }
 
-/// Reads a body, when there is room for it, and divides it.
+/// Reads a body, as far as there is room for it, and divides it.
 async fn sorted<T, E: std::fmt::Display>(
-    body_kib: &Semaphore,
+    rooms: &Rooms,
     request: Request,
     parse: impl FnOnce(&Bytes) -> Result<Vec<Result<T, E>>, BodyError>,
 ) -> Result<Sorted<T>, Problem> {
     let (parts, body) = request.into_parts();
     query::expect_empty(parts.uri.query()).map_err(Problem::bad_query)?;
-    let _room = room_for(body_kib, &body.size_hint()).await?;
-    let body = read_body(body, MAX_USAGE_BODY_BYTES).await?;
+    let mut room = rooms.one();
+    let body = read_body_into(body, MAX_USAGE_BODY_BYTES, &mut room).await?;
     let mut sorted = Sorted { indices: Vec::new(), good: Vec::new(), rejected: Vec::new() };
     for (index, parsed) in parse(&body)?.into_iter().enumerate() {
         match parsed {
@@ -476,6 +457,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 impl From<BodyCut> for Problem {
     fn from(cut: BodyCut) -> Problem {
         let (status, code) = match cut {
+            BodyCut::NoRoom(full) => return Problem::unavailable(full.to_string(), 1).closing(),
             BodyCut::Silent | BodyCut::Slow => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             BodyCut::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             BodyCut::Broken(_) => (StatusCode::BAD_REQUEST, "body_broken"),

@@ -59,6 +59,21 @@ async fn slow_bodies_are_cut_with_an_answer() {
 }
 
 #[tokio::test]
+async fn large_bodies_that_are_only_announced_keep_nobody_out() {
+    let limits = Limits { body_silence: Duration::from_secs(60), ..short_limits() };
+    let server = Server::start_with(Mood::Good, limits, false).await;
+    let mut announced = Vec::new();
+    for _ in 0..8 {
+        let mut connection = server.connect().await;
+        let length = format!("Content-Type: application/json\r\nContent-Length: {MAX_USAGE_BODY_BYTES}\r\n\r\n[");
+        connection.write_all(format!("{}{length}", request(&server, "POST /v1/usage")).as_bytes()).await.expect("sent");
+        announced.push(connection);
+    }
+    assert_eq!(server.post_json("/v1/usage", "[]").await.status, 200);
+    drop(announced);
+}
+
+#[tokio::test]
 async fn large_bodies_are_refused_announced_or_not() {
     let server = Server::start(Mood::Good).await;
     let body = "x".repeat(MAX_USAGE_BODY_BYTES + 1);
