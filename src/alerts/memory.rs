@@ -58,6 +58,11 @@ impl Known<'_> {
         episodes.take_while(|episode| self.has(&episode.begin)).find(|episode| !self.has(&episode.end))
     }
 
+    /// The same of something that may last: the day it began on is looked for over a week.
+    pub(super) fn open_lately(&self, name: &str, today: Day) -> Option<Episode> {
+        (0..7).find_map(|back| self.open(name, today.plus(-back)))
+    }
+
     /// The next episode of something, to be begun; `None` when there were too many.
     pub(super) fn next(&self, name: &str, day: Day) -> Option<Episode> {
         let mut episodes = (0..MAX_EPISODES).map(|n| self.episode(name, day, n));

@@ -142,7 +142,7 @@ impl Watch {
         const NAME: &str = "error_rate";
         let (failed, total) = (look.failed, look.calls);
         let today = look.now.day();
-        let open = known.open(NAME, today).or_else(|| known.open(NAME, today.plus(-1)));
+        let open = known.open_lately(NAME, today);
         let allowed = u128::from(total) * u128::from(self.policy.error_rate_percent);
         let is_high = self.policy.error_rate_percent > 0
             && total >= self.policy.error_rate_min_calls
@@ -267,9 +267,9 @@ fn outage_of(provider: &str) -> String {
     format!("provider {provider}")
 }
 
-/// The outage of a provider that was told and is not over. It may last: the day it began on is looked for over a week.
+/// The outage of a provider that was told and is not over.
 fn outage(known: &Known<'_>, provider: &str, now: Timestamp) -> Option<Episode> {
-    (0..7).find_map(|back| known.open(&outage_of(provider), now.day().plus(-back)))
+    known.open_lately(&outage_of(provider), now.day())
 }
 
 #[cfg(test)]

@@ -308,6 +308,18 @@ fn an_error_rate_is_one_episode_until_it_is_down_at_half() {
 }
 
 #[test]
+fn an_error_rate_is_one_episode_over_a_weekend_without_calls_and_its_end_is_told() {
+    let mut house = house(Policy::default());
+    let mut told = Vec::new();
+    for (days, failed, calls) in [(0, 10, 40), (1, 0, 0), (2, 0, 0), (3, 10, 40), (3, 0, 40), (4, 0, 40)] {
+        house.restart();
+        let found = house.look(|look| (look.failed, look.calls) = (failed, calls), at(days * 24 * HOUR));
+        told.extend(found.iter().map(|notice| (days, name(notice))));
+    }
+    assert_eq!(told, [(0, "ErrorRate".to_owned()), (3, "ErrorRateBack".to_owned())]);
+}
+
+#[test]
 fn a_provider_is_down_after_two_minutes_and_back_with_its_first_answer() {
     let mut house = house(Policy::default());
     let silence = Silence { since: at(0), kind: ErrorKind::Connect };
