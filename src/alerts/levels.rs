@@ -16,7 +16,7 @@ use crate::limits::{FULLEST_SHOWN, Facet, Label, Level, LimitKind, Span, Window}
 use crate::settings::BudgetKey;
 use crate::usage::{Day, Timestamp};
 
-/// A window of which [`Level::Warning`] or more was told.
+/// A window of which [`Level::Warning`] or more was told, and which ends.
 #[derive(Clone, Debug)]
 pub(super) struct Alarmed {
     window: WindowAlert,
@@ -47,12 +47,12 @@ pub(super) fn look(
         }
         let level = policy.thresholds.level(window.limit, window.used, window.max);
         if level == Level::Normal {
-            recovered(policy, known, look.now, window, window.first_day, alarmed, found);
+            recovered(policy, known, look.now, window, window.first_day, found);
         } else {
             reached(known, look.now, window, level, alarmed, found);
         }
         if let Some(before) = day_before(window).filter(|before| !is_muted(known, window, *before)) {
-            recovered(policy, known, look.now, window, before, alarmed, found);
+            recovered(policy, known, look.now, window, before, found);
         }
     }
     crowds(policy, known, look, found);
@@ -91,24 +91,16 @@ fn reached(
         if known.open(&name, window.first_day).is_none() {
             due.with.extend(known.next(&name, window.first_day).map(|episode| episode.begin));
         }
-        alarmed.insert(format!("{name} {}", window.first_day), Alarmed { window: told });
+        if window.resets_at.is_some() {
+            alarmed.insert(format!("{name} {}", window.first_day), Alarmed { window: told });
+        }
     }
     found.due.push(due);
 }
 
 /// A window of which a high level was told has ended, or has a cap under which it is normal.
-fn recovered(
-    policy: &Policy,
-    known: &Known<'_>,
-    now: Timestamp,
-    window: &Window,
-    first_day: Day,
-    alarmed: &mut BTreeMap<String, Alarmed>,
-    found: &mut Found,
-) {
-    let name = alarm(&window.label, window.limit);
-    let Some(episode) = known.open(&name, first_day) else { return };
-    alarmed.remove(&format!("{name} {first_day}"));
+fn recovered(policy: &Policy, known: &Known<'_>, now: Timestamp, window: &Window, first_day: Day, found: &mut Found) {
+    let Some(episode) = known.open(&alarm(&window.label, window.limit), first_day) else { return };
     match policy.recovered {
         true => {
             let alert = Alert::Recovered { window: WindowAlert::of(window) };
@@ -118,7 +110,8 @@ fn recovered(
     }
 }
 
-/// Of a rule for each of many, a window that is over is not shown any more: this process remembers those it told of.
+/// Of a rule for each of many, a window that is over is not shown any more: this process remembers those it told of,
+/// until their end was told.
 fn ended(
     policy: &Policy,
     known: &Known<'_>,
@@ -137,7 +130,7 @@ fn ended(
         let is_seen = |due: &Due, end: &str| due.notice.id == end;
         let Some(episode) = known.open(&name, window.window).filter(|_| !is_muted) else { return false };
         if found.due.iter().any(|due| is_seen(due, &episode.end)) || found.settled.contains(&episode.end) {
-            return false;
+            return true;
         }
         if policy.recovered {
             let window = WindowAlert { used: 0, resets_at: None, ..window.clone() };
@@ -145,7 +138,7 @@ fn ended(
         } else {
             found.settled.push(episode.end);
         }
-        false
+        true
     });
 }
 

@@ -165,7 +165,7 @@ impl Watch {
         for (provider, silence) in look.providers {
             match (outage(known, provider, look.now), silence) {
                 (Some(episode), None) => {
-                    let since = self.silent.remove(provider).or(self.began).unwrap_or(look.now);
+                    let since = self.silent.get(provider).copied().or(self.began).unwrap_or(look.now);
                     let alert =
                         Alert::ProviderBack { provider: provider.clone(), seconds: look.now.seconds_since(since) };
                     self.end(found, episode.end, look.now, alert);
@@ -180,7 +180,8 @@ impl Watch {
                     let alert = Alert::ProviderDown { provider, kind, since };
                     found.due.push(Due::new(episode.begin, look.now, alert));
                 }
-                _ => {}
+                (None, None) => drop(self.silent.remove(provider)),
+                (None, Some(_)) => {}
             }
         }
     }

@@ -431,3 +431,20 @@ fn what_could_not_be_told_is_found_again() {
     assert_eq!(house.watch.look(&look), found);
     assert_eq!(found.due[0].notice.id, crate::alerts::level_id(Uuid::from_u128(7), &windows[0], Level::Critical));
 }
+
+#[test]
+fn an_end_that_could_not_be_told_is_found_again_as_it_was() {
+    let mut house = house(Policy::default());
+    let full = day(1, 99, 100);
+    let ends = full[0].resets_at.expect("a day ends");
+    house.levels(full, at(0));
+    let silence = Silence { since: at(0), kind: ErrorKind::Connect };
+    let (down, up) = ([("cloud".to_owned(), Some(silence))], [("cloud".to_owned(), None)]);
+    house.look(|look| look.providers = down.to_vec().leak(), at(120));
+    let settings = house.settings.clone();
+    let look = Look { providers: &up, ..quiet(&settings, ends) };
+    let found = house.watch.look(&look);
+    assert_eq!(found.due.iter().map(|due| name(&due.notice)).collect::<Vec<_>>(), ["Recovered", "ProviderBack"]);
+    found.due.iter().for_each(|due| house.watch.give_back(&due.notice.id));
+    assert_eq!(house.watch.look(&look), found);
+}
