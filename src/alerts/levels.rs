@@ -146,7 +146,7 @@ fn ended(
 /// are told together, once.
 fn crowds(policy: &Policy, known: &Known<'_>, look: &Look<'_>, found: &mut Found) {
     let mut crowds: BTreeMap<(Vec<Facet>, LimitKind, Day, u64), Vec<Level>> = BTreeMap::new();
-    for window in watched(look).filter(|window| !window.label.0.is_empty()) {
+    for window in watched(look).filter(|window| window.each) {
         let facets = window.label.0.iter().map(|(facet, _)| *facet).collect();
         let level = policy.thresholds.level(window.limit, window.used, window.max);
         crowds.entry((facets, window.limit, window.first_day, window.max)).or_default().push(level);

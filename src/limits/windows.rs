@@ -18,6 +18,8 @@ pub const FULLEST_SHOWN: usize = 5;
 pub struct Window {
     /// Whose it is.
     pub label: Label,
+    /// Whether it is one of those of a rule that counts each of something apart.
+    pub each: bool,
     /// What it counts.
     pub limit: LimitKind,
     /// Booked: requests admitted, tokens settled.
@@ -137,6 +139,7 @@ fn window(
     let first = dates.first(kind.span(), compiled.terms.since);
     Some(Window {
         label: compiled.rule.scope.label(&entry.key),
+        each: compiled.shape.has_each(),
         limit: kind,
         used: standing.used,
         reserved: standing.reserved,

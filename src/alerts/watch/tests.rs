@@ -91,6 +91,7 @@ fn window(limit: LimitKind, first_day: i32, used: u64, max: u64) -> Window {
     let resets_at = Some(at(i64::from(first_day) * 24 * HOUR));
     Window {
         label,
+        each: false,
         limit,
         used,
         reserved: 0,
@@ -228,7 +229,8 @@ fn a_cap_of_nothing_is_no_alert_at_any_midnight() {
         assert!(house.levels(day(first_day, 0, 0), at(i64::from(first_day) * 24 * HOUR)).is_empty(), "{first_day}");
     }
     let person = |n: usize| Label(vec![(Facet::User, format!("k{n}").into())]);
-    let nothing = (0..5).map(|n| Window { label: person(n), ..window(LimitKind::UsdPerDay, 12, 7, 0) }).collect();
+    let nothing =
+        (0..5).map(|n| Window { label: person(n), each: true, ..window(LimitKind::UsdPerDay, 12, 7, 0) }).collect();
     assert!(house.levels(nothing, at(0)).is_empty(), "nor are many of them told together");
     assert_eq!(house.levels(day(12, 100, 100), at(1)), ["critical"]);
 }
@@ -238,7 +240,7 @@ fn many_at_once_are_told_one_by_one_up_to_the_fullest_and_then_together() {
     let mut house = house(Policy::default());
     let people = |used: u64, n: usize| -> Vec<Window> {
         let person = |n| Label(vec![(Facet::User, format!("k{n}").into())]);
-        let of = |n| Window { label: person(n), ..window(LimitKind::UsdPerDay, 9, used, 100) };
+        let of = |n| Window { label: person(n), each: true, ..window(LimitKind::UsdPerDay, 9, used, 100) };
         (0..n).map(of).collect()
     };
     assert_eq!(house.levels(people(81, 4), at(0)), ["caution"; 4]);
@@ -246,6 +248,14 @@ fn many_at_once_are_told_one_by_one_up_to_the_fullest_and_then_together() {
     house.restart();
     assert!(house.levels(people(82, 5), at(2)).is_empty());
     assert_eq!(house.levels(people(100, 5), at(3)).len(), 6, "five and all together");
+}
+
+#[test]
+fn limits_that_name_each_of_five_are_told_one_by_one_and_are_no_crowd() {
+    let mut house = house(Policy::default());
+    let team = |n: usize| Label(vec![(Facet::Team, format!("t{n}").into())]);
+    let named = (0..5).map(|n| Window { label: team(n), ..window(LimitKind::UsdPerDay, 9, 81, 100) }).collect();
+    assert_eq!(house.levels(named, at(0)), ["caution"; 5]);
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn window(facets: &[(Facet, &str)], used: u64) -> Window {
         max: 10,
         raised_by: 0,
         paused: false,
+        each: false,
         stopped: false,
         first_day: now().day(),
         resets_at: Some(now().plus_micros(25_200_000_000)),
