@@ -29,9 +29,22 @@ pub(super) struct Seeing {
     minutes: u64,
     applied: Option<u64>,
     settings: Arc<Settings>,
-    /// The hour, what it cost so far, and what it costs usually.
-    hour: Option<(Money, Money)>,
-    usual: Option<((Day, u8), Option<Money>)>,
+    summed: Option<Summed>,
+}
+
+/// What an hour cost so far, and what it costs usually, once that is known.
+#[derive(Clone, Copy)]
+struct Summed {
+    hour: (Day, u8),
+    cost: Money,
+    usual: Option<Money>,
+}
+
+impl Summed {
+    /// Both, as long as it is the hour that runs: what the one before cost is no news of this one.
+    fn at(&self, now: Timestamp) -> Option<(Money, Money)> {
+        (self.hour == hour_of(now)).then_some((self.cost, self.usual?))
+    }
 }
 
 /// What there is to see now.
@@ -68,7 +81,7 @@ impl Seen {
 
 impl Seeing {
     pub(super) fn new(minutes: u64) -> Seeing {
-        Seeing { minutes, applied: None, settings: Arc::default(), hour: None, usual: None }
+        Seeing { minutes, applied: None, settings: Arc::default(), summed: None }
     }
 
     pub(super) async fn see(&mut self, desk: &Arc<Desk>) -> Seen {
@@ -100,7 +113,7 @@ impl Seeing {
             providers,
             silent,
             unpriced,
-            hour: self.hour,
+            hour: self.summed.and_then(|summed| summed.at(now.at)),
             trouble: metering.health().trouble,
             large,
         }
@@ -108,9 +121,9 @@ impl Seeing {
 
     /// What this hour cost, and once an hour what it costs usually: older days are read from the disk.
     async fn cost(&mut self, desk: &Arc<Desk>, now: Now) {
-        let this = (now.at.day(), now.at.hour());
+        let this = hour_of(now.at);
         let picture = desk.metering.picture();
-        let known = self.usual.filter(|(hour, _)| *hour == this);
+        let known = self.summed.filter(|summed| summed.hour == this);
         let (users, begun) = (desk.metering.users(), desk.metering.acts().begun.day());
         let summed = spawn_blocking(move || {
             let mut costs = match known {
@@ -118,13 +131,16 @@ impl Seeing {
                 None => users.hour_costs(this.0.plus(-USUAL_DAYS)).unwrap_or_default(),
             };
             costs.extend(picture.hour_costs());
-            let usual = known.map_or_else(|| usual(&costs, this, begun), |(_, usual)| usual);
-            (costs.get(&this).copied().unwrap_or_default(), usual)
+            let usual = known.map_or_else(|| usual(&costs, this, begun), |known| known.usual);
+            Summed { hour: this, cost: costs.get(&this).copied().unwrap_or_default(), usual }
         });
-        let Ok((cost, usual)) = summed.await else { return };
-        self.usual = Some((this, usual));
-        self.hour = usual.map(|usual| (cost, usual));
+        let Ok(summed) = summed.await else { return };
+        self.summed = Some(summed);
     }
+}
+
+fn hour_of(now: Timestamp) -> (Day, u8) {
+    (now.day(), now.hour())
 }
 
 /// The median of what this hour of the day cost on the days before; `None` while the books are too young to say.
@@ -138,6 +154,18 @@ fn usual(costs: &BTreeMap<(Day, u8), Money>, (today, hour): (Day, u8), begun: Da
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_hour_cost_is_no_news_of_the_next_one() {
+        let at = |text| Timestamp::parse(text).expect("a time");
+        let hour = hour_of(at("2026-11-22T09:00:00-06:00"));
+        let summed = Summed { hour, cost: Money::from_pico_usd(9), usual: Some(Money::from_pico_usd(2)) };
+        let both = Some((Money::from_pico_usd(9), Money::from_pico_usd(2)));
+        assert_eq!(summed.at(at("2026-11-22T09:59:59-06:00")), both);
+        assert_eq!(summed.at(at("2026-11-22T10:00:00-06:00")), None);
+        assert_eq!(summed.at(at("2026-11-23T09:00:00-06:00")), None);
+        assert_eq!(Summed { usual: None, ..summed }.at(at("2026-11-22T09:30:00-06:00")), None);
+    }
 
     #[test]
     fn the_usual_hour_is_the_median_of_its_days_and_young_books_do_not_know_it() {
