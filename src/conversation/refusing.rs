@@ -95,6 +95,7 @@ mod tests {
             label: Label(label.iter().map(|(facet, value)| (*facet, (*value).into())).collect()),
             used: 9,
             max: 10,
+            budget: false,
             at_limit: None,
             learned: false,
             stopped: false,

@@ -71,7 +71,7 @@ impl Table {
             return None;
         }
         let counted = Caps::default().with(kind, Some(Cap::Unlimited));
-        Some(Rule { since, ..Rule::new(scope.clone(), counted, self.book.zone) })
+        Some(Rule { since, budget: true, ..Rule::new(scope.clone(), counted, self.book.zone) })
     }
 
     /// The terms of a rule as they are after all that was done.

@@ -364,6 +364,7 @@ impl Gate {
                 label: rule.rule.scope.label(&entry.key),
                 used: obstacle.used,
                 max: obstacle.max,
+                budget: rule.rule.budget,
                 at_limit: rule.rule.at_limit.clone(),
                 learned: false,
                 stopped: obstacle.stopped,

@@ -179,6 +179,7 @@ impl Observations {
             label: label_of(provider, word.model),
             used: max.saturating_sub(left),
             max,
+            budget: false,
             at_limit: None,
             learned: true,
             stopped: false,

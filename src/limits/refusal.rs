@@ -18,6 +18,8 @@ pub struct Refusal {
     pub used: u64,
     /// The cap, likewise.
     pub max: u64,
+    /// Whether it is a budget's, not a rate limit's.
+    pub budget: bool,
     /// What the rule says is to happen; `None` leaves it to who asks.
     pub at_limit: Option<AtLimit>,
     /// Whether it is the provider's own word, not a limit of ours.

@@ -330,6 +330,8 @@ pub struct Rule {
     pub since: Option<Day>,
     /// What happens at a cap; `None` leaves it to who asks.
     pub at_limit: Option<AtLimit>,
+    /// Whether it is a budget, not a rate limit.
+    pub budget: bool,
 }
 
 /// What happens to a call that does not fit.
@@ -344,9 +346,9 @@ pub enum AtLimit {
 }
 
 impl Rule {
-    /// A rule that leaves it to who asks what happens at its caps.
+    /// A rate limit that leaves it to who asks what happens at its caps.
     pub fn new(scope: Scope, caps: Caps, day_zone: Zone) -> Rule {
-        Rule { scope, caps, day_zone, since: None, at_limit: None }
+        Rule { scope, caps, day_zone, since: None, at_limit: None, budget: false }
     }
 
     /// What the rule counts, as a text that stays the same when only the size of a cap changes: counts saved under it

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::laws::{Moving, answered, call, start};
+use super::laws::{Moving, answered, call, rule, start, start_with};
 use super::*;
-use crate::limits::{Label, LimitKind};
+use crate::limits::{Label, LimitKind, Rule};
 use crate::settings::{BudgetChange, BudgetKey, Setting};
 
 fn set(metering: &Metering, subject: &str, limit: LimitKind, change: BudgetChange) {
@@ -166,4 +166,27 @@ async fn a_stopped_budget_refuses_at_once_however_long_the_answer_may_be() {
     let output_cap = Some(OutputCap { asked: Some(u64::MAX / 4), granted: Some(u64::MAX / 4) });
     let refused = metering.open(Call { output_cap, ..of_sales() }, clock.now()).await;
     assert!(matches!(refused, Err(Refused::Limit(refusal)) if refusal.stopped));
+}
+
+#[tokio::test]
+async fn the_record_of_a_refusal_says_whether_it_was_a_budget_or_a_rate_limit() {
+    let refused_by = async |is_budget: bool, call: Call| {
+        let folder = TempDir::new().expect("a temporary folder");
+        let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+        let configured = Rule { budget: is_budget, ..rule(1) };
+        let (metering, _) = start_with(folder.path(), Durability::Kill, &clock, vec![configured]);
+        set(&metering, "team:sales", LimitKind::RequestsPerMonth, BudgetChange::Set { amount: 0, since: None });
+        if call.team.is_none() {
+            metering.open(call.clone(), clock.now()).await.expect("one a day").finish(answered(), clock.now()).await;
+        }
+        assert!(matches!(metering.open(call, clock.now()).await, Err(Refused::Limit(_))));
+        metering.close(clock.now()).expect("the books close");
+        let mut classes = Vec::new();
+        let add = |record: &UsageRecord<'_>| classes.extend(record.failure.map(|failure| failure.kind));
+        crate::ledger::Folder::new(folder.path()).for_each_record(add).expect("the books can be read");
+        classes
+    };
+    assert_eq!(refused_by(false, call()).await, [ErrorKind::Limit]);
+    assert_eq!(refused_by(true, call()).await, [ErrorKind::Budget]);
+    assert_eq!(refused_by(false, of_sales()).await, [ErrorKind::Budget], "one made by `/budget`");
 }

@@ -36,10 +36,19 @@ pub(super) fn rule(requests_per_day: u64) -> Rule {
 }
 
 pub(super) fn start(folder: &Path, durability: Durability, clock: &Arc<dyn Clock>) -> (Metering, Found) {
+    start_with(folder, durability, clock, vec![rule(1_000_000)])
+}
+
+pub(super) fn start_with(
+    folder: &Path,
+    durability: Durability,
+    clock: &Arc<dyn Clock>,
+    rules: Vec<Rule>,
+) -> (Metering, Found) {
     let setup = Setup {
         durability,
         known: KnownNames::none(),
-        rules: vec![rule(1_000_000)].into(),
+        rules: rules.into(),
         providers: vec!["cloud".into()],
         prices: PriceBook::bundled(),
         vendors: HashMap::new(),

@@ -155,7 +155,8 @@ impl Metering {
         let now = self.inner.clock.now();
         let id = self.new_id(now.at);
         let reason = format!("{} {}", refusal.label, refusal.limit);
-        if self.record_refusal(id, call, reason, ErrorKind::Limit, now) {
+        let class = if refusal.budget { ErrorKind::Budget } else { ErrorKind::Limit };
+        if self.record_refusal(id, call, reason, class, now) {
             call.call.get_or_insert(id);
             call.attempt += 1;
         }

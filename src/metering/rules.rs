@@ -52,7 +52,7 @@ fn of_budget(scope: Scope, budget: &Budget, zone: Zone) -> Rule {
         (LimitKind::of(measure, span).expect("each measure has a kind for each time of a budget"), amount)
     });
     let at_limit = budget.at_limit.as_ref().map(at_limit);
-    Rule { since: budget.since, at_limit, ..Rule::new(scope, caps(of_kinds), zone) }
+    Rule { since: budget.since, at_limit, budget: true, ..Rule::new(scope, caps(of_kinds), zone) }
 }
 
 fn caps(given: impl IntoIterator<Item = (LimitKind, Option<Allowance>)>) -> Caps {

@@ -334,7 +334,7 @@ closed_set! {
         ClientGone = "client_gone",
         /// tallybot was told to stop.
         Shutdown = "shutdown",
-        /// A rate limit of the owner's said no.
+        /// A rate limit said no: the owner's, or the provider's as far as it is known.
         Limit = "limit",
         /// A budget said no.
         Budget = "budget",

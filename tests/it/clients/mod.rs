@@ -88,6 +88,8 @@ fn check<'a>(told: &Value, record: &Value, hits: &mut impl Iterator<Item = &'a H
         assert_eq!((record["status"].as_str(), tokens), (Some(failed), [Some(0); 2]), "{record}");
         if failed == "error" {
             assert!(hits.next().is_some_and(|hit| hit.path.contains("missing") || hit.json()["model"] == "missing"));
+        } else {
+            assert_eq!(record["error_message"], "budget", "{record}");
         }
         return;
     }
