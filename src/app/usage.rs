@@ -32,8 +32,8 @@ impl Desk {
 
 fn too_old(days: Vec<(&'static str, Day)>, today: Day) -> Vec<Mistake> {
     let problem = "the use of this day is no longer told apart from that of the days before it";
-    let allowed = || vec![first_told_apart(today).to_string().into(), "…".into(), today.to_string().into()];
-    days.into_iter().map(|(name, day)| Mistake::new(name, &day.to_string(), problem, allowed())).collect()
+    let expected = || format!("a day from `{}` to `{today}`", first_told_apart(today));
+    days.into_iter().map(|(name, day)| Mistake::expecting(name, &day.to_string(), problem, expected())).collect()
 }
 
 fn answered(error: Unanswerable) -> ApiError {

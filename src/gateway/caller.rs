@@ -103,7 +103,8 @@ impl<'a> Caller<'a> {
             Some(model) => allows(key, provider, model).map_err(forbidden),
             None if key.models.is_empty() => Ok(()),
             None => {
-                let message = format!("the key `{}` opens some models only, and this path names none", key.name);
+                let message =
+                    format!("the key `{}` opens some models only, and this path is of none that is known", key.name);
                 Err(Fault::new(Class::Forbidden, message))
             }
         }

@@ -1,5 +1,7 @@
 //! The query of `GET /v1/usage`.
 
+use std::borrow::Cow;
+
 use super::{Mistake, Parameter, Values, read, told};
 use crate::reports::usage::{By, Cursor, DEFAULT_LIMIT, Days, MAX_GROUP, MAX_LIMIT, Order, UsageQuery};
 use crate::stats::Period;
@@ -169,13 +171,16 @@ fn not_of_people(query: &UsageQuery) -> Vec<Mistake> {
     if !query.is_of_people() {
         return Vec::new();
     }
-    let groups = query.group.iter().map(|by| ("group", *by));
-    let filters = query.filters.iter().map(|(by, _)| (by.as_str(), *by));
-    let others = groups.chain(filters).filter(|(_, by)| !By::OF_PEOPLE.contains(by));
-    let allowed = || By::OF_PEOPLE.map(|by| by.as_str().into()).to_vec();
-    others
-        .map(|(parameter, by)| Mistake::new(parameter, by.as_str(), "it is not known of each user", allowed()))
-        .collect()
+    const PROBLEM: &str = "it is not known of each user";
+    let known = || By::OF_PEOPLE.map(By::as_str);
+    let groups = query.group.iter().filter(|by| !By::OF_PEOPLE.contains(by));
+    let groups = groups.map(|by| Mistake::new("group", by.as_str(), PROBLEM, known().map(Cow::from).to_vec()));
+    let filters = query.filters.iter().filter(|(by, _)| !By::OF_PEOPLE.contains(by));
+    let filters = filters.map(|(by, values)| {
+        let expected = format!("no `{}` beside `user`, only `{}`", by.as_str(), known().join("` or `"));
+        Mistake::expecting(by.as_str(), &values.join(","), PROBLEM, expected)
+    });
+    groups.chain(filters).collect()
 }
 
 #[cfg(test)]
@@ -242,6 +247,8 @@ mod tests {
         }
         assert_eq!(mistakes("group=user,day&team=sales").len(), 2);
         assert_eq!(mistakes("user=unknown&group=hour").len(), 1);
+        let told = &mistakes("group=user&status=ok&status=error")[0];
+        assert!(told.contains("`status`") && told.contains("`error,ok`: it is not known of each user"), "{told}");
         assert!(UsageRequest::parse(Some("group=user,model&user=unknown")).is_ok());
     }
 }

@@ -103,7 +103,7 @@ impl Days {
     pub fn ends(self, today: Day) -> (Option<Day>, Option<Day>) {
         match self {
             Days::Period(period) => (period.first_day(today), period.first_day(today).map(|_| today)),
-            Days::Span(from, to) => (from, Some(to.unwrap_or(today))),
+            Days::Span(from, to) => (from, Some(to.unwrap_or_else(|| from.map_or(today, |from| from.max(today))))),
         }
     }
 

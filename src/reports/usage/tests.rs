@@ -256,6 +256,8 @@ fn days_and_hours_are_told_apart_as_long_as_the_fold_does() {
     let of = |days: Days| books.walked(&UsageQuery { days, ..query(&[]) }).1.requests;
     assert_eq!((of(span(-3, -3)), of(span(-3, 0)), of(span(-2, -2)), of(Days::Span(None, None))), (1, 2, 0, 3));
     assert_eq!(of(Days::Span(None, Some(today().plus(-3)))), 2, "with all before");
+    let ahead = Some(today().plus(9));
+    assert_eq!(Days::Span(ahead, None).ends(today()), (ahead, ahead), "none of them ends before it begins");
     assert!(span(-31, 0).not_told_apart(today()).is_empty());
     assert_eq!(span(-32, 0).not_told_apart(today()), [("from", today().plus(-32))]);
 }
