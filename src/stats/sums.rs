@@ -29,7 +29,7 @@ pub struct Sums {
     pub reasoning: i128,
     /// Exact cost of the records whose price is known.
     pub cost: Money,
-    /// Records that used tokens and whose price is unknown.
+    /// Records whose cost nobody knows ([`UsageRecord::is_unpriced`]).
     pub unpriced: i64,
     /// Sum of the latencies that are known, in milliseconds.
     pub latency_sum_ms: i128,
@@ -63,7 +63,7 @@ impl Sums {
                 let bucket = &mut self.cost_buckets[cost_bucket(cost)];
                 *bucket = bucket.saturating_add(count);
             }
-            None if record.tokens.total() > 0 => self.unpriced = self.unpriced.saturating_add(count),
+            None if record.is_unpriced() => self.unpriced = self.unpriced.saturating_add(count),
             None => {}
         }
         if let Some(millis) = record.latency_ms {

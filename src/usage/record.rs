@@ -145,6 +145,13 @@ impl<'a> UsageRecord<'a> {
             && CHAT_CHANNELS.contains(&self.channel.as_str())
     }
 
+    /// Whether it cost something that nobody knows: it used tokens that have no price, or it was answered (or may have
+    /// been) and nothing says what it used.
+    pub fn is_unpriced(&self) -> bool {
+        let was_answered = matches!(self.status, Status::Ok | Status::Interrupted);
+        self.cost.is_none() && (self.tokens.total() > 0 || was_answered)
+    }
+
     /// The same record, independent of the line it was read from.
     pub fn into_owned(self) -> UsageRecord<'static> {
         let own = |name: Option<Name<'_>>| name.map(Name::into_owned);

@@ -11,7 +11,7 @@ use crate::ledger::{Durability, KnownNames, Ledger, Options, Users};
 use crate::reports::stats::ServiceStatus;
 use crate::reports::{Facts, StatsReport};
 use crate::usage::arbitrary::{BASE_MICROS, opening, record};
-use crate::usage::{Kind, Money, Opening, RecordId, Timestamp, UsageRecord, Zone};
+use crate::usage::{Kind, Money, Opening, RecordId, Status, Timestamp, TokenCounts, UsageRecord, UsageSource, Zone};
 
 type Record = UsageRecord<'static>;
 
@@ -275,6 +275,18 @@ fn an_unknown_price_is_not_free() {
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(costs(&[By::Model]), [some("0"), some("0.0015"), None]);
     assert_eq!(costs(&[By::User]), [some("0.0015")]);
+}
+
+#[test]
+fn what_was_answered_without_counts_is_not_free_either_and_what_failed_is() {
+    let said_nothing = |n: i64, model: &str, status: Status| {
+        let tokens = TokenCounts::default();
+        UsageRecord { cost: None, tokens, usage_source: UsageSource::None, status, ..call(n, model) }
+    };
+    let records = [said_nothing(4, "answered", Status::Ok), said_nothing(5, "failed", Status::Error)];
+    let rows = Books::of(&records, &[], usize::MAX).walked(&UsageQuery { order: Order::Name, ..query(&[By::Model]) }).0;
+    let costs = rows.iter().map(|row| (row.sums.unpriced_requests, row.sums.cost_usd.is_some())).collect::<Vec<_>>();
+    assert_eq!(costs, [(Some(1), false), (Some(0), true)]);
 }
 
 #[test]
