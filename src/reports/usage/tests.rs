@@ -279,7 +279,7 @@ fn an_unknown_price_is_not_free() {
 
 #[test]
 fn what_was_answered_without_counts_is_not_free_either_and_what_failed_is() {
-    let said_nothing = |n: i64, model: &str, status: Status| {
+    let said_nothing = |n: i64, model: &'static str, status: Status| {
         let tokens = TokenCounts::default();
         UsageRecord { cost: None, tokens, usage_source: UsageSource::None, status, ..call(n, model) }
     };
