@@ -7,8 +7,7 @@ use anyhow::anyhow;
 use crate::config::{self, Config};
 use crate::ledger::TakenFile;
 use crate::metering::Metering;
-use crate::usage::prices::{Price, PriceBook, PriceListError, PriceRow};
-use crate::usage::{Day, Timestamp};
+use crate::usage::prices::{PriceBook, PriceListError};
 
 /// The price book of a configuration and a data folder.
 ///
@@ -32,31 +31,13 @@ pub fn with_rows(book: &PriceBook, rows: &[config::PriceRow]) -> anyhow::Result<
     if rows.is_empty() {
         return Ok(book.clone());
     }
-    let rows: Result<Vec<PriceRow>, String> = rows.iter().map(price_row).collect();
+    let rows: Result<Vec<_>, _> = rows.iter().map(config::PriceRow::for_book).collect();
     let rows = rows.map_err(|problem| anyhow!("a row of [[prices]] does not fit: {problem}"))?;
     book.with_overrides(rows).map_err(|problems| anyhow!("the rows of [[prices]] do not fit: {}", listed(&problems)))
 }
 
 fn listed(problems: &[PriceListError]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// An owner's row as the price book takes it. Its days are UTC days, the last one included.
-fn price_row(row: &config::PriceRow) -> Result<PriceRow, String> {
-    let price = |text: &str| text.parse::<Price>().map_err(|error| error.to_string());
-    let optional = |text: &Option<String>| text.as_deref().map(price).transpose();
-    let start_of = |day: Day| Timestamp::new(i64::from(day.0) * 86_400_000_000, 0);
-    Ok(PriceRow {
-        vendor: row.vendor.clone(),
-        tier: row.tier,
-        above: row.above,
-        cache_read: optional(&row.cache_read)?,
-        cache_write: optional(&row.cache_write)?,
-        cache_write_1h: optional(&row.cache_write_1h)?,
-        from: row.from.map(start_of),
-        until: row.to.map(|last| start_of(last.plus(1))),
-        ..PriceRow::new(row.model.clone(), price(&row.input)?, Some(price(&row.output)?))
-    })
 }
 
 /// Looks whether the prices taken have changed while tallybot runs, and then prices by the new ones.

@@ -3,7 +3,7 @@
 use toml::de::DeTable;
 
 use super::mistakes::{Finding, Lines, Mistakes, nearest, syntax_finding};
-use super::prices::unknown_price;
+use super::prices::{check_rows, unknown_price};
 use super::reader::{Findings, Report, Section};
 use super::secrets::{Env, SecretFiles};
 use super::{
@@ -90,7 +90,9 @@ fn read_all(top: &mut Section<'_>) -> Config {
     let chat = top.table("chat", Chat::read);
     let mut names = Vec::new();
     let providers = top.tables("providers", 64, |section| Provider::read(section, &mut names));
-    check_fallbacks(top, &providers, &names);
+    if top.is_sound("providers") {
+        check_fallbacks(top, &providers, &names);
+    }
     let limits = top.tables("limits", 1_000, |section| Limit::read(section, &names));
     let budgets = top.tables("budgets", 1_000, |section| Budget::read(section, &names));
     check_twins(top, &budgets);
@@ -98,6 +100,9 @@ fn read_all(top: &mut Section<'_>) -> Config {
     let telegram = top.table("telegram", Telegram::read);
     let templates_dir = top.table("templates", |section| section.path("dir"));
     let prices = top.tables("prices", 10_000, PriceRow::read);
+    if top.is_sound("prices") {
+        check_rows(top, &prices);
+    }
     let unknown_price = top.table("unknown_price", unknown_price);
     let compat = top.table("compat", Compat::read);
     Config {
@@ -133,12 +138,17 @@ fn check_fallbacks(top: &Section<'_>, providers: &[Provider], names: &[String]) 
             let Some(name) = name else { continue };
             let path = format!("providers[{at}].{key}");
             if *name == provider.name {
-                top.wrong("providers", format!("`{path}` is `\"{name}\"`, the provider itself; name another one"));
+                let text = format!("`{path}` is `\"{name}\"`, the provider itself; name another one");
+                top.wrong_in("providers", at, key, text);
             } else if !names.contains(name) {
-                let known = names.join("\"`, `\"");
-                let text =
-                    format!("`{path}` is `\"{name}\"`, and no provider is called so; expected one of `\"{known}\"`");
-                top.wrong("providers", text);
+                let others: Vec<&str> =
+                    names.iter().map(String::as_str).filter(|other| *other != provider.name).collect();
+                let hint = match others.is_empty() {
+                    true => "there is no other one".to_owned(),
+                    false => format!("expected one of `\"{}\"`", others.join("\"`, `\"")),
+                };
+                let text = format!("`{path}` is `\"{name}\"`, and no provider is called so; {hint}");
+                top.wrong_in("providers", at, key, text);
             }
         }
         check_kind_of_fallback(top, at, provider, providers);
@@ -157,13 +167,13 @@ fn check_kind_of_fallback(top: &Section<'_>, at: usize, provider: &Provider, pro
             provider.name,
             provider.kind.as_str()
         );
-        top.wrong("providers", text);
+        top.wrong_in("providers", at, "fallback", text);
     }
 }
 
 /// Two budgets that count the same would both hold, and a change in the chat would mean both.
 fn check_twins(top: &Section<'_>, budgets: &[Budget]) {
-    for (later, budget) in budgets.iter().enumerate() {
+    for (later, budget) in budgets.iter().enumerate().filter(|_| top.is_sound("budgets")) {
         let counts = |other: &Budget| [other.requests, other.tokens, other.usd];
         let is_twin = |other: &&Budget| {
             (&other.applies_to, other.per, other.since) == (&budget.applies_to, budget.per, budget.since)
@@ -172,7 +182,7 @@ fn check_twins(top: &Section<'_>, budgets: &[Budget]) {
         if let Some(earlier) = budgets[..later].iter().position(|other| is_twin(&other)) {
             let text =
                 format!("`budgets[{later}]` counts the same for the same as `budgets[{earlier}]`; keep one of them");
-            top.wrong("budgets", text);
+            top.wrong_in("budgets", later, "for", text);
         }
     }
 }

@@ -188,10 +188,11 @@ impl LimitFor {
     /// Reads whom something is for; `providers` are the names it may count.
     pub(super) fn read(section: &mut Section<'_>, providers: &[String]) -> LimitFor {
         let mut name = |key, example: &str| {
-            let expected = "a name of 1 to 128 bytes, or `\"*\"` for each by itself";
+            let expected = "a whole name of 1 to 128 bytes, or `\"*\"` for each by itself";
             section.parsed(key, expected, &format!("\"{example}\""), |text| {
-                let usable = !text.trim().is_empty() && text.len() <= 128 && !text.chars().any(char::is_control);
-                usable.then(|| text.to_owned())
+                let is_name = !text.trim().is_empty() && text.len() <= 128 && !text.chars().any(char::is_control);
+                // What is meant for all that begin so would hold for none.
+                (is_name && (text == "*" || !text.ends_with('*'))).then(|| text.to_owned())
             })
         };
         let (provider, model) = (name("provider", "cloud"), name("model", "gpt-4o"));

@@ -4,8 +4,8 @@ use toml::de::DeValue;
 
 use super::providers::label;
 use super::reader::{Section, Whole};
-use crate::usage::Day;
-use crate::usage::prices::{Tier, UnknownPrice};
+use crate::usage::prices::{self, Price, PriceBook, PriceListError, Tier, UnknownPrice};
+use crate::usage::{Day, Timestamp};
 
 /// The service tiers a row can be for, as they are written.
 const TIERS: [(&str, Tier); 5] = [
@@ -84,6 +84,51 @@ impl PriceRow {
             from,
             to,
         })
+    }
+
+    /// The row as the price book takes it. Its days are UTC days, the last one included.
+    ///
+    /// # Errors
+    /// When a price is none, which none is that was read from a configuration.
+    pub fn for_book(&self) -> Result<prices::PriceRow, String> {
+        let price = |text: &str| text.parse::<Price>().map_err(|error| error.to_string());
+        let optional = |text: &Option<String>| text.as_deref().map(price).transpose();
+        let start_of = |day: Day| Timestamp::new(i64::from(day.0) * 86_400_000_000, 0);
+        Ok(prices::PriceRow {
+            vendor: self.vendor.clone(),
+            tier: self.tier,
+            above: self.above,
+            cache_read: optional(&self.cache_read)?,
+            cache_write: optional(&self.cache_write)?,
+            cache_write_1h: optional(&self.cache_write_1h)?,
+            from: self.from.map(start_of),
+            until: self.to.map(|last| start_of(last.plus(1))),
+            ..prices::PriceRow::new(self.model.clone(), price(&self.input)?, Some(price(&self.output)?))
+        })
+    }
+}
+
+/// What the price book would not take: all rows of a list have to fit together.
+pub(super) fn check_rows(top: &Section<'_>, rows: &[PriceRow]) {
+    let rows: Result<Vec<_>, _> = rows.iter().map(PriceRow::for_book).collect();
+    let Ok(rows) = rows else { return };
+    for problem in PriceBook::bundled().with_overrides(rows).err().unwrap_or_default() {
+        let (row, key, text) = match problem {
+            PriceListError::Name { row, name } => {
+                let expected = "a model's name, for example `gpt-4o`, or `gpt-4o*` for all that begin so";
+                (row, "model", format!("`prices[{}].model` is `\"{name}\"`; expected {expected}", row - 1))
+            }
+            PriceListError::Never { row } => (row, "to", format!("`prices[{}]` ends before it begins", row - 1)),
+            PriceListError::Overlap { first, second, name } => {
+                let (earlier, later) = (first - 1, second - 1);
+                let text = format!(
+                    "`prices[{later}]` prices `{name}` at the same time as `prices[{earlier}]`; keep one of them, or \
+                     end the older with `to = \"2026-11-21\"` before the newer begins with `from = \"2026-11-22\"`"
+                );
+                (second, "model", text)
+            }
+        };
+        top.wrong_in("prices", row - 1, key, text);
     }
 }
 

@@ -325,6 +325,22 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Says that something is wrong with a key of one of the tables `[[list]]`, or with the table as a whole.
+    pub(super) fn wrong_in(&self, list: &str, index: usize, key: &str, text: String) {
+        let tables = self.peek(list).and_then(DeValue::as_array);
+        let Some(value) = tables.and_then(|tables| tables.get(index)) else { return self.wrong(list, text) };
+        let (path, at) = (format!("{list}[{index}]"), value.span().start);
+        let table = value.get_ref().as_table();
+        let section = Section { report: self.report, pattern: String::new(), path, table, at, known: Vec::new() };
+        section.wrong(key, text);
+    }
+
+    /// Whether nothing wrong was found below a key by now: only then its tables can be compared.
+    pub(super) fn is_sound(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        !self.report.mistakes.borrow().iter().any(|mistake| mistake.key.starts_with(&path))
+    }
+
     /// Says of a secret that it is not there: a mistake for whoever uses it.
     pub(super) fn absent(&self, key: &str, text: String) {
         if self.report.damaged_lines.is_empty() {
@@ -337,15 +353,16 @@ impl<'a> Section<'a> {
         self.report.warning(self.line_start(key), &self.path_of(key), text);
     }
 
-    /// Where `key` stands, or else the section.
+    /// Where `key` (or what it is in) stands, or else the section.
     fn line_start(&self, key: &str) -> usize {
-        let entry = self.table.and_then(|table| table.iter().find(|(name, _)| name.get_ref() == key));
+        let first = key.split('.').next().unwrap_or(key);
+        let entry = self.table.and_then(|table| table.iter().find(|(name, _)| name.get_ref() == first));
         entry.map_or(self.at, |(name, _)| name.span().start)
     }
 
-    /// Reports the keys nobody asked for.
+    /// Reports the keys nobody asked for; not of a damaged file, where they may have slipped out of their section.
     pub(super) fn close(self) {
-        let Some(table) = self.table else { return };
+        let Some(table) = self.table.filter(|_| self.report.damaged_lines.is_empty()) else { return };
         for (name, _) in table.iter() {
             let key: &str = name.get_ref();
             if !self.known.contains(&key) && !self.report.is_full() {
