@@ -17,8 +17,7 @@ use crate::models::{
 };
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, Timestamp, TokenEstimator, UsageSource, Zone,
-    estimate_tokens,
+    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, TokenEstimator, UsageSource, Zone, estimate_tokens,
 };
 
 /// Answers questions with the configured providers, through the one door.
@@ -113,7 +112,7 @@ impl Answering {
         let mut last = None;
         let told = |place: &Place| {
             let Some(next_at) = place.refusal.until() else { return };
-            let next_at = Timestamp::in_zone(next_at.unix_micros(), self.zone);
+            let next_at = next_at.shown_in(self.zone);
             let shown = (place.position, next_at.unix_micros() / 1_000_000);
             if last.replace(shown) != Some(shown) {
                 sink.waits(&Message::Waiting { position: place.position as u64, next_at });
@@ -147,7 +146,7 @@ impl Answering {
     fn instead(&self, refusal: &Refusal) -> Instead {
         Instead {
             limited: refusal.label.get(Facet::Provider).map(str::to_owned),
-            until: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), self.zone)),
+            until: refusal.until().map(|at| at.shown_in(self.zone)),
             now: self.clock.now().at,
         }
     }

@@ -33,7 +33,7 @@ impl Asked<'_> {
             max: refusal.max,
             figures: self.person.group.is_none(),
             // By the clock as it will be then, which may be another than it is now.
-            resets_at: refusal.until().map(|at| Timestamp::in_zone(at.unix_micros(), self.zone)),
+            resets_at: refusal.until().map(|at| at.shown_in(self.zone)),
             resets_in_seconds: refusal.wait_ms().map(|millis| millis.div_ceil(1000)),
             now,
             never_fits,

@@ -84,7 +84,7 @@ impl StatsReport {
                 messages: count(total.messages),
                 users: selection.users(),
             },
-            last_request_at: selection.last_at(),
+            last_request_at: selection.last_at().map(|at| at.shown_in(facts.timezone)),
             generated_at: facts.now,
             timezone: Some(facts.timezone.name().to_owned()),
             providers: facts.providers.clone(),
@@ -211,7 +211,7 @@ fn limit(window: &Window, facts: &Facts<'_>) -> LimitUse {
     let provider = window.provider().map(str::to_owned);
     let said = provider.as_ref().and_then(|name| facts.learned.iter().find(|(of, _)| of == name));
     // As the owner's clock will show it then: in between it may be put forward or back.
-    let resets_at = window.resets_at.map(|at| Timestamp::in_zone(at.unix_micros(), facts.timezone));
+    let resets_at = window.resets_at.map(|at| at.shown_in(facts.timezone));
     LimitUse {
         limit: window.limit.as_str().to_owned(),
         used: window.used,
@@ -280,6 +280,13 @@ mod tests {
         let mut record = UsageRecord::new(RecordId::new(at(secs), [1; 10]), at(secs), "p".into(), "m".into());
         record.latency_ms = Some(1000);
         record
+    }
+
+    #[test]
+    fn the_last_request_is_told_in_the_owners_zone_as_it_is_now() {
+        let mut before = answered(1);
+        before.timestamp = before.timestamp.with_offset(9 * 3600);
+        assert_eq!(report(&[before]).last_request_at.map(|at| (at, at.offset_secs())), Some((at(1), 0)));
     }
 
     #[test]

@@ -153,6 +153,11 @@ impl Timestamp {
         Timestamp::new(self.unix_micros, offset_secs)
     }
 
+    /// The same instant with the offset that a zone has at it.
+    pub fn shown_in(self, zone: Zone) -> Timestamp {
+        Timestamp::in_zone(self.unix_micros, zone)
+    }
+
     /// The instant `micros` later (earlier when negative), offset unchanged.
     pub fn plus_micros(self, micros: i64) -> Timestamp {
         Timestamp::new(self.unix_micros.saturating_add(micros), self.offset_secs)

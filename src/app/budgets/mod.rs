@@ -223,7 +223,7 @@ impl<'a> Shown<'a> {
         let subject = window.label.to_string();
         let acts = self.budgets.acts(&subject, window.limit);
         let held = window.used.saturating_add(window.reserved);
-        let resets_at = window.resets_at.map(|at| Timestamp::in_zone(at.unix_micros(), self.desk.zone));
+        let resets_at = window.resets_at.map(|at| at.shown_in(self.desk.zone));
         BudgetLine {
             own: self.own_facet(&window.label),
             limit: window.limit,

@@ -44,7 +44,7 @@ pub fn requests_by_type(by_type: &BTreeMap<String, u64>) -> Vec<(&'static str, u
 
 /// A time as it writes them: local, in whole seconds, without an offset.
 pub fn time(at: Timestamp, zone: Zone) -> String {
-    Timestamp::in_zone(at.unix_micros(), zone).to_chrono().format("%Y-%m-%dT%H:%M:%S").to_string()
+    at.shown_in(zone).to_chrono().format("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// An object with its keys in the order of the list.
