@@ -120,7 +120,14 @@ impl App {
             let routes = Prefixed { prefix: crate::gateway::PREFIX, inside, outside: self.rest() };
             #[cfg(feature = "telegram")]
             let routes = super::telegram::WithWebhook { webhook, rest: routes };
-            parts.spawn(serve(listener, routes, limits(&self.config), Arc::clone(&workers), stop.clone()));
+            let last_call = {
+                let (gateway, stop) = (gateway.clone(), stop.clone());
+                async move {
+                    stop.cancelled().await;
+                    gateway.end_the_line();
+                }
+            };
+            parts.spawn(serve(listener, routes, limits(&self.config), Arc::clone(&workers), last_call));
         }
         let door = async {
             let parts = chat_parts.clone();
@@ -276,8 +283,14 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-async fn serve(listener: TcpListener, routes: impl Handler, limits: Limits, workers: Arc<Workers>, stop: CancelToken) {
-    let drained = http::run(listener, routes, limits, &workers, async { _ = stop.cancelled().await }).await;
+async fn serve(
+    listener: TcpListener,
+    routes: impl Handler,
+    limits: Limits,
+    workers: Arc<Workers>,
+    stop: impl Future<Output = ()>,
+) {
+    let drained = http::run(listener, routes, limits, &workers, stop).await;
     if drained.cut > 0 {
         tracing::warn!(connections = drained.cut, "connections were cut at the end");
     }

@@ -120,8 +120,11 @@ impl Inner {
 
     async fn open(&self, call: &mut Call) -> Result<Permit, Refused> {
         let now = self.parts.clock.now();
-        let stays = std::future::pending();
-        self.parts.metering.open_in_line(call, now, &Patience::default(), |_| {}, stays).await
+        let left = async {
+            self.ending.cancelled().await;
+            ErrorKind::Shutdown
+        };
+        self.parts.metering.open_in_line(call, now, &Patience::default(), |_| {}, left).await
     }
 
     fn call(&self, asking: &Asking<'_>, caller: &Caller<'_>, provider: &Provider, asked: &Asked) -> Call {

@@ -32,6 +32,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use drains::DrainLimits;
@@ -96,6 +97,8 @@ struct Inner {
     /// The memory of bodies.
     rooms: Rooms,
     drains: Drains,
+    /// Nobody waits in line any more.
+    ending: CancellationToken,
 }
 
 /// The body of an answer.
@@ -112,7 +115,13 @@ impl Gateway {
         let drains = Drains::new(settings.drains, parts.tasks.clone());
         let rooms = Rooms::new(settings.bodies_bytes);
         let retries = RetryPolicy { max_attempts: settings.retries + 1, ..RetryPolicy::default() };
-        Gateway { inner: Arc::new(Inner { parts, settings, retries, throttle: Throttle::default(), rooms, drains }) }
+        let (throttle, ending) = (Throttle::default(), CancellationToken::new());
+        Gateway { inner: Arc::new(Inner { parts, settings, retries, throttle, rooms, drains, ending }) }
+    }
+
+    /// From now on nobody waits in line: who does is told to come back. What is being answered goes on.
+    pub fn end_the_line(&self) {
+        self.inner.ending.cancel();
     }
 
     /// Stops reading on for clients that are gone; what they left is recorded as far as it is known.

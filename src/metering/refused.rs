@@ -3,7 +3,7 @@
 use super::Refused;
 use crate::limits::{Measure, Refusal};
 use crate::models::endpoint::{Class, Fault, LONG_WAIT_SECS};
-use crate::usage::Money;
+use crate::usage::{ErrorKind, Money};
 
 impl From<&Refused> for Fault {
     fn from(refused: &Refused) -> Fault {
@@ -13,6 +13,10 @@ impl From<&Refused> for Fault {
             // What the system says of the disk is nothing for clients.
             Refused::Ledger(_) => {
                 Fault::new(Class::Busy, "the ledger cannot be written now, so no call is made").retry_after(5)
+            }
+            Refused::Left(ErrorKind::Shutdown) => {
+                let message = "tallybot is stopping, and this call waited in line for a limit; try again in a moment";
+                Fault::new(Class::Busy, message).retry_after(5)
             }
             Refused::Left(_) => Fault::new(Class::Busy, refused.to_string()).retry_after(5),
         }

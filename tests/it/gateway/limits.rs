@@ -88,6 +88,29 @@ async fn a_refusal_is_told_in_the_words_of_each_api_with_the_time_of_the_next_ca
 }
 
 #[tokio::test]
+async fn who_waits_in_line_at_the_end_is_told_to_come_back() {
+    let server = polite().await;
+    let rule = Rule { at_limit: Some(AtLimit::Wait), ..rule(LimitKind::RequestsPerMinute, 1) };
+    let gate = limited(&server, vec![rule]);
+    assert_eq!(gate.ask_for(&WHOLE[0]).await.status, 200);
+    let the_end = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        gate.gateway.end_the_line();
+    };
+    let (waiting, ()) = tokio::join!(gate.ask_for(&WHOLE[0]), the_end);
+    assert_eq!((waiting.status, waiting.header("retry-after")), (503, "5"), "{waiting:?}");
+    assert!(in_words_of(&WHOLE[0], &waiting).1.contains("stopping"), "{waiting:?}");
+    gate.metering.write_counted_refusals(gate.clock.now());
+    let records = gate.records();
+    let refused = records.iter().find(|record| record.status == Status::Refused).expect("recorded");
+    assert_eq!(refused.failure.map(|failure| failure.kind), Some(ErrorKind::Shutdown));
+    assert_eq!((server.hits().len(), count(&records, Status::Refused)), (1, 1));
+    gate.verify();
+}
+
+#[tokio::test]
 async fn a_wait_that_is_too_long_tells_clients_not_to_try_by_themselves() {
     let server = polite().await;
     let gate = limited(&server, vec![rule(LimitKind::RequestsPerDay, 1)]);
