@@ -11,7 +11,7 @@ use http::Request;
 
 use super::{App, guard::Door, random};
 use crate::access::Tokens;
-use crate::config::{AtLimit, Config};
+use crate::config::Config;
 use crate::gateway::{DrainLimits, Gateway, Parts, Settings};
 use crate::http::{Guard, Handler, Problem, RequestBody, RequestHead, Response, Role};
 use crate::usage::Clock;
@@ -71,13 +71,7 @@ impl App {
 fn settings(config: &Config) -> Settings {
     let gateway = &config.gateway;
     let max_body_bytes = usize::try_from(gateway.max_body_mib << 20).unwrap_or(usize::MAX);
-    let fallback = |provider: &crate::config::Provider| {
-        let at_limit = match &provider.limits.at_limit {
-            Some(AtLimit::Fallback(name)) => name.clone(),
-            _ => None,
-        };
-        Some((provider.name.clone(), provider.fallback.clone().or(at_limit)?))
-    };
+    let fallback = |provider: &crate::config::Provider| Some((provider.name.clone(), provider.fallback.clone()?));
     Settings {
         max_body_bytes,
         bodies_bytes: max_body_bytes.saturating_mul(LARGEST_BODIES),

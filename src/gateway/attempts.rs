@@ -344,7 +344,8 @@ impl Inner {
         (is_new && caller.may_use(other.name(), Some(other.model())).is_ok()).then_some(other)
     }
 
-    /// Who is asked where a limit says so: the provider that it names, else the configured one.
+    /// Who is asked where a limit says so: the provider that it names, else the first whose own model is local, else
+    /// the one that is asked where this one fails.
     fn instead_at_limit<'a>(
         &'a self,
         refusal: &Refusal,
@@ -353,7 +354,10 @@ impl Inner {
     ) -> Option<&'a Provider> {
         match &refusal.at_limit {
             Some(AtLimit::Fallback(Some(name))) => self.other(name, attempt, caller),
-            Some(AtLimit::Fallback(None)) => self.fallback_of(attempt, caller),
+            Some(AtLimit::Fallback(None)) => {
+                let mut local = self.parts.providers.iter().filter(|other| other.is_local(other.model()));
+                local.find_map(|other| self.other(other.name(), attempt, caller)).or(self.fallback_of(attempt, caller))
+            }
             _ => None,
         }
     }

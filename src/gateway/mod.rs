@@ -59,7 +59,7 @@ pub struct Settings {
     pub bodies_bytes: usize,
     /// Further attempts after one that failed before its answer began.
     pub retries: u32,
-    /// Who is asked instead of a provider that failed or is at its limit: another provider of the same kind.
+    /// Who is asked instead of a provider that failed: another provider of the same kind.
     pub fallbacks: HashMap<String, String>,
     /// What is done for clients that are gone.
     pub drains: DrainLimits,

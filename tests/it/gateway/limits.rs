@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::HeaderValue;
 use serde_json::{Value, json};
 use tallybot::limits::{AtLimit, Caps, Facet, LimitKind, Pick, Rule, Scope};
-use tallybot::models::Kind;
+use tallybot::models::{Kind, ProviderSpec};
 use tallybot::usage::{Clock, ErrorKind, Status, UsageRecord, UsageSource, Zone};
 
 use super::kit::{Answered, Gate, Opening, post, spec, with};
 use super::wire::{CHAT, CHAT_UNASKED, SSE, Specimen, WHOLE};
 use crate::in_process::VirtualClock;
 use crate::providers::{Reply, ScriptedProvider, openai};
+use crate::running::Home;
 use crate::waiting::RuntimeClock;
 
 fn rule(kind: LimitKind, cap: u64) -> Rule {
@@ -333,6 +334,40 @@ async fn another_provider_is_asked_at_a_limit_that_says_so() {
     assert_eq!((count(&records, Status::Ok), count(&records, Status::Refused)), (2, 1));
     let last = records.iter().rfind(|record| record.status == Status::Ok).expect("answered");
     assert_eq!((&*last.provider, last.attempt), ("spare", 2));
+}
+
+#[tokio::test]
+async fn a_limit_that_names_nobody_turns_to_the_first_local_provider_of_the_kind() {
+    let (first, home) = (polite().await, polite().await);
+    let mut at_all = Rule::new(Scope::provider("cloud"), Caps::of([(LimitKind::RequestsPerDay, 1)]), Zone::UTC);
+    at_all.at_limit = Some(AtLimit::Fallback(None));
+    let mut opening = Opening { rules: vec![at_all], ..Opening::to(&first.url()) };
+    let local = |name: &str, kind| ProviderSpec { local: Some(true), ..spec(name, kind, &home.url(), "own") };
+    opening.providers.extend([spec("dear", Kind::OpenAi, &first.url(), "dear"), local("other", Kind::Ollama)]);
+    opening.providers.push(local("home", Kind::OpenAi));
+    let gate = opening.open();
+    assert_eq!([gate.ask_for(&WHOLE[0]).await.status, gate.ask_for(&WHOLE[0]).await.status], [200, 200]);
+    assert_eq!((first.hits().len(), home.hits().len()), (1, 1));
+    let records = gate.records();
+    assert!(records.iter().any(|record| (&*record.provider, record.local) == ("home", true)), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_meant_for_a_limit_alone_is_not_asked_where_a_provider_fails() {
+    let (broken, paid) = (ScriptedProvider::always(Reply::json(500, "{}")).await, polite().await);
+    let provider = |name: &str, url: &str, more: &str| {
+        let url = format!("url = \"{url}/v1\"\nmodel = \"{name}\"");
+        format!("[[providers]]\nname = \"{name}\"\nkind = \"openai\"\n{url}\nlocal = false\n{more}\n")
+    };
+    let instead = "limits = { requests_per_day = 2, at_limit = { fallback = \"paid\" } }";
+    let providers = [provider("home", &broken.url(), instead), provider("paid", &paid.url(), "")].concat();
+    let home = Home::new(&format!("{providers}[http]\nlisten = \"127.0.0.1:0\"\n"));
+    let serving = home.serve();
+    let ask = || serving.ask("POST /gateway/home/v1/chat/completions", WHOLE[0].request).status();
+    assert_eq!([ask(), ask()], [500, 500]);
+    assert_eq!(paid.hits().len(), 0);
+    assert_eq!((ask(), broken.hits().len(), paid.hits().len()), (200, 2, 1), "at the limit it is");
+    assert_eq!(serving.stop().code(), Some(0));
 }
 
 #[tokio::test]
