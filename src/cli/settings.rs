@@ -1,15 +1,15 @@
 //! Where the configuration comes from: a file, the environment, and what was typed.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "checking a configuration is telling what is wrong")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use secrecy::SecretString;
 
-use super::test_alert;
+use super::output::print;
+use super::{tell, test_alert};
 use crate::config::{self, Checked, Config, SecretFile};
+use crate::templates::Templates;
 
 const USUAL_FILE: &str = "tallybot.toml";
 
@@ -44,15 +44,19 @@ pub(super) fn load(file: Option<&Path>, data_dir: Option<PathBuf>, secrets: Secr
 pub(super) async fn check(file: Option<&Path>, send_test_alert: bool) -> anyhow::Result<ExitCode> {
     Ok(match read(file, Secrets::Needed) {
         Ok((label, checked)) => {
-            checked.warnings.iter().for_each(|warning| eprintln!("{label}:{warning}"));
-            println!("{label}: the configuration holds");
+            checked.warnings.iter().for_each(|warning| tell(&format_args!("{label}:{warning}")));
+            if let Err(error) = Templates::load(checked.config.templates_dir.as_deref()) {
+                tell(&format_args!("{label}: `templates.dir`: {error}"));
+                return Ok(ExitCode::from(2));
+            }
+            print(&format!("{label}: the configuration holds\n"))?;
             if send_test_alert {
                 return test_alert::send(&checked.config).await;
             }
             ExitCode::SUCCESS
         }
         Err(mistakes) => {
-            eprintln!("{mistakes}");
+            tell(&mistakes);
             ExitCode::from(2)
         }
     })

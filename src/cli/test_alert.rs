@@ -1,12 +1,12 @@
 //! `check-config --send-test-alert`: a test goes to each place of `[alerts]`, once, and it is said how that went.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it tells how each place took the test")]
-
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::output::print;
+use super::tell;
 use crate::alerts::{Alert, Notice};
 use crate::app::{self, SystemClock};
 use crate::config::Config;
@@ -25,17 +25,17 @@ pub(super) async fn send(config: &Config) -> anyhow::Result<ExitCode> {
     let delivered = places.try_each(&notice, &text).await;
     for (place, result) in &delivered {
         match result {
-            Ok(()) => println!("{place}: delivered"),
-            Err(error) => eprintln!("{place}: not delivered: {error}; {}", advice(place, *error)),
+            Ok(()) => print(&format!("{place}: delivered\n"))?,
+            Err(error) => tell(&format_args!("{place}: not delivered: {error}; {}", advice(place, *error))),
         }
     }
     if config.alerts.chats && config.telegram.is_some() {
-        println!("chats: not tried; the running bot tells its admins there");
+        print("chats: not tried; the running bot tells its admins there\n")?;
     }
     if delivered.is_empty() {
-        eprintln!(
-            "no place to try: alerts stand in the log; add one, for example `[alerts.webhook]` (see \
-             tallybot.example.toml)"
+        tell(
+            &"no place to try: alerts stand in the log; add one, for example `[alerts.webhook]` (see \
+               tallybot.example.toml)",
         );
     }
     let is_good = !delivered.is_empty() && delivered.iter().all(|(_, result)| result.is_ok());

@@ -228,6 +228,8 @@ fn a_configuration_is_checked_whole_and_every_command_refuses_a_wrong_one() {
     let good = home.run(&["check-config"], "");
     assert_eq!(good.code(), Some(0), "{good:?}");
     assert!(good.out.contains("the configuration holds"));
+    let unheard = home.run_unheard(&["check-config"], "");
+    assert_eq!((unheard.code(), unheard.err.as_str()), (Some(0), ""), "that nobody reads on is no error");
     let wrong = "language = \"de\"\ntimezone = \"Mars/Olympus\"\n[http]\nlisten = \"here\"\n[log]\nlevel = \"loud\"\n\
                  [[providers]]\nname = \"a\"\nkind = \"openai\"\napi_key_env = \"NOT_SET_ANYWHERE\"\nmodle = \"x\"\n";
     home.configure(wrong);
@@ -245,6 +247,10 @@ fn a_configuration_is_checked_whole_and_every_command_refuses_a_wrong_one() {
         assert_eq!((ended.code(), ended.out.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(ended.err.contains("modle") && !ended.err.contains("NOT_SET_ANYWHERE"), "{ended:?}");
     }
+    home.configure(&format!("{DEMO}[templates]\ndir = \"nowhere\"\n"));
+    let texts = home.run(&["check-config"], "");
+    assert_eq!((texts.code(), texts.out.as_str()), (Some(2), ""), "{texts:?}");
+    assert!(texts.err.contains("`templates.dir`") && texts.err.contains("nowhere"), "{texts:?}");
     let missing = home.run(&["check-config", "--config", "nowhere.toml"], "");
     assert_eq!(missing.code(), Some(2));
     assert!(missing.err.starts_with("tallybot: cannot read the configuration `nowhere.toml`"), "{missing:?}");
