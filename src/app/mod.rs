@@ -39,7 +39,7 @@ use prices::Watch;
 
 use crate::config::Config;
 use crate::deliveries::Deliveries;
-use crate::ledger::People;
+use crate::ledger::{Folder, People};
 use crate::metering::{Found, Metering, Setup, known_names_of, rules_of, vendors_of};
 use crate::models::{Provider, Transport};
 use crate::templates::Templates;
@@ -70,10 +70,11 @@ pub fn random() -> [u8; 16] {
     })
 }
 
-/// The owner's zone: the configured one, else the system's, else UTC.
+/// The owner's zone: the configured one, else that of the environment, else the system's, else UTC.
 pub fn zone_of(config: &Config) -> Zone {
+    let environment = || Zone::named(std::env::var("TZ").ok()?.trim_start_matches(':'));
     let system = || Zone::named(&iana_time_zone::get_timezone().ok()?);
-    config.timezone.or_else(system).unwrap_or(Zone::UTC)
+    config.timezone.or_else(environment).or_else(system).unwrap_or(Zone::UTC)
 }
 
 /// What a person named on the command line rather than in the file.
@@ -91,6 +92,8 @@ pub struct App {
     desk: Arc<Desk>,
     clock: Arc<dyn Clock>,
     found: Found,
+    /// The books were there and the key of their ids was not: how many keys of the gateway open nothing any more.
+    keys_lost: Option<usize>,
     listen: Option<std::net::SocketAddr>,
     watch: Watch,
     /// Where alerts go beside the log and the chats.
@@ -112,6 +115,7 @@ impl App {
         let prices = prices_of(&config, &place.data_dir)?;
         let deliveries = Deliveries::new(&config.alerts, Arc::clone(&clock)).context("cannot prepare the alerts")?;
         // The books are opened before any provider is asked anything: what cannot be recorded is not called.
+        let lost_their_key = Folder::new(&place.data_dir).has_books() && People::key_of(&place.data_dir)?.is_none();
         let people = open_people(&place)?;
         log::start(&place.data_dir, &config.log);
         let transport = Transport::new();
@@ -127,6 +131,7 @@ impl App {
             random,
         };
         let (metering, found) = Metering::start(&place.data_dir, setup)?;
+        let keys_lost = lost_their_key.then(|| metering.keys().iter().count());
         let tasks = TaskTracker::new();
         let parts = DoorParts {
             people: Arc::clone(&people),
@@ -157,7 +162,7 @@ impl App {
             pressing: Arc::default(),
         };
         let listen = place.listen;
-        Ok(App { config, desk: Arc::new(desk), clock, found, listen, watch, deliveries, claim })
+        Ok(App { config, desk: Arc::new(desk), clock, found, keys_lost, listen, watch, deliveries, claim })
     }
 }
 

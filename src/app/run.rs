@@ -70,6 +70,12 @@ impl App {
                 self.found.interrupted
             ));
         }
+        if let Some(keys) = self.keys_lost {
+            notices.push(format!(
+                "the books have no `subject.key`, so a new one was made: everybody has a new id, and the {keys} key(s) of \
+                 the gateway open nothing; if you have the old file, stop tallybot and put it back"
+            ));
+        }
         notices
     }
 
@@ -87,7 +93,10 @@ impl App {
             None => None,
         };
         tracing::info!(version = env!("CARGO_PKG_VERSION"), replayed = self.found.replayed, "tallybot is running");
-        self.notices().iter().for_each(|notice| say(notice));
+        for notice in self.notices() {
+            tracing::warn!("{notice}");
+            say(&notice);
+        }
         if let Some(code) = self.claim.as_ref().filter(|_| doors.messengers) {
             // To whoever started it, and to nobody and nothing else.
             let code = code.expose_secret();
@@ -304,9 +313,17 @@ fn wait(stop: &CancelToken) -> impl Future<Output = anyhow::Result<()>> {
     }
 }
 
-/// SIGTERM ends everything; so does SIGINT, unless the terminal's conversation listens to it.
+/// SIGTERM ends everything; so does SIGHUP, unless it is to be ignored (`nohup`), and SIGINT, unless the terminal's
+/// conversation listens to it.
 fn on_signals(stop: CancelToken, doors: Doors) -> impl Future<Output = ()> {
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let hangup = if hears_hangups() { signal(SignalKind::hangup()).ok() } else { None };
+    let hung_up = async move {
+        match hangup {
+            Some(mut hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    };
     async move {
         let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
             tracing::error!("signals cannot be received; stop tallybot from its terminal");
@@ -314,10 +331,18 @@ fn on_signals(stop: CancelToken, doors: Doors) -> impl Future<Output = ()> {
         };
         tokio::select! {
             _ = terminate.recv() => stop.cancel(CancelReason::Shutdown),
+            () = hung_up => stop.cancel(CancelReason::Shutdown),
             _ = interrupt.recv(), if !doors.terminal => stop.cancel(CancelReason::Shutdown),
             _ = stop.cancelled() => {}
         }
     }
+}
+
+/// Whether SIGHUP was not ignored by whoever started this process, as the system tells it.
+fn hears_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|signals| signals & 1 == 0)
 }
 
 /// A write beyond a limit on file sizes (`ulimit -f`) fails like one on a full disk, and does not end the process. To be

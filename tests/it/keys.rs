@@ -235,3 +235,22 @@ fn the_acts_are_lines_that_a_version_without_keys_passes_over() {
     let unknown = String::from_utf8_lossy(lines[2]).replace("key_added", "key_of_the_future");
     assert_eq!(serde_json::from_str::<Setting>(&unknown).expect("a setting"), Setting::Unknown);
 }
+
+#[test]
+fn books_whose_key_file_is_gone_say_at_the_start_that_keys_open_nothing() {
+    let home = Home::new(TWO);
+    let key = added(&home, &["web"]);
+    let opens = |serving: &Running| {
+        serving.ask(&format!("GET /gateway/demo/v1/models\nAuthorization: Bearer {key}"), "").status() != 401
+    };
+    let serving = home.serve();
+    assert!(opens(&serving));
+    assert!(!serving.stop().err.contains("subject.key"));
+    std::fs::rename(home.data().join("subject.key"), home.path("kept")).expect("moved");
+    let serving = home.serve();
+    assert!(!opens(&serving));
+    let told = serving.stop().err;
+    assert!(told.contains("no `subject.key`") && told.contains("the 1 key(s) of the gateway open nothing"), "{told}");
+    std::fs::rename(home.path("kept"), home.data().join("subject.key")).expect("moved back");
+    assert!(opens(&home.serve()));
+}

@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use serde_json::Value;
+
 use crate::providers::{ScriptedProvider, ollama};
 use crate::running::Home;
 
@@ -60,6 +62,17 @@ fn the_owner_at_the_terminal_sees_who_used_most() {
         assert!(help.ends_with(word) && help.chars().count() <= 80, "{help}");
         assert!(shown.contains("\nowner · "), "the word that /help names is understood: {shown}");
     }
+}
+
+#[test]
+fn the_zone_is_the_configured_one_else_that_of_the_environment() {
+    let zone = |config: &str, tz: &str| {
+        let shown = Home::new(config).with_env("TZ", tz).run(&["stats", "--json"], "");
+        serde_json::from_str::<Value>(&shown.out).expect("JSON")["timezone"].as_str().map(str::to_owned)
+    };
+    assert_eq!(zone(DEMO, "Asia/Tokyo").as_deref(), Some("Asia/Tokyo"));
+    assert_eq!(zone(DEMO, ":Europe/Berlin").as_deref(), Some("Europe/Berlin"));
+    assert_eq!(zone(&format!("timezone = \"America/Lima\"\n{DEMO}"), "Asia/Tokyo").as_deref(), Some("America/Lima"));
 }
 
 #[test]

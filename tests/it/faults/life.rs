@@ -42,6 +42,19 @@ fn under_load(service: &Running, mut confirmed: Confirmed, act: impl FnOnce()) -
 }
 
 #[test]
+fn a_terminal_that_closes_ends_a_service_well_unless_it_was_started_to_outlive_it() {
+    let service = Home::new(DEMO);
+    let service = service.serve_under(&["env", "--default-signal=HUP"]);
+    service.signal("HUP");
+    assert_eq!(service.wait().code(), Some(0));
+    let service = Home::new(DEMO);
+    let service = service.serve_under(&["env", "--ignore-signal=HUP"]);
+    service.signal("HUP");
+    assert_eq!(service.ask("GET /health", "").status(), 200);
+    assert_eq!(service.stop().code(), Some(0));
+}
+
+#[test]
 fn j2_a_second_sigterm_and_a_sigkill_while_it_drains_lose_nothing_that_was_confirmed() {
     for signals in [["TERM", "TERM"], ["TERM", "KILL"], ["TERM", "INT"]] {
         let home = Home::new(DEMO);
