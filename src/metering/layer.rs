@@ -222,18 +222,24 @@ impl Told {
 }
 
 /// The body of an answer that is metered as it passes.
-pub struct MeteredBody<R> {
+pub struct MeteredBody<R: Body> {
     inner: Option<R>,
     /// An answer of our own.
     own: Option<Full<Bytes>>,
     meter: Option<Meter>,
     recording: Option<Recording>,
+    /// Waits for the record.
     held: BytesMut,
+    /// What stands behind that: trailers, or the break.
+    behind: Option<Result<Frame<Bytes>, R::Error>>,
 }
 
-impl<R> MeteredBody<R> {
+/// Nothing in it but the body that passes is ever pinned.
+impl<R: Body + Unpin> Unpin for MeteredBody<R> {}
+
+impl<R: Body> MeteredBody<R> {
     fn of(inner: Option<R>, own: Option<Full<Bytes>>, meter: Option<Meter>) -> MeteredBody<R> {
-        MeteredBody { inner, own, meter, recording: None, held: BytesMut::new() }
+        MeteredBody { inner, own, meter, recording: None, held: BytesMut::new(), behind: None }
     }
 
     fn untouched(body: R) -> MeteredBody<R> {
@@ -252,19 +258,21 @@ impl<R> MeteredBody<R> {
         self.recording = self.meter.take().map(|meter| Box::pin(meter.finish(end)) as Recording);
     }
 
-    /// Meters bytes; gives them back unless they end the answer, or nothing follows: nobody may ask for that.
-    fn pass(&mut self, bytes: Bytes, came_whole: bool) -> Option<Bytes> {
-        let Some(meter) = &mut self.meter else { return Some(bytes) };
+    /// Meters bytes; gives those back that may go on. What ends the answer is held, also where nothing follows it: nobody
+    /// may ask for that. An API without a last word may say more, so only its newest piece is held.
+    fn pass(&mut self, bytes: Bytes, came_whole: bool) -> Bytes {
+        let Some(meter) = &mut self.meter else { return bytes };
         meter.saw(&bytes);
-        if !came_whole && !meter.sees_end() {
-            return Some(bytes);
+        let (ends, is_last) = (meter.sees_end(), came_whole || meter.reader().learned().terminal);
+        if !ends && !is_last && self.held.is_empty() {
+            return bytes;
         }
-        let is_last = came_whole || meter.reader().learned().terminal;
+        let before = if is_last { Bytes::new() } else { self.held.split().freeze() };
         self.held.extend_from_slice(&bytes);
         if is_last {
             self.record(End::Body);
         }
-        None
+        before
     }
 }
 
@@ -285,6 +293,9 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
             if this.meter.is_none() && !this.held.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(this.held.split().freeze()))));
             }
+            if let Some(behind) = this.behind.take() {
+                return Poll::Ready(Some(behind));
+            }
             let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
             match ready!(Pin::new(&mut *inner).poll_frame(cx)) {
                 None => {
@@ -297,14 +308,18 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
                         // What broke is told at once; its record is written, and nobody waits for it.
                         let _acknowledged_later = meter.finish_now(End::Failed(ErrorKind::StreamCut));
                     }
-                    return Poll::Ready(Some(Err(error)));
+                    this.behind = Some(Err(error));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                    Err(trailers) => {
+                        this.behind = Some(Ok(trailers));
+                        this.record(End::Body);
+                    }
                     Ok(bytes) => {
                         let came_whole = inner.is_end_stream();
-                        if let Some(bytes) = this.pass(bytes, came_whole) {
-                            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                        let on = this.pass(bytes, came_whole);
+                        if !on.is_empty() {
+                            return Poll::Ready(Some(Ok(Frame::data(on))));
                         }
                     }
                 },
@@ -317,7 +332,7 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
             Some(own) => own.is_end_stream(),
             None => self.inner.as_ref().is_none_or(Body::is_end_stream),
         };
-        has_ended && self.meter.is_none() && self.recording.is_none() && self.held.is_empty()
+        has_ended && self.meter.is_none() && self.recording.is_none() && self.held.is_empty() && self.behind.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -335,7 +350,7 @@ impl<R: Body<Data = Bytes> + Unpin> Body for MeteredBody<R> {
     }
 }
 
-impl<R> Drop for MeteredBody<R> {
+impl<R: Body> Drop for MeteredBody<R> {
     fn drop(&mut self) {
         if let Some(meter) = self.meter.take() {
             let _acknowledged_later = meter.finish_now(End::Left(ErrorKind::ClientGone));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Body, Frame};
 use hyper_util::client::legacy::{Client, Error};
@@ -14,7 +14,7 @@ use tallybot::ledger::Durability;
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::metering::{Metering, MeteringLayer};
 use tallybot::models::Kind;
-use tallybot::usage::{ErrorKind, Status, UsageSource, Zone};
+use tallybot::usage::{ErrorKind, Status, UsageRecord, UsageSource, Zone};
 use tempfile::TempDir;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -234,4 +234,79 @@ async fn only_where_nothing_was_sent_for_certain_nothing_is_counted() {
         records.iter().map(|it| (it.failure.map(|failure| failure.kind), it.tokens.prompt > 0)).collect();
     let unconnected = (Some(ErrorKind::Connect), false);
     assert_eq!(told, [unconnected, unconnected, (Some(ErrorKind::StreamCut), true)]);
+}
+
+/// A stream of Gemini's, whose API has no last word: it goes on after a candidate has ended.
+const GEMINIS: [&str; 4] = [
+    "data: {\"candidates\":[{\"index\":0,\"content\":{\"parts\":[{\"text\":\"Hel\"}]}}]}\n\n",
+    "data: {\"candidates\":[{\"index\":0,\"content\":{\"parts\":[{\"text\":\"lo\"}]},\"finishReason\":\"STOP\"}]}\n\n",
+    "data: {\"candidates\":[{\"index\":1,\"content\":{\"parts\":[{\"text\":\"Hey\"}]},\"finishReason\":\"STOP\"}]}\n\n",
+    "data: {\"usageMetadata\":{\"promptTokenCount\":9,\"candidatesTokenCount\":3,\"totalTokenCount\":12}}\n\n",
+];
+
+type Piece = Result<Frame<Bytes>, &'static str>;
+
+/// That stream through a layer, and what follows it.
+async fn geminis<S: Stream<Item = Piece> + Send + Unpin + 'static>(
+    metering: &Metering,
+    rest: fn() -> S,
+) -> impl Body<Data = Bytes, Error = &'static str> + Unpin {
+    let client = service_fn(move |_: http::Request<Full<Bytes>>| async move {
+        let pieces = GEMINIS.map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
+        Ok::<_, Infallible>(http::Response::new(StreamBody::new(stream::iter(pieces).chain(rest()))))
+    });
+    let question = http::Request::post("https://example.org/v1beta/models/gemini-2.5-flash:streamGenerateContent");
+    let question = question.body(Full::from(r#"{"contents":[]}"#)).expect("a fixed request");
+    let layer = MeteringLayer::new(metering.clone(), "google", Kind::Gemini);
+    layer.layer(client).oneshot(question).await.expect("answers").into_body()
+}
+
+#[tokio::test]
+async fn of_an_api_without_a_last_word_only_the_newest_piece_is_held() {
+    let folder = TempDir::new().expect("a folder");
+    let metering = books(&folder, Vec::new());
+    let mut body = geminis(&metering, stream::pending).await;
+    for piece in &GEMINIS[..3] {
+        let frame = body.frame().now_or_never().expect("at once").expect("a piece").expect("whole");
+        assert_eq!(frame.into_data().expect("data"), piece);
+    }
+    assert!(body.frame().now_or_never().is_none(), "this one may be the last");
+    drop(body);
+    metering.close(real_clock().now()).expect("closes");
+}
+
+#[tokio::test]
+async fn what_came_before_a_break_goes_out_before_it() {
+    let folder = TempDir::new().expect("a folder");
+    let metering = books(&folder, Vec::new());
+    let mut body = geminis(&metering, || stream::iter([Err("reset")])).await;
+    let mut told = String::new();
+    let broke = loop {
+        match body.frame().await.expect("the break") {
+            Ok(frame) => told.push_str(std::str::from_utf8(&frame.into_data().expect("data")).expect("text")),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((told, broke), (GEMINIS.concat(), "reset"));
+    metering.close(real_clock().now()).expect("closes");
+    let told = |record: &UsageRecord<'_>| (record.status, record.tokens.prompt, record.tokens.completion);
+    assert_eq!(records_of(folder.path(), false).iter().map(told).collect::<Vec<_>>(), [(Status::Ok, 9, 3)]);
+}
+
+#[tokio::test]
+async fn trailers_end_an_answer_and_stand_behind_it() {
+    let folder = TempDir::new().expect("a folder");
+    let metering = books(&folder, Vec::new());
+    let trailers = || stream::iter([Ok(Frame::trailers(http::HeaderMap::new()))]);
+    let mut body = geminis(&metering, trailers).await;
+    let mut told = String::new();
+    // A server asks for nothing more once trailers came.
+    while let Ok(data) = body.frame().await.expect("trailers").expect("whole").into_data() {
+        told.push_str(std::str::from_utf8(&data).expect("text"));
+    }
+    drop(body);
+    assert_eq!(told, GEMINIS.concat());
+    metering.close(real_clock().now()).expect("closes");
+    let told = |record: &UsageRecord<'_>| (record.status, record.tokens.prompt, record.tokens.completion);
+    assert_eq!(records_of(folder.path(), false).iter().map(told).collect::<Vec<_>>(), [(Status::Ok, 9, 3)]);
 }
