@@ -80,7 +80,7 @@ fn other_prices(file: &Path, format: Option<FeedFormat>, book: &PriceBook) -> an
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{shown}`"))?;
     let unread = |_: &str| -> Result<SecretFile, String> { Err("no key is needed here".to_owned()) };
-    let checked = config::check(&text, &shown.to_string(), &|_: &str| None, &unread);
+    let checked = config::check_without_secrets(&text, &shown.to_string(), &|_: &str| None, &unread);
     let rows = checked.map_err(WrongUse::error)?.config.prices;
     if rows.is_empty() {
         return Err(WrongUse::error(format_args!("`{shown}` has no [[prices]]; see tallybot.example.toml")));
@@ -136,7 +136,7 @@ fn apart(total: &Tally) -> String {
         (
             total.not_priced,
             format!(
-                "{} calls have no price there, or used nobody knows what; they cost {}",
+                "{} calls have no price there, or used nobody knows what; known cost: {}",
                 total.not_priced,
                 usd(total.not_priced_cost)
             ),

@@ -146,7 +146,8 @@ impl Metering {
         self.inner.ledger.trouble().map_or(Ok(()), |trouble| Err(Refused::Ledger(trouble)))
     }
 
-    /// Records a call that was not admitted; its next attempt will be linked to this one, if it has a line of its own.
+    /// Records a call that was not admitted; what is asked instead will be linked to this, if it has a line of its own.
+    /// It was never sent, so the next attempt has the same number: a message that another provider answers is one still.
     fn turned_away(&self, call: &mut Call, ended: Ended) -> Refused {
         let refusal = match ended {
             Ended::Refused(refusal) => refusal,
@@ -158,7 +159,6 @@ impl Metering {
         let class = if refusal.budget { ErrorKind::Budget } else { ErrorKind::Limit };
         if self.record_refusal(id, call, reason, class, now) {
             call.call.get_or_insert(id);
-            call.attempt += 1;
         }
         Refused::Limit(Box::new(refusal))
     }

@@ -341,6 +341,9 @@ fn recorded_calls_are_priced_again_beside_what_they_cost() {
     }
     let day = json(&home, &format!("what-if --prices {file} --from 2026-11-02 --to 2026-11-02 --json"));
     assert_eq!((&day["total"]["compared"], &day["total"]["difference"]), (&1.into(), &"0.005".into()));
+    let provider = "[[providers]]\nname = \"cloud\"\nkind = \"openai\"\nmodel = \"m\"\napi_key_env = \"SET_NOWHERE\"\n";
+    let whole = list(&home, "whole.toml", &format!("{rows}{provider}"));
+    assert_eq!(json(&home, &format!("what-if --prices {whole} --json")), found, "a whole configuration does as well");
     let by_list = json(&home, &format!("what-if --prices {} --json", list(&home, "list.json", LITELLM)));
     assert_eq!(
         (&by_list["total"]["without_cost_what_if"], &by_list["total"]["compared"]),
