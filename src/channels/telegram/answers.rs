@@ -100,15 +100,16 @@ impl Answer {
         self.end.get_or_insert(ending);
     }
 
-    /// Whether nobody was told yet that nobody reads it.
-    pub(super) fn is_unread(&self) -> bool {
-        !self.interrupted && self.end.is_none()
+    /// Whether nobody reads it, and nobody was told yet.
+    pub(super) fn is_unread(&self, tools: &Tools) -> bool {
+        !self.interrupted && self.end.is_none() && tools.is_closed(self.spot)
     }
 
     /// Stops it, as if the person had: they blocked the bot, or it was thrown out.
     pub(super) async fn interrupt(&mut self, tools: &Tools) {
         self.interrupted = true;
-        let event = Event::Interrupt { chat: self.spot.key(), person: Person::new(String::new(), false) };
+        // Nobody who asked, but whoever stops what others asked in a group has to be one who may.
+        let event = Event::Interrupt { chat: self.spot.key(), person: Person::new(String::new(), true) };
         // A driver that is gone has ended all answers.
         let _gone = tools.events.send(event).await;
     }

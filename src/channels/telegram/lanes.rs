@@ -247,9 +247,7 @@ fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Tur
             answer.end(ending);
         }
     }
-    if tools.is_closed(chat)
-        && let Some(at) = answers.iter().position(Answer::is_unread)
-    {
+    if let Some(at) = answers.iter().position(|answer| answer.is_unread(tools)) {
         return Turn::Answer(at, Want::Interrupt);
     }
     let wants = answers.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.next(tools.streaming)?)));

@@ -152,6 +152,42 @@ async fn who_blocks_the_bot_is_not_answered_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_throws_the_bot_out_of_a_group_stops_the_answers_there() {
+    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
+    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let app = bot.start().await;
+    let group = bot.fake.supergroup(GROUP, "Us", &ana());
+    group.says("@fake_tallybot tell us");
+    group.sees("The beginning").await;
+    group.blocks_bot();
+    until(|| bot.statuses() == ["cancelled"]).await;
+    assert_eq!(app.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_closed_closes_no_other() {
+    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
+    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let app = bot.start().await;
+    let forum = bot.fake.forum(GROUP, "Forum", &[7, 9], &ana());
+    let (closing, open) = (forum.in_topic(7), forum.in_topic(9));
+    open.says("@fake_tallybot tell us");
+    open.sees("The beginning").await;
+    bot.fake.fault(Fault::on("sendMessage", Effect::bad("TOPIC_CLOSED")).to(GROUP));
+    let sent = bot.fake.calls_of("sendMessage").len();
+    closing.says("/id");
+    bot.fake.wait_for_calls("sendMessage", sent + 1).await;
+    bot.model.release();
+    open.sees("Its end.").await;
+    until(|| bot.statuses() == ["ok"]).await;
+    assert!(closing.shows().iter().all(|message| !message.is_from_bot()));
+    // Whoever speaks there again is answered.
+    closing.says("/id");
+    closing.sees("111").await;
+    assert_eq!(app.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_becomes_a_supergroup_goes_on() {
     let bot = Bot::saying(&["Still here"]).await;
     let _app = bot.start().await;
