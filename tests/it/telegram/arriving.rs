@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bot::{Bot, GROUP, ana, config, until};
-use super::{Effect, FakeApi, Fault};
+use super::{Effect, FakeApi, Fault, spacings};
 use crate::providers::openai;
 
 fn asked(bot: &Bot) -> usize {
@@ -33,6 +33,18 @@ async fn a_start_without_a_network_waits_for_it() {
     let ana = bot.chat();
     ana.says("hi");
     ana.sees("Back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_telegram_asks_for_is_kept_at_the_start_too() {
+    let bot = Bot::saying(&["Here"]).await;
+    bot.fake.fault(Fault::on("getMe", Effect::retry_after(3)));
+    bot.fake.fault(Fault::on("setMyCommands", Effect::retry_after(2)).after(1));
+    let _app = bot.start().await;
+    assert!(spacings(&bot.fake.calls_of("getMe"))[0] >= Duration::from_secs(3));
+    // For everybody and for one admin: each in four languages and for all others. One of these was refused at first.
+    bot.fake.wait_for_calls("setMyCommands", 11).await;
+    assert!(spacings(&bot.fake.calls_of("setMyCommands"))[1] >= Duration::from_secs(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
