@@ -116,6 +116,8 @@ pub enum Message {
     },
     /// No reset holds that could be taken back.
     ResetNothingToUndo,
+    /// No reset after all.
+    ResetKept,
     /// Only admins may reset.
     ResetDenied {
         /// The person's id, which the owner can make an admin.
@@ -337,6 +339,7 @@ impl Message {
             Message::ResetDone { .. } => "reset_done",
             Message::ResetUndone { .. } => "reset_undone",
             Message::ResetNothingToUndo => "reset_nothing_to_undo",
+            Message::ResetKept => "reset_kept",
             Message::ResetDenied { .. } => "reset_denied",
             Message::ModelList { .. } => "model_list",
             Message::ModelSwitched(_) => "model_switched",
