@@ -572,11 +572,10 @@ mod tests {
             choice: Some(choice.clone()),
         };
         assert_eq!(error.template(), "error/rate_limited");
-        let context = serde_json::to_value(&error).expect("plain data");
         let expected = serde_json::json!(
             {"kind": "rate_limited", "http_status": 429, "retry_in_seconds": null,
              "provider": "cloud", "model": "gpt-4o", "local": false, "demo": false});
-        assert_eq!(context, expected);
+        assert_eq!(serde_json::to_value(&error).expect("plain data"), expected);
         let receipt = ReceiptView {
             choice,
             prompt_tokens: Some(12),

@@ -123,6 +123,8 @@ fn add_words(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     let words = Arc::clone(vocabulary);
     env.add_filter("typed", move |limit: &str| words.typed(limit));
     let words = Arc::clone(vocabulary);
+    env.add_filter("order", move |order: &str| words.order(order));
+    let words = Arc::clone(vocabulary);
     env.add_filter("scope", move |scope: &str| words.scope(scope));
     let words = Arc::clone(vocabulary);
     env.add_filter("usage", move |name: &str| words.command(name).map_or(format!("/{name}"), CommandHelp::usage));

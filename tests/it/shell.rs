@@ -63,6 +63,24 @@ fn the_owner_at_the_terminal_sees_who_used_most() {
 }
 
 #[test]
+fn the_words_offered_to_the_owner_work_as_they_are_told() {
+    let limit = "[[limits]]\nfor = { user = \"*\" }\nrequests_per_day = 1\n";
+    for lang in ["en", "es", "pt", "fr"] {
+        let home = Home::new(&format!("{DEMO}{limit}"));
+        let refused = home.run(&["chat"], &format!("/lang {lang}\nhello\nhello again\n"));
+        let said = format!("{}{}", refused.out, refused.err);
+        let offered = said.lines().find_map(|line| Some(&line[line.find("/budget ")?..])).expect("an order");
+        assert!(offered.ends_with(":owner +20%"), "{lang}: {offered}");
+        assert_eq!(offered.contains("user:"), lang == "en", "in one language: {offered}");
+        let raised = home.run(&["chat"], &format!("{offered}\nhello again\n"));
+        assert_eq!((raised.code(), raised.err.as_str()), (Some(0), ""), "{lang}: {raised:?}");
+        assert!(raised.out.contains('2') && raised.out.lines().count() > 2, "{lang}: {raised:?}");
+        let nobody = home.run(&["chat"], "/budget user:somebody $1 day\n");
+        assert!(nobody.out.contains("somebody") && !nobody.out.contains("$1.00"), "{lang}: {nobody:?}");
+    }
+}
+
+#[test]
 fn the_language_chosen_at_the_terminal_is_kept() {
     let home = Home::new(DEMO);
     let before = home.run(&["chat"], "/stats users\n/lang fr\n");

@@ -150,6 +150,30 @@ fn every_example_of_a_budget_can_be_typed_as_it_stands() {
 }
 
 #[test]
+fn an_order_is_offered_in_one_language_and_means_the_same_in_each() {
+    let renderer = TemplateRenderer::new(templates());
+    let names = BotNames { name: "Raymundo".into(), handles: Vec::new() };
+    let limit = LimitKind::TokensPerDay;
+    for deed in ["+20%", "unlimited", "pause", "resume", "stop", "mute", "remove"] {
+        for subject in ["user:owner", "provider:cloud user:111", "everything"] {
+            let order = format!("/budget {subject} {deed}");
+            let which = BudgetMistakeView { typed: Some(order.clone()), ..BudgetMistakeView::new("which", "".into()) };
+            let which = Message::BudgetMistake(BudgetMistakeView { choices: vec![limit], ..which });
+            let meant = parse(&format!("{order} tokens day"), &names, Place::Chat, true);
+            for lang in Lang::ALL {
+                let text = renderer.render(lang, &which);
+                let offered = typed(&text).next().expect("an order");
+                assert_eq!(parse(offered, &names, Place::Chat, true), meant, "{lang}: {offered}");
+                let is_english = |word: &&str| !word.starts_with("/budget") && order.split(' ').any(|own| own == *word);
+                let kept = ["+20%", "pause"]; // a word that is the same in French
+                let mixed = offered.split(' ').filter(is_english).find(|word| !kept.contains(word));
+                assert!(lang == Lang::En || mixed.is_none(), "{lang}: {offered}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_words_for_a_kind_of_budget_are_read_as_that_kind() {
     let renderer = TemplateRenderer::new(templates());
     let names = BotNames { name: "Raymundo".into(), handles: Vec::new() };
