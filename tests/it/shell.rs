@@ -181,6 +181,11 @@ fn looking_makes_no_files() {
     let unasked = home.run(&["reset"], "");
     assert_eq!(unasked.code(), Some(1));
     assert!(unasked.err.contains("--yes"), "{unasked:?}");
+    for command in ["reset --yes", "keys revoke web", "archive --before 2026-01-01", "verify --repair"] {
+        let ended = home.run(&command.split(' ').collect::<Vec<_>>(), "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+        assert!(ended.err.contains("no books in `data`"), "{command}: {ended:?}");
+    }
     assert_eq!(home.written(), [], "nothing was written anywhere");
 }
 
