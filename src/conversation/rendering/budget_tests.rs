@@ -8,6 +8,7 @@ use crate::conversation::{
 };
 use crate::limits::LimitKind;
 use crate::reports::NearlyFull;
+use crate::usage::Timestamp;
 
 const USD: u64 = 1_000_000_000_000;
 
@@ -147,6 +148,27 @@ fn every_example_of_a_budget_can_be_typed_as_it_stands() {
         }
     }
     assert!(seen > 100, "{seen}");
+}
+
+#[test]
+fn until_when_is_said_with_the_article_of_the_language() {
+    let renderer = TemplateRenderer::new(templates());
+    let day = Timestamp::parse("2026-12-01T00:00:00-06:00").expect("a time");
+    for (lang, on_that_day, today) in [
+        (Lang::En, "until 1 Dec 2026, 00:00", "until 23:59"),
+        (Lang::Es, "hasta el 1 dic 2026, 00:00", "hasta las 23:59"),
+        (Lang::Pt, "até 1º dez. 2026, 00:00", "até as 23:59"),
+        (Lang::Fr, "avant le 1er déc. 2026, 00:00", "avant 23:59"),
+    ] {
+        let late = Timestamp::parse("2026-11-22T23:59:00-06:00").expect("a time");
+        for (resets_at, expected) in [(day, on_that_day), (late, today)] {
+            for deed in ["stopped", "muted"] {
+                let change = BudgetChangedView { deed, resets_at: Some(resets_at), now: at(0), ..changes()[0].clone() };
+                let text = renderer.render(lang, &Message::BudgetChanged(change)).replace('\u{a0}', " ");
+                assert!(text.contains(expected), "{lang}: {text}");
+            }
+        }
+    }
 }
 
 #[test]
