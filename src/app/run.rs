@@ -27,6 +27,7 @@ use crate::http::{self, Handler, Limits, Prefixed, Rest, Workers};
 use crate::metering::Patience;
 use crate::models::RetryPolicy;
 use crate::templates::Lang;
+use crate::usage::names::OWNER;
 use crate::usage::{RecordId, estimate_tokens};
 
 /// A snapshot is written after this long, or after so many records.
@@ -194,7 +195,7 @@ impl App {
         let conversation = self.conversation(Place::Console, names, self.desk.lang_of(&chat));
         let driver = Driver::new(conversation, parts, Arc::clone(&self.clock), to_channel);
         // Whoever sits at the terminal of the machine is its admin.
-        let person = Person::new("owner", true);
+        let person = Person::new(OWNER, true);
         let terminal = Terminal { chat, person, events, outgoing };
         let look = if std::env::var_os("NO_COLOR").is_some() { Look::Plain } else { Look::Dim };
         let (ended, ()) = tokio::join!(terminal.run_on_stdio(look), driver.run(from_channel, stop));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use crate::app;
 use crate::config::Provider;
 use crate::conversation::{AmountProblem, BudgetMistake, Misread, read_cap};
 use crate::limits::{LimitKind, Measure};
+use crate::service;
 use crate::service::keys::{self, AddedKey, KeyAsk, KeyRow};
 use crate::usage::{Money, Timestamp};
 
@@ -196,6 +198,9 @@ fn budget_text(limit: &str, amount: &Value) -> String {
 }
 
 async fn revoke(loaded: &Loaded, name: &str) -> anyhow::Result<()> {
+    if !service::has_books(&loaded.data_dir) {
+        bail!("there is no key `{name}`; there are none, and no books in `{}`", loaded.data_dir.display());
+    }
     let books = app::open_books(&loaded.config, &loaded.data_dir).await?;
     let revoked = books.revoke_key(name).await;
     let row = books.close().and(revoked)?;

@@ -116,6 +116,8 @@ pub enum Message {
     },
     /// No reset holds that could be taken back.
     ResetNothingToUndo,
+    /// No reset after all.
+    ResetKept,
     /// Only admins may reset.
     ResetDenied {
         /// The person's id, which the owner can make an admin.
@@ -337,6 +339,7 @@ impl Message {
             Message::ResetDone { .. } => "reset_done",
             Message::ResetUndone { .. } => "reset_undone",
             Message::ResetNothingToUndo => "reset_nothing_to_undo",
+            Message::ResetKept => "reset_kept",
             Message::ResetDenied { .. } => "reset_denied",
             Message::ModelList { .. } => "model_list",
             Message::ModelSwitched(_) => "model_switched",
@@ -569,11 +572,10 @@ mod tests {
             choice: Some(choice.clone()),
         };
         assert_eq!(error.template(), "error/rate_limited");
-        let context = serde_json::to_value(&error).expect("plain data");
         let expected = serde_json::json!(
             {"kind": "rate_limited", "http_status": 429, "retry_in_seconds": null,
              "provider": "cloud", "model": "gpt-4o", "local": false, "demo": false});
-        assert_eq!(context, expected);
+        assert_eq!(serde_json::to_value(&error).expect("plain data"), expected);
         let receipt = ReceiptView {
             choice,
             prompt_tokens: Some(12),

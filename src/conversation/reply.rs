@@ -11,7 +11,7 @@ use super::step::{Effect, Request, Settings};
 use super::words;
 use crate::reports::View;
 use crate::stats::Period;
-use crate::templates::Lang;
+use crate::templates::{Lang, fold};
 use crate::usage::Now;
 
 /// How long a reset waits for its code word.
@@ -49,13 +49,21 @@ impl Reply<'_> {
                 self.say(Message::UnknownCommand { word, suggestion: None, misused: Some(command) })
             }
             Input::Text(text) => {
-                let about_photos = text.trim().is_empty() && !photos.is_empty();
-                let text = if about_photos { words::what_is_seen(self.session.lang).into() } else { text };
-                let (person, origin) = (self.person.clone(), self.origin.clone());
-                self.ask(Question { person, text, photos, origin })
+                match words::agrees(&fold(&text)).filter(|_| photos.is_empty() && self.is_reset_pending()) {
+                    Some(true) => self.reset(words::confirms(&fold(&text))),
+                    Some(false) => self.keep_counting(),
+                    None => self.question(text, photos),
+                }
             }
             Input::Command(command) => self.command(command),
         }
+    }
+
+    fn question(self, text: PrivateText, photos: Vec<Photo>) -> Vec<Effect> {
+        let about_photos = text.trim().is_empty() && !photos.is_empty();
+        let text = if about_photos { words::what_is_seen(self.session.lang).into() } else { text };
+        let (person, origin) = (self.person.clone(), self.origin.clone());
+        self.ask(Question { person, text, photos, origin })
     }
 
     /// A question that waits is changed; one that is or was answered last is asked again as it stands now.
@@ -299,11 +307,13 @@ impl Reply<'_> {
     /// Nothing is said when there is something to stop: the end of the answer says it.
     fn cancel(mut self) -> Vec<Effect> {
         let waited = self.forget_waiting();
+        let was_asked = self.is_reset_pending();
         match &mut self.session.running {
             Some(running) if may_stop(self.person, running) => {
                 running.cancelled = true;
                 vec![Effect::Cancel { job: running.job }]
             }
+            _ if was_asked => self.keep_counting(),
             _ if waited => self.say(Message::Cancelled),
             _ => self.say(Message::NothingToCancel),
         }
@@ -339,10 +349,21 @@ impl Reply<'_> {
 
     /// Whether this person was asked a moment ago whether to count from zero; asked once, answered once.
     fn is_reset_asked(&mut self) -> bool {
-        self.session.pending_reset.take().is_some_and(|pending| {
+        let is_asked = self.is_reset_pending();
+        self.session.pending_reset = None;
+        is_asked
+    }
+
+    fn is_reset_pending(&self) -> bool {
+        self.session.pending_reset.as_ref().is_some_and(|pending| {
             let age_ms = self.now.tick.millis_since(pending.asked);
             pending.person == self.person.id && age_ms <= RESET_VALID_SECS * 1000
         })
+    }
+
+    fn keep_counting(self) -> Vec<Effect> {
+        self.session.pending_reset = None;
+        self.say(Message::ResetKept)
     }
 
     fn ask_reset(self) -> Vec<Effect> {

@@ -55,6 +55,15 @@ pub(super) fn confirms(folded: &str) -> bool {
     matches!(folded, "confirm" | "confirmar" | "confirmo" | "confirmer" | "confirme")
 }
 
+/// Whether a folded text says yes or no to what was asked; `None` when it says something else.
+pub(super) fn agrees(folded: &str) -> Option<bool> {
+    match folded.trim_end_matches(['.', '!']) {
+        "no" | "nao" | "non" | "cancel" | "cancela" | "cancelar" | "cancele" | "annule" | "annuler" => Some(false),
+        "yes" | "ok" | "si" | "sim" | "oui" => Some(true),
+        word => confirms(word).then_some(true),
+    }
+}
+
 /// Whether a folded word after `stats` asks for a reset (`/raymundo stats reiniciar`).
 pub(super) fn resets(folded: &str) -> bool {
     matches!(folded, "reset" | "reiniciar" | "zerar" | "reinitialiser")

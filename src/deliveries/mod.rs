@@ -33,6 +33,7 @@ use crate::usage::Clock;
 pub use failure::DeliveryError;
 pub use health::{DeliveryHealth, Failing};
 use place::Place;
+pub use queue::MAX_WAITING;
 
 /// How a place took one alert, with the name of the place.
 pub type Delivered = (&'static str, Result<(), DeliveryError>);

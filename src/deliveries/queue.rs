@@ -9,7 +9,7 @@ use super::failure::DeliveryError;
 use super::parcel::Parcel;
 
 /// So many alerts may wait for one place.
-pub(super) const MAX_WAITING: usize = 64;
+pub const MAX_WAITING: usize = 64;
 
 /// An alert that waits, and who wants to know how it went.
 pub(super) struct Job {

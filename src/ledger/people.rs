@@ -123,6 +123,14 @@ impl People {
         self.rows().people.get(subject).map(|person| (person.channel.clone(), person.identity.clone()))
     }
 
+    /// The channel of the only one who is known by this identity; `None` when nobody is, or several.
+    pub fn only_channel_of(&self, identity: &str) -> Option<String> {
+        let rows = self.rows();
+        let mut channels =
+            rows.people.values().filter(|person| person.identity == identity).map(|person| &person.channel);
+        channels.next().filter(|_| channels.next().is_none()).cloned()
+    }
+
     /// Takes over what somebody changed in the file, then writes the rows, if any is new. Who was in the file and is no
     /// longer is forgotten. Until then a kill costs a name its display, never a record its subject.
     ///

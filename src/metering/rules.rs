@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::config::{self, Allowance, Budget, Config, LimitFor, Per, Provider, Rates};
 use crate::ledger::KnownNames;
 use crate::limits::{AtLimit, Cap, Caps, Facet, LimitKind, Measure, Pick, Rule, Rulebook, Scope, Span};
-use crate::usage::names::{CHANNELS, REQUEST_TYPES};
+use crate::usage::names::{CHANNELS, OWNER, REQUEST_TYPES};
 use crate::usage::prices::PriceBook;
 use crate::usage::{Dimension, SubjectId, Zone};
 
@@ -25,7 +25,7 @@ pub fn rules_of(config: &Config, zone: Zone, subject: impl Fn(&str, &str) -> Sub
     let telegram = config.telegram.iter().flat_map(|telegram| telegram.users.iter().chain(&telegram.admins));
     let listed = telegram.map(|id| subject("telegram", &id.to_string()));
     // Whoever sits at the terminal of the machine is no guest.
-    let people = listed.chain([subject("terminal", "owner")]).map(|id| id.to_string().into()).collect();
+    let people = listed.chain([subject("terminal", OWNER)]).map(|id| id.to_string().into()).collect();
     Rulebook { rules, zone, people, unpriced: config.unknown_price }
 }
 

@@ -31,7 +31,7 @@ pub enum BudgetChange {
     },
     /// It was made unlimited, whatever the default is.
     Unlimited,
-    /// What was set is taken back: the configuration holds again, if it has one.
+    /// All that was done to it is taken back: the configuration holds again, if it has one.
     Remove,
     /// It was raised for one window.
     Raise {
@@ -82,7 +82,7 @@ impl BudgetActs {
         match change {
             BudgetChange::Set { amount, since } => self.begin_anew(Some(Some(*amount)), *since),
             BudgetChange::Unlimited => self.begin_anew(Some(None), None),
-            BudgetChange::Remove => self.begin_anew(None, None),
+            BudgetChange::Remove => *self = BudgetActs::default(),
             BudgetChange::Raise { window, by } => {
                 let before = self.raised.filter(|(of, _)| of == window).map_or(0, |(_, by)| by);
                 self.raised = Some((*window, before.saturating_add(*by)));
@@ -95,7 +95,7 @@ impl BudgetActs {
         }
     }
 
-    /// Another cap, or the one of the configuration: a raise was of the one before.
+    /// Another cap: a raise was of the one before.
     fn begin_anew(&mut self, set: Option<Option<u64>>, since: Option<Day>) {
         (self.set, self.since, self.raised) = (set, since, None);
     }
@@ -116,7 +116,10 @@ mod tests {
         acts.apply(&raise(2, 7));
         acts.apply(&BudgetChange::Unlimited);
         assert_eq!((acts.set, acts.raised), (Some(None), None), "what was raised is no more");
+        assert!(acts.paused, "whether it keeps anybody away is another matter");
+        acts.apply(&BudgetChange::Stop { window: Day(2) });
+        acts.apply(&BudgetChange::Mute { window: Day(2) });
         acts.apply(&BudgetChange::Remove);
-        assert_eq!(acts.set, None);
+        assert_eq!(acts, BudgetActs::default(), "the configuration holds, and nothing else");
     }
 }

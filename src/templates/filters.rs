@@ -87,12 +87,30 @@ fn add_times(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     env.add_filter("time", move |at: &str| Ok::<_, Error>(moment(at)?.format("%H:%M").to_string()));
     env.add_filter("clock", move |at: &str| Ok::<_, Error>(moment(at)?.format("%H:%M:%S").to_string()));
     let words = Arc::clone(vocabulary);
-    env.add_filter("when", move |at: &str, now: &str| {
-        let (at, now) = (moment(at)?, moment(now)?);
-        let time = at.format("%H:%M").to_string();
-        let same_day = at.date_naive() == now.with_timezone(at.offset()).date_naive();
-        Ok::<_, Error>(if same_day { time } else { format!("{}, {time}", date(lang, &words, &at)) })
+    env.add_filter("when", move |at: &str, now: &str| when(lang, &words, at, now).map(|(when, _)| when));
+    let words = Arc::clone(vocabulary);
+    // As it stands behind `until` and `since`: with the article that the language wants there.
+    env.add_filter("the_when", move |at: &str, now: &str| {
+        let (when, is_today) = when(lang, &words, at, now)?;
+        let article = match (lang, is_today) {
+            (Lang::Es, true) if when.starts_with("01:") => "la ",
+            (Lang::Es, true) => "las ",
+            (Lang::Es, false) => "el ",
+            (Lang::Pt, true) if when.starts_with("01:") => "a ",
+            (Lang::Pt, true) => "as ",
+            (Lang::Fr, false) => "le ",
+            (Lang::En | Lang::Fr | Lang::Pt, _) => "",
+        };
+        Ok::<_, Error>(format!("{article}{when}"))
     });
+}
+
+/// The time of a moment, with its date where that is not today; and whether it is today.
+fn when(lang: Lang, words: &Vocabulary, at: &str, now: &str) -> Result<(String, bool), Error> {
+    let (at, now) = (moment(at)?, moment(now)?);
+    let time = at.format("%H:%M").to_string();
+    let is_today = at.date_naive() == now.with_timezone(at.offset()).date_naive();
+    Ok((if is_today { time } else { format!("{}, {time}", date(lang, words, &at)) }, is_today))
 }
 
 fn moment(text: &str) -> Result<DateTime<FixedOffset>, Error> {
@@ -122,6 +140,8 @@ fn add_words(env: &mut Environment<'static>, lang: Lang, vocabulary: &Arc<Vocabu
     env.add_filter("limit_name", move |name: &str| word(&words.limits, name).to_owned());
     let words = Arc::clone(vocabulary);
     env.add_filter("typed", move |limit: &str| words.typed(limit));
+    let words = Arc::clone(vocabulary);
+    env.add_filter("order", move |order: &str| words.order(order));
     let words = Arc::clone(vocabulary);
     env.add_filter("scope", move |scope: &str| words.scope(scope));
     let words = Arc::clone(vocabulary);

@@ -400,6 +400,7 @@ pub const MESSAGES: &[Message] = &[
         samples: &[r#"{"counting_since":"2026-11-03T09:00:00-06:00"}"#],
     },
     Message { name: "reset_nothing_to_undo", fields: &[], samples: &["{}"] },
+    Message { name: "reset_kept", fields: &[], samples: &["{}"] },
     Message { name: "reset_denied", fields: &["id"], samples: &[r#"{"id":"111"}"#] },
     Message {
         name: "model_list",

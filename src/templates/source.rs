@@ -101,7 +101,7 @@ built_in! {
     "part/budget_line.j2" "budgets.j2" "budget_changed.j2" "budget_mistake.j2"
     "refused_limit.j2" "waiting.j2" "answered_instead.j2" "busy.j2" "too_long.j2"
     "cut_off.j2" "cancelled.j2" "nothing_to_cancel.j2" "retry_nothing.j2" "interrupted_hint.j2" "new_conversation.j2"
-    "reset_confirm.j2" "reset_done.j2" "reset_denied.j2" "reset_undone.j2" "reset_nothing_to_undo.j2"
+    "reset_confirm.j2" "reset_done.j2" "reset_denied.j2" "reset_undone.j2" "reset_nothing_to_undo.j2" "reset_kept.j2"
     "model_list.j2" "model_switched.j2" "model_unknown.j2"
     "lang_switched.j2" "lang_unknown.j2"
     "queued.j2" "queue_full.j2" "restarted.j2" "stopped.j2"

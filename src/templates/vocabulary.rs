@@ -21,7 +21,7 @@ pub(super) struct Vocabulary {
     pub limits: BTreeMap<String, String>,
     /// What a limit may be about: `everything`, and the facets before a value.
     pub scopes: BTreeMap<String, String>,
-    /// What is typed for what a budget counts, and over what time.
+    /// What is typed for what a budget counts, over what time, and what is done to it.
     pub typed: BTreeMap<String, String>,
     /// One and several of each kind of error.
     pub errors: BTreeMap<String, [String; 2]>,
@@ -93,6 +93,16 @@ impl Vocabulary {
             "everything" => word(&self.scopes, label).to_owned(),
             label => label.split(' ').map(part).collect::<Vec<_>>().join(" "),
         }
+    }
+
+    /// An order as it is typed, such as `/budget user:111 pause`.
+    pub(super) fn order(&self, order: &str) -> String {
+        let part = |part: &str| match part.split_once(':') {
+            Some(_) => self.scope(part),
+            None if part == "everything" => self.scope(part),
+            None => word(&self.typed, part).to_owned(),
+        };
+        order.split(' ').map(part).collect::<Vec<_>>().join(" ")
     }
 
     /// What is typed for a limit: `tokens day` for `tokens_per_day`.

@@ -22,6 +22,9 @@ pub const CHANNELS: [&str; 7] = ["terminal", "telegram", "whatsapp", "gateway", 
 /// The channels in which a person writes messages.
 pub const CHAT_CHANNELS: [&str; 3] = ["terminal", "telegram", "whatsapp"];
 
+/// The identity of whoever sits at the terminal.
+pub const OWNER: &str = "owner";
+
 /// What a name is called when a cap on names was reached.
 pub const OTHER: &str = "other";
 

@@ -76,6 +76,24 @@ fn the_zone_is_the_configured_one_else_that_of_the_environment() {
 }
 
 #[test]
+fn the_words_offered_to_the_owner_work_as_they_are_told() {
+    let limit = "[[limits]]\nfor = { user = \"*\" }\nrequests_per_day = 1\n";
+    for lang in ["en", "es", "pt", "fr"] {
+        let home = Home::new(&format!("{DEMO}{limit}"));
+        let refused = home.run(&["chat"], &format!("/lang {lang}\nhello\nhello again\n"));
+        let said = format!("{}{}", refused.out, refused.err);
+        let offered = said.lines().find_map(|line| Some(&line[line.find("/budget ")?..])).expect("an order");
+        assert!(offered.ends_with(":owner +20%"), "{lang}: {offered}");
+        assert_eq!(offered.contains("user:"), lang == "en", "in one language: {offered}");
+        let raised = home.run(&["chat"], &format!("{offered}\nhello again\n"));
+        assert_eq!((raised.code(), raised.err.as_str()), (Some(0), ""), "{lang}: {raised:?}");
+        assert!(raised.out.contains('2') && raised.out.lines().count() > 2, "{lang}: {raised:?}");
+        let nobody = home.run(&["chat"], "/budget user:somebody $1 day\n");
+        assert!(nobody.out.contains("somebody") && !nobody.out.contains("$1.00"), "{lang}: {nobody:?}");
+    }
+}
+
+#[test]
 fn the_language_chosen_at_the_terminal_is_kept() {
     let home = Home::new(DEMO);
     let before = home.run(&["chat"], "/stats users\n/lang fr\n");
@@ -176,6 +194,11 @@ fn looking_makes_no_files() {
     let unasked = home.run(&["reset"], "");
     assert_eq!(unasked.code(), Some(1));
     assert!(unasked.err.contains("--yes"), "{unasked:?}");
+    for command in ["reset --yes", "keys revoke web", "archive --before 2026-01-01", "verify --repair"] {
+        let ended = home.run(&command.split(' ').collect::<Vec<_>>(), "");
+        assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""), "{command}: {ended:?}");
+        assert!(ended.err.contains("no books in `data`"), "{command}: {ended:?}");
+    }
     assert_eq!(home.written(), [], "nothing was written anywhere");
 }
 

@@ -10,12 +10,14 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
 
 use crate::alerts::{Alert, Happened, Notice, Outlet, Severity, Told};
+use crate::deliveries;
 
 /// Notices that wait for one outlet at most: more than one look finds.
 const MAX_WAITING: usize = 1_024;
 
-/// Notices that one outlet is telling at once: they begin in their order, and none waits for the tries of another.
-const AT_ONCE: usize = 64;
+/// Notices that one outlet is telling at once: they begin in their order, and none waits for the tries of another. More
+/// than wait for a place, which has to have them to let go of the oldest.
+const AT_ONCE: usize = 2 * deliveries::MAX_WAITING;
 
 /// One notice, on its way to several outlets.
 pub(super) struct Telling {
@@ -147,8 +149,12 @@ mod tests {
     use futures_util::future::BoxFuture;
     use tokio::sync::Semaphore;
 
+    use super::super::configured::Place;
     use super::*;
-    use crate::usage::Timestamp;
+    use crate::config::{AlertSeverity, AlertWebhook, Alerts};
+    use crate::deliveries::Deliveries;
+    use crate::templates::{Lang, Templates};
+    use crate::usage::{Clock, Now, Tick, Timestamp};
 
     /// Tells as soon as it is let, and then says what came of it.
     struct Scripted {
@@ -206,6 +212,37 @@ mod tests {
         Telling::new(notice("d"), 0, confirm);
         assert_eq!(confirmed.recv().await.as_deref(), Some("d"));
     }
+
+    struct StandingClock;
+
+    impl Clock for StandingClock {
+        fn now(&self) -> Now {
+            Now { at: Timestamp::new(1_795_305_600_000_000, 0), tick: Tick(0) }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_that_does_not_answer_lets_go_of_the_oldest_and_keeps_the_newest() {
+        let (confirm, mut confirmed) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        let webhook = AlertWebhook { url: "http://127.0.0.1:9/".into(), secret: None, min_level: AlertSeverity::Info };
+        let alerts = Alerts { webhook: Some(webhook), ..Alerts::default() };
+        let deliveries = Deliveries::new(&alerts, Arc::new(StandingClock)).expect("a URL");
+        let templates = Arc::new(Templates::load(None).expect("ours"));
+        let place = Place { name: "webhook", deliveries: deliveries.clone(), templates, lang: Lang::En };
+        let queue = Queue::begin(Arc::new(place), &mut tasks);
+        let all = 2 * AT_ONCE;
+        for n in 0..all {
+            queue.push(&Telling::new(notice(&n.to_string()), 1, confirm.clone()));
+            tokio::task::yield_now().await;
+        }
+        for n in 0..all - deliveries::MAX_WAITING {
+            assert_eq!(confirmed.try_recv(), Ok(n.to_string()), "it was let go");
+        }
+        let health = &deliveries.health()[0];
+        assert_eq!((health.waiting, health.dropped), (deliveries::MAX_WAITING, (all - deliveries::MAX_WAITING) as u64));
+    }
+
     #[tokio::test]
     async fn an_outlet_that_is_stuck_holds_up_itself_alone() {
         let (confirm, mut confirmed) = mpsc::unbounded_channel();

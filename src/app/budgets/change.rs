@@ -76,7 +76,13 @@ pub(super) fn change(
         }
         Deed::Stop => (vec![BudgetChange::Stop { window }], "stopped", before),
         Deed::Mute => (vec![BudgetChange::Mute { window }], "muted", before),
-        Deed::Remove if acts.set.is_none() && raised == 0 => return problem("nothing"),
+        Deed::Remove if acts.set.is_none() && raised == 0 => {
+            let is_held = acts.paused || acts.stopped == Some(window);
+            if !is_held && acts.muted != Some(window) {
+                return problem("nothing");
+            }
+            (vec![BudgetChange::Remove], if is_held { "resumed" } else { "removed" }, before)
+        }
         Deed::Remove => (vec![BudgetChange::Remove], "removed", at(budgets.configured(subject, limit))),
     };
     Ok(Change { limit, of: key(subject, limit), changes, deed, before, after })
@@ -214,6 +220,11 @@ mod tests {
             ("team:sales", &["unlimited", "remove"], format!("removed usd_per_day None Some({})", 5 * USD)),
             ("team:sales", &["stop", "go"], format!("resumed usd_per_day Some({0}) Some({0})", 5 * USD)),
             ("team:sales", &["pause", "stop", "resume", "resume"], "? nothing /budget team:sales".into()),
+            ("team:sales", &["pause", "remove"], format!("resumed usd_per_day Some({0}) Some({0})", 5 * USD)),
+            ("team:sales", &["stop", "remove"], format!("resumed usd_per_day Some({0}) Some({0})", 5 * USD)),
+            ("team:sales", &["mute", "remove"], format!("removed usd_per_day Some({0}) Some({0})", 5 * USD)),
+            ("team:sales", &["pause", "stop", "remove", "go"], "? nothing /budget team:sales".into()),
+            ("team:sales", &["$8 day", "pause", "remove", "remove"], "? nothing /budget team:sales".into()),
             ("team:sales", &["remove"], "? nothing /budget team:sales".into()),
             ("team:it", &["pause"], "? no_budget /budget team:it".into()),
             ("team:it", &["unlimited tokens day"], "unlimited tokens_per_day None None".into()),

@@ -7,9 +7,10 @@ use crate::app::Desk;
 use crate::conversation::{BudgetMistakeView, BudgetOf, BudgetRemark, ChatKey, PrivateText, nearest};
 use crate::ledger::People;
 use crate::limits::{Facet, Label};
+use crate::service::items::PEOPLE_OF;
 use crate::templates::fold;
 use crate::usage::SubjectId;
-use crate::usage::names::{CHANNELS, CHAT_CHANNELS, Name};
+use crate::usage::names::{CHANNELS, CHAT_CHANNELS, Name, OWNER};
 
 /// Whom an order is about.
 pub(super) struct Named {
@@ -86,7 +87,7 @@ impl Desk {
         subject.split(' ').map(part).collect::<Vec<_>>().join(" ")
     }
 
-    /// `111`, `telegram:111`, `guests`, or the subject id of somebody whose row is gone.
+    /// `111`, `telegram:111`, `owner`, `guests`, or the subject id of somebody whose row is gone.
     fn person_named(&self, typed: &str, chat: &ChatKey, named: &mut Named) -> Result<Value, BudgetMistakeView> {
         if typed == "guests" {
             return Ok(Value::of(typed));
@@ -97,14 +98,19 @@ impl Desk {
             return Ok(Value { shown, ..Value::of(typed) });
         }
         let wrong = || BudgetMistakeView::new("person", typed.into());
+        let channels = || CHAT_CHANNELS.into_iter().chain([PEOPLE_OF]);
         let (channel, identity) = match typed.split_once(':') {
             Some((channel, identity)) => {
-                let channel = CHAT_CHANNELS.into_iter().find(|known| *known == fold(channel)).ok_or_else(wrong)?;
-                (channel, identity)
+                (channels().find(|known| *known == fold(channel)).ok_or_else(wrong)?, identity)
             }
             // The terminal knows one person only, who has no number.
-            None if chat.channel == "terminal" => ("telegram", typed),
-            None => (chat.channel, typed),
+            None if chat_id(typed).is_some() && chat.channel == "terminal" => ("telegram", typed),
+            None if chat_id(typed).is_some() || typed == OWNER && chat.channel == "terminal" => (chat.channel, typed),
+            // Whoever has spoken elsewhere is shown as they are known there.
+            None => {
+                let known = self.people.only_channel_of(typed);
+                (channels().find(|channel| known.as_deref() == Some(channel)).ok_or_else(wrong)?, typed)
+            }
         };
         let identity = match channel {
             "telegram" => chat_id(identity).filter(|id| *id > 0).ok_or_else(wrong)?.to_string(),

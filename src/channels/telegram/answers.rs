@@ -100,15 +100,16 @@ impl Answer {
         self.end.get_or_insert(ending);
     }
 
-    /// Whether nobody was told yet that nobody reads it.
-    pub(super) fn is_unread(&self) -> bool {
-        !self.interrupted && self.end.is_none()
+    /// Whether nobody reads it, and nobody was told yet.
+    pub(super) fn is_unread(&self, tools: &Tools) -> bool {
+        !self.interrupted && self.end.is_none() && tools.is_closed(self.spot)
     }
 
     /// Stops it, as if the person had: they blocked the bot, or it was thrown out.
     pub(super) async fn interrupt(&mut self, tools: &Tools) {
         self.interrupted = true;
-        let event = Event::Interrupt { chat: self.spot.key(), person: Person::new(String::new(), false) };
+        // Nobody who asked, but whoever stops what others asked in a group has to be one who may.
+        let event = Event::Interrupt { chat: self.spot.key(), person: Person::new(String::new(), true) };
         // A driver that is gone has ended all answers.
         let _gone = tools.events.send(event).await;
     }
@@ -241,8 +242,26 @@ impl Answer {
         if let Some(receipt) = Receipt::of(&self.origin) {
             receipt.placed(message);
         }
-        tools.answered(self.spot, message, self.origin.message.as_ref().and_then(message_id));
+        self.shown_in(tools, message);
         self.message.replace(message)
+    }
+
+    /// Notes that this message holds some of it, for whoever replies to it.
+    fn shown_in(&self, tools: &Tools, message: i32) {
+        tools.answered(self.spot, message, self.origin.message.as_ref().and_then(message_id));
+    }
+
+    /// Sends some of it in its final form.
+    async fn send(
+        &self,
+        tools: &Tools,
+        message: &Formatted,
+        reply_to: Option<i32>,
+        answers: Option<&Receipt>,
+    ) -> Result<(), Failure> {
+        let sent = saying::send(tools, self.spot, message, None, reply_to, answers).await?;
+        self.shown_in(tools, sent);
+        Ok(())
     }
 
     async fn show_all(&self, tools: &Tools, messages: &[Formatted], receipt: Option<&Receipt>) -> Result<(), Failure> {
@@ -250,16 +269,16 @@ impl Answer {
             let mut reply_to = reply_to(self.spot, &self.origin).filter(|_| self.whole == 0);
             for (index, message) in messages.iter().enumerate() {
                 let answers = receipt.filter(|_| index + 1 == messages.len());
-                saying::send(tools, self.spot, message, None, reply_to.take(), answers).await?;
+                self.send(tools, message, reply_to.take(), answers).await?;
             }
             return Ok(());
         };
         for message in messages.iter().skip(1) {
-            saying::send(tools, self.spot, message, None, None, None).await?;
+            self.send(tools, message, None, None).await?;
         }
         match messages.first() {
             Some(first) => match saying::edit(tools, self.spot, grown, first, None, None).await {
-                Err(Failure::Gone) => saying::send(tools, self.spot, first, None, None, receipt).await.map(drop),
+                Err(Failure::Gone) => self.send(tools, first, None, receipt).await,
                 other => other,
             },
             None => tools.insist(self.spot, Show::TakeButtons { message: grown }, None).await.map(drop),

@@ -13,6 +13,9 @@ pub enum Failure {
     /// The person blocked the bot, left, or it was thrown out: nothing can be said there.
     #[error("the chat does not take messages of the bot")]
     Blocked,
+    /// The topic is closed: nothing can be said there, and everything elsewhere in the forum.
+    #[error("the topic is closed")]
+    TopicClosed,
     /// The group has become a supergroup.
     #[error("the group is now `{0}`")]
     Migrated(i64),
@@ -132,9 +135,8 @@ impl From<Refused> for Failure {
             _ if says(&["group is deactivated", "bot was kicked", "chat not found", "peer_id_invalid"]) => {
                 Failure::Blocked
             }
-            _ if says(&["have no rights", "not enough rights", "chat_write_forbidden", "topic_closed"]) => {
-                Failure::Blocked
-            }
+            _ if says(&["topic_closed"]) => Failure::TopicClosed,
+            _ if says(&["have no rights", "not enough rights", "chat_write_forbidden"]) => Failure::Blocked,
             _ if says(&["not found", "can't be edited", "query is too old", "message_id_invalid", "invalid file"]) => {
                 Failure::Gone
             }
@@ -172,6 +174,8 @@ mod tests {
             (403, "Forbidden: user is deactivated", Failure::Blocked),
             (403, "Forbidden: bot was kicked from the supergroup chat", Failure::Blocked),
             (400, "Bad Request: chat not found", Failure::Blocked),
+            (400, "Bad Request: not enough rights to send text messages to the chat", Failure::Blocked),
+            (400, "Bad Request: TOPIC_CLOSED", Failure::TopicClosed),
             (400, "Bad Request: message is not modified: specified new message content", Failure::NotModified),
             (400, "Bad Request: can't parse entities: Unsupported start tag at byte offset 3", Failure::BadMarkup),
             (400, "Bad Request: message is too long", Failure::TooLong),

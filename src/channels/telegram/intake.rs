@@ -133,7 +133,7 @@ impl<D: Door, R: Renderer> Intake<D, R> {
                 self.tools.close(spot.chat);
                 return None;
             }
-            _ => self.tools.open(spot.chat),
+            _ => self.tools.open(*spot),
         }
         let identity = from.id.to_string();
         // Whoever writes in the name of a group shares one id with all who do so anywhere.

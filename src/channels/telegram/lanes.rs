@@ -211,7 +211,7 @@ async fn run(lanes: Arc<Lanes>, chat: i64, lane: Arc<Lane>) {
     let _one_that_broke_makes_room = Leave { lanes: &lanes, chat, lane: &lane };
     let mut answers: Vec<Answer> = Vec::new();
     loop {
-        match next(&tools, chat, &lane, &mut answers) {
+        match next(&tools, &lane, &mut answers) {
             Turn::Item(Item::Say(saying)) => saying::say(&tools, saying).await,
             Turn::Item(Item::Settle { placed, saying }) => settle(&tools, placed, saying).await,
             Turn::Answer(at, Want::Finish) => answers.remove(at).finish(&tools).await,
@@ -229,7 +229,7 @@ async fn run(lanes: Arc<Lanes>, chat: i64, lane: Arc<Lane>) {
 }
 
 /// Whole answers first, then messages, then answers as they grow.
-fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Turn {
+fn next(tools: &Tools, lane: &Lane, answers: &mut Vec<Answer>) -> Turn {
     let now = tools.now();
     let mut waiting = lane.waiting();
     for incoming in waiting.answers.drain(..) {
@@ -247,9 +247,7 @@ fn next(tools: &Tools, chat: i64, lane: &Lane, answers: &mut Vec<Answer>) -> Tur
             answer.end(ending);
         }
     }
-    if tools.is_closed(chat)
-        && let Some(at) = answers.iter().position(Answer::is_unread)
-    {
+    if let Some(at) = answers.iter().position(|answer| answer.is_unread(tools)) {
         return Turn::Answer(at, Want::Interrupt);
     }
     let wants = answers.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.next(tools.streaming)?)));

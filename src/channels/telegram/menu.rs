@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::api::Api;
+use super::failure::Failure;
 use super::tools::backoff;
 use crate::templates::Lang;
 
@@ -38,12 +39,16 @@ pub(super) async fn publish(api: &Api, menus: &[Menu], admins: &[i64]) {
     for body in bodies {
         let mut tries = 0;
         while let Err(failure) = api.set_commands(&body).await {
+            let wait = match failure {
+                Failure::Flood(wait) => Some(wait),
+                ref failure => failure.passes().then(|| backoff(tries)),
+            };
             // An admin who never wrote to the bot has no chat yet.
-            if !failure.passes() || tries == MAX_TRIES {
+            let Some(wait) = wait.filter(|_| tries < MAX_TRIES) else {
                 tracing::debug!(%failure, "a list of commands could not be set");
                 break;
-            }
-            sleep(backoff(tries)).await;
+            };
+            sleep(wait).await;
             tries += 1;
         }
     }

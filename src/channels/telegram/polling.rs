@@ -34,11 +34,7 @@ pub async fn introduce(api: &Api, stop: &CancelToken) -> Option<Me> {
         };
         match asked {
             Ok(me) => return Some(me),
-            Err(Failure::Unauthorized | Failure::NoMethod) => {
-                tell_wrong_token();
-                return None;
-            }
-            Err(failure) => trouble.wait(&failure, stop).await?,
+            Err(failure) => trouble.meets(&failure, stop).await?,
         }
     }
 }

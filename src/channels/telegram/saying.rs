@@ -111,10 +111,10 @@ pub(super) async fn edit(
 
 /// What could not be said: where nobody listens any more that is the end of it; else an apology follows some day.
 pub(super) fn give_up(tools: &Tools, spot: Spot, receipt: Option<&Receipt>, failure: &Failure) {
-    if *failure != Failure::Blocked {
+    if !matches!(failure, Failure::Blocked | Failure::TopicClosed) {
         tracing::warn!(%failure, "something could not be said on Telegram");
     }
     let may_come_later = failure.passes() || *failure == Failure::Unauthorized;
     let Some(receipt) = receipt else { return };
-    if may_come_later && !tools.is_closed(spot.chat) { receipt.keep() } else { receipt.settle() }
+    if may_come_later && !tools.is_closed(spot) { receipt.keep() } else { receipt.settle() }
 }

@@ -64,6 +64,8 @@ pub(super) struct Shared {
     moved: HashMap<i64, i64>,
     /// Chats that do not take messages.
     closed: HashSet<i64>,
+    /// Topics that do not, of forums that do.
+    closed_topics: HashSet<Spot>,
     /// The newest answers: chat, message, and the message that asked.
     answers: VecDeque<(i64, i32, i32)>,
     /// The server knows no drafts.
@@ -154,7 +156,7 @@ impl Tools {
     }
 
     async fn attempt_noted(&self, spot: Spot, show: Show<'_>, leaving: Leaving) -> Result<Option<i32>, Failure> {
-        if self.is_closed(spot.chat) {
+        if self.is_closed(spot) {
             return Err(Failure::Blocked);
         }
         let to = self.where_now(spot);
@@ -167,6 +169,7 @@ impl Tools {
             }
             Err(Failure::Migrated(chat)) => self.moved(to.chat, *chat),
             Err(Failure::Blocked) => self.close(spot.chat),
+            Err(Failure::TopicClosed) => self.close_topic(spot),
             _ => {}
         }
         result
@@ -229,12 +232,23 @@ impl Tools {
         }
     }
 
-    pub(super) fn open(&self, chat: i64) {
-        self.shared().closed.remove(&chat);
+    fn close_topic(&self, spot: Spot) {
+        let mut shared = self.shared();
+        if shared.closed_topics.len() < MAX_CLOSED {
+            shared.closed_topics.insert(spot);
+        }
     }
 
-    pub(super) fn is_closed(&self, chat: i64) -> bool {
-        self.shared().closed.contains(&chat)
+    /// Somebody spoke there.
+    pub(super) fn open(&self, spot: Spot) {
+        let mut shared = self.shared();
+        shared.closed.remove(&spot.chat);
+        shared.closed_topics.remove(&spot);
+    }
+
+    pub(super) fn is_closed(&self, spot: Spot) -> bool {
+        let shared = self.shared();
+        shared.closed.contains(&spot.chat) || shared.closed_topics.contains(&spot)
     }
 }
 

@@ -243,6 +243,27 @@ fn a_reset_is_for_admins_and_confirmed_within_a_minute() {
 }
 
 #[test]
+fn a_plain_word_answers_whether_to_count_from_zero_and_asks_no_model() {
+    let mut d = Dialogue::new();
+    for no in ["no", "No.", "não", "non", "cancel", "cancela", "cancelar", "annuler", "/cancel"] {
+        d.check(&[("/reset_stats", "say reset_confirm"), (no, "say reset_kept")]);
+        d.check(&[("/reset_stats confirm", "say reset_confirm"), ("/cancel", "say reset_kept")]);
+    }
+    d.check(&[("/reset_stats", "say reset_confirm"), ("Yes", "say reset_confirm"), ("confirm", "reset by 111")]);
+    // Whoever was not asked, or says something else, speaks to the model.
+    d.check(&[("no", "ask #1 ollama/llama3.2 [no]")]);
+    d.answered(1, "ok", Ok(()));
+    d.check(&[("/reset_stats", "say reset_confirm")]);
+    let other = d.step(Event::said(chat("1"), Person::new("222", true), "no"));
+    assert_eq!(other, "ask #2 ollama/llama3.2 [no|ok|no]");
+    d.check(&[("/cancel", "cancel #2"), ("no", "say reset_kept")]);
+    d.answered(2, "", Ok(()));
+    d.check(&[("/reset_stats", "say reset_confirm"), ("no idea", "ask #3 ollama/llama3.2 [no|ok|no idea]")]);
+    d.secs += 60;
+    d.check(&[("no", "say busy")]);
+}
+
+#[test]
 fn an_admin_takes_a_reset_back_if_there_is_one() {
     let mut d = Dialogue::new();
     d.check(&[("/reset_stats undo", "undo the reset"), ("/raymundo stats reset deshacer", "undo the reset")]);

@@ -98,11 +98,13 @@ const BACKLOG: usize = 64;
 pub(super) struct Outbox {
     outgoing: mpsc::Sender<Outgoing>,
     backlog: VecDeque<Outgoing>,
+    /// Something is in the backlog, and pieces of answers wait: what they are pieces of may be there.
+    is_behind: Arc<AtomicBool>,
 }
 
 impl Outbox {
     pub(super) fn new(outgoing: mpsc::Sender<Outgoing>) -> Outbox {
-        Outbox { outgoing, backlog: VecDeque::new() }
+        Outbox { outgoing, backlog: VecDeque::new(), is_behind: Arc::default() }
     }
 
     pub(super) fn push(&mut self, outgoing: Outgoing) {
@@ -112,6 +114,11 @@ impl Outbox {
         while let Some(permit) = (!self.backlog.is_empty()).then(|| self.outgoing.try_reserve().ok()).flatten() {
             permit.send(self.backlog.pop_front().expect("seen not to be empty"));
         }
+        self.note_behind();
+    }
+
+    fn note_behind(&self) {
+        self.is_behind.store(!self.backlog.is_empty(), Ordering::Release);
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -132,6 +139,7 @@ impl Outbox {
             }
             Err(_gone) => self.backlog.clear(),
         }
+        self.note_behind();
     }
 
     pub(super) async fn send_all(&mut self) {
@@ -141,7 +149,7 @@ impl Outbox {
     }
 
     pub(super) fn sink(&self, chat: ChatKey, job: JobId) -> DeltaSink {
-        DeltaSink::new(chat, job, self.outgoing.clone())
+        DeltaSink { is_behind: Arc::clone(&self.is_behind), ..DeltaSink::new(chat, job, self.outgoing.clone()) }
     }
 }
 
@@ -158,6 +166,8 @@ pub struct DeltaSink {
     /// The language of the chat.
     say: Option<Arc<Say>>,
     in_line: Arc<AtomicBool>,
+    /// What was said before waits for the channel: nothing overtakes it.
+    is_behind: Arc<AtomicBool>,
 }
 
 /// Turns a message into text.
@@ -169,7 +179,8 @@ impl DeltaSink {
 
     /// The sink of one answer, on its way to a channel.
     pub fn new(chat: ChatKey, job: JobId, outgoing: mpsc::Sender<Outgoing>) -> DeltaSink {
-        DeltaSink { chat, job, outgoing, waiting: Arc::default(), seat: None, say: None, in_line: Arc::default() }
+        let (waiting, in_line, is_behind) = Default::default();
+        DeltaSink { chat, job, outgoing, waiting, seat: None, say: None, in_line, is_behind }
     }
 
     /// The same for an answer that has a seat, in words.
@@ -183,7 +194,7 @@ impl DeltaSink {
         if let Some(seat) = &self.seat {
             seat.leave();
         }
-        if let (Some(say), Ok(permit)) = (&self.say, self.outgoing.try_reserve()) {
+        if let (Some(say), Some(permit)) = (&self.say, self.room()) {
             permit.send(Outgoing::AnswerWaits { chat: self.chat.clone(), job: self.job, text: say(message).into() });
         }
     }
@@ -210,13 +221,44 @@ impl DeltaSink {
         if waiting.is_empty() {
             return;
         }
-        if let Ok(permit) = self.outgoing.try_reserve() {
+        if let Some(permit) = self.room() {
             let text = std::mem::take(&mut *waiting).into();
             permit.send(Outgoing::Delta { chat: self.chat.clone(), job: self.job, text });
         }
     }
 
+    fn room(&self) -> Option<mpsc::Permit<'_, Outgoing>> {
+        let is_next = !self.is_behind.load(Ordering::Acquire);
+        is_next.then(|| self.outgoing.try_reserve().ok()).flatten()
+    }
+
     pub(super) fn take_rest(&self) -> String {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::buttons::Press;
+
+    #[tokio::test]
+    async fn no_piece_of_an_answer_comes_before_its_beginning() {
+        let (send, mut outgoing) = mpsc::channel(1);
+        let mut outbox = Outbox::new(send);
+        let (chat, job) = (ChatKey { channel: "terminal", id: "1".into() }, JobId(1));
+        outbox.push(Outgoing::Ready { chat: chat.clone() });
+        let stop = Button { label: "stop".into(), press: Press::Stop(job) };
+        outbox.push(Outgoing::AnswerStart { chat: chat.clone(), job, origin: Origin::default(), stop });
+        let sink = outbox.sink(chat, job);
+        assert!(matches!(outgoing.recv().await, Some(Outgoing::Ready { .. })));
+        sink.push("one ");
+        sink.waits(&Message::Stopped);
+        assert!(outgoing.try_recv().is_err(), "its beginning is still to come");
+        outbox.send_one().await;
+        assert!(matches!(outgoing.recv().await, Some(Outgoing::AnswerStart { .. })));
+        sink.push("two");
+        let piece = outgoing.recv().await;
+        assert!(matches!(piece, Some(Outgoing::Delta { text, .. }) if &*text == "one two"));
     }
 }

@@ -8,6 +8,7 @@ use crate::conversation::{
 };
 use crate::limits::LimitKind;
 use crate::reports::NearlyFull;
+use crate::usage::Timestamp;
 
 const USD: u64 = 1_000_000_000_000;
 
@@ -147,6 +148,51 @@ fn every_example_of_a_budget_can_be_typed_as_it_stands() {
         }
     }
     assert!(seen > 100, "{seen}");
+}
+
+#[test]
+fn until_when_is_said_with_the_article_of_the_language() {
+    let renderer = TemplateRenderer::new(templates());
+    let day = Timestamp::parse("2026-12-01T00:00:00-06:00").expect("a time");
+    for (lang, on_that_day, today) in [
+        (Lang::En, "until 1 Dec 2026, 00:00", "until 23:59"),
+        (Lang::Es, "hasta el 1 dic 2026, 00:00", "hasta las 23:59"),
+        (Lang::Pt, "até 1º dez. 2026, 00:00", "até as 23:59"),
+        (Lang::Fr, "avant le 1er déc. 2026, 00:00", "avant 23:59"),
+    ] {
+        let late = Timestamp::parse("2026-11-22T23:59:00-06:00").expect("a time");
+        for (resets_at, expected) in [(day, on_that_day), (late, today)] {
+            for deed in ["stopped", "muted"] {
+                let change = BudgetChangedView { deed, resets_at: Some(resets_at), now: at(0), ..changes()[0].clone() };
+                let text = renderer.render(lang, &Message::BudgetChanged(change)).replace('\u{a0}', " ");
+                assert!(text.contains(expected), "{lang}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_order_is_offered_in_one_language_and_means_the_same_in_each() {
+    let renderer = TemplateRenderer::new(templates());
+    let names = BotNames { name: "Raymundo".into(), handles: Vec::new() };
+    let limit = LimitKind::TokensPerDay;
+    for deed in ["+20%", "unlimited", "pause", "resume", "stop", "mute", "remove"] {
+        for subject in ["user:owner", "provider:cloud user:111", "everything"] {
+            let order = format!("/budget {subject} {deed}");
+            let which = BudgetMistakeView { typed: Some(order.clone()), ..BudgetMistakeView::new("which", "".into()) };
+            let which = Message::BudgetMistake(BudgetMistakeView { choices: vec![limit], ..which });
+            let meant = parse(&format!("{order} tokens day"), &names, Place::Chat, true);
+            for lang in Lang::ALL {
+                let text = renderer.render(lang, &which);
+                let offered = typed(&text).next().expect("an order");
+                assert_eq!(parse(offered, &names, Place::Chat, true), meant, "{lang}: {offered}");
+                let is_english = |word: &&str| !word.starts_with("/budget") && order.split(' ').any(|own| own == *word);
+                let kept = ["+20%", "pause"]; // a word that is the same in French
+                let mixed = offered.split(' ').filter(is_english).find(|word| !kept.contains(word));
+                assert!(lang == Lang::En || mixed.is_none(), "{lang}: {offered}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn messages(lang: Lang) -> Vec<Message> {
     all.extend([Message::RetryNothing, Message::NewConversation]);
     all.push(Message::ResetConfirm { command: format!("/reset_stats {code}"), code, valid_seconds: 60 });
     all.extend([Message::ResetDone { counting_since: at(0) }, Message::ResetDenied { id: "111".into() }]);
-    all.extend([Message::ResetUndone { counting_since: at(0) }, Message::ResetNothingToUndo]);
+    all.extend([Message::ResetUndone { counting_since: at(0) }, Message::ResetNothingToUndo, Message::ResetKept]);
     all.extend(model_lists());
     all.extend([local(), cloud(), demo()].map(Message::ModelSwitched));
     all.push(Message::ModelUnknown { wanted: "gpt4".into(), suggestion: Some("gpt-4o".into()) });

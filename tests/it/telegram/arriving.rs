@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bot::{Bot, GROUP, ana, config, until};
-use super::{Effect, FakeApi, Fault};
+use super::{Effect, FakeApi, Fault, spacings};
 use crate::providers::openai;
 
 fn asked(bot: &Bot) -> usize {
@@ -33,6 +33,18 @@ async fn a_start_without_a_network_waits_for_it() {
     let ana = bot.chat();
     ana.says("hi");
     ana.sees("Back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_telegram_asks_for_is_kept_at_the_start_too() {
+    let bot = Bot::saying(&["Here"]).await;
+    bot.fake.fault(Fault::on("getMe", Effect::retry_after(3)));
+    bot.fake.fault(Fault::on("setMyCommands", Effect::retry_after(2)).after(1));
+    let _app = bot.start().await;
+    assert!(spacings(&bot.fake.calls_of("getMe"))[0] >= Duration::from_secs(3));
+    // For everybody and for one admin: each in four languages and for all others. One of these was refused at first.
+    bot.fake.wait_for_calls("setMyCommands", 11).await;
+    assert!(spacings(&bot.fake.calls_of("setMyCommands"))[1] >= Duration::from_secs(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,6 +160,42 @@ async fn who_blocks_the_bot_is_not_answered_any_more() {
     ana.blocks_bot();
     let cancelled = || bot.statuses() == ["cancelled"];
     until(cancelled).await;
+    assert_eq!(app.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_throws_the_bot_out_of_a_group_stops_the_answers_there() {
+    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
+    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let app = bot.start().await;
+    let group = bot.fake.supergroup(GROUP, "Us", &ana());
+    group.says("@fake_tallybot tell us");
+    group.sees("The beginning").await;
+    group.blocks_bot();
+    until(|| bot.statuses() == ["cancelled"]).await;
+    assert_eq!(app.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_closed_closes_no_other() {
+    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
+    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let app = bot.start().await;
+    let forum = bot.fake.forum(GROUP, "Forum", &[7, 9], &ana());
+    let (closing, open) = (forum.in_topic(7), forum.in_topic(9));
+    open.says("@fake_tallybot tell us");
+    open.sees("The beginning").await;
+    bot.fake.fault(Fault::on("sendMessage", Effect::bad("TOPIC_CLOSED")).to(GROUP));
+    let sent = bot.fake.calls_of("sendMessage").len();
+    closing.says("/id");
+    bot.fake.wait_for_calls("sendMessage", sent + 1).await;
+    bot.model.release();
+    open.sees("Its end.").await;
+    until(|| bot.statuses() == ["ok"]).await;
+    assert!(closing.shows().iter().all(|message| !message.is_from_bot()));
+    // Whoever speaks there again is answered.
+    closing.says("/id");
+    closing.sees("111").await;
     assert_eq!(app.stop().code(), Some(0));
 }
 

@@ -170,6 +170,41 @@ async fn the_cost_of_any_answer_is_told_in_reply_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_cost_is_told_in_reply_to_any_message_of_an_answer_however_it_is_shown() {
+    for streaming in ["edits", "drafts", "off"] {
+        let bot = Bot::new(
+            |hit| {
+                let asked = hit.json()["messages"].as_array().and_then(|all| all.last().cloned()).unwrap_or_default();
+                let long = asked.to_string().contains("a long one");
+                let text = "A sentence of a long answer that goes on. ".repeat(250);
+                let reply = if long { openai::chat(&[&text], 2_000, 500) } else { openai::chat(&["Short."], 20, 5) };
+                openai::polite(&["m"], reply)(hit)
+            },
+            &format!("streaming = \"{streaming}\""),
+        )
+        .await;
+        let app = bot.start().await;
+        let ana = bot.chat();
+        ana.says("a long one");
+        let whole = |shown: &[super::Message]| {
+            let bots: Vec<_> = shown.iter().filter(|m| m.is_from_bot() && m.markup.is_none()).map(|m| m.id).collect();
+            (bots.len() == 3).then_some(bots)
+        };
+        let parts = ana.wait_for(whole).await;
+        ana.says("hi");
+        ana.sees("Short.").await;
+        for part in parts {
+            let asked = ana.replying_to(part).says("/cost");
+            let told =
+                |shown: &[super::Message]| shown.iter().find(|m| m.id > asked.message && m.is_from_bot()).cloned();
+            let told = ana.wait_for(told).await;
+            assert!(told.text.contains("2,000"), "{streaming}: {}", told.text);
+        }
+        app.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_answered_when_it_speaks_to_the_bot_and_in_reply() {
     let bot = Bot::saying(&["Hello group"]).await;
     let _app = bot.start().await;
