@@ -360,10 +360,10 @@ async fn what_is_meant_for_a_limit_alone_is_not_asked_where_a_provider_fails() {
         format!("[[providers]]\nname = \"{name}\"\nkind = \"openai\"\n{url}\nlocal = false\n{more}\n")
     };
     let instead = "limits = { requests_per_day = 2, at_limit = { fallback = \"paid\" } }";
-    let providers = [provider("home", &broken.url(), instead), provider("paid", &paid.url(), "")].concat();
+    let providers = [provider("near", &broken.url(), instead), provider("paid", &paid.url(), "")].concat();
     let home = Home::new(&format!("{providers}[http]\nlisten = \"127.0.0.1:0\"\n"));
     let serving = home.serve();
-    let ask = || serving.ask("POST /gateway/home/v1/chat/completions", WHOLE[0].request).status();
+    let ask = || serving.ask("POST /gateway/near/v1/chat/completions", WHOLE[0].request).status();
     assert_eq!([ask(), ask()], [500, 500]);
     assert_eq!(paid.hits().len(), 0);
     assert_eq!((ask(), broken.hits().len(), paid.hits().len()), (200, 2, 1), "at the limit it is");
