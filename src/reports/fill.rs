@@ -169,38 +169,44 @@ fn errors(total: &Sums) -> Errors {
 fn models(selection: &Selection<'_>) -> Vec<ModelUse> {
     type Of = (Symbol, Symbol, Symbol, bool);
     let of = |key: &Key| (key.provider, key.api_type, key.model, key.local);
-    // How many went well and how many failed, signed like all sums: a correction may stand in a row of its own.
-    let mut rows: BTreeMap<Of, (i64, i64, Sums)> = BTreeMap::new();
+    // How many went well and how many failed, and which tokens are estimates, signed like all sums: a correction may
+    // stand in a row of its own.
+    let mut rows: BTreeMap<Of, (i64, i64, i128, Sums)> = BTreeMap::new();
     for (key, sums) in selection.rows() {
-        let (ok, failed, total) = rows.entry(of(key)).or_default();
+        let (ok, failed, estimated, total) = rows.entry(of(key)).or_default();
         if key.status.is_ok() {
             *ok += sums.records;
         } else if key.status.is_failed() {
             *failed += sums.records;
         }
+        if key.usage_source.has_estimates() {
+            *estimated += sums.tokens();
+        }
         total.merge(sums);
     }
-    let finish = |((provider, api_type, model, local), (ok, failed, total)): (Of, (i64, i64, Sums))| {
-        let (ok, failed) = (count(ok), count(failed));
-        // Of a model with tokens alone, nothing has a price; on the owner's machine it is free.
-        let priced = total.records > total.unpriced || (local && total.unpriced == 0);
-        ModelUse {
-            provider: selection.text(provider).to_owned(),
-            api_type: selection.text(api_type).to_owned(),
-            model: selection.text(model).to_owned(),
-            local,
-            requests: count(total.records),
-            ok,
-            failed,
-            success_rate: success_rate(ok, failed),
-            prompt_tokens: tokens_of(total.prompt),
-            completion_tokens: tokens_of(total.completion),
-            total_tokens: tokens_of(total.tokens()),
-            cost_usd: priced.then_some(total.cost),
-            unpriced_requests: count(total.unpriced),
-            imported: imported(&total),
-        }
-    };
+    let finish =
+        |((provider, api_type, model, local), (ok, failed, estimated, total)): (Of, (i64, i64, i128, Sums))| {
+            let (ok, failed) = (count(ok), count(failed));
+            // Of a model with tokens alone, nothing has a price; on the owner's machine it is free.
+            let priced = total.records > total.unpriced || (local && total.unpriced == 0);
+            ModelUse {
+                provider: selection.text(provider).to_owned(),
+                api_type: selection.text(api_type).to_owned(),
+                model: selection.text(model).to_owned(),
+                local,
+                requests: count(total.records),
+                ok,
+                failed,
+                success_rate: success_rate(ok, failed),
+                prompt_tokens: tokens_of(total.prompt),
+                completion_tokens: tokens_of(total.completion),
+                total_tokens: tokens_of(total.tokens()),
+                estimated_tokens: tokens_of(estimated),
+                cost_usd: priced.then_some(total.cost),
+                unpriced_requests: count(total.unpriced),
+                imported: imported(&total),
+            }
+        };
     let mut models: Vec<ModelUse> =
         rows.into_iter().map(finish).filter(|row| row.requests > 0 || row.total_tokens > 0).collect();
     models.sort_by(|a, b| b.total_tokens.cmp(&a.total_tokens).then_with(|| a.model.cmp(&b.model)));

@@ -135,7 +135,7 @@ struct ModelLine<'a> {
     completion: u64,
     total: u64,
     cost_usd: Option<Money>,
-    cost_estimated: bool,
+    estimated: bool,
     unpriced_requests: u64,
     imported: Imported,
 }
@@ -282,20 +282,8 @@ fn model_lines(report: &StatsReport, view: View) -> (Vec<ModelLine<'_>>, usize) 
     shown.sort_by_key(|model| Reverse((model.requests, model.total_tokens)));
     let kept = shown.len().min(if view == View::Models { MAX_MODELS } else { OVERVIEW_MODELS });
     let shares_name = |model: &ModelUse| shown.iter().filter(|other| other.model == model.model).count() > 1;
-    let estimated = estimated_model(report);
-    let lines = shown[..kept].iter().map(|model| ModelLine {
-        shares_name: shares_name(model),
-        cost_estimated: estimated.is_some_and(|estimated| std::ptr::eq(estimated, *model)),
-        ..model_line(model)
-    });
+    let lines = shown[..kept].iter().map(|model| ModelLine { shares_name: shares_name(model), ..model_line(model) });
     (lines.collect(), shown.len() - kept)
-}
-
-/// The model all estimated cloud tokens are of, when it can only be one: a report sums estimates by place, not by model.
-fn estimated_model(report: &StatsReport) -> Option<&ModelUse> {
-    let mut cloud = report.models.iter().filter(|model| !model.local && model.total_tokens > 0);
-    let only = cloud.next().filter(|_| report.tokens.cloud_estimated > 0)?;
-    cloud.next().is_none().then_some(only)
 }
 
 fn model_line(model: &ModelUse) -> ModelLine<'_> {
@@ -312,7 +300,7 @@ fn model_line(model: &ModelUse) -> ModelLine<'_> {
         completion: model.completion_tokens,
         total: model.total_tokens,
         cost_usd: model.cost_usd,
-        cost_estimated: false,
+        estimated: model.estimated_tokens > 0,
         unpriced_requests: model.unpriced_requests,
         imported: model.imported,
     }
@@ -337,6 +325,7 @@ mod tests {
             prompt_tokens: 5,
             completion_tokens: 5,
             total_tokens: 10,
+            estimated_tokens: 0,
             cost_usd: Money::parse_usd("0.41").ok(),
             unpriced_requests: 0,
             imported: Imported::default(),
@@ -348,7 +337,7 @@ mod tests {
         let now = Timestamp::parse("2026-11-22T14:03:20-06:00").expect("a time");
         let mut report = StatsReport::empty("Raymundo", "0.1.0", Period::All, now);
         report.requests.total = 9;
-        report.models = vec![model("one", "gpt-4o", 9)];
+        report.models = vec![ModelUse { estimated_tokens: estimated, ..model("one", "gpt-4o", 9) }];
         let cloud = PlaceTokens { prompt: 5, completion: 5, estimated };
         report.tokens = Tokens::of_places(PlaceTokens::default(), cloud);
         report.cost.usd = Money::parse_usd("0.41").expect("an amount");
@@ -372,7 +361,12 @@ mod tests {
         let mut several = report(7);
         several.models.push(model("one", "gpt-5", 1));
         let screen = show(&several, Lang::En, View::Overview);
-        assert!(screen.contains("Cost: ~$0.41") && screen.contains("tokens · $0.41"), "{screen}");
+        assert!(screen.contains("Cost: ~$0.41"), "{screen}");
+        for line in ["gpt-4o · 9 requests · ~10 tokens · ~$0.41", "gpt-5 · 1 request · 10 tokens · $0.41"] {
+            assert!(screen.contains(line), "{screen}");
+        }
+        let screen = show(&several, Lang::En, View::Models);
+        assert!(screen.contains("in ~5 · out ~5 · ~$0.41") && screen.contains("in 5 · out 5 · $0.41"), "{screen}");
     }
 
     #[test]

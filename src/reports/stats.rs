@@ -252,6 +252,9 @@ pub struct ModelUse {
     pub completion_tokens: u64,
     /// Both.
     pub total_tokens: u64,
+    /// The tokens of requests whose counts were not all reported.
+    #[serde(default)]
+    pub estimated_tokens: u64,
     /// The exact cost of the priced requests; `None` when no request had a known price.
     pub cost_usd: Option<Money>,
     /// Requests without a known price.

@@ -95,7 +95,7 @@ const STATS_FULL: &str = r#"{"bot":"Raymundo","period":"today","view":"VIEW","st
 "limits":[{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,"raised_by":0,"paused":false,"stopped":false,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}}],
 "more_limits":1,"types":[{"name":"chat","count":240,"share":0.96},{"name":"recipes","count":10,"share":0.04}],
 "errors":[{"name":"idle_timeout","count":2},{"name":"rate_limited","count":1}],
-"models":[{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,"imported":{"requests":9,"tokens":1200}}],
+"models":[{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"estimated":true,"cost_usd":"0.41","unpriced_requests":2,"imported":{"requests":9,"tokens":1200}}],
 "more_models":1,"conversations":{"active":5,"messages":124,"users":3},
 "epoch":{"number":1,"count":3,"begin":"2026-11-03T09:00:00-06:00","end":"2026-11-12T10:00:00-06:00"},"imported":{"requests":9,"tokens":1200}}"#;
 
@@ -108,7 +108,7 @@ const STATS_EMPTY: &str = r#"{"bot":"Raymundo","period":"all","view":"VIEW","sta
 "epoch":{"number":0,"count":1,"begin":null,"end":null},"imported":{"requests":0,"tokens":0}}"#;
 
 const MODEL_USE: &str = r#"{"model":{"name":"gpt-4o","provider":"github","shares_name":true,"local":false,"requests":61,"ok":58,"failed":3,
-"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"cost_usd":"0.41","cost_estimated":true,"unpriced_requests":2,
+"success_rate":0.95,"prompt":96300,"completion":32150,"total":128450,"estimated":true,"cost_usd":"0.41","unpriced_requests":2,
 "imported":{"requests":9,"tokens":1200}}}"#;
 const LIMIT_USE: &str = r#"{"limit":{"name":"github","subject":"*","limit":"requests_per_day","used":112,"reserved":1,"max":150,
 "raised_by":20,"paused":true,"stopped":true,"share":0.747,"resets_at":"2026-11-22T18:00:00-06:00","resets_in_seconds":14200,"observed":{"limit":150,"remaining":37}},
