@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::output::{reader_is_gone, write_out};
 use super::settings::Loaded;
 use super::{WrongUse, json, print, tell};
 use crate::app;
 use crate::config::Provider;
 use crate::conversation::{AmountProblem, BudgetMistake, Misread, read_cap};
 use crate::limits::{LimitKind, Measure};
-use crate::service;
 use crate::service::keys::{self, AddedKey, KeyAsk, KeyRow};
+use crate::service::{self, Books};
 use crate::usage::{Money, Timestamp};
 
 pub(super) const KEYS_EXAMPLES: &str = "\
@@ -98,16 +99,33 @@ async fn add(loaded: &Loaded, arguments: AddArguments) -> anyhow::Result<()> {
     let configured: Vec<&str> = loaded.config.providers.iter().map(|provider| provider.name.as_str()).collect();
     let names = if configured.is_empty() { vec!["ollama", "demo"] } else { configured };
     let plan = asked(arguments)?.plan(&names).map_err(WrongUse::error)?;
+    if reader_is_gone() {
+        bail!("nobody reads the standard output, where the key is shown this once; no key was made");
+    }
     let books = app::open_books(&loaded.config, &loaded.data_dir).await?;
     let through = books.through();
-    let added = books.add_key(&plan).await;
-    let AddedKey { key, row } = books.close().and(added)?;
-    print(&format!("{}\n", key.expose_secret()))?;
+    let added = match books.add_key(&plan).await {
+        Ok(AddedKey { key, row }) => show_or_revoke(&books, &key, row).await,
+        Err(error) => Err(error),
+    };
+    let row = books.close().and(added)?;
     if !quiet {
         let address = through.unwrap_or_else(|| format!("http://{}", loaded.config.http.listen));
         tell(&next_step(&row, &loaded.config.providers, &address));
     }
     Ok(())
+}
+
+/// Shows a key this once. One that nobody saw would open the gateway to nobody, for ever.
+async fn show_or_revoke(books: &Books, key: &SecretString, row: KeyRow) -> anyhow::Result<KeyRow> {
+    let line = format!("{}\n", key.expose_secret());
+    let shown = write_out(|out| Ok(out.write_all(line.as_bytes())?)).map(|written| written.is_some());
+    if matches!(shown, Ok(true)) {
+        return Ok(row);
+    }
+    books.revoke_key(&row.name).await.context("the new key could not be shown, nor could it be revoked")?;
+    let why = shown.err().map_or_else(|| "nobody reads the standard output".to_owned(), |error| format!("{error:#}"));
+    bail!("the key could not be shown ({why}), so it was revoked; its name `{}` is used up", row.name)
 }
 
 fn asked(arguments: AddArguments) -> anyhow::Result<KeyAsk> {

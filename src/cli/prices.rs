@@ -88,7 +88,7 @@ struct ShowArguments {
     /// Who bills [default: by the name]
     #[arg(long, value_name = "NAME")]
     vendor: Option<String>,
-    /// The service tier: standard, batch, flex, priority, ultrafast
+    /// The service tier: standard, batch, flex, fast (or priority), ultrafast
     #[arg(long, value_name = "NAME")]
     tier: Option<String>,
     /// Tokens in and out, and of those in what was read from a cache and written to one
@@ -268,7 +268,9 @@ fn show_model(book: &PriceBook, arguments: &ShowArguments, now: Timestamp) -> an
     let vendor = arguments.vendor.as_deref();
     let service_tier = arguments.tier.as_deref();
     if Tier::served(service_tier, vendor).is_none() {
-        return Err(WrongUse::error("no such tier has a price; expected standard, batch, flex, priority or ultrafast"));
+        return Err(WrongUse::error(
+            "no such tier has a price; expected standard, batch, flex, fast (or priority) or ultrafast",
+        ));
     }
     let query = PriceQuery { vendor, model, service_tier, at, local: false, tokens };
     let (priced, winner) = (book.price(&query), book.winner(&query));

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use secrecy::SecretString;
 
-use super::output::print;
-use super::{tell, test_alert};
+use super::{print, tell, test_alert};
 use crate::config::{self, Checked, Config, SecretFile};
 use crate::templates::Templates;
 

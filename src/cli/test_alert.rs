@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::output::print;
-use super::tell;
+use super::{print, tell};
 use crate::alerts::{Alert, Notice};
 use crate::app::{self, SystemClock};
 use crate::config::Config;

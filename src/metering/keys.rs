@@ -86,7 +86,7 @@ mod tests {
     use super::super::laws::{Moving, answered, call, start};
     use super::super::{Call, Clock, Durability, Refused};
     use super::*;
-    use crate::limits::LimitKind;
+    use crate::limits::{Facet, LimitKind};
     use crate::settings::{BudgetChange, BudgetKey};
     use crate::usage::SubjectId;
 
@@ -151,5 +151,9 @@ mod tests {
         let second = metering.open(with_key("ci"), clock.now()).await;
         assert!(matches!(second, Err(Refused::Limit(refusal)) if refusal.limit == LimitKind::RequestsPerDay));
         assert!(metering.open(with_key("web"), clock.now()).await.is_ok());
+        let shown = || metering.windows(clock.now()).iter().any(|window| window.label.get(Facet::Key) == Some("ci"));
+        assert!(shown());
+        metering.revoke_key("ci").expect("revoked");
+        assert!(!shown(), "nothing counts there any more");
     }
 }

@@ -342,9 +342,12 @@ impl Metering {
         look(&mut self.inner.recent.lock().expect("nobody panics while holding it"))
     }
 
-    /// The windows of all limits now.
+    /// The windows of all limits now, but for those of keys that were revoked: nothing counts in them any more.
     pub fn windows(&self, now: Now) -> Vec<Window> {
-        self.gate().windows(now)
+        let keys = self.keys();
+        let mut windows = self.gate().windows(now);
+        windows.retain(|window| window.label.get(Facet::Key).is_none_or(|name| !keys.is_revoked(name)));
+        windows
     }
 
     /// The windows of all limits now, as they concern one user or one team, say.

@@ -162,6 +162,11 @@ impl Keys {
         }
     }
 
+    /// Whether this is the name of a key that holds no more.
+    pub fn is_revoked(&self, name: &str) -> bool {
+        self.named.get(&folded(name)).is_some_and(|known| known.revoked.is_some())
+    }
+
     /// Whether a key, revoked or not, has this name, or gives it to its calls.
     pub(super) fn names(&self, dimension: Dimension, name: &str) -> bool {
         match dimension {

@@ -254,3 +254,16 @@ fn books_whose_key_file_is_gone_say_at_the_start_that_keys_open_nothing() {
     std::fs::rename(home.path("kept"), home.data().join("subject.key")).expect("moved back");
     assert!(opens(&home.serve()));
 }
+
+#[test]
+fn a_key_that_nobody_can_see_is_not_made_or_opens_nothing() {
+    let home = Home::new(TWO);
+    let unheard = home.run_unheard(&["keys", "add", "web"], "");
+    assert_eq!(unheard.code(), Some(1));
+    assert!(unheard.err.contains("no key was made"), "{unheard:?}");
+    assert!(listed(&home).is_empty());
+    let full = home.start_under(&["sh", "-c", "exec \"$@\" >/dev/full", "sh"], &["keys", "add", "web"]).wait();
+    assert_eq!(full.code(), Some(1));
+    assert!(full.err.contains("it was revoked") && full.err.contains("`web` is used up"), "{full:?}");
+    assert!(listed(&home).iter().all(|key| key["revoked"].is_string()), "{:?}", listed(&home));
+}
