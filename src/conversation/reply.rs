@@ -199,8 +199,9 @@ impl Reply<'_> {
         self.session.last_question = photos.is_empty().then(|| text.clone());
         self.session.last_message = origin.message.clone();
         let (asker, message, in_group) = (person.id.clone(), origin.message.clone(), person.group.is_some());
+        let (lang, cancelled, forget) = (self.session.lang, false, false);
         self.session.running =
-            Some(Running { job: id, question: text, asker, message, in_group, cancelled: false, forget: false });
+            Some(Running { job: id, question: text, asker, lang, message, in_group, cancelled, forget });
         let job = Job {
             id,
             chat: self.chat.clone(),
@@ -401,7 +402,7 @@ impl Reply<'_> {
 
     fn lang(self, wanted: Option<PrivateText>) -> Vec<Effect> {
         if let Some(lang) = wanted.as_ref().and_then(|word| Lang::parse(word)) {
-            self.session.lang = lang;
+            (self.session.lang, self.session.is_lang_chosen) = (lang, true);
             let keep = Effect::KeepLang { chat: self.chat.clone(), lang };
             return std::iter::once(keep).chain(self.say(Message::LangSwitched { lang })).collect();
         }

@@ -63,6 +63,8 @@ pub(super) struct Session {
     pub(super) shown: Vec<ModelChoice>,
     pub(super) footer: bool,
     pub(super) lang: Lang,
+    /// Somebody chose the language for the chat; else it is that of whoever speaks.
+    pub(super) is_lang_chosen: bool,
     pub(super) running: Option<Running>,
     /// Questions that came while an answer was being written.
     pub(super) waiting: VecDeque<Question>,
@@ -88,6 +90,8 @@ pub(super) struct Running {
     pub(super) question: PrivateText,
     /// The id of who asked.
     pub(super) asker: String,
+    /// The language it is answered in.
+    pub(super) lang: Lang,
     /// The message that asked.
     pub(super) message: Option<MessageRef>,
     /// Others read the answer too.
@@ -113,6 +117,7 @@ impl Session {
             shown: Vec::new(),
             footer,
             lang,
+            is_lang_chosen: false,
             running: None,
             waiting: VecDeque::new(),
             told_full: false,

@@ -415,6 +415,9 @@ impl Conversation {
         match sessions.open(chat, make) {
             Some(session) => {
                 session.last_seen = now.tick;
+                if let Some(lang) = person.lang.filter(|_| !session.is_lang_chosen) {
+                    session.lang = lang;
+                }
                 answer(Reply { settings, session, last_job, chat, person, origin, now })
             }
             None => vec![Effect::say(chat.clone(), lang, Message::Busy)],
@@ -448,7 +451,9 @@ impl Conversation {
             return Effect::End { chat, lang, job, footer: None, note: None, answered: result.is_ok() };
         };
         let choice = receipt.as_ref().map(|receipt| receipt.choice.clone());
-        let in_group = session.running.as_ref().is_some_and(|running| running.in_group);
+        let running = session.running.as_ref();
+        let in_group = running.is_some_and(|running| running.in_group);
+        let lang = running.filter(|running| running.job == job).map_or(lang, |running| running.lang);
         let footer = receipt.clone().filter(|_| session.footer && !in_group).map(Message::UsageFooter);
         if let Some(running) = session.running.take_if(|running| running.job == job)
             && !running.forget

@@ -145,16 +145,31 @@ impl From<LimitUseBody> for LimitUse {
 impl LimitUse {
     /// `used` in percent of `max`, to one decimal; a limit of nothing is full.
     pub fn percent_of(used: u64, max: u64) -> f64 {
+        LimitUse::permille_of(used, max) as f64 / 10.0
+    }
+
+    /// `used` in thousandths of `max`, rounded: only what is full is all of it, and only nothing is none.
+    pub fn permille_of(used: u64, max: u64) -> u64 {
         if max == 0 {
-            return 100.0;
+            return 1000;
         }
-        (used as f64 / max as f64 * 1000.0).round() / 10.0
+        let rounded = (u128::from(used) * 1000 + u128::from(max) / 2) / u128::from(max);
+        let rounded = u64::try_from(rounded).unwrap_or(u64::MAX);
+        if used < max { rounded.clamp(u64::from(used > 0), 999) } else { rounded }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_rounded_and_only_what_is_full_is_all_of_it() {
+        let shares =
+            [(0, 3), (1, 3), (2, 3), (3, 3), (8, 3), (1, 9_999), (9_999, 10_000), (0, 0), (u64::MAX, u64::MAX)];
+        let shares = shares.map(|(used, max)| LimitUse::percent_of(used, max));
+        assert_eq!(shares, [0.0, 33.3, 66.7, 100.0, 266.7, 0.1, 99.9, 100.0, 100.0]);
+    }
 
     #[test]
     fn money_is_dollars_in_json_and_counts_are_numbers() {

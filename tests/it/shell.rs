@@ -94,6 +94,13 @@ fn the_words_offered_to_the_owner_work_as_they_are_told() {
 }
 
 #[test]
+fn a_budget_is_as_full_in_one_screen_as_in_the_other() {
+    let home = Home::new(&format!("{DEMO}[[limits]]\nrequests_per_day = 3\n"));
+    let shown = home.run(&["chat"], "hello\nhello\n/budget\n/stats limits\n").out;
+    assert_eq!(shown.matches("2/3 (66.7%)").count(), 2, "{shown}");
+}
+
+#[test]
 fn the_language_chosen_at_the_terminal_is_kept() {
     let home = Home::new(DEMO);
     let before = home.run(&["chat"], "/stats users\n/lang fr\n");

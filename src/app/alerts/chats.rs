@@ -121,9 +121,9 @@ impl AdminChats {
     }
 }
 
-/// The id that a person has in their channel, if they are still known.
+/// The id that a person has in their channel, if they are still known, as it is typed.
 fn identity(desk: &Desk, person: &str) -> Option<String> {
-    desk.people.identity(&SubjectId::parse(person)?)
+    desk.known_as(&SubjectId::parse(person)?)
 }
 
 /// Tells that a message was shown, or cannot be.

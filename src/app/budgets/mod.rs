@@ -16,6 +16,7 @@ use crate::conversation::{
 };
 use crate::ledger::LedgerError;
 use crate::limits::{Cap, Facet, Label, LimitKind, Measure, Window};
+use crate::reports::stats::LimitUse;
 use crate::reports::{Audience, nearly_full};
 use crate::settings::Setting;
 use crate::usage::{ErrorKind, Now, SubjectId, Timestamp};
@@ -156,7 +157,7 @@ impl Desk {
         };
         let mut charged: Vec<&Window> = windows.iter().filter(is_charged).collect();
         charged.sort_by_key(|window| {
-            (window.limit.measure() != Measure::Money, Reverse(permille(window.used, window.max)))
+            (window.limit.measure() != Measure::Money, Reverse(LimitUse::permille_of(window.used, window.max)))
         });
         let budgets = charged.into_iter().take(MAX_CHARGED).map(|window| shown.line(window)).collect();
         Message::Cost(Some(CostView { receipt, replied, budgets }))
@@ -231,7 +232,7 @@ impl<'a> Shown<'a> {
             reserved: window.reserved,
             max: Some(window.max),
             left: Some(window.max.saturating_sub(held)),
-            permille: permille(window.used, window.max),
+            permille: LimitUse::permille_of(window.used, window.max),
             resets_at,
             resets_in_seconds: resets_at.map(|at| at.seconds_since(self.now)),
             raised_by: window.raised_by,
@@ -272,13 +273,5 @@ impl<'a> Shown<'a> {
 
     fn own_facet(&self, label: &Label) -> Option<&'static str> {
         (label.0.len() == 1 && label.get(Facet::User) == Some(&*self.asker)).then_some("user")
-    }
-}
-
-/// How much of it is used; of nothing, all.
-fn permille(used: u64, max: u64) -> u64 {
-    match max {
-        0 => 1000,
-        max => u64::try_from(u128::from(used) * 1000 / u128::from(max)).unwrap_or(u64::MAX),
     }
 }

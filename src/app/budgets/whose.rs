@@ -81,10 +81,17 @@ impl Desk {
     /// A subject with people by what is known of them.
     pub(super) fn shown(&self, subject: &str) -> String {
         let part = |part: &str| match part.strip_prefix("user:").and_then(SubjectId::parse) {
-            Some(id) => self.people.identity(&id).map_or_else(|| part.to_owned(), |name| format!("user:{name}")),
+            Some(id) => self.known_as(&id).map_or_else(|| part.to_owned(), |name| format!("user:{name}")),
             None => part.to_owned(),
         };
         subject.split(' ').map(part).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What a person is typed as, where they are still known: a program may call people by numbers, as chats do.
+    pub(in crate::app) fn known_as(&self, subject: &SubjectId) -> Option<String> {
+        let (channel, identity) = self.people.who(subject)?;
+        let is_as_in_a_chat = channel == PEOPLE_OF && chat_id(&identity).is_some();
+        Some(if is_as_in_a_chat { format!("{channel}:{identity}") } else { identity })
     }
 
     /// `111`, `telegram:111`, `owner`, `guests`, or the subject id of somebody whose row is gone.

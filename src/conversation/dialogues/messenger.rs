@@ -192,6 +192,30 @@ fn a_chat_speaks_the_language_of_its_app_until_it_chooses_one() {
 }
 
 #[test]
+fn everybody_in_a_group_is_answered_in_their_own_language_until_one_is_chosen_for_all() {
+    let mut d = messenger();
+    let said = |d: &mut Dialogue, by: &str, lang, text: &str| {
+        let group = Some(Group { team: "sales".into() });
+        let person = Person { lang: Some(lang), group, ..Person::new(by, false) };
+        d.step(Event::said(chat("1"), person, text))
+    };
+    assert_eq!(said(&mut d, "7", Lang::Es, "/new"), "say new_conversation in es");
+    assert_eq!(said(&mut d, "8", Lang::Fr, "hello"), "ask #1 ollama/llama3.2 [hello]");
+    assert_eq!(said(&mut d, "7", Lang::Es, "and me"), "say queued in es");
+    let ended = d.conversation.step(
+        Event::Answered { chat: chat("1"), job: JobId(1), outcome: Box::new(AnswerOutcome::failed(ErrorKind::Other)) },
+        at(99),
+    );
+    let lang = ended.iter().find_map(|effect| match effect {
+        Effect::End { lang, .. } => Some(*lang),
+        _ => None,
+    });
+    assert_eq!(lang, Some(Lang::Fr), "the end of an answer is told in the language of who asked");
+    assert_eq!(said(&mut d, "7", Lang::Es, "/lang pt"), "keep pt; say lang_switched in pt");
+    assert_eq!(said(&mut d, "8", Lang::Fr, "/help"), "say help in pt");
+}
+
+#[test]
 fn managing_is_for_admins_and_the_claim_for_everybody() {
     let mut d = messenger();
     d.check(&[("/health", "manage Health"), ("/allow 5", "manage Allow(Some(PrivateText(1 bytes)))")]);

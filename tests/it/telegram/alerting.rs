@@ -153,3 +153,19 @@ async fn an_admin_who_blocked_the_bot_holds_no_alert_up() {
     assert!(levels(&admins[0], "Raise").is_empty());
     assert_eq!(app.stop().code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_in_an_alert_are_about_whom_it_is_also_where_a_program_calls_people_by_numbers() {
+    let bot = bot("[[limits]]\nfor = { user = \"*\" }\ntokens_per_day = 1000\n").await;
+    let app = bot.start().await;
+    let english = bot.fake.private(&Person::new(301, "Admin"));
+    let call = r#"{"api_type":"openai","model":"m","prompt_tokens":960,"completion_tokens":0,"user":"111"}"#;
+    let answer = tokio::task::block_in_place(|| app.ask("POST /v1/usage\nContent-Type: application/json", call));
+    assert_eq!(answer.status(), 200, "{}", answer.body());
+    let told = sees_level(&english, "Raise", 1).await;
+    let offered = told.text.lines().find(|line| line.contains("/budget ")).expect("an order").to_owned();
+    assert_eq!(offered, "/budget user:api:111 +20%", "111 is somebody else here");
+    english.says(&offered);
+    english.sees_after(told.id, "1,000 → 1,200").await;
+    assert_eq!(app.stop().code(), Some(0));
+}
