@@ -25,6 +25,8 @@ impl From<&Refused> for Fault {
 
 fn limited(refusal: &Refusal) -> Fault {
     let what = match (refusal.learned, refusal.stopped) {
+        // Of a wait that it asks for it may tell no numbers.
+        (true, _) if refusal.max == 0 => format!("the provider asks to wait (`{}`)", refusal.label),
         (true, _) => format!("the provider asks to wait ({refusal})"),
         (_, true) => format!("the budget `{}` of `{}` was stopped", refusal.limit, refusal.label),
         _ => no_room(refusal),
@@ -34,12 +36,12 @@ fn limited(refusal: &Refusal) -> Fault {
         let advice = match refusal.is_of_a_prepaid_rest() {
             true if refusal.used >= refusal.max => "what is prepaid and used up does not come back by itself",
             true => {
-                "what is left is less than this call may use, and what is prepaid does not come back by itself; a smaller \
-                 `max_tokens` may fit"
+                "what is left is less than this call may use, and what is prepaid does not come back by itself; with \
+                 less output allowed it may fit"
             }
             false => {
-                "this call alone asks for more than there ever is: its prompt, and all the output that it allows; a \
-                 smaller `max_tokens` may fit"
+                "this call alone asks for more than there ever is: its prompt, and all the output that it allows; with less \
+                 output allowed it may fit"
             }
         };
         return Fault::new(Class::QuotaExhausted, format!("{what}; {advice}"));
