@@ -28,7 +28,7 @@ const MAX_TRIES: u32 = 70;
 const MAX_CUTS: u32 = 2;
 
 /// Answers whose questions are remembered.
-const MAX_ANSWERS: usize = 1_000;
+const MAX_ANSWERS: usize = 20_000;
 
 /// Chats that do not take messages, remembered at most; more are found out anew.
 const MAX_CLOSED: usize = 10_000;
