@@ -298,12 +298,17 @@ impl Gate {
 
     /// How full each window is now: rules in their order, of a `*` the fullest few.
     pub fn windows(&self, now: Now) -> Vec<Window> {
-        windows::of(&self.table, None, now)
+        windows::of(&self.table, &|_| false, None, now)
+    }
+
+    /// The same without those of the keys that are gone.
+    pub fn windows_without(&self, is_gone: &dyn Fn(&str) -> bool, now: Now) -> Vec<Window> {
+        windows::of(&self.table, is_gone, None, now)
     }
 
     /// The same for one user or one team, say: of a `*` over such, only the entry with that value.
     pub fn windows_about(&self, facet: Facet, value: &str, now: Now) -> Vec<Window> {
-        windows::of(&self.table, Some((facet, value)), now)
+        windows::of(&self.table, &|_| false, Some((facet, value)), now)
     }
 
     /// The settled part, which is the fold of the records applied so far: what calls in flight have booked or reserved

@@ -67,14 +67,18 @@ type OfRule<'a> = [Fullest<'a>; LimitKind::ALL.len()];
 /// Asked about one value of a facet, entries of its other values are passed over: how full somebody's own limit is does
 /// not hang on how full those of others are. Where a rule that names a value speaks, the `*` it stands in for does not.
 ///
+/// Of the keys for which `is_gone` holds there is none: nothing counts there any more.
+///
 /// One pass over the entries in the order they lie in memory: with many people it runs under a lock others wait for.
-pub(super) fn of(table: &Table, about: Option<(Facet, &str)>, now: Now) -> Vec<Window> {
+pub(super) fn of(table: &Table, is_gone: &dyn Fn(&str) -> bool, about: Option<(Facet, &str)>, now: Now) -> Vec<Window> {
+    let is_gone = |compiled: &Compiled, key: &str| compiled.rule.scope.value(key, Facet::Key).is_some_and(is_gone);
     let dates: Vec<Dates> = table.rules.iter().map(|compiled| compiled.dates(now.at.unix_micros())).collect();
     let mut fullest: Vec<OfRule<'_>> = Vec::new();
     fullest.resize_with(table.rules.len(), Default::default);
     for (_, entry) in table.entries() {
         let (compiled, dates) = (&table.rules[entry.rule as usize], dates[entry.rule as usize]);
-        if about.is_some_and(|(facet, value)| is_of_others(table, compiled, &entry.key, facet, value)) {
+        let is_of_others = |(facet, value)| is_of_others(table, compiled, &entry.key, facet, value);
+        if about.is_some_and(is_of_others) || is_gone(compiled, &entry.key) {
             continue;
         }
         for term in entry.terms(compiled) {
@@ -89,6 +93,7 @@ pub(super) fn of(table: &Table, about: Option<(Facet, &str)>, now: Now) -> Vec<W
     }
     let rules = (0u32..).zip(&table.rules).zip(fullest).zip(dates);
     rules
+        .filter(|(((_, compiled), _), _)| compiled.shape.has_each() || !is_gone(compiled, ""))
         .filter(|(((_, compiled), _), _)| {
             about.is_none_or(|(facet, value)| {
                 compiled.shape.has_each() || !is_of_others(table, compiled, "", facet, value)

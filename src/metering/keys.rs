@@ -83,10 +83,10 @@ impl Metering {
 mod tests {
     use tempfile::TempDir;
 
-    use super::super::laws::{Moving, answered, call, start};
+    use super::super::laws::{Moving, answered, call, rule, start, start_with};
     use super::super::{Call, Clock, Durability, Refused};
     use super::*;
-    use crate::limits::{Facet, LimitKind};
+    use crate::limits::{FULLEST_SHOWN, Facet, LimitKind, Pick, Rule, Scope};
     use crate::settings::{BudgetChange, BudgetKey};
     use crate::usage::SubjectId;
 
@@ -155,5 +155,26 @@ mod tests {
         assert!(shown());
         metering.revoke_key("ci").expect("revoked");
         assert!(!shown(), "nothing counts there any more");
+    }
+
+    #[tokio::test]
+    async fn revoked_keys_take_no_place_among_the_fullest() {
+        let folder = TempDir::new().expect("a temporary folder");
+        let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+        let each = Scope::everything().with(Facet::Key, Pick::Each);
+        let each = Rule { scope: each, ..rule(10) };
+        let (metering, _) = start_with(folder.path(), Durability::Kill, &clock, vec![each]);
+        for n in 0..=FULLEST_SHOWN {
+            let name = format!("key-{n}");
+            metering.add_key(GatewayKey { hash: hash(&name), ..key(&name) }, Vec::new()).expect("added");
+            for _ in 0..=n {
+                let call = Call { key: Some(name.clone().into()), ..call() };
+                metering.open(call, clock.now()).await.expect("admitted").finish(answered(), clock.now()).await;
+            }
+        }
+        (1..=FULLEST_SHOWN).for_each(|n| drop(metering.revoke_key(&format!("key-{n}")).expect("revoked")));
+        let windows = metering.windows(clock.now());
+        let shown: Vec<_> = windows.iter().map(|window| (window.label.get(Facet::Key), window.used)).collect();
+        assert_eq!(shown, [(Some("key-0"), 1)]);
     }
 }

@@ -345,9 +345,7 @@ impl Metering {
     /// The windows of all limits now, but for those of keys that were revoked: nothing counts in them any more.
     pub fn windows(&self, now: Now) -> Vec<Window> {
         let keys = self.keys();
-        let mut windows = self.gate().windows(now);
-        windows.retain(|window| window.label.get(Facet::Key).is_none_or(|name| !keys.is_revoked(name)));
-        windows
+        self.gate().windows_without(&|name| keys.is_revoked(name), now)
     }
 
     /// The windows of all limits now, as they concern one user or one team, say.
