@@ -37,8 +37,9 @@ pub fn place<'a>(config: &'a Config, folder: &'a Path) -> anyhow::Result<Place<'
 /// Records one model call in the books of `folder`, and returns when the record is durable. Where a tallybot is running
 /// on the folder the call goes to it, with the token in `TALLYBOT_ADMIN_TOKEN` if it wants one.
 ///
-/// Everything else is as without a configuration: the system's zone, the bundled prices. A program that records often,
-/// or has a configuration, keeps the books open instead: [`open_books`], [`Books::log`], [`Books::close`].
+/// Everything else is as without a configuration: the zone of `TZ` or else the system's, the bundled prices. A program
+/// that records often, or has a configuration, keeps the books open instead: [`open_books`], [`Books::log`],
+/// [`Books::close`].
 ///
 /// ```
 /// use tallybot::app::log_tokens;

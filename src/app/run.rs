@@ -89,15 +89,15 @@ impl App {
         descriptors::raise();
         // Before anybody is told that it runs: until then a signal ends the process where it stands.
         let signals = on_signals(stop.clone(), doors);
+        for notice in self.notices() {
+            tracing::warn!("{notice}");
+            say(&notice);
+        }
         let listener = match self.listen {
             Some(address) => bind(address, doors, &say).await?,
             None => None,
         };
         tracing::info!(version = env!("CARGO_PKG_VERSION"), replayed = self.found.replayed, "tallybot is running");
-        for notice in self.notices() {
-            tracing::warn!("{notice}");
-            say(&notice);
-        }
         if let Some(code) = self.claim.as_ref().filter(|_| doors.messengers) {
             // To whoever started it, and to nobody and nothing else.
             let code = code.expose_secret();

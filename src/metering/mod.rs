@@ -135,7 +135,9 @@ pub fn look(
     let now = clock.now();
     let (gate, mut follower) = GateFollower::new(rules.into(), providers, Arc::clone(clock));
     let reading = Folder::new(folder).read(&mut follower, now.at)?;
-    let windows = gate.lock().expect("nothing under the gate's lock panics").windows(now);
+    let keys = reading.acts.as_ref().map(|acts| acts.settings.keys());
+    let is_gone = |name: &str| keys.as_ref().is_some_and(|keys| keys.is_revoked(name));
+    let windows = gate.lock().expect("nothing under the gate's lock panics").windows_without(&is_gone, now);
     Ok(Seen { reading, windows })
 }
 

@@ -94,6 +94,11 @@ impl UserSums {
     pub fn tokens(&self) -> i128 {
         self.prompt + self.completion
     }
+
+    /// Whether it seems to have cost nothing, although something was used: tokens, or whatever it was that was answered.
+    pub fn may_be_unpriced(&self) -> bool {
+        self.cost == Money::default() && (self.tokens() > 0 || self.ok > 0)
+    }
 }
 
 /// The name a record's model counts under.

@@ -90,8 +90,13 @@ impl Desk {
     /// What a person is typed as, where they are still known: a program may call people by numbers, as chats do.
     pub(in crate::app) fn known_as(&self, subject: &SubjectId) -> Option<String> {
         let (channel, identity) = self.people.who(subject)?;
-        let is_as_in_a_chat = channel == PEOPLE_OF && chat_id(&identity).is_some();
-        Some(if is_as_in_a_chat { format!("{channel}:{identity}") } else { identity })
+        // A program may call people as chats do, and in words that cannot be typed here.
+        let is_as_in_a_chat = chat_id(&identity).is_some() || identity == OWNER || identity.contains(':');
+        match channel == PEOPLE_OF {
+            true if identity.contains(char::is_whitespace) => None,
+            true if is_as_in_a_chat => Some(format!("{channel}:{identity}")),
+            _ => Some(identity),
+        }
     }
 
     /// `111`, `telegram:111`, `owner`, `guests`, or the subject id of somebody whose row is gone.

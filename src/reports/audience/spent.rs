@@ -63,7 +63,7 @@ impl<'a> Certainty<'a> {
         for (model, sums) in &by_model {
             let known = self.models.get(model).copied().unwrap_or_default();
             all.merge(sums);
-            let is_unpriced = known.unpriced > 0 && sums.cost == Money::default() && sums.tokens() > 0;
+            let is_unpriced = known.unpriced > 0 && sums.may_be_unpriced();
             spent.estimated |= known.estimated && sums.tokens() != 0;
             if is_unpriced {
                 spent.unpriced_requests += count(sums.records.min(known.unpriced));

@@ -1,6 +1,6 @@
 //! Usage by user, from the table of users: who, and with which models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::Page;
 use super::report::{Unanswerable, for_each_wanted};
@@ -22,15 +22,17 @@ pub(super) fn page<'q>(
         return Err(Unanswerable::StillReading);
     }
     let (mut nobodys, unpriced) = all_by_model(users, query, today)?;
+    let has_unpriced = |model: &str| unpriced.contains(model);
     let mut page = Page::new(query);
-    let (mut totals, all_priced) = (Tally::default(), unpriced == 0);
+    let mut totals = Tally::default();
     let mut add = |who: &Value, models: &mut dyn Iterator<Item = (&str, UserSums)>| {
         let mut groups: BTreeMap<Vec<Value>, Tally> = BTreeMap::new();
         for (model, sums) in models {
             let value = |by: By| if by == By::User { who.clone() } else { Value::Text(model.to_owned()) };
             if query.wants(value) {
-                groups.entry(query.group.iter().map(|by| value(*by)).collect()).or_default().add_known(&sums);
-                totals.add_known(&sums);
+                let group = groups.entry(query.group.iter().map(|by| value(*by)).collect()).or_default();
+                group.add_known(&sums, has_unpriced(model));
+                totals.add_known(&sums, has_unpriced(model));
             }
         }
         groups
@@ -47,23 +49,23 @@ pub(super) fn page<'q>(
         };
         let groups = add(&name, &mut models.iter().map(|(model, sums)| (*model, *sums)));
         if query.group.contains(&By::User) && who != Who::Absent {
-            groups.into_iter().for_each(|(values, tally)| page.add(values, tally.shown(all_priced)));
+            groups.into_iter().for_each(|(values, tally)| page.add(values, tally.shown()));
         } else {
             merge(&mut without_user, groups);
         }
     })?;
     let nobody = Value::Text(UNKNOWN.to_owned());
     merge(&mut without_user, add(&nobody, &mut nobodys.iter().map(|(model, sums)| (model.as_str(), *sums))));
-    without_user.into_iter().for_each(|(values, tally)| page.add(values, tally.shown(all_priced)));
-    Ok((page, totals.shown(all_priced)))
+    without_user.into_iter().for_each(|(values, tally)| page.add(values, tally.shown()));
+    Ok((page, totals.shown()))
 }
 
-/// What everybody used, by model, as the fold says it; and how many of these calls have an unknown price.
+/// What everybody used, by model, as the fold says it; and the models of which some calls cost something unknown.
 fn all_by_model(
     users: &Users,
     query: &UsageQuery,
     today: Day,
-) -> Result<(BTreeMap<String, UserSums>, i64), Unanswerable> {
+) -> Result<(BTreeMap<String, UserSums>, BTreeSet<String>), Unanswerable> {
     let of_models = query.filters.iter().filter(|(by, _)| *by == By::Model).cloned().collect();
     let of_models = UsageQuery { filters: of_models, ..query.clone() };
     let mut all: BTreeMap<String, Tally> = BTreeMap::new();
@@ -72,7 +74,7 @@ fn all_by_model(
             all.entry(model).or_default().add(key, sums);
         }
     })?;
-    let unpriced = all.values().map(Tally::unpriced).sum();
+    let unpriced = all.iter().filter(|(_, tally)| tally.unpriced() > 0).map(|(model, _)| model.clone()).collect();
     Ok((all.into_iter().map(|(model, tally)| (model, tally.known())).collect(), unpriced))
 }
 
@@ -90,7 +92,7 @@ fn wanted_spans(users: &Users, query: &UsageQuery, today: Day) -> impl Fn(Span) 
 
 fn merge(into: &mut BTreeMap<Vec<Value>, Tally>, groups: BTreeMap<Vec<Value>, Tally>) {
     for (values, tally) in groups {
-        into.entry(values).or_default().add_known(&tally.known());
+        into.entry(values).or_default().merge_known(&tally);
     }
 }
 

@@ -126,8 +126,8 @@ fn page<'q>(picture: &Picture, query: &'q UsageQuery, today: Day) -> Result<(Pag
         totals.add(key, sums);
     })?;
     let mut page = Page::new(query);
-    groups.into_iter().for_each(|(values, tally)| page.add(values, tally.shown(true)));
-    Ok((page, totals.shown(true)))
+    groups.into_iter().for_each(|(values, tally)| page.add(values, tally.shown()));
+    Ok((page, totals.shown()))
 }
 
 /// Hands on every row of the fold that is wanted, with what it says in each dimension.

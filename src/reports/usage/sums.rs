@@ -63,6 +63,8 @@ struct Detail {
 pub(super) struct Tally {
     known: UserSums,
     detail: Option<Detail>,
+    /// What of it cost nothing may have a cost that nobody knows.
+    doubtful: bool,
 }
 
 impl Tally {
@@ -97,9 +99,17 @@ impl Tally {
         }
     }
 
-    /// Adds what a user used.
-    pub(super) fn add_known(&mut self, sums: &UserSums) {
+    /// Adds what a user used of a model. Where `has_unpriced` calls of it cost something unknown, a cost of nothing may
+    /// be one of those.
+    pub(super) fn add_known(&mut self, sums: &UserSums, has_unpriced: bool) {
         self.known.merge(sums);
+        self.doubtful |= has_unpriced && sums.may_be_unpriced();
+    }
+
+    /// Adds what others used.
+    pub(super) fn merge_known(&mut self, other: &Tally) {
+        self.known.merge(&other.known);
+        self.doubtful |= other.doubtful;
     }
 
     /// What is known of each user.
@@ -112,13 +122,13 @@ impl Tally {
         self.detail.as_ref().map_or(0, |detail| detail.unpriced)
     }
 
-    /// As it is shown. Where `all_priced` does not hold, a cost of nothing may be one that is not known.
-    pub(super) fn shown(&self, all_priced: bool) -> UsageSums {
-        let Tally { known, detail } = self;
+    /// As it is shown.
+    pub(super) fn shown(&self) -> UsageSums {
+        let Tally { known, detail, doubtful } = self;
         let of = |sum: fn(&Detail) -> i128| detail.as_ref().map(|detail| whole(sum(detail)));
         let is_priced = match detail {
             Some(detail) => known.records > detail.unpriced || detail.unpriced == 0,
-            None => all_priced || known.tokens() == 0,
+            None => !doubtful,
         };
         UsageSums {
             requests: known.records,

@@ -287,6 +287,11 @@ fn what_was_answered_without_counts_is_not_free_either_and_what_failed_is() {
     let rows = Books::of(&records, &[], usize::MAX).walked(&UsageQuery { order: Order::Name, ..query(&[By::Model]) }).0;
     let costs = rows.iter().map(|row| (row.sums.unpriced_requests, row.sums.cost_usd.is_some())).collect::<Vec<_>>();
     assert_eq!(costs, [(Some(1), false), (Some(0), true)]);
+    let free = UsageRecord { cost: Some(Money::ZERO), ..call(6, "free") };
+    let books = Books::of(&[records[0].clone(), records[1].clone(), free], &[], usize::MAX);
+    let rows = books.walked(&UsageQuery { order: Order::Name, ..query(&[By::Model, By::User]) }).0;
+    let costs: Vec<_> = rows.iter().map(|row| row.sums.cost_usd).collect();
+    assert_eq!(costs, [None, Some(Money::ZERO), Some(Money::ZERO)], "of each user: answered, failed and free");
 }
 
 #[test]
