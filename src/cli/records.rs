@@ -191,7 +191,7 @@ pub(super) fn export(loaded: &Loaded, arguments: ExportArguments) -> anyhow::Res
         let table = service::records::summary(&loaded.data_dir, &filter, clock.now().at)?;
         return target.write(|out| Ok(write_summary(&table, format, out)?)).map(|_| ());
     }
-    let damaged = target.write(|out| export_records(loaded, &filter, RecordWriter::new(out, format, columns)?))?;
+    let damaged = target.write(|out| export_records(loaded, &filter, RecordWriter::new(out, format, columns)))?;
     if let Some(damaged) = damaged.filter(|damaged| *damaged > 0) {
         complain(&format_args!("{damaged} damaged piece(s) of the journal are no records and were left out"));
     }

@@ -137,7 +137,9 @@ impl Acts {
 
 /// Whether a folder has a control file, as every ledger has from its first moment.
 pub(super) fn is_there(data: &DataFolder) -> bool {
-    data.open(CONTROL_FILE, Access::Read).is_ok()
+    // One that may not be read is there.
+    let opened = data.open(CONTROL_FILE, Access::Read);
+    !opened.is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }
 
 /// An error if a folder without acts holds files by the names of ours: a ledger whose acts were lost, which would be

@@ -217,6 +217,25 @@ fn a_file_is_there_whole_or_not_at_all_and_only_its_owner_reads_it() {
 }
 
 #[test]
+fn what_cannot_be_read_leaves_no_beginning_of_a_table() {
+    let home = with_example(DEMO);
+    std::fs::create_dir(home.data().join("tokens_2020-01-01.jsonl")).expect("made");
+    for format in ["csv", "jsonl", "json"] {
+        let ended = home.run(&["export", "--format", format], "");
+        assert_eq!((ended.code(), &*ended.out), (Some(1), ""), "{ended:?}");
+        assert!(ended.err.contains("tokens_2020-01-01.jsonl"), "{ended:?}");
+    }
+    assert!(done(&home, &["export", "--status", "timeout", "--from", "2025-01-01"]).starts_with("\"timestamp\""));
+    let control = home.data().join("control.jsonl");
+    std::fs::remove_file(&control).expect("removed");
+    std::os::unix::fs::symlink("control.jsonl", &control).expect("made");
+    for arguments in [&["stats"][..], &["export"], &["recent"], &["reset", "--yes"], &["import", "data"]] {
+        let ended = home.run(arguments, "");
+        assert!(ended.code() == Some(1) && !ended.err.contains("no books"), "what cannot be read is there: {ended:?}");
+    }
+}
+
+#[test]
 fn looking_at_nothing_makes_nothing_and_nobody_reading_on_is_no_error() {
     let home = Home::new(DEMO);
     for arguments in [&["export"][..], &["export", "--summary"], &["recent"], &["recent", "--json"]] {

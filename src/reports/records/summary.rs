@@ -13,7 +13,7 @@ const NAMES: [&str; 9] = ["api", "model", "in", "out", "total", "requests", "ok"
 /// # Errors
 /// When it cannot be written.
 pub fn write_summary(table: &ModelTable, format: Format, out: impl Write) -> io::Result<()> {
-    let mut writer = TableWriter::new(out, format, NAMES.to_vec())?;
+    let mut writer = TableWriter::new(out, format, NAMES.to_vec());
     for (api, model, totals) in table.rows() {
         let (prompt, completion) = (totals.prompt.max(0), totals.completion.max(0));
         let count = |value: i64| u64::try_from(value).unwrap_or(0);

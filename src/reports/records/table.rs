@@ -87,29 +87,27 @@ pub(in crate::reports) struct TableWriter<W: Write> {
 }
 
 enum Sink<W: Write> {
-    Csv(W),
+    Csv { out: W, begun: bool },
     Jsonl(W),
     Json { out: W, begun: bool },
 }
 
 impl<W: Write> TableWriter<W> {
-    /// A table with columns of these names.
-    pub(in crate::reports) fn new(mut out: W, format: Format, names: Vec<&'static str>) -> io::Result<TableWriter<W>> {
+    /// A table with columns of these names. Nothing of it is written before its first row or its end: what fails before
+    /// leaves no beginning of one.
+    pub(in crate::reports) fn new(out: W, format: Format, names: Vec<&'static str>) -> TableWriter<W> {
         let sink = match format {
-            Format::Csv => {
-                let cells: Vec<Cell<'_>> = names.iter().map(|name| Cell::text(name)).collect();
-                write_csv_row(&cells, &mut out)?;
-                Sink::Csv(out)
-            }
+            Format::Csv => Sink::Csv { out, begun: false },
             Format::Jsonl => Sink::Jsonl(out),
             Format::Json => Sink::Json { out, begun: false },
         };
-        Ok(TableWriter { sink, names })
+        TableWriter { sink, names }
     }
 
     /// Writes a row with a cell for each name.
     pub(in crate::reports) fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
-        if let Sink::Csv(out) = &mut self.sink {
+        if let Sink::Csv { out, begun } = &mut self.sink {
+            begin_csv(out, begun, &self.names)?;
             return write_csv_row(cells, out);
         }
         let mut object = Vec::with_capacity(1024);
@@ -124,7 +122,7 @@ impl<W: Write> TableWriter<W> {
     /// Writes a row that is JSON already.
     pub(in crate::reports) fn object(&mut self, object: &[u8]) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Csv(_) => Err(io::Error::other("an object is no row of CSV")),
+            Sink::Csv { .. } => Err(io::Error::other("an object is no row of CSV")),
             Sink::Jsonl(out) => {
                 out.write_all(object)?;
                 out.write_all(b"\n")
@@ -139,13 +137,26 @@ impl<W: Write> TableWriter<W> {
     /// Ends the table. What it was written to is flushed.
     pub(in crate::reports) fn finish(self) -> io::Result<()> {
         match self.sink {
-            Sink::Csv(mut out) | Sink::Jsonl(mut out) => out.flush(),
+            Sink::Csv { mut out, mut begun } => {
+                begin_csv(&mut out, &mut begun, &self.names)?;
+                out.flush()
+            }
+            Sink::Jsonl(mut out) => out.flush(),
             Sink::Json { mut out, begun } => {
                 out.write_all(if begun { b"\n]\n" } else { b"[]\n" })?;
                 out.flush()
             }
         }
     }
+}
+
+/// Writes the line of names, once.
+fn begin_csv(out: &mut impl Write, begun: &mut bool, names: &[&str]) -> io::Result<()> {
+    if std::mem::replace(begun, true) {
+        return Ok(());
+    }
+    let cells: Vec<Cell<'_>> = names.iter().map(|name| Cell::text(name)).collect();
+    write_csv_row(&cells, out)
 }
 
 fn write_csv_row(cells: &[Cell<'_>], out: &mut impl Write) -> io::Result<()> {

@@ -28,7 +28,7 @@ fn plain(n: u8) -> UsageRecord<'static> {
 fn exported(records: &[UsageRecord<'_>], format: Format, columns: Option<&str>) -> String {
     let mut out = Vec::new();
     let columns = columns.map(|names| columns_named(names).expect("known columns"));
-    let mut writer = RecordWriter::new(&mut out, format, columns).expect("memory");
+    let mut writer = RecordWriter::new(&mut out, format, columns);
     records.iter().for_each(|record| writer.write(record).expect("memory"));
     writer.finish().expect("memory");
     String::from_utf8(out).expect("UTF-8")

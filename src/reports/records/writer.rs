@@ -14,17 +14,14 @@ pub struct RecordWriter<W: Write> {
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// With these columns. Without any: every column in CSV, and whole records in JSON.
-    ///
-    /// # Errors
-    /// When it cannot be written to.
-    pub fn new(out: W, format: Format, columns: Option<Vec<&'static Column>>) -> io::Result<RecordWriter<W>> {
+    /// With these columns. Without any: every column in CSV, and whole records in JSON. Writes nothing yet.
+    pub fn new(out: W, format: Format, columns: Option<Vec<&'static Column>>) -> RecordWriter<W> {
         let columns = match format {
             Format::Csv => Some(columns.unwrap_or_else(|| COLUMNS.iter().collect())),
             Format::Jsonl | Format::Json => columns,
         };
         let names = columns.iter().flatten().map(|column| column.name).collect();
-        Ok(RecordWriter { table: TableWriter::new(out, format, names)?, columns })
+        RecordWriter { table: TableWriter::new(out, format, names), columns }
     }
 
     /// Writes one record.

@@ -29,14 +29,12 @@ impl UsageReport {
     pub fn csv(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let names = self.group.iter().map(|by| by.as_str()).chain(SUMS).collect();
-        let written = TableWriter::new(&mut out, Format::Csv, names).and_then(|mut table| {
-            for row in &self.rows {
-                let group = self.group.iter().map(|by| row.group.get(by.as_str()).map_or(Cell::Empty, cell));
-                table.row(&group.chain(cells(&row.sums)).collect::<Vec<_>>())?;
-            }
-            table.finish()
+        let mut table = TableWriter::new(&mut out, Format::Csv, names);
+        let rows = self.rows.iter().try_for_each(|row| {
+            let group = self.group.iter().map(|by| row.group.get(by.as_str()).map_or(Cell::Empty, cell));
+            table.row(&group.chain(cells(&row.sums)).collect::<Vec<_>>())
         });
-        written.expect("memory takes what is written");
+        rows.and_then(|()| table.finish()).expect("memory takes what is written");
         out
     }
 }
