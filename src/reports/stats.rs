@@ -257,7 +257,7 @@ pub struct ModelUse {
     pub estimated_tokens: u64,
     /// The exact cost of the priced requests; `None` when no request had a known price.
     pub cost_usd: Option<Money>,
-    /// Requests without a known price.
+    /// Requests whose cost is not known, for want of a price or of counts.
     #[serde(default)]
     pub unpriced_requests: u64,
     /// What of it are opening balances.

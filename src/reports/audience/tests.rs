@@ -18,7 +18,7 @@ use crate::reports::stats::ServiceStatus;
 use crate::stats::{Picture, Stats};
 use crate::usage::arbitrary::{BASE_MICROS, record};
 use crate::usage::names::Name;
-use crate::usage::{Kind, SubjectId, Timestamp, UsageRecord, Zone};
+use crate::usage::{Kind, Money, RecordId, Status, SubjectId, Timestamp, UsageRecord, UsageSource, Zone};
 
 type Record = UsageRecord<'static>;
 
@@ -196,6 +196,25 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_was_answered_to_a_person_without_counts_is_not_free() {
+    let call = |n: u8, status: Status| {
+        let mut record = UsageRecord::new(RecordId::new(now(), [n; 10]), now(), "p".into(), "pictures".into());
+        (record.user, record.status, record.usage_source) = (Some(person(0)), status, UsageSource::None);
+        record
+    };
+    let spent = |records: &[Record]| {
+        let picture = picture(records);
+        let certainty = super::spent::Certainty::of(&picture.select(Period::All, now().day()));
+        let mut sums = UserSums::default();
+        records.iter().for_each(|record| sums.merge(&UserSums::of(record)));
+        certainty.spent([("pictures", &sums)])
+    };
+    let answered = spent(&[call(1, Status::Ok), call(2, Status::Error)]);
+    assert_eq!((answered.cost_usd, answered.unpriced_requests), (None, 1));
+    assert_eq!(spent(&[call(1, Status::Error)]).cost_usd, Some(Money::default()));
 }
 
 fn window(facets: &[(Facet, &str)], used: u64) -> Window {

@@ -101,7 +101,7 @@ fn status(record: &UsageRecord<'_>) -> String {
 /// An unknown cost is said to be unknown; where nothing was used there is none.
 fn cost(record: &UsageRecord<'_>) -> String {
     let Some(cost) = record.cost else {
-        return if record.tokens.total() > 0 { "unknown" } else { "-" }.to_owned();
+        return if record.is_unpriced() { "unknown" } else { "-" }.to_owned();
     };
     let is_estimate = record.usage_source.has_estimates();
     let mark = if is_estimate && cost.pico_usd() != 0 { "~" } else { "" };

@@ -183,7 +183,9 @@ fn the_lines_of_a_table_say_how_each_number_is_known() {
     (unknown.cost, unknown.model) = (None, "a-model-with\u{1b}[31m-a-very-long-name-2026-11-22".into());
     unknown.request_type = "presentation".into();
     void.kind = Kind::Void { of: plain(1).id };
-    let records = [local, failed, refused, unknown, void];
+    let mut picture = plain(6);
+    (picture.tokens, picture.usage_source, picture.cost) = (Default::default(), UsageSource::None, None);
+    let records = [local, failed, refused, unknown, void, picture];
     let lines = RecordLines::fitting(&records);
     let shown: Vec<String> = std::iter::once(lines.titles()).chain(records.iter().map(|r| lines.line(r))).collect();
     insta::assert_snapshot!(shown.join("\n"), @"
@@ -193,5 +195,6 @@ fn the_lines_of_a_table_say_how_each_number_is_known() {
     11-21 18:00:03 openai/gpt-4o        -      - refused×12        -       - chat
     11-21 18:00:04 openai/a-…11-22    150    320 ok          unknown   2.5 s presen…
     11-21 18:00:05 openai/gpt-4o      150    320 void        $0.0036   2.5 s chat
+    11-21 18:00:06 openai/gpt-4o        -      - ok          unknown   2.5 s chat
     ");
 }

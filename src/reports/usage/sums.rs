@@ -35,9 +35,9 @@ pub struct UsageSums {
     pub reasoning_tokens: Option<i64>,
     /// The tokens of calls whose counts are, all or in part, estimates.
     pub estimated_tokens: Option<i64>,
-    /// Exact dollars of the calls whose price is known; `None` when that is none of them.
+    /// Exact dollars of the calls whose cost is known; `None` when that is none of them.
     pub cost_usd: Option<Money>,
-    /// Calls that used tokens and whose price is not known.
+    /// Calls whose cost is not known, for want of a price or of counts.
     pub unpriced_requests: Option<i64>,
     /// Half of the answers took no longer, in milliseconds.
     pub latency_p50_ms: Option<u64>,
