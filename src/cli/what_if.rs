@@ -122,35 +122,41 @@ fn line(name: &str, tally: &Tally) -> String {
 
 /// What is not compared, and what to know of what is.
 fn apart(total: &Tally) -> String {
+    let Tally { given, local, without_cost, not_priced, .. } = *total;
+    let calls = |count: i64| format!("{count} call{}", if count == 1 { "" } else { "s" });
+    let (would, known) = (usd(total.without_cost_what_if), usd(total.not_priced_cost));
     let lines = [
-        (total.given, format!("{} of the compared calls have a cost that their source gave", total.given)),
-        (total.local, format!("{} calls ran on your own machine and cost nothing either way", total.local)),
-        (
-            total.without_cost,
-            format!(
-                "{} calls have no known cost; by these prices they would have cost {}",
-                total.without_cost,
-                usd(total.without_cost_what_if)
-            ),
-        ),
-        (
-            total.not_priced,
-            format!(
-                "{} calls have no price there, or used nobody knows what; known cost: {}",
-                total.not_priced,
-                usd(total.not_priced_cost)
-            ),
-        ),
+        (given, format!("of the compared, {} with a cost that the source gave", calls(given))),
+        (local, format!("{} on your own machine: nothing either way", calls(local))),
+        (without_cost, format!("{} without a known cost: {would} by these prices", calls(without_cost))),
+        (not_priced, format!("{} without a price there, or of unknown use; known cost: {known}", calls(not_priced))),
     ];
     let lines: String = lines.into_iter().filter(|(count, _)| *count != 0).map(|(_, line)| line + "\n").collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
-/// Dollars with four places, or six where there is less than one.
+/// Dollars with four places, or six where there is less than one. What is not zero never looks so.
 fn usd(money: Money) -> String {
     let places = if money.pico_usd().abs() < 1_000_000_000_000 { 6 } else { 4 };
     let (unit, rounded) = (10i128.pow(places), money.rounded(places));
+    let (less, rounded) = match rounded {
+        0 => (if money == Money::ZERO { "" } else { "<" }, money.pico_usd().signum()),
+        _ => ("", rounded),
+    };
     let sign = if rounded < 0 { "-" } else { "" };
     let magnitude = rounded.abs();
-    format!("{sign}${}.{:0width$}", magnitude / unit, magnitude % unit, width = places as usize)
+    format!("{less}{sign}${}.{:0width$}", magnitude / unit, magnitude % unit, width = places as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_zero_never_looks_so() {
+        let shown = ["0", "0.0000004", "-0.0000004", "0.0000005", "-0.25", "1.00004", "1.00005"]
+            .map(|text| usd(Money::parse_usd(text).expect("an amount")));
+        let expected = ["$0.000000", "<$0.000001", "<-$0.000001", "$0.000001", "-$0.250000", "$1.0000", "$1.0001"];
+        assert_eq!(shown, expected);
+    }
 }

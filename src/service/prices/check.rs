@@ -40,7 +40,7 @@ pub struct CheckedModel {
     pub price_id: Option<String>,
     /// How often it was called.
     pub calls: i64,
-    /// How many of those calls used tokens and have no known cost.
+    /// How many of those calls have no known cost, for want of a price or of counts.
     pub calls_without_cost: i64,
     /// What to know, or to do.
     pub advice: Vec<String>,
