@@ -124,12 +124,16 @@ fn line(name: &str, tally: &Tally) -> String {
 fn apart(total: &Tally) -> String {
     let Tally { given, local, without_cost, not_priced, .. } = *total;
     let calls = |count: i64| format!("{count} call{}", if count == 1 { "" } else { "s" });
-    let (would, known) = (usd(total.without_cost_what_if), usd(total.not_priced_cost));
+    let would = usd(total.without_cost_what_if);
+    let known = match total.not_priced_cost {
+        Money::ZERO => String::new(),
+        cost => format!("; known cost: {}", usd(cost)),
+    };
     let lines = [
         (given, format!("of the compared, {} with a cost that the source gave", calls(given))),
         (local, format!("{} on your own machine: nothing either way", calls(local))),
         (without_cost, format!("{} without a known cost: {would} by these prices", calls(without_cost))),
-        (not_priced, format!("{} without a price there, or of unknown use; known cost: {known}", calls(not_priced))),
+        (not_priced, format!("{} without a price there, or of unknown use{known}", calls(not_priced))),
     ];
     let lines: String = lines.into_iter().filter(|(count, _)| *count != 0).map(|(_, line)| line + "\n").collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }

@@ -336,7 +336,14 @@ fn recorded_calls_are_priced_again_beside_what_they_cost() {
     }
     let text = done(&home, &format!("what-if --prices {file} --group team"));
     assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{text}");
-    for told in ["sales", "labs", "$0.030000", "+20.0%", "of the compared, 1 call with a cost that the source gave"] {
+    for told in [
+        "sales",
+        "labs",
+        "$0.030000",
+        "+20.0%",
+        "of the compared, 1 call with a cost that the source gave",
+        "of unknown use; known cost: $0.002000",
+    ] {
         assert!(text.contains(told), "{told}: {text}");
     }
     let day = json(&home, &format!("what-if --prices {file} --from 2026-11-02 --to 2026-11-02 --json"));
