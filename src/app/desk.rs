@@ -297,17 +297,19 @@ impl Books for Desk {
 pub struct RestDesk(pub Arc<Desk>);
 
 impl RestDesk {
-    /// The verdicts as REST tells them; when all are errors, that nothing was taken.
+    /// The verdicts as REST tells them; when nothing was taken, that.
     fn verdicts(
         &self,
         noted: Vec<Result<metering::Noted, LedgerError>>,
     ) -> Result<Vec<Result<Noted, ItemError>>, ApiError> {
-        if let Some(Err(error)) = noted.iter().find(|_| noted.iter().all(Result::is_err)) {
+        let is_not_taken = |noted: &Result<_, LedgerError>| !matches!(noted, Ok(_) | Err(LedgerError::Unconfirmed));
+        if let Some(Err(error)) = noted.first().filter(|_| noted.iter().all(is_not_taken)) {
             return Err(self.unavailable(error));
         }
         let verdict = |noted| match noted {
             Ok(metering::Noted::Accepted) => Ok(Noted::Accepted(None)),
             Ok(metering::Noted::Duplicate) => Ok(Noted::Duplicate),
+            Err(LedgerError::Unconfirmed) => Err(ItemError::Unconfirmed),
             Err(_) => Err(ItemError::Unavailable),
         };
         Ok(noted.into_iter().map(verdict).collect())

@@ -142,6 +142,8 @@ pub enum ItemError {
     Rejected(String),
     /// The books could not be written when its turn came; it may be sent again.
     Unavailable,
+    /// It was written, and the disk has not confirmed it in time: it may be counted already.
+    Unconfirmed,
 }
 
 /// Why a call of [`Api`] has no answer.

@@ -370,8 +370,8 @@ async fn sorted<T, E: std::fmt::Display>(
     Ok(sorted)
 }
 
-/// 200 when something was taken or nothing was wrong; 503 when only the books were in the way of the best item; else
-/// 400.
+/// 200 when something was taken or nothing was wrong; 503 when only the books were in the way of the best item (of those
+/// that may be counted already another one, which asks nobody to come again); else 400.
 fn note_answer(
     indices: &[usize],
     verdicts: Vec<Result<Noted, ItemError>>,
@@ -381,7 +381,7 @@ fn note_answer(
         return Err(Problem::internal(format!("{} verdicts on {} items", verdicts.len(), indices.len())));
     }
     let mut record = None;
-    let (mut accepted, mut duplicates, mut unavailable) = (0, 0, false);
+    let (mut accepted, mut duplicates, mut unavailable, mut unconfirmed) = (0, 0, false, false);
     for (&index, verdict) in indices.iter().zip(verdicts) {
         match verdict {
             Ok(Noted::Accepted(written)) => {
@@ -395,11 +395,21 @@ fn note_answer(
                 let error = "the books could not be written; this item may be sent again".to_owned();
                 rejected.push(Rejected { index, error });
             }
+            Err(ItemError::Unconfirmed) => {
+                unconfirmed = true;
+                let error = "the disk has not confirmed this item in time, and it may be counted already; sent again it \
+                             counts once if it has an `id`, else perhaps twice";
+                rejected.push(Rejected { index, error: error.to_owned() });
+            }
         }
     }
     rejected.sort_by_key(|rejected| rejected.index);
     let (status, problem) = if accepted + duplicates > 0 || rejected.is_empty() {
         (StatusCode::OK, None)
+    } else if unconfirmed {
+        let message =
+            "the disk has not confirmed in time what was written; `rejected` says what may be counted already";
+        (StatusCode::SERVICE_UNAVAILABLE, Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unconfirmed", message)))
     } else if unavailable {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         (status, Some(Problem::new(status, "unavailable", "the books cannot be written now")))

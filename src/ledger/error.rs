@@ -50,6 +50,9 @@ pub enum LedgerError {
     /// Every slot for open calls is taken.
     #[error("too many calls at once: {} are open", super::SLOTS)]
     TooManyOpenCalls,
+    /// What was written did not become durable in time; nobody takes it back.
+    #[error("the disk has not confirmed it in time, and it may be counted already")]
+    Unconfirmed,
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,

@@ -195,6 +195,28 @@ async fn what_is_noted_twice_is_there_once() {
 }
 
 #[tokio::test]
+async fn c2_what_the_disk_does_not_confirm_in_time_is_not_told_to_be_unwritten() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let clock: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (books, away) = (folder.path().join("books"), folder.path().join("away"));
+    let (metering, _) = start(&books, Durability::Power, &clock);
+    let record = || {
+        let at = clock.now().at;
+        UsageRecord::new(metering.new_id(at), at, "cloud".into(), "gpt-4o".into())
+    };
+    assert!(matches!(metering.note(vec![record()]).await[..], [Ok(Noted::Accepted)]));
+    // The open file goes on taking lines, and its sync finds that they would be lost.
+    std::fs::rename(&books, &away).expect("moved");
+    tokio::time::pause();
+    assert!(matches!(metering.note(vec![record()]).await[..], [Err(LedgerError::Unconfirmed)]));
+    assert_eq!(by_status(&metering), [(Status::Ok, 2)], "and it counts");
+    std::fs::rename(&away, &books).expect("moved back");
+    metering.close(clock.now()).expect("closed");
+    drop(metering);
+    assert_eq!(by_status(&start(&books, Durability::Power, &clock).0), [(Status::Ok, 2)], "for good");
+}
+
+#[tokio::test]
 async fn refusals_are_all_counted_at_the_latest_at_the_end() {
     let folder = TempDir::new().expect("a temporary folder");
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());

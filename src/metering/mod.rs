@@ -210,8 +210,8 @@ impl Metering {
     /// Takes the records of calls made elsewhere, each with its own verdict, and waits until they are durable. What has
     /// no cost gets one by the price book.
     ///
-    /// Where the disk does not confirm them in time each is an error, although it may be counted: only a given id makes
-    /// it safe to send such a record again. Not to be dropped half-way: run it in a task of its own.
+    /// Where the disk does not confirm them in time each is [`LedgerError::Unconfirmed`], and may be counted: only a given
+    /// id makes it safe to send such a record again. Not to be dropped half-way: run it in a task of its own.
     pub async fn note(&self, mut records: Vec<UsageRecord<'static>>) -> Vec<Result<Noted, LedgerError>> {
         records.iter_mut().for_each(|record| self.price(record));
         self.take_over(records).await
@@ -243,11 +243,7 @@ impl Metering {
         let Some(last) = last else { return noted };
         match tokio::time::timeout(NOTE_PATIENCE, self.inner.ledger.durable(last)).await {
             Ok(Ok(())) => noted,
-            Ok(Err(_)) => noted.into_iter().map(|noted| noted.and(Err(LedgerError::Closed))).collect(),
-            Err(_) => {
-                let late = || LedgerError::NotWritable { reason: "the disk has not confirmed it in time".to_owned() };
-                noted.into_iter().map(|noted| noted.and(Err(late()))).collect()
-            }
+            _ => noted.into_iter().map(|noted| noted.and(Err(LedgerError::Unconfirmed))).collect(),
         }
     }
 

@@ -37,6 +37,8 @@ enum Mood {
     Held,
     /// Takes the first item and no more.
     FullAfterOne,
+    /// Writes all and gets none confirmed.
+    Silent,
     /// Answers `stats` with a text of 64 MiB.
     Huge,
 }
@@ -110,6 +112,7 @@ impl Api for Script {
         let verdicts = items.into_iter().map(|item| match item.model.as_str() {
             "duplicate" => Ok(Noted::Duplicate),
             "rejected" => Err(ItemError::Rejected("the id is too old".to_owned())),
+            _ if self.mood == Mood::Silent => Err(ItemError::Unconfirmed),
             _ if self.mood == Mood::FullAfterOne && !noted.is_empty() => Err(ItemError::Unavailable),
             _ => {
                 noted.push(item);

@@ -305,6 +305,15 @@ async fn books_that_cannot_be_written_answer_503_and_say_what_was_taken() {
 }
 
 #[tokio::test]
+async fn what_may_be_counted_already_is_not_asked_for_again() {
+    let server = Server::start(Mood::Silent).await;
+    let answer = server.post_json("/v1/usage", "[{},{}]").await;
+    assert_eq!((answer.status, answer.code().as_str(), answer.header("retry-after")), (503, "unconfirmed", None));
+    let told = answer.json()["rejected"][1]["error"].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(told.contains("may be counted already") && told.contains("once if it has an `id`"), "{told}");
+}
+
+#[tokio::test]
 async fn what_fails_inside_stays_inside() {
     for mood in [Mood::Internal, Mood::Panicking] {
         let server = Server::start(mood).await;
