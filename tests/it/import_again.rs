@@ -46,6 +46,27 @@ fn acts(home: &Home, acts: &[Value]) -> PathBuf {
 }
 
 #[test]
+fn failures_that_another_type_has_later_count_once() {
+    let home = Home::new(DEMO);
+    let metrics = |chat: u64, documents: u64, failed: u64| {
+        let metrics = json!({
+            "inicio": "2024-01-13T09:00:00", "total_requests": chat + documents, "errores": failed,
+            "requests_por_tipo": { "chat": chat, "documento": documents }, "tiempo_promedio_respuesta": 2.0,
+        });
+        home.input("metrics.json", &metrics.to_string())
+    };
+    for (chat, documents, failed) in [(5, 4, 2), (6, 10, 2), (30, 10, 4), (30, 40, 4)] {
+        let (ended, _) = import(&home, &[&metrics(chat, documents, failed)]);
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        let stats = stats(&home);
+        let (all, of_type) = (&stats["requests"], &stats["requests"]["by_type"]);
+        assert_eq!((&all["total"], &all["failed"]), (&(chat + documents).into(), &failed.into()), "{stats}");
+        assert_eq!((&of_type["chat"], &of_type["document"]), (&chat.into(), &documents.into()), "{stats}");
+        assert_eq!(stats["latency_ms"]["mean"], 2000);
+    }
+}
+
+#[test]
 fn an_opening_balance_told_from_the_future_is_added_once() {
     let home = Home::new(DEMO);
     let opening = json!({

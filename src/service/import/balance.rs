@@ -30,7 +30,7 @@ impl Calls {
     /// The calls that are contained in a total.
     fn within(&self, key: &Key) -> Sums {
         let Some(models) = self.by_model.get(&key.source) else { return Sums::default() };
-        if key.source.contains(' ') {
+        if key.is_of_a_run() {
             // A run's total is that of all its calls.
             return models.values().fold(Sums::default(), |sum, one| sum.plus(*one));
         }
@@ -46,6 +46,29 @@ struct Key {
     provider: String,
     model: String,
     request_type: String,
+}
+
+impl Key {
+    /// Whether the source is one run of a program. Its totals say how many calls there were, and nothing certain of which
+    /// of them failed.
+    fn is_of_a_run(&self) -> bool {
+        self.source.contains(' ')
+    }
+
+    /// The numbers as they are compared: of a run all calls stand in the place of those that were answered.
+    fn compared(&self, sums: Sums) -> Sums {
+        let failed = if self.is_of_a_run() { sums.failed } else { 0 };
+        Sums { ok: sums.ok.saturating_add(failed), ..sums }
+    }
+
+    /// The numbers that were compared as they are written.
+    fn written(&self, compared: Sums) -> Sums {
+        if !self.is_of_a_run() {
+            return compared;
+        }
+        let failed = compared.failed.min(compared.ok);
+        Sums { ok: compared.ok - failed, failed, ..compared }
+    }
 }
 
 /// The books as they are before the import, and what the import brings.
@@ -135,16 +158,22 @@ fn weigh(
     now: Timestamp,
 ) {
     let there = openings.iter().fold(Sums::default(), |sum, opening| sum.plus(sums_of(opening)));
-    let total = told.map_or(Sums::default(), |(total, _)| total.sums);
+    let total = key.compared(told.map_or(Sums::default(), |(total, _)| total.sums));
     let (calls, arriving) = (standing.calls.within(key), standing.arriving.within(key));
+    let (calls, arriving) = (key.compared(calls), key.compared(arriving));
     // What the source said before, where openings are left of it.
-    let before = there.with(calls, |opening, calls| if opening > 0 { opening + calls } else { 0 });
+    let mut before = key.compared(there).with(calls, |opening, calls| if opening > 0 { opening + calls } else { 0 });
+    if told.is_some() && key.is_of_a_run() && total.ok >= before.ok {
+        // The failed ones of a run stand where it is guessed that they were, which may be elsewhere as it goes on.
+        before.failed = before.failed.min(total.failed);
+    }
     let fallen = told.is_some() && !before.minus(total).with(Sums::default(), i128::max).counts_nothing();
     if fallen {
         balance.fallen.push(format!("{} of {}/{}", key.source, key.api_type, key.model));
     }
     let total = total.with(before, i128::max);
-    let mut difference = total.with(calls.plus(arriving), |total, calls| (total - calls).max(0)).minus(there);
+    let rest = total.with(calls.plus(arriving), |total, calls| (total - calls).max(0));
+    let mut difference = key.written(rest).minus(there);
     if told.is_none_or(|(total, _)| total.sums.cost.is_none()) && there.cost.is_none() {
         difference.cost = None; // calls have prices; a total whose source says none has none
     }
@@ -343,6 +372,23 @@ mod tests {
         assert_eq!(books.opening(), cost(sums(6, 17_000), 92));
         books.import(&[total("session-report 2025-10-15T09:00:00", cost(sums(1, 1), 1))], &[]);
         assert_eq!(books.opening(), cost(sums(7, 17_001), 93), "another session stands beside it");
+    }
+
+    #[test]
+    fn which_calls_of_a_run_failed_is_no_matter_of_how_many_there_were() {
+        let failing = |ok, failed| Sums { ok, failed, ..Sums::default() };
+        let run = "metrics 2024-01-13T09:00:00";
+        let mut books = Books::default();
+        for (ok, failed) in [(4, 1), (6, 0), (5, 3), (2, 6)] {
+            assert_eq!(books.import(&[total(run, failing(ok, failed))], &[]), [""; 0]);
+            assert_eq!(books.opening(), failing(ok, failed));
+        }
+        assert_eq!(books.import(&[total(run, failing(7, 0))], &[]), [format!("{run} of gemini/unknown")]);
+        assert_eq!(books.opening(), failing(2, 6));
+        let session = "session-report 2025-10-14T15:30:45";
+        let mut books = Books::default();
+        books.import(&[total(session, sums(7, 0))], &[(session, "gpt-5-nano", failing(1, 1))]);
+        assert_eq!(books.opening(), sums(5, 0), "a call that failed is one of all");
     }
 
     #[test]
