@@ -181,6 +181,31 @@ async fn a_call_left_open_by_a_crash_is_recorded_once_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn d2_a_call_left_open_under_a_clock_that_was_ahead_is_of_the_day_it_is_found_on() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let ahead: Arc<dyn Clock> = Arc::new(Moving(AtomicU64::new(5 * 86_400_000)));
+    let (metering, _) = start(folder.path(), Durability::Kill, &ahead);
+    std::mem::forget(metering.open(call(), ahead.now()).await.expect("admitted"));
+    let copy = TempDir::new().expect("a temporary folder");
+    for entry in std::fs::read_dir(folder.path()).expect("readable") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, copy.path().join(path.file_name().expect("a name"))).expect("copied");
+    }
+    let right: Arc<dyn Clock> = Arc::new(Moving::default());
+    let (metering, found) = start(copy.path(), Durability::Kill, &right);
+    assert_eq!(found.interrupted, 1);
+    let today = right.now().at.day();
+    assert_eq!(metering.picture().select(Period::Today, today).total(|_| true).records, 1);
+    metering.reset().expect("reset");
+    metering.open(call(), right.now()).await.expect("admitted").finish(answered(), right.now()).await;
+    assert_eq!(
+        metering.picture().select(Period::All, today).total(|_| true).records,
+        1,
+        "what follows a reset is shown"
+    );
+}
+
+#[tokio::test]
 async fn what_is_noted_twice_is_there_once() {
     let folder = TempDir::new().expect("a temporary folder");
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());

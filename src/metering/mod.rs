@@ -197,7 +197,7 @@ impl Metering {
         };
         let metering = Metering { inner: Arc::new(inner) };
         for (slot, call) in &opened.interrupted {
-            let appended = metering.inner.ledger.append_or_queue(&metering.interrupted(call), now.at)?;
+            let appended = metering.inner.ledger.append_or_queue(&metering.interrupted(call, now.at), now.at)?;
             metering.inner.ledger.close_call_after(*slot, appended);
         }
         if !opened.interrupted.is_empty() {
@@ -474,8 +474,10 @@ impl Metering {
     }
 
     /// The record of a call that a crash left open: what was sent may have been billed.
-    fn interrupted(&self, call: &OpenCall) -> UsageRecord<'static> {
-        let mut record = UsageRecord::new(call.id, call.admitted, call.provider.clone(), call.model.clone());
+    fn interrupted(&self, call: &OpenCall, now: Timestamp) -> UsageRecord<'static> {
+        // With a clock that was ahead: a file holds no day that is to come.
+        let admitted = not_to_come(call.admitted, now);
+        let mut record = UsageRecord::new(call.id, admitted, call.provider.clone(), call.model.clone());
         record.api_type = call.api_type.clone();
         record.status = Status::Interrupted;
         record.failure = Some(Failure::of(ErrorKind::Crash));
