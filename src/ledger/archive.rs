@@ -100,16 +100,21 @@ fn describe(damage: &Damage) -> String {
 
 /// Compresses one file and takes it away. Gives the compressed size.
 fn compress(data: &DataFolder, name: FileName) -> Result<u64, LedgerError> {
-    let (archive, temporary) = (name.archive(), format!("{}.tmp", name.archive()));
-    let written = write_compressed(data, name, &temporary).map_err(data.failed("write", &temporary))?;
-    let read_back = archived::compressed(data, temporary.clone()).and_then(print_of);
-    if read_back.map_err(data.failed("read", &temporary))? != written.print {
-        let _ = data.remove(&temporary);
+    let temporary = format!("{}.tmp", name.archive());
+    let bytes = data.end(&temporary, compress_by(data, name, &temporary))?;
+    data.remove(name).map_err(data.failed("remove", name))?;
+    Ok(bytes)
+}
+
+/// Makes the compressed form of a file, by way of a temporary one. Gives its size.
+fn compress_by(data: &DataFolder, name: FileName, temporary: &str) -> Result<u64, LedgerError> {
+    let written = write_compressed(data, name, temporary).map_err(data.failed("write", temporary))?;
+    let read_back = archived::compressed(data, temporary.to_owned()).and_then(print_of);
+    if read_back.map_err(data.failed("read", temporary))? != written.print {
         let lied = io::Error::other("what was read back is not what was written; the disk may be failing");
         return Err(data.failed("compress", name)(lied));
     }
-    data.rename(&temporary, &archive).map_err(data.failed("rename", &temporary))?;
-    data.remove(name).map_err(data.failed("remove", name))?;
+    data.rename(temporary, name.archive()).map_err(data.failed("rename", temporary))?;
     Ok(written.bytes)
 }
 

@@ -210,7 +210,26 @@ impl DataFolder {
 
     /// Replaces a file's content, if that is still wanted at the last moment before; gives whether it was.
     pub(super) fn replace_if(&self, name: &str, content: &[u8], wanted: impl FnOnce() -> bool) -> io::Result<bool> {
-        let (path, temporary) = (self.path_of(name), self.path_of(format!("{name}.tmp")));
+        let temporary = format!("{name}.tmp");
+        self.end(&temporary, self.replace_by(&temporary, name, content, wanted))
+    }
+
+    /// Ends the writing of a file under a temporary name. Where it failed that is taken away: on a full disk its room may be
+    /// what the journal waits for.
+    pub(super) fn end<T, E>(&self, temporary: &str, written: Result<T, E>) -> Result<T, E> {
+        written.inspect_err(|_| {
+            let _what_stays_goes_before_the_next_try = self.remove_if_there(temporary);
+        })
+    }
+
+    fn replace_by(
+        &self,
+        temporary: &str,
+        name: &str,
+        content: &[u8],
+        wanted: impl FnOnce() -> bool,
+    ) -> io::Result<bool> {
+        let (path, temporary) = (self.path_of(name), self.path_of(temporary));
         self.remove_path_if_there(&temporary)?;
         let file = self.disk.create_new(&temporary, Access::Write)?;
         file.write_all_at(content, 0)?;

@@ -71,7 +71,8 @@ pub(super) fn build(
         spans: Vec::new(),
         sections: Sections::default(),
     };
-    pass.write(data, &name, directory).map_err(failed)
+    let temporary = format!("{name}.tmp");
+    data.end(&temporary, pass.write(data, &name, &temporary, directory)).map_err(failed)
 }
 
 /// Reads a file's lines up to a byte; ends early, with an error, when `stop` is set.
@@ -138,10 +139,9 @@ impl Pass {
     }
 
     /// Writes the fold beside its place and puts it there once it is durable.
-    fn write(mut self, data: &DataFolder, name: &str, mut directory: Directory) -> io::Result<()> {
-        let temporary = format!("{name}.tmp");
-        data.remove_if_there(&temporary)?;
-        let mut out = Writer::new(data.create_new(&temporary, Access::Append)?);
+    fn write(mut self, data: &DataFolder, name: &str, temporary: &str, mut directory: Directory) -> io::Result<()> {
+        data.remove_if_there(temporary)?;
+        let mut out = Writer::new(data.create_new(temporary, Access::Append)?);
         let sections = &mut directory.sections;
         self.stats.current().for_each_line(|line| {
             out.write(line)?;

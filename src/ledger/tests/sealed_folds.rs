@@ -182,6 +182,31 @@ fn three_days(folder: &Path) -> Ledger {
     ledger
 }
 
+#[test]
+fn c1_what_cannot_be_written_to_the_end_leaves_no_room_taken() {
+    let folder = quick_folder();
+    let ledger = three_days(folder.path());
+    ledger.close(day(2)).expect("closed");
+    drop(ledger);
+    let (fold, totals) = (fold_files(folder.path()).remove(0), folder.path().join("token_stats.json"));
+    for path in [&fold, &totals] {
+        fs::remove_file(path).expect("it is there");
+        fs::create_dir(path).expect("something in its place");
+    }
+    // Without a thread that seals at a moment of its own.
+    let (data, options) = (DataFolder::real(folder.path()), options(Durability::Kill));
+    let opened = Ledger::open_locked(data, None, Syncing::ByHand, options, Uuid::from_u128(1), day(3));
+    let (ledger, _) = opened.expect("opens");
+    ledger.seal().expect_err("its name is taken");
+    ledger.update_side_files();
+    for path in [&fold, &totals] {
+        let begun = PathBuf::from(format!("{}.tmp", path.display()));
+        assert!(!begun.exists(), "{}", begun.display());
+        fs::remove_dir(path).expect("it was left alone");
+    }
+    ledger.seal().expect("sealed");
+}
+
 /// The fold that bytes of anybody's making are mutated from: `TALLYBOT_WRITE_CORPUS=1` writes it in today's form.
 #[test]
 fn the_fold_of_the_corpus_is_whole() {

@@ -33,6 +33,19 @@ fn compressed_days_count_as_before_and_the_newest_are_left() {
 }
 
 #[test]
+fn c1_what_cannot_be_compressed_to_the_end_leaves_nothing_in_the_way() {
+    let folder = written();
+    let archive = file(folder.path(), 0).with_extension("jsonl.gz");
+    fs::create_dir(&archive).expect("something in its place");
+    let compressed = crate::ledger::archive(folder.path(), at(DAY).day(), false, at(40 * DAY), |_| ());
+    compressed.expect_err("its name is taken");
+    assert!(file(folder.path(), 0).exists() && !folder.path().join(archive.with_extension("gz.tmp")).exists());
+    fs::remove_dir(&archive).expect("it was left alone");
+    compress(folder.path(), 1);
+    assert_eq!(expect(folder.path(), &[]).records, 9);
+}
+
+#[test]
 fn what_is_damaged_is_not_compressed_until_it_is_in_quarantine() {
     let folder = written();
     edit(&file(folder.path(), 0), |content| content[30] ^= 1);
