@@ -57,6 +57,9 @@ pub(super) fn all() -> Vec<Described> {
     all
 }
 
+/// When calls that others made are not taken.
+const NOT_WRITTEN: &str = "the books cannot be written now, or what was written is not confirmed in time";
+
 fn lang() -> Parameter {
     let languages = Lang::ALL.map(Lang::code);
     parameter(
@@ -158,7 +161,7 @@ fn note() -> OperationBuilder {
     with_body(operation, body(Required::True, &contents))
         .response("200", answer("what became of each", &answered))
         .response("400", answer("nothing could be taken", &[(JSON, either(&["NoteAnswer", "Error"]))]))
-        .response("503", answer("the books cannot be written now", &[(JSON, either(&["NoteAnswer", "Error"]))]))
+        .response("503", answer(NOT_WRITTEN, &[(JSON, either(&["NoteAnswer", "Error"]))]))
 }
 
 /// One item or a list of them.
@@ -174,7 +177,7 @@ fn import() -> OperationBuilder {
     with_body(operation, body(Required::True, &[(LINES, named("ImportLine")), (JSON, named("ImportLine"))]))
         .response("200", answer("what became of each", &answered))
         .response("400", answer("nothing could be taken", &[(JSON, either(&["NoteAnswer", "Error"]))]))
-        .response("503", answer("the books cannot be written now", &[(JSON, either(&["NoteAnswer", "Error"]))]))
+        .response("503", answer(NOT_WRITTEN, &[(JSON, either(&["NoteAnswer", "Error"]))]))
 }
 
 /// A body that says nothing.

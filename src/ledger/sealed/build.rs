@@ -159,7 +159,7 @@ impl Pass {
         sections.bloom = out.end_section();
         directory.spans = self.spans.values;
         out.finish(&directory)?;
-        data.rename(&temporary, name)
+        data.rename(temporary, name)
     }
 }
 
