@@ -58,6 +58,12 @@ fn a3_a_real_disk_copied_at_any_moment_holds_everything_that_was_confirmed() {
             let count = || confirmed.lock().expect("not poisoned").ids.len();
             eventually("some are confirmed", || count() >= moment * 25);
             service.signal("STOP");
+            let stands_still = || {
+                let tasks = fs::read_dir(format!("/proc/{}/task", service.pid())).expect("it runs");
+                let stat = |task: fs::DirEntry| fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                tasks.flatten().all(|task| stat(task).contains(") T "))
+            };
+            eventually("all its threads stand still", stands_still);
             let ids = confirmed.lock().expect("not poisoned").ids.clone();
             let copy = Home::new(DEMO);
             let copied = tool("cp", &[text(&image), text(&copy.path("image"))]);
