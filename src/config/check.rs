@@ -95,12 +95,14 @@ fn read_all(top: &mut Section<'_>) -> Config {
     }
     let limits = top.tables("limits", 1_000, |section| Limit::read(section, &names));
     let budgets = top.tables("budgets", 1_000, |section| Budget::read(section, &names));
-    check_twins(top, &budgets);
+    if top.is_sound("budgets") {
+        check_twins(top, &budgets);
+    }
     let alerts = top.table("alerts", Alerts::read);
     let telegram = top.table("telegram", Telegram::read);
     let templates_dir = top.table("templates", |section| section.path("dir"));
     let prices = top.tables("prices", 10_000, PriceRow::read);
-    if top.is_sound("prices") {
+    if !prices.is_empty() && top.is_sound("prices") {
         check_rows(top, &prices);
     }
     let unknown_price = top.table("unknown_price", unknown_price);
@@ -173,7 +175,7 @@ fn check_kind_of_fallback(top: &Section<'_>, at: usize, provider: &Provider, pro
 
 /// Two budgets that count the same would both hold, and a change in the chat would mean both.
 fn check_twins(top: &Section<'_>, budgets: &[Budget]) {
-    for (later, budget) in budgets.iter().enumerate().filter(|_| top.is_sound("budgets")) {
+    for (later, budget) in budgets.iter().enumerate() {
         let counts = |other: &Budget| [other.requests, other.tokens, other.usd];
         let is_twin = |other: &&Budget| {
             (&other.applies_to, other.per, other.since) == (&budget.applies_to, budget.per, budget.since)

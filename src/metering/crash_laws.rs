@@ -4,25 +4,12 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::laws::{Moving, answered, call, start};
+use super::laws::{Moving, answered, call, killed, start};
 use super::*;
 use crate::limits::{Label, LimitKind};
 use crate::settings::{BudgetChange, BudgetKey, GatewayKey, Setting};
 use crate::usage::KeySuffix;
 use crate::usage::names::Name;
-
-/// The folder as a process that is killed now leaves it.
-fn killed(folder: &Path) -> TempDir {
-    let left = TempDir::new().expect("a temporary folder");
-    for entry in std::fs::read_dir(folder).expect("readable") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("it has a name");
-        if path.is_file() {
-            std::fs::copy(&path, left.path().join(name)).expect("copied");
-        }
-    }
-    left
-}
 
 /// The only record of a folder.
 fn the_record(folder: &Path) -> UsageRecord<'static> {

@@ -72,6 +72,19 @@ pub(super) fn answered() -> Outcome {
     }
 }
 
+/// The folder as a process that is killed now leaves it.
+pub(super) fn killed(folder: &Path) -> TempDir {
+    let left = TempDir::new().expect("a temporary folder");
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("it has a name");
+        if path.is_file() {
+            std::fs::copy(&path, left.path().join(name)).expect("copied");
+        }
+    }
+    left
+}
+
 fn by_status(metering: &Metering) -> Vec<(Status, i64)> {
     let picture = metering.picture();
     let selection = picture.select(Period::All, Day::default());
@@ -166,11 +179,7 @@ async fn a_call_left_open_by_a_crash_is_recorded_once_at_the_next_start() {
     let clock: Arc<dyn Clock> = Arc::new(Moving::default());
     let (metering, _) = start(folder.path(), Durability::Kill, &clock);
     std::mem::forget(metering.open(call(), clock.now()).await.expect("admitted"));
-    let copy = TempDir::new().expect("a temporary folder");
-    for entry in std::fs::read_dir(folder.path()).expect("readable") {
-        let path = entry.expect("an entry").path();
-        std::fs::copy(&path, copy.path().join(path.file_name().expect("a name"))).expect("copied");
-    }
+    let copy = killed(folder.path());
     for interrupted in [1, 0] {
         let (metering, found) = start(copy.path(), Durability::Kill, &clock);
         assert_eq!(found.interrupted, interrupted);
@@ -186,11 +195,7 @@ async fn d2_a_call_left_open_under_a_clock_that_was_ahead_is_of_the_day_it_is_fo
     let ahead: Arc<dyn Clock> = Arc::new(Moving(AtomicU64::new(5 * 86_400_000)));
     let (metering, _) = start(folder.path(), Durability::Kill, &ahead);
     std::mem::forget(metering.open(call(), ahead.now()).await.expect("admitted"));
-    let copy = TempDir::new().expect("a temporary folder");
-    for entry in std::fs::read_dir(folder.path()).expect("readable") {
-        let path = entry.expect("an entry").path();
-        std::fs::copy(&path, copy.path().join(path.file_name().expect("a name"))).expect("copied");
-    }
+    let copy = killed(folder.path());
     let right: Arc<dyn Clock> = Arc::new(Moving::default());
     let (metering, found) = start(copy.path(), Durability::Kill, &right);
     assert_eq!(found.interrupted, 1);

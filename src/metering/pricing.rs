@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use foldhash::fast::RandomState;
 
 use crate::usage::prices::{PriceBook, PriceQuery};
-use crate::usage::{Money, Status, Timestamp, TokenCounts, UsageRecord, UsageSource};
+use crate::usage::{Money, Timestamp, TokenCounts, UsageRecord, UsageSource};
 
 /// The prices, and who bills by which. The book can be replaced while calls are priced; what was recorded stays.
 pub struct Pricing {
@@ -52,8 +52,7 @@ impl Pricing {
             return;
         }
         let says_nothing = record.tokens.total() == 0 && record.usage_source == UsageSource::None;
-        let may_be_billed = matches!(record.status, Status::Ok | Status::Interrupted);
-        if says_nothing && may_be_billed && !record.local {
+        if says_nothing && record.status.may_be_billed() && !record.local {
             return; // it answered, or may have, so it used something, and nobody knows how much
         }
         let prices = self.prices.read().unwrap_or_else(PoisonError::into_inner);

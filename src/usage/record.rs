@@ -148,8 +148,7 @@ impl<'a> UsageRecord<'a> {
     /// Whether it cost something that nobody knows: it used tokens that have no price, or it was answered (or may have
     /// been) and nothing says what it used.
     pub fn is_unpriced(&self) -> bool {
-        let was_answered = matches!(self.status, Status::Ok | Status::Interrupted);
-        self.cost.is_none() && (self.tokens.total() > 0 || was_answered)
+        self.cost.is_none() && (self.tokens.total() > 0 || self.status.may_be_billed())
     }
 
     /// The same record, independent of the line it was read from.
@@ -258,6 +257,11 @@ impl Status {
     /// Counts as ok.
     pub fn is_ok(self) -> bool {
         matches!(self, Status::Ok | Status::Cached)
+    }
+
+    /// It was answered, or may have been: a provider may bill it though nothing says what it used.
+    pub fn may_be_billed(self) -> bool {
+        matches!(self, Status::Ok | Status::Interrupted)
     }
 
     /// Counts as failed. Cancelled and refused are neither ok nor failed.

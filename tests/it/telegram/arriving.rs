@@ -6,6 +6,12 @@ use super::bot::{Bot, GROUP, ana, config, until};
 use super::{Effect, FakeApi, Fault, spacings};
 use crate::providers::openai;
 
+/// A bot whose model shows the beginning of an answer and keeps its end back.
+async fn bot_that_stops_in_the_middle() -> Bot {
+    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
+    Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await
+}
+
 fn asked(bot: &Bot) -> usize {
     bot.model.hits().iter().filter(|hit| hit.method == "POST").count()
 }
@@ -84,8 +90,7 @@ async fn an_update_that_comes_twice_is_answered_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_it_answers_it_apologises_once_and_asks_no_model_again() {
-    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
-    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let bot = bot_that_stops_in_the_middle().await;
     let app = bot.start().await;
     let ana = bot.chat();
     let sent = ana.says("tell me");
@@ -108,8 +113,7 @@ async fn killed_while_it_answers_it_apologises_once_and_asks_no_model_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_behind_the_last_edit_there_is_nothing_to_apologise_for() {
-    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
-    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let bot = bot_that_stops_in_the_middle().await;
     let app = bot.start().await;
     let ana = bot.chat();
     bot.fake.fault(Fault::on("editMessageText", Effect::DropAfter).always());
@@ -151,8 +155,7 @@ async fn a_webhook_takes_updates_with_the_secret_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_blocks_the_bot_is_not_answered_any_more() {
-    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
-    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let bot = bot_that_stops_in_the_middle().await;
     let app = bot.start().await;
     let ana = bot.chat();
     ana.says("tell me");
@@ -165,8 +168,7 @@ async fn who_blocks_the_bot_is_not_answered_any_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_throws_the_bot_out_of_a_group_stops_the_answers_there() {
-    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
-    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let bot = bot_that_stops_in_the_middle().await;
     let app = bot.start().await;
     let group = bot.fake.supergroup(GROUP, "Us", &ana());
     group.says("@fake_tallybot tell us");
@@ -178,8 +180,7 @@ async fn what_throws_the_bot_out_of_a_group_stops_the_answers_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_is_closed_closes_no_other() {
-    let held = openai::chat(&["The beginning of an answer that is long enough to show. ", "Its end."], 20, 5);
-    let bot = Bot::new(openai::polite(&["m"], held.hold_before(3)), "").await;
+    let bot = bot_that_stops_in_the_middle().await;
     let app = bot.start().await;
     let forum = bot.fake.forum(GROUP, "Forum", &[7, 9], &ana());
     let (closing, open) = (forum.in_topic(7), forum.in_topic(9));
