@@ -25,6 +25,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::app::{self, App, Doors, Place, SystemClock};
+use crate::ledger::LedgerError;
 use crate::reports::{EpochUse, StatsReport, View};
 use crate::service::{self, Books};
 
@@ -214,7 +215,10 @@ async fn reset(loaded: &Loaded, undo: bool, yes: bool) -> anyhow::Result<()> {
         bail!("there are no books in `{}`, so there is {nothing}", loaded.data_dir.display());
     }
     let books = app::open_books(&loaded.config, &loaded.data_dir).await;
-    let books = books.context("a chat that holds the folder takes /reset_stats")?;
+    let books = books.map_err(|error| match error.downcast_ref() {
+        Some(LedgerError::InUse { .. }) | None => error.context("a chat that holds the folder takes /reset_stats"),
+        Some(_) => error,
+    })?;
     let done = change(&books, undo).await;
     let done = books.close().and(done)?;
     print(&(done + "\n"))

@@ -72,6 +72,9 @@ pub(super) fn write_file<T>(
     }
     let doing = || format!("cannot write `{shown}`");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("cannot write `{shown}`: there is no folder `{0}`; make it first: mkdir -p {0}", folder.display());
+    }
     let temporary = Builder::new().prefix(".tallybot-").tempfile_in(folder).with_context(doing)?;
     let mut out = BufWriter::with_capacity(BUFFER, temporary);
     let written = write(&mut out).map_err(|error| match system_error(&error) {

@@ -526,7 +526,7 @@ fn undo(loaded: &Loaded, as_json: bool) -> anyhow::Result<ExitCode> {
         print(&json(&undone)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let what = undone.undone.as_ref().map(|import| format!("the import of {} ({} models)", import.file, import.taken));
-    print(&format!("{} is taken back; {} rows stay\n", what.unwrap_or("the import".to_owned()), undone.rows))?;
+    let what = undone.undone.as_ref().map(|import| format!("the import of {} (models: {})", import.file, import.taken));
+    print(&format!("{} is taken back; rows that stay: {}\n", what.unwrap_or("the import".to_owned()), undone.rows))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::limits::{Allowance, AtLimit, LimitFor, allowance, at_limit, says_something};
+use super::limits::{Allowance, AtLimit, LimitFor, allowance, at_limit, check_fallback, says_something};
 use super::prices::day;
 use super::reader::{Section, Whole};
 use crate::usage::{Day, Money};
@@ -65,6 +65,10 @@ impl Budget {
             since: day(section, "since"),
             at_limit: at_limit(section, Some(providers)),
         };
+        if budget.usd.is_none() {
+            // In one of money there may be room for what costs less, or nothing.
+            check_fallback(section, &budget.applies_to, budget.at_limit.as_ref());
+        }
         let amounts = [budget.requests, budget.tokens, budget.usd];
         says_something(section, amounts.iter().all(Option::is_none), &["requests", "tokens", "usd"], "usd = \"5.00\"");
         if budget.since.is_some() && per != Per::Prepaid {

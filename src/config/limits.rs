@@ -6,7 +6,7 @@ use super::check::zone;
 use super::mistakes::nearest;
 use super::reader::{Section, Whole};
 use crate::usage::Zone;
-use crate::usage::names::CHANNELS;
+use crate::usage::names::{CHANNELS, KEY_NAME, Name, is_key_name};
 
 /// How much of something is allowed. What is not said is left to the default: another limit for `"*"`, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct LimitFor {
     pub team: Option<String>,
     /// A feature of the calling program.
     pub feature: Option<String>,
-    /// The last characters of an API key.
+    /// The name of a gateway key.
     pub key: Option<String>,
     /// A channel, such as `telegram`.
     pub channel: Option<String>,
@@ -127,6 +127,7 @@ impl Limit {
             &["requests_per_minute", "requests_per_day", "tokens_per_minute", "tokens_per_day"],
             "requests_per_minute = 6",
         );
+        check_fallback(section, &applies_to, rates.at_limit.as_ref());
         Some(Limit { applies_to, rates })
     }
 }
@@ -170,6 +171,23 @@ pub(super) fn at_limit(section: &mut Section<'_>, providers: Option<&[String]>) 
     words.into_iter().nth(chosen).map(|(_, at_limit)| at_limit)
 }
 
+/// Another provider is of no use where its calls count in the same limit.
+pub(super) fn check_fallback(section: &Section<'_>, applies_to: &LimitFor, at_limit: Option<&AtLimit>) {
+    let Some(AtLimit::Fallback(fallback)) = at_limit else { return };
+    let counts_it = match &applies_to.provider {
+        Some(provider) => fallback.as_ref() == Some(provider),
+        None => applies_to.model.is_none(),
+    };
+    if counts_it {
+        let path = section.path_of("at_limit");
+        let text = format!(
+            "`{path}` asks another provider, whose calls count in the same limit, so that it is refused as well; expected \
+             `for` with another `provider`, or for example `at_limit = \"refuse\"`"
+        );
+        section.warn("at_limit", text);
+    }
+}
+
 /// A provider's name has to be one of those that are configured.
 fn check_provider(section: &Section<'_>, key: &'static str, name: &str, providers: &[String]) {
     if providers.iter().any(|known| known == name) {
@@ -190,13 +208,16 @@ impl LimitFor {
         let mut name = |key, example: &str| {
             let expected = "a whole name of 1 to 128 bytes, or `\"*\"` for each by itself";
             section.parsed(key, expected, &format!("\"{example}\""), |text| {
-                let is_name = !text.trim().is_empty() && text.len() <= 128 && !text.chars().any(char::is_control);
-                // What is meant for all that begin so would hold for none.
-                (is_name && (text == "*" || !text.ends_with('*'))).then(|| text.to_owned())
+                // What is meant for all that begin so would hold for none, as would what no call is ever named.
+                (text == "*" || (Name::clean(text) == text && !text.ends_with('*'))).then(|| text.to_owned())
             })
         };
         let (provider, model) = (name("provider", "cloud"), name("model", "gpt-4o"));
-        let (team, feature, key) = (name("team", "sales"), name("feature", "search"), name("key", "*"));
+        let (team, feature) = (name("team", "sales"), name("feature", "search"));
+        let expected = format!("the name of a gateway key ({KEY_NAME}), or `\"*\"` for each by itself");
+        let key = section.parsed("key", &expected, "\"web-shop\"", |text| {
+            (text == "*" || is_key_name(text)).then(|| text.to_owned())
+        });
         if let Some(name) = provider.as_ref().filter(|name| *name != "*") {
             check_provider(section, "provider", name, providers);
         }
@@ -208,9 +229,10 @@ impl LimitFor {
 fn user(section: &mut Section<'_>) -> Option<String> {
     let expected = "`\"*\"` for each by itself, `\"guests\"`, or a channel and an id there (programs are `api:NAME`)";
     section.parsed("user", expected, "\"telegram:111\"", |text| {
-        let id = text.split_once(':').filter(|(channel, _)| CHANNELS.contains(channel)).map(|(_, id)| id.trim());
+        let id = text.split_once(':').filter(|(channel, _)| CHANNELS.contains(channel)).map(|(_, id)| id);
+        let is_plain = |id: &str| !id.is_empty() && id.trim() == id;
         let usable = text.len() <= 128 && !text.chars().any(char::is_control);
-        (usable && (["*", "guests"].contains(&text) || id.is_some_and(|id| !id.is_empty()))).then(|| text.to_owned())
+        (usable && (["*", "guests"].contains(&text) || id.is_some_and(is_plain))).then(|| text.to_owned())
     })
 }
 

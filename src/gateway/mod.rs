@@ -137,7 +137,8 @@ impl Gateway {
         let began = self.inner.parts.clock.now();
         let (head, body) = request.into_parts();
         let Some(target) = Target::of(&head.uri) else {
-            let message = "this path names no provider; expected one such as `/gateway/openai/v1/chat/completions`";
+            let message = "this path names no provider; expected `/gateway/NAME/…`, NAME being that of a provider in the \
+                           configuration, for example `/gateway/openai/v1/chat/completions`";
             return told(Fault::new(Class::NotFound, message), Dialect::OpenAi);
         };
         let provider = self.inner.provider(target.provider);

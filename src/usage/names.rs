@@ -40,6 +40,15 @@ pub const FREE_PRICE: &str = "free";
 /// The longest name that is kept, in bytes. Longer ones are cut at a character.
 pub const MAX_NAME_BYTES: usize = 128;
 
+/// What can be the name of a gateway key, in words.
+pub const KEY_NAME: &str = "1 to 64 letters, digits, `.`, `_` or `-`, a letter or digit first";
+
+/// Whether a text can be the name of a gateway key.
+pub fn is_key_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=64).contains(&text.len()) && text.chars().all(fits) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
 /// A name in a record: a model, a provider, a feature, … Borrowed while replaying, owned when made here. To clone one
 /// costs no allocation: a call hands its names to its slot, its record and its rows.
 #[derive(Clone)]

@@ -54,6 +54,16 @@ fn a_reset_in_the_folder_is_looked_behind_and_taken_back() {
 }
 
 #[test]
+fn a_reset_that_fails_speaks_of_a_chat_only_where_one_holds_the_folder() {
+    let home = Home::new(DEMO);
+    home.run(&["chat"], "hello\n");
+    std::fs::write(home.data().join("control.jsonl"), "{\"v\":99}\n").expect("written");
+    let ended = home.run(&["reset", "--yes"], "");
+    refused(&ended, "control.jsonl");
+    assert!(!ended.err.contains("/reset_stats"), "{ended:?}");
+}
+
+#[test]
 fn a_reset_over_http_is_looked_behind_and_taken_back_by_whoever_asks_the_service() {
     let home = Home::new(DEMO).with_env("TALLYBOT_ADMIN_TOKEN", ADMIN);
     let service = home.serve();

@@ -222,7 +222,7 @@ fn a_list_is_shown_then_taken_as_far_as_it_is_clear_and_taken_back() {
     let named = done(&home, &format!("prices import {file} --take --only gpt-5.2,example/example-gift"));
     assert!(named.contains("2 taken"), "{named}");
     assert!(done(&home, "prices show gpt-5.2").contains("a list you took"));
-    assert!(done(&home, "prices import --undo").contains("the import of model_prices.json (2 models) is taken back"));
+    assert!(done(&home, "prices import --undo").contains("the import of model_prices.json (models: 2) is taken back"));
     assert!(done(&home, "prices show gpt-5.2").contains("comes with tallybot"));
     assert!(done(&home, "prices show gpt-5.4").contains("a list you took"));
     let nothing = run(&home, "prices import --undo");

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::document::Document;
 use super::found::{ContentIds, Found, Sums, Total, identified, of_run, wall};
 use crate::service::items::{UsageItem, read_foreign};
+use crate::usage::UsageSource;
 use crate::usage::names::{Name, UNKNOWN};
 
 /// Whose calls these are, unless somebody names them otherwise. Each session is a source of its own.
@@ -83,6 +84,9 @@ fn call(detail: &RawValue) -> Result<(UsageItem, String), String> {
     if item.api_type == UNKNOWN {
         item.api_type = Name::from(API);
     }
+    if item.tokens.total() == 0 && item.cost.is_none() {
+        item.usage_source = UsageSource::None; // the tracker writes 0 for what it was not told
+    }
     let value: Value = serde_json::from_str(detail.get()).map_err(|_| "the call is not JSON".to_owned())?;
     Ok((item, value.to_string()))
 }
@@ -124,6 +128,20 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(found(&value.to_string()), found(REPORT));
+    }
+
+    #[test]
+    fn a_call_without_tokens_and_cost_says_nothing_of_what_it_used() {
+        let sources = [(0, "null"), (0, "0.0"), (7, "null")].map(|(tokens, cost)| {
+            let call = format!(
+                r#"{{"timestamp":"2025-10-14T15:30:46","input_tokens":{tokens},"output_tokens":0,"cost_usd":{cost}}}"#
+            );
+            match &found(&format!(r#"{{"session_start":"2025-10-14T15:30:45","calls_detail":[{call}]}}"#))[..] {
+                [Found::Item { item, .. }] => item.usage_source,
+                other => panic!("{other:?}"),
+            }
+        });
+        assert_eq!(sources, [UsageSource::None, UsageSource::Reported, UsageSource::Reported]);
     }
 
     #[test]

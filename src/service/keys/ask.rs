@@ -13,11 +13,8 @@ use crate::limits::{Facet, LimitKind, Measure, Pick, Scope, Span};
 use crate::service::items::{MAX_IDENTITY_BYTES, PEOPLE_OF};
 use crate::settings::{BudgetChange, BudgetKey, GatewayKey, Setting};
 use crate::usage::json::Pairs;
-use crate::usage::names::Name;
+use crate::usage::names::{KEY_NAME, Name, is_key_name};
 use crate::usage::{KeySuffix, Money, Timestamp};
-
-/// The longest name of a key, in characters.
-const MAX_NAME_CHARS: usize = 64;
 
 /// The most providers, and the most models, that are named for one key.
 const MAX_NAMED: usize = 100;
@@ -187,13 +184,10 @@ pub(super) fn name_of_a_key(text: &str) -> Result<(), String> {
     if is_key(text) {
         return Err("this is a key and no name; `tallybot keys list` shows the names".to_owned());
     }
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let fits = text.chars().all(fits) && text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if fits && text.len() <= MAX_NAME_CHARS {
+    if is_key_name(text) {
         return Ok(());
     }
-    let expected = format!("1 to {MAX_NAME_CHARS} letters, digits, `.`, `_` or `-`, a letter or digit first");
-    Err(format!("`name` cannot be a key's name; expected {expected}, for example `web-shop`"))
+    Err(format!("`name` cannot be a key's name; expected {KEY_NAME}, for example `web-shop`"))
 }
 
 /// Values by their names. A name that comes twice is a mistake: one of its values would be dropped.

@@ -228,8 +228,8 @@ pub fn bar(used: u64, max: u64, width: usize) -> String {
     let width = width.clamp(1, 40);
     let exact = u128::from(used) * width as u128 / u128::from(max.max(1));
     let filled = match (used, used >= max) {
-        (0, _) => 0,
         (_, true) => width,
+        (0, false) => 0,
         _ => (exact as usize).clamp(1, width.saturating_sub(1).max(1)),
     };
     format!("{}{}", "▓".repeat(filled), "░".repeat(width - filled))

@@ -116,8 +116,15 @@ fn sizes_are_rounded_down_so_that_no_room_is_promised() {
 
 #[test]
 fn a_bar_is_honest_at_both_ends() {
-    let table =
-        [(0, 150, "░░░░"), (1, 150, "▓░░░"), (75, 150, "▓▓░░"), (149, 150, "▓▓▓░"), (150, 150, "▓▓▓▓"), (9, 0, "▓▓▓▓")];
+    let table = [
+        (0, 150, "░░░░"),
+        (1, 150, "▓░░░"),
+        (75, 150, "▓▓░░"),
+        (149, 150, "▓▓▓░"),
+        (150, 150, "▓▓▓▓"),
+        (9, 0, "▓▓▓▓"),
+        (0, 0, "▓▓▓▓"),
+    ];
     for (used, max, expected) in table {
         assert_eq!(bar(used, max, 4), expected, "{used}/{max}");
     }
