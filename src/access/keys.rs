@@ -9,6 +9,9 @@ use crate::settings::GatewayKey;
 /// What a key is hashed as, where a person is hashed under a channel.
 pub const HASHED_AS: &str = "gateway-key";
 
+/// What stands in the place of the channel where nothing is hashed, so that one `subject.key` is told from another.
+pub const NOTHING_HASHED_AS: &str = "subject.key";
+
 const PREFIX: &str = "tb-";
 
 const RANDOM_BYTES: usize = 20;

@@ -37,11 +37,14 @@ pub use run::{Doors, outlive_file_size_limits};
 
 use prices::Watch;
 
+use crate::access::keys::NOTHING_HASHED_AS;
 use crate::config::Config;
 use crate::deliveries::Deliveries;
 use crate::ledger::{Folder, People};
 use crate::metering::{Found, Metering, Setup, known_names_of, rules_of, vendors_of};
 use crate::models::{Provider, Transport};
+use crate::service::open_people;
+use crate::settings::Keys;
 use crate::templates::Templates;
 use crate::usage::{Clock, Zone};
 
@@ -92,8 +95,8 @@ pub struct App {
     desk: Arc<Desk>,
     clock: Arc<dyn Clock>,
     found: Found,
-    /// The books were there and the key of their ids was not: how many keys of the gateway open nothing any more.
-    keys_lost: Option<usize>,
+    /// What is to be said where the key of the ids is not the one that the books were written with.
+    lost_key: Option<String>,
     listen: Option<std::net::SocketAddr>,
     watch: Watch,
     /// Where alerts go beside the log and the chats.
@@ -116,7 +119,7 @@ impl App {
         let deliveries = Deliveries::new(&config.alerts, Arc::clone(&clock)).context("cannot prepare the alerts")?;
         // The books are opened before any provider is asked anything: what cannot be recorded is not called.
         let lost_their_key = Folder::new(&place.data_dir).has_books() && People::key_of(&place.data_dir)?.is_none();
-        let people = open_people(&place)?;
+        let people = Arc::new(open_people(&place.data_dir, random)?);
         log::start(&place.data_dir, &config.log);
         let transport = Transport::new();
         let rules = rules_of(&config, zone, |channel, identity| people.hash(channel, identity));
@@ -131,7 +134,7 @@ impl App {
             random,
         };
         let (metering, found) = Metering::start(&place.data_dir, setup)?;
-        let keys_lost = lost_their_key.then(|| metering.keys().iter().count());
+        let lost_key = lost_key(lost_their_key, &metering.keys(), &people);
         let tasks = TaskTracker::new();
         let parts = DoorParts {
             people: Arc::clone(&people),
@@ -162,13 +165,21 @@ impl App {
             pressing: Arc::default(),
         };
         let listen = place.listen;
-        Ok(App { config, desk: Arc::new(desk), clock, found, keys_lost, listen, watch, deliveries, claim })
+        Ok(App { config, desk: Arc::new(desk), clock, found, lost_key, listen, watch, deliveries, claim })
     }
 }
 
-fn open_people(place: &Place) -> anyhow::Result<Arc<People>> {
-    let (mut key, halves) = ([0; 32], [random(), random()]);
-    key[..16].copy_from_slice(&halves[0]);
-    key[16..].copy_from_slice(&halves[1]);
-    Ok(Arc::new(People::open(&place.data_dir, key)?))
+/// What is to be said where `subject.key` is another than it was: it was not there, or did not make the keys.
+fn lost_key(was_missing: bool, keys: &Keys, people: &People) -> Option<String> {
+    let there = people.hash(NOTHING_HASHED_AS, "");
+    let keys = keys.iter().filter(|key| key.hashed_by.is_some_and(|by| by != there)).count();
+    let hint = "if you have the old file, stop tallybot and put it back";
+    if keys > 0 {
+        return Some(format!(
+            "`subject.key` is not the one that {keys} key(s) of the gateway were made with: they open nothing, and everybody \
+             has a new id; {hint}"
+        ));
+    }
+    was_missing
+        .then(|| format!("the books have no `subject.key`, so a new one was made: everybody has a new id; {hint}"))
 }

@@ -71,12 +71,7 @@ impl App {
                 self.found.interrupted
             ));
         }
-        if let Some(keys) = self.keys_lost {
-            notices.push(format!(
-                "the books have no `subject.key`, so a new one was made: everybody has a new id, and the {keys} key(s) of \
-                 the gateway open nothing; if you have the old file, stop tallybot and put it back"
-            ));
-        }
+        notices.extend(self.lost_key.clone());
         notices
     }
 

@@ -158,7 +158,10 @@ impl There {
 }
 
 /// Opens who is who in a folder, with a new key if it has none.
-pub(super) fn open_people(folder: &Path, random: fn() -> [u8; 16]) -> Result<People, LedgerError> {
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn open_people(folder: &Path, random: fn() -> [u8; 16]) -> Result<People, LedgerError> {
     let (mut key, halves) = ([0; 32], [random(), random()]);
     key[..16].copy_from_slice(&halves[0]);
     key[16..].copy_from_slice(&halves[1]);

@@ -11,7 +11,7 @@ pub mod prices;
 pub mod records;
 mod remote;
 
-pub use books::{Books, Here, Place, There};
+pub use books::{Books, Here, Place, There, open_people};
 pub use log::Logged;
 
 use std::path::Path;

@@ -19,6 +19,9 @@ pub struct GatewayKey {
     pub name: String,
     /// By what it is known.
     pub hash: SubjectId,
+    /// What the `subject.key` that made the hash makes of nothing: under another one nobody knows the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashed_by: Option<SubjectId>,
     /// How it ends, to tell it from others.
     pub suffix: KeySuffix,
     /// Whose calls are made with it, unless the call says.
@@ -207,6 +210,7 @@ impl GatewayKey {
         GatewayKey {
             name: name.to_owned(),
             hash: SubjectId::of(b"pepper", "gateway-key", name),
+            hashed_by: None,
             suffix: KeySuffix::of_text("wxyz").expect("four characters"),
             user: None,
             team: None,

@@ -247,12 +247,25 @@ fn books_whose_key_file_is_gone_say_at_the_start_that_keys_open_nothing() {
     assert!(opens(&serving));
     assert!(!serving.stop().err.contains("subject.key"));
     std::fs::rename(home.data().join("subject.key"), home.path("kept")).expect("moved");
+    // Also where a command was first, which made a new one.
+    assert_eq!(home.run(&["log", "--prompt-tokens", "1"], "").code(), Some(0));
     let serving = home.serve();
     assert!(!opens(&serving));
     let told = serving.stop().err;
-    assert!(told.contains("no `subject.key`") && told.contains("the 1 key(s) of the gateway open nothing"), "{told}");
+    assert!(told.contains("not the one that 1 key(s)"), "{told}");
     std::fs::rename(home.path("kept"), home.data().join("subject.key")).expect("moved back");
-    assert!(opens(&home.serve()));
+    let serving = home.serve();
+    assert!(opens(&serving));
+    assert!(!serving.stop().err.contains("subject.key"));
+}
+
+#[test]
+fn books_without_keys_say_at_the_start_that_their_key_file_is_gone() {
+    let home = Home::new(TWO);
+    home.serve().stop();
+    std::fs::remove_file(home.data().join("subject.key")).expect("removed");
+    assert!(home.serve().stop().err.contains("no `subject.key`"));
+    assert!(!home.serve().stop().err.contains("subject.key"));
 }
 
 #[test]

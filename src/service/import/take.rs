@@ -42,7 +42,7 @@ impl Taker {
         let books = Books::open(place).await?;
         let people = match &books {
             Books::Here(_) => None,
-            Books::There(_) => Some(crate::service::books::open_people(&folder, random)?),
+            Books::There(_) => Some(crate::service::open_people(&folder, random)?),
         };
         Ok(Taker { books, people, pricing, zone, clock, random })
     }

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::keys::{HASHED_AS, is_key, make_key};
+use crate::access::keys::{HASHED_AS, NOTHING_HASHED_AS, is_key, make_key};
 use crate::ledger::People;
 use crate::limits::{Facet, LimitKind, Measure, Pick, Scope, Span};
 use crate::service::items::{MAX_IDENTITY_BYTES, PEOPLE_OF};
@@ -146,6 +146,7 @@ impl KeyPlan {
         let KeyAsk { name, user, team, feature, providers, models, .. } = self.ask.clone();
         let known_as = GatewayKey {
             hash: people.hash(HASHED_AS, key.expose_secret()),
+            hashed_by: Some(people.hash(NOTHING_HASHED_AS, "")),
             suffix: KeySuffix::of_key(key.expose_secret()).expect("a key is longer than what is too short"),
             user: user.map(|user| people.subject(PEOPLE_OF, &user)),
             added: now,

@@ -27,6 +27,7 @@ fn added(gate: &Gate, name: &str, change: impl FnOnce(&mut GatewayKey)) -> Strin
     let mut key = GatewayKey {
         name: name.to_owned(),
         hash: gate.people.hash(HASHED_AS, &text),
+        hashed_by: None,
         suffix: KeySuffix::of_key(&text).expect("it is long"),
         user: None,
         team: None,
