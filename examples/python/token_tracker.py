@@ -34,6 +34,7 @@ TIMEOUT_SECS = 2
 PAUSE_SECS = 10  # after a failure, before tallybot is asked again
 MAX_UNSENT_BYTES = 10 * 1024 * 1024
 MAX_ITEMS = 1_000  # of one request
+SOURCE = "token_tracker"  # whose ids these are: by both a call counts once, delivered or imported from a file of this
 
 log = logging.getLogger("token_tracker")
 
@@ -62,7 +63,7 @@ def log_tokens(
         "error_message": None if success else _class_of(error_message),
         "metadata": metadata or {},
     }
-    _outbox.record(item)
+    _outbox.record(_call(item))
 
 
 def get_tracker():
@@ -122,11 +123,14 @@ class TokenTracker:
     def track_response(self, response, agent_name="unknown", operation="unknown", model=None):
         """Records the answer of an OpenAI, Anthropic or Gemini client."""
         model = model or getattr(response, "model", None) or "unknown"
-        item = {"model": model, "agent": agent_name, "operation": operation, **_usage_of(response)}
-        record = _outbox.record({"api_type": item.pop("api_type"), **item}) or {}
+        item = _call({"model": model, "agent": agent_name, "operation": operation, **_usage_of(response)})
+        record = _outbox.record(item) or {}
         tokens_in, tokens_out = item.get("prompt_tokens") or 0, item.get("completion_tokens") or 0
         call = {
+            "id": item["id"],
+            "source": item["source"],
             "timestamp": datetime.now().isoformat(timespec="seconds"),
+            "api_type": item["api_type"],
             "agent_name": agent_name,
             "operation": operation,
             "model": model,
@@ -239,6 +243,10 @@ def _sum(costs):
 # --- to tallybot and back ----------------------------------------------------------------------------------------------
 
 
+def _call(item):
+    return {"id": str(uuid.uuid4()), "source": SOURCE, "timestamp": datetime.now().astimezone().isoformat(), **item}
+
+
 def _class_of(error):
     """Of the text of an error only a status or a class: the rest may hold anything."""
     text = str(error or "").lower()
@@ -258,7 +266,6 @@ class Outbox:
 
     def record(self, item):
         """Delivers one record and returns what tallybot made of it; None when it is kept for later."""
-        item = {"id": str(uuid.uuid4()), "timestamp": datetime.now().astimezone().isoformat(), **item}
         try:
             with self._lock:
                 return self._deliver(item)

@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::document::Document;
-use super::found::{ContentIds, Found, Sums, Total, identified, of_run, wall};
+use super::found::{ContentIds, Found, Sums, TRACKER, Total, identified, of_run, wall};
 use crate::service::items::{UsageItem, read_foreign};
 use crate::usage::UsageSource;
 use crate::usage::names::{Name, UNKNOWN};
@@ -40,17 +40,20 @@ pub(super) fn read(content: &[u8], source: &str, mut on: impl FnMut(Found)) {
     };
     let source = of_run(source, report.session_start.as_deref().unwrap_or(UNKNOWN));
     let mut ids = ContentIds::default();
+    let mut is_delivered = false;
     for detail in &report.calls_detail {
         on(match call(detail) {
             // In one form, however the file is indented.
-            Ok((item, content)) => Found::Item {
-                line: document.line(detail),
-                item: Box::new(identified(item, &source, content.as_bytes(), &mut ids)),
-            },
+            Ok((item, content)) => {
+                let item = Box::new(identified(item, &source, content.as_bytes(), &mut ids));
+                is_delivered |= item.given.as_ref().is_some_and(|given| given.name == *TRACKER);
+                Found::Item { line: document.line(detail), item }
+            }
             Err(reason) => Found::Bad { line: document.line(detail), reason },
         });
     }
-    let Some(calls) = report.total_calls else { return };
+    // A tracker that delivers its calls has them all in its reports.
+    let Some(calls) = report.total_calls.filter(|_| !is_delivered) else { return };
     let sums = Sums {
         ok: document.count("total_calls", Some(calls)),
         failed: 0,

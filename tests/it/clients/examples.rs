@@ -1,5 +1,6 @@
 //! Every program of `examples/` that is not Rust does what it says, against the built program.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,36 @@ fn the_python_log_is_delivered_and_waits_while_nobody_takes_it() {
 }
 
 #[test]
+fn what_the_python_trackers_wrote_counts_once_delivered_or_imported() {
+    if !has("python3") {
+        return not_checked("examples/python/token_tracker.py: no python3");
+    }
+    let home = Home::new("[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n");
+    let import = |folder: &str| {
+        let folder = home.path("run").join(folder);
+        let ended = home.run(&["import", folder.to_str().expect("a path")], "");
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        home.records().len()
+    };
+    // What waits to be delivered is imported, and delivered later.
+    python(&home, LOG, free_port());
+    assert_eq!(import("logs/tokens"), 3);
+    let serving = home.serve();
+    python(&home, "from token_tracker import log_tokens; log_tokens(1, 1)", serving.port());
+    assert_eq!(home.records().len(), 4);
+    // A report is imported whose calls were delivered, and one whose calls are delivered later.
+    python(&home, SESSION, serving.port());
+    assert_eq!(import("reports"), 9);
+    python(&home, SESSION, free_port());
+    assert_eq!(import("reports"), 14);
+    python(&home, "from token_tracker import log_tokens; log_tokens(1, 1)", serving.port());
+    assert_eq!(home.records().len(), 15);
+    let all = serving.ask("GET /stats", "").json();
+    assert_eq!((&all["requests"]["total"], &all["tokens"]["total"]), (&json!(15), &json!(1120 + 2 + 2 * 8052 + 2)));
+    assert_eq!(serving.stop().code(), Some(0));
+}
+
+#[test]
 fn the_python_session_has_the_sums_and_the_costs_of_the_books() {
     if !has("python3") {
         return not_checked("examples/python/token_tracker.py: no python3");
@@ -126,7 +157,9 @@ fn the_python_session_has_the_sums_and_the_costs_of_the_books() {
     let (fields, records) = (first.as_object().expect("an object").keys().map(String::as_str), home.records());
     let expected =
         ["agent_name", "cost_usd", "input_tokens", "model", "operation", "output_tokens", "timestamp", "total_tokens"];
-    assert_eq!(fields.collect::<std::collections::BTreeSet<_>>(), expected.into());
+    let (fields, own) = (fields.collect::<BTreeSet<_>>(), BTreeSet::from(["api_type", "id", "source"]));
+    assert_eq!(&fields - &own, expected.into());
+    assert_eq!(&fields & &own, own, "what a call has beside the fields of the third requirement");
     let cost = records[0]["cost_usd"].as_str().and_then(|cost| cost.parse().ok());
     assert_eq!((first["cost_usd"].as_f64(), report["calls_detail"][1]["cost_usd"].as_f64()), (cost, None), "{report}");
     assert!(cost > Some(0.0) && output.contains("sans prix connu") && output.contains("need_analysis"), "{output}");
