@@ -345,6 +345,27 @@ fn what_cannot_be_looked_at_in_a_folder_is_told() {
 }
 
 #[test]
+fn what_a_tallybot_made_from_its_books_is_not_taken_for_another_programs() {
+    let home = Home::new(DEMO);
+    import(&home, &[&home.input("tokens_2025-02-05.jsonl", LOG)]);
+    let (before, out) = (sums(&stats(&home)), home.path("inputs/exported"));
+    std::fs::create_dir_all(&out).expect("a new folder");
+    std::fs::copy(home.data().join("token_stats.json"), out.join("ours.json")).expect("copied");
+    for (format, name) in [("raymundo", "metrics.json"), ("jsonl", "all.jsonl")] {
+        let file = out.join(name);
+        let ended = home.run(&["export", "--format", format, "-o", file.to_str().expect("text")], "");
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+    }
+    for name in ["ours.json", "metrics.json", "all.jsonl", ""] {
+        let ended = home.run(&["import", out.join(name).to_str().expect("text")], "");
+        let expected = if name.is_empty() { "nothing to import in" } else { "was made by a tallybot from its books" };
+        assert_eq!(ended.code(), Some(1), "{name}: {ended:?}");
+        assert!(ended.err.contains(expected), "{name}: {ended:?}");
+    }
+    assert_eq!(sums(&stats(&home)), before);
+}
+
+#[test]
 fn what_is_nothing_to_import_is_said_before_anything_is_made() {
     let home = Home::new(DEMO);
     let other = home.input("package.json", "{\"name\":\"something else\"}");

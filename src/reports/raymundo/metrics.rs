@@ -6,6 +6,9 @@ use super::{as_object, requests_by_type, time};
 use crate::reports::StatsReport;
 use crate::usage::Zone;
 
+/// What an exported `metrics.json` says it was made by.
+pub const MADE_BY: &str = "tallybot";
+
 /// Its `metrics.json`: what a report says, under its keys.
 #[derive(Clone, Debug, Serialize)]
 pub struct Metrics {
@@ -19,6 +22,8 @@ pub struct Metrics {
     tiempo_promedio_respuesta: f64,
     usuarios_unicos: u64,
     ultimo_request: Option<String>,
+    /// Not that bot's: by it an import knows that these calls have books.
+    generado_por: &'static str,
 }
 
 impl Metrics {
@@ -34,6 +39,7 @@ impl Metrics {
             tiempo_promedio_respuesta: report.latency_ms.mean.map_or(0.0, |millis| millis as f64 / 1000.0),
             usuarios_unicos: report.conversations.users,
             ultimo_request: report.last_request_at.map(|at| time(at, zone)),
+            generado_por: MADE_BY,
         }
     }
 
@@ -86,7 +92,8 @@ mod tests {
   "errores": 3,
   "tiempo_promedio_respuesta": 2.45,
   "usuarios_unicos": 5,
-  "ultimo_request": "2024-01-15T14:32:18"
+  "ultimo_request": "2024-01-15T14:32:18",
+  "generado_por": "tallybot"
 }
 "#;
         assert_eq!(Metrics::of(&report, zone).to_json(), expected);

@@ -12,7 +12,7 @@ use serde::Serializer;
 
 use crate::usage::{Timestamp, Zone};
 
-pub use metrics::Metrics;
+pub use metrics::{MADE_BY, Metrics};
 pub use screen::text;
 pub use stats::{Reset, Stats, Terms};
 

@@ -11,7 +11,8 @@ use super::found::Found;
 use super::wire::check_opening;
 use super::{own_lines, raymundo, session_report, token_log, token_stats};
 use crate::ledger::{Acts, Folder};
-use crate::usage::{Opening, Origin, unseal_line};
+use crate::reports::raymundo::MADE_BY;
+use crate::usage::{Opening, Origin, Timestamp, unseal_line};
 
 /// The largest document that is read; logs may be of any size.
 const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -98,7 +99,18 @@ impl Files {
                 found.folder(path, forced, source, ours)?;
             } else {
                 refuse_stream(path)?;
-                let Some(format) = forced.map_or_else(|| guess(path), |format| Ok(Some(format)))? else {
+                let guessed = match forced {
+                    Some(forced) => Guess::Is(forced),
+                    None => guess(path)?,
+                };
+                let Guess::Is(format) = guessed else {
+                    if guessed == Guess::Export {
+                        bail!(
+                            "`{}` was made by a tallybot from its books, and its calls would count twice beside them; import \
+                             its data folder instead",
+                            path.display()
+                        );
+                    }
                     let names = Format::ALL.map(Format::as_str).join(", ");
                     bail!(
                         "cannot tell what `{}` is; say it with --format, which takes one of {names}, for example \
@@ -139,7 +151,7 @@ impl Files {
                 Form::Other => None,
                 Form::Control => None,
                 Form::Document if acts.is_some() => None, // made of the lines
-                _ => guess(&name)?,
+                _ => guess(&name)?.format(),
             };
             match format {
                 Some(format) if forced.is_none_or(|forced| forced == format) => self.file(&name, format, source)?,
@@ -277,8 +289,23 @@ fn refuse_stream(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a file is, by its first bytes; `None` when it is nothing that is known.
-fn guess(path: &Path) -> anyhow::Result<Option<Format>> {
+/// What a file seems to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guess {
+    Is(Format),
+    /// What a tallybot made from its books for others to read: it tells nothing that these do not.
+    Export,
+    Unknown,
+}
+
+impl Guess {
+    fn format(self) -> Option<Format> {
+        if let Guess::Is(format) = self { Some(format) } else { None }
+    }
+}
+
+/// What a file is, by its first bytes.
+fn guess(path: &Path) -> anyhow::Result<Guess> {
     let reading = || format!("cannot read `{}`", path.display());
     let file = File::open(path).with_context(reading)?;
     let mut head = Vec::new();
@@ -286,35 +313,50 @@ fn guess(path: &Path) -> anyhow::Result<Option<Format>> {
     if form == Form::CompressedLines {
         // What is damaged is told when it is read.
         let _cut = MultiGzDecoder::new(BufReader::new(file)).take(HEAD_BYTES).read_to_end(&mut head);
-        return Ok(guess_by(&head, true).filter(|format| *format == Format::Tallybot));
+        return Ok(match guess_by(&head, true) {
+            Guess::Is(Format::Tallybot) => Guess::Is(Format::Tallybot),
+            _ => Guess::Unknown,
+        });
     }
     file.take(HEAD_BYTES).read_to_end(&mut head).with_context(reading)?;
     Ok(guess_by(&head, form == Form::Lines))
 }
 
-fn guess_by(head: &[u8], lines: bool) -> Option<Format> {
+fn guess_by(head: &[u8], lines: bool) -> Guess {
     let has = |text: &str| memchr::memmem::find(head, text.as_bytes()).is_some();
     let is_sealed = |line: &[u8]| unseal_line(line.trim_ascii()).is_ok();
     if head.split(|byte| *byte == b'\n').any(is_sealed) {
-        return lines.then_some(Format::Tallybot); // else a snapshot, which is made of lines
+        return if lines { Guess::Is(Format::Tallybot) } else { Guess::Unknown }; // else a snapshot, which is made of lines
     }
     if head.trim_ascii_start().starts_with(b"{\"v\":1,") {
-        return None; // an export of tallybot: its calls have other ids than in the books they are of
+        return Guess::Export; // its calls have other ids than in the books they are of
     }
     if lines {
-        return Some(Format::TokenLog);
+        return Guess::Is(Format::TokenLog);
     }
     if has("\"calls_detail\"") || (has("\"session_start\"") && has("\"total_calls\"")) {
-        return Some(Format::SessionReport);
+        return Guess::Is(Format::SessionReport);
     }
     if has("\"requests_por_tipo\"") || has("\"total_tokens_ollama\"") || has("\"total_tokens_gpt4o\"") {
-        return Some(Format::Metrics);
+        let is_ours = has("\"generado_por\"") && has(&format!("\"{MADE_BY}\""));
+        return if is_ours { Guess::Export } else { Guess::Is(Format::Metrics) };
     }
     if has("\"total_prompt_tokens\"") && has("\"total_requests\"") {
-        return Some(Format::TokenStats);
+        return if has_instants(head) { Guess::Export } else { Guess::Is(Format::TokenStats) };
     }
     let one_per_line = head.trim_ascii_start().starts_with(b"{") && has("\"prompt_tokens\"") && has("\"timestamp\"");
-    one_per_line.then_some(Format::TokenLog)
+    if one_per_line { Guess::Is(Format::TokenLog) } else { Guess::Unknown }
+}
+
+/// Whether totals tell their times with an offset, as those do that a tallybot makes and no tracker does.
+fn has_instants(head: &[u8]) -> bool {
+    const FIELD: &[u8] = b"\"last_updated\":";
+    let is_instant = |at: usize| {
+        let value = head[at + FIELD.len()..].trim_ascii_start().strip_prefix(b"\"").unwrap_or_default();
+        let text = value.split(|byte| *byte == b'"').next().unwrap_or_default();
+        std::str::from_utf8(text).is_ok_and(|text| Timestamp::parse(text).is_ok())
+    };
+    memchr::memmem::find_iter(head, FIELD).any(is_instant)
 }
 
 #[cfg(test)]
@@ -327,23 +369,33 @@ mod tests {
             (
                 include_str!("../../../tests/it/fixtures/requirement-0/token_stats.json"),
                 false,
-                Some(Format::TokenStats),
+                Guess::Is(Format::TokenStats),
             ),
             (
                 include_str!("../../../tests/it/fixtures/requirement-0/tokens_2025-02-05.jsonl"),
                 true,
-                Some(Format::TokenLog),
+                Guess::Is(Format::TokenLog),
             ),
             (
                 include_str!("../../../tests/it/fixtures/requirement-0/tokens_2025-02-05.jsonl"),
                 false,
-                Some(Format::TokenLog),
+                Guess::Is(Format::TokenLog),
             ),
-            (include_str!("../../../tests/it/fixtures/requirement-3/report.json"), false, Some(Format::SessionReport)),
-            (include_str!("../../../tests/it/fixtures/requirement-4/metrics.json"), false, Some(Format::Metrics)),
-            (include_str!("../../../metrics.json.example"), false, None),
-            ("{\"name\":\"a package\"}", false, None),
-            ("", false, None),
+            (
+                include_str!("../../../tests/it/fixtures/requirement-3/report.json"),
+                false,
+                Guess::Is(Format::SessionReport),
+            ),
+            (include_str!("../../../tests/it/fixtures/requirement-4/metrics.json"), false, Guess::Is(Format::Metrics)),
+            (include_str!("../../../metrics.json.example"), false, Guess::Unknown),
+            ("{\"name\":\"a package\"}", false, Guess::Unknown),
+            ("", false, Guess::Unknown),
+            ("{\"v\":1,\"id\":\"x\"}", true, Guess::Export),
+            (
+                "{\"total_requests\": 3, \"requests_por_tipo\": {}, \"generado_por\": \"tallybot\"}",
+                false,
+                Guess::Export,
+            ),
         ] {
             assert_eq!(guess_by(text.as_bytes(), lines), expected, "{}", &text[..text.len().min(60)]);
         }
