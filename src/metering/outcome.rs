@@ -59,9 +59,13 @@ impl Outcome {
     }
 }
 
-/// Tokens as reported, the rest as guessed from what was sent and what came.
+/// Tokens as reported, the rest as guessed from what was sent and what came. Some servers report zero of both kinds for
+/// every answer: where something came, that is no report.
 fn counts(usage: &ReportedUsage, pieces: u64, guess: Estimated) -> (TokenCounts, UsageSource) {
-    usage.counts(|| (guess.prompt, guess.output.max(pieces)))
+    let output = guess.output.max(pieces);
+    let is_zero = usage.prompt == Some(0) && usage.completion == Some(0);
+    let usage = if is_zero && output > 0 { &ReportedUsage::default() } else { usage };
+    usage.counts(|| (guess.prompt, output))
 }
 
 fn status_of(kind: ErrorKind) -> Status {
@@ -75,4 +79,25 @@ fn status_of(kind: ErrorKind) -> Status {
 
 pub(super) fn metadata(request_id: Option<&str>) -> Metadata<'static> {
     request_id.map_or_else(Metadata::default, |id| Metadata::of_text("request_id", &Name::clean(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_of_both_kinds_is_no_report_of_an_answer_that_came() {
+        let guess = Estimated { prompt: 100, output: 20 };
+        let zero = ReportedUsage { prompt: Some(0), completion: Some(0), ..ReportedUsage::default() };
+        let known = |usage: &ReportedUsage, pieces: u64, guess: Estimated| {
+            let (tokens, source) = counts(usage, pieces, guess);
+            (tokens.prompt, tokens.completion, source)
+        };
+        assert_eq!(known(&zero, 0, guess), (100, 20, UsageSource::Estimated));
+        assert_eq!(known(&zero, 3, Estimated { output: 0, ..guess }), (100, 3, UsageSource::Estimated));
+        // Nothing came: a model was loaded.
+        assert_eq!(known(&zero, 0, Estimated { output: 0, ..guess }), (0, 0, UsageSource::Reported));
+        let one = ReportedUsage { completion: Some(1), ..zero };
+        assert_eq!(known(&one, 3, guess), (0, 1, UsageSource::Reported));
+    }
 }
