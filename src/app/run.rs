@@ -24,6 +24,7 @@ use crate::conversation::{
     TemplateRenderer, choice_of,
 };
 use crate::http::{self, Handler, Limits, Prefixed, Rest, Workers};
+use crate::ledger::Missing;
 use crate::metering::Patience;
 use crate::models::RetryPolicy;
 use crate::templates::Lang;
@@ -63,6 +64,12 @@ impl App {
             let (lines, bytes) = (self.found.damage.len(), self.found.damage.iter().map(|d| d.bytes).sum::<u64>());
             notices.push(format!(
                 "{lines} damaged piece(s) of the journal ({bytes} bytes) were put into quarantine; every whole line counts"
+            ));
+        }
+        if let Some(Missing { file, lines }) = &self.found.missing {
+            notices.push(format!(
+                "at least {lines} line(s) of the journal that were counted are gone: `{file}` was deleted, cut, or replaced by an older \
+                 copy; what is told does not hold them. If you have the newer file, stop tallybot now and put it back"
             ));
         }
         if self.found.interrupted > 0 {

@@ -105,6 +105,7 @@ impl Journal {
             replayed: loaded.replayed,
             from_snapshot: loaded.from_snapshot,
             damage: std::mem::take(&mut loaded.damage),
+            missing: loaded.missing.take(),
             interrupted: Vec::new(),
         };
         let finished = std::mem::take(&mut loaded.finished);

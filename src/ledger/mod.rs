@@ -142,8 +142,19 @@ pub struct Opened {
     pub from_snapshot: bool,
     /// Damage that was put into quarantine.
     pub damage: Vec<Damage>,
+    /// Lines that were counted once and are in no file any more.
+    pub missing: Option<Missing>,
     /// Calls that were open when the last process died. Each wants an `interrupted` record, then [`Ledger::close_call_after`].
     pub interrupted: Vec<(SlotNumber, OpenCall)>,
+}
+
+/// The end of a journal that was there when a snapshot was taken: cut, deleted, or replaced by an older copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The file that the last of the lines stood in.
+    pub file: String,
+    /// How many lines there were at least, behind the last one that is there.
+    pub lines: u64,
 }
 
 /// How often a task lets others go first while somebody else is at the journal, before it waits for that in its thread.

@@ -8,8 +8,8 @@ use super::files::{DataFolder, FileName};
 use super::open_call::OpenCall;
 use super::replay::{Damage, Position, Scan, Sequence, scan_file};
 use super::slots::{self, SlotNumber};
-use super::snapshot::{self, Snapshot};
-use super::{Acts, Follower, LedgerError, RecordId, sealed};
+use super::snapshot::{self, Search, Snapshot};
+use super::{Acts, Follower, LedgerError, Missing, RecordId, sealed};
 use crate::stats::Stats;
 use crate::usage::{Day, Timestamp};
 
@@ -24,6 +24,7 @@ pub(super) struct Loaded {
     /// Where its last valid line ends.
     pub(super) newest_end: u64,
     pub(super) damage: Vec<Damage>,
+    pub(super) missing: Option<Missing>,
     /// The newest file ends in a valid line without its newline.
     pub(super) wants_newline: bool,
     /// The files that were replayed, each with where its replay began.
@@ -59,6 +60,7 @@ pub(super) fn load(
         newest_file: files.last().copied(),
         newest_end: 0,
         damage: Vec::new(),
+        missing: None,
         wants_newline: false,
         tail: Vec::new(),
         replayed: 0,
@@ -101,6 +103,7 @@ pub(super) fn load(
         loaded.look_before(data, &files, snapshot.at, newest, open_calls)?;
     }
     loaded.stats.roll(now);
+    loaded.missing = start.not_in_journal.and_then(|counted| loaded.missing_up_to(counted));
     Ok(loaded)
 }
 
@@ -109,16 +112,18 @@ struct Start {
     stats: Stats,
     position: Option<Position>,
     snapshot: Option<Snapshot>,
+    not_in_journal: Option<Position>,
 }
 
 impl Start {
     fn find(data: &DataFolder, acts: &Acts, now: Timestamp) -> Start {
-        if let Some(snapshot) = snapshot::find(data, acts.lineage, now)
+        let Search { found, not_in_journal } = snapshot::find(data, acts.lineage, now);
+        if let Some(snapshot) = found
             && let Some(stats) = fold_of(&snapshot, acts)
         {
-            return Start { stats, position: snapshot.position(), snapshot: Some(snapshot) };
+            return Start { stats, position: snapshot.position(), snapshot: Some(snapshot), not_in_journal };
         }
-        Start { stats: acts.stats(), position: None, snapshot: None }
+        Start { stats: acts.stats(), position: None, snapshot: None, not_in_journal }
     }
 }
 
@@ -147,6 +152,13 @@ impl Loaded {
         self.last = end.last.filter(|line| line.is_above(self.last)).or(self.last);
         self.replayed += end.records;
         true
+    }
+
+    /// What a snapshot counted behind the last line that is there. None is taken before its lines are synced.
+    fn missing_up_to(&self, counted: Position) -> Option<Missing> {
+        let there = self.last.map_or(0, |last| last.sealed.seq);
+        let lines = counted.sealed.seq.checked_sub(there).filter(|lines| *lines > 0)?;
+        Some(Missing { file: counted.file.to_string(), lines })
     }
 
     fn note(&mut self, scan: Scan) {

@@ -81,30 +81,60 @@ impl Snapshot {
     }
 }
 
-/// The newest snapshot that fits the ledger and its journal, if there is one. What does not fit is left alone; so is
-/// one from a day to come, taken by a clock that was wrong: it has let go of days that are still asked for.
-pub(super) fn find(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Option<Snapshot> {
-    [SNAPSHOT, PREVIOUS].iter().find_map(|name| {
-        let fitting = fitting(data, &data.read(name).ok()?, lineage, now);
-        if let Err(reason) = &fitting {
-            tracing::warn!("`{name}` is passed over, because {reason}; its numbers are counted again from the journal");
+/// What was looked for among the snapshots of a folder.
+#[derive(Default)]
+pub(super) struct Search {
+    /// The newest that fits.
+    pub(super) found: Option<Snapshot>,
+    /// Where one ends of which the journal has not the last line.
+    pub(super) not_in_journal: Option<Position>,
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("it is damaged, or of another version")]
+    Unreadable,
+    #[error("it belongs to another ledger")]
+    OfAnother,
+    #[error("it is from a day to come")]
+    ToCome,
+    #[error("the journal does not have the line it ends with: was the journal cut, restored or exchanged?")]
+    NotInJournal(Option<Position>),
+}
+
+/// Looks for the newest snapshot that fits the ledger and its journal. What does not fit is left alone; so is one from a
+/// day to come, taken by a clock that was wrong: it has let go of days that are still asked for.
+pub(super) fn find(data: &DataFolder, lineage: Uuid, now: Timestamp) -> Search {
+    let mut search = Search::default();
+    for name in [SNAPSHOT, PREVIOUS] {
+        let Ok(text) = data.read(name) else { continue };
+        let unfit = match fitting(data, &text, lineage, now) {
+            Ok(snapshot) => return Search { found: Some(snapshot), ..search },
+            Err(unfit) => unfit,
+        };
+        tracing::warn!("`{name}` is passed over, because {unfit}; its numbers are counted again from the journal");
+        if let Unfit::NotInJournal(Some(end)) = unfit
+            && end.is_above(search.not_in_journal)
+        {
+            search.not_in_journal = Some(end);
         }
-        fitting.ok()
-    })
+    }
+    search
 }
 
 /// The snapshot of a text, or why it cannot be used.
-fn fitting(data: &DataFolder, text: &[u8], lineage: Uuid, now: Timestamp) -> Result<Snapshot, &'static str> {
-    let snapshot = parse(text).ok_or("it is damaged, or of another version")?;
+fn fitting(data: &DataFolder, text: &[u8], lineage: Uuid, now: Timestamp) -> Result<Snapshot, Unfit> {
+    let snapshot = parse(text).ok_or(Unfit::Unreadable)?;
     if snapshot.lineage != lineage {
-        return Err("it belongs to another ledger");
+        return Err(Unfit::OfAnother);
     }
     if snapshot.at.day() > now.day() {
-        return Err("it is from a day to come");
+        return Err(Unfit::ToCome);
     }
     match snapshot.position() {
         Some(position) if is_in_journal(data, position) => Ok(snapshot),
-        _ => Err("the journal does not have the line it ends with: was the journal cut, restored or exchanged?"),
+        position => Err(Unfit::NotInJournal(position)),
     }
 }
 

@@ -35,8 +35,8 @@ use std::time::Duration;
 use smol_str::SmolStr;
 
 use crate::ledger::{
-    Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, OpenCall, Options, Reading, Undone,
-    Users,
+    Acts, Damage, Durability, Folder, Health, KnownNames, Ledger, LedgerError, Missing, OpenCall, Options, Reading,
+    Undone, Users,
 };
 use crate::limits::{Facet, Gate, Held, Learned, Left, Observed, Refusal, Rulebook, Window};
 use crate::models;
@@ -101,6 +101,8 @@ pub struct Found {
     pub replayed: u64,
     /// Damage that was put into quarantine.
     pub damage: Vec<Damage>,
+    /// Lines that were counted once and are in no file any more.
+    pub missing: Option<Missing>,
     /// Calls that were open when the last process died; each has its `interrupted` record now.
     pub interrupted: usize,
 }
@@ -203,7 +205,12 @@ impl Metering {
         if !opened.interrupted.is_empty() {
             metering.inner.ledger.sync()?;
         }
-        let found = Found { replayed: opened.replayed, damage: opened.damage, interrupted: opened.interrupted.len() };
+        let found = Found {
+            replayed: opened.replayed,
+            damage: opened.damage,
+            missing: opened.missing,
+            interrupted: opened.interrupted.len(),
+        };
         Ok((metering, found))
     }
 

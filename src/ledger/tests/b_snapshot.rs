@@ -120,7 +120,17 @@ fn b3_a_snapshot_newer_than_a_journal_that_was_cut_is_not_believed() {
     fs::write(&path, kept).expect("writable");
     let (ledger, opened) = open(folder.path());
     assert_eq!((opened.from_snapshot, opened.replayed), (false, 1));
+    let missing = opened.missing.expect("told");
+    assert_eq!((missing.file, missing.lines), (path.file_name().expect("a name").to_string_lossy().into_owned(), 3));
     assert_eq!(ledger.picture().all_time().total(|_| true).prompt, 1, "neither twice nor what is no longer there");
+}
+
+#[test]
+fn b3_a_journal_that_is_gone_is_told_and_one_that_is_whole_is_not() {
+    let folder = with_snapshots();
+    assert_eq!(open(folder.path()).1.missing, None);
+    fs::remove_file(only_journal(folder.path())).expect("removed");
+    assert_eq!(open(folder.path()).1.missing.expect("told").lines, 4, "the fifth came after the snapshot");
 }
 
 #[test]
