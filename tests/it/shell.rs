@@ -44,6 +44,14 @@ fn a_pipe_tells_what_was_not_answered_apart_from_the_answers_and_fails_at_the_en
 }
 
 #[test]
+fn what_is_too_long_to_ask_is_not_told_among_the_answers_of_a_pipe() {
+    let home = Home::new(DEMO);
+    let ended = home.run(&["chat"], &format!("{}\nhello\n", "word ".repeat(20_000)));
+    assert_eq!((ended.code(), home.records().len()), (Some(1), 1), "{ended:?}");
+    assert!(ended.err.contains("too long") && !ended.out.contains("too long"), "{ended:?}");
+}
+
+#[test]
 fn the_owner_at_the_terminal_sees_who_used_most() {
     let home = Home::new(DEMO);
     let before = home.run(&["chat"], "/stats users\n");

@@ -117,7 +117,7 @@ impl AdminChats {
         let (said, shown) = oneshot::channel();
         let ticket: Arc<dyn Ticket> = Arc::new(Shown(Mutex::new(Some(said))));
         let origin = Origin { ticket: Some(ticket), ..Origin::default() };
-        (Outgoing::Text { chat, text, keyboard, replace: None, origin }, shown)
+        (Outgoing::Text { chat, text, keyboard, replace: None, refuses: false, origin }, shown)
     }
 }
 
@@ -168,7 +168,17 @@ mod tests {
         let (said, shown) = oneshot::channel();
         let origin = Origin { ticket: Some(Arc::new(Shown(Mutex::new(Some(said))))), ..Origin::default() };
         let chat = ChatKey { channel: "telegram", id: "111".to_owned() };
-        (Outgoing::Text { chat, text: "an alert".into(), keyboard: Vec::new(), replace: None, origin }, shown)
+        (
+            Outgoing::Text {
+                chat,
+                text: "an alert".into(),
+                keyboard: Vec::new(),
+                replace: None,
+                refuses: false,
+                origin,
+            },
+            shown,
+        )
     }
 
     /// What comes of saying a message through a channel that does this with it.

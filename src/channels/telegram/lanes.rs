@@ -80,7 +80,7 @@ impl Lanes {
     /// Takes in what the driver says. Never waits.
     pub(super) fn push(self: &Arc<Self>, outgoing: Outgoing) {
         match outgoing {
-            Outgoing::Text { chat, text, keyboard, replace, origin } => {
+            Outgoing::Text { chat, text, keyboard, replace, origin, .. } => {
                 let Some(spot) = Spot::of(&chat) else { return };
                 self.say(Item::Say(Saying { spot, text, keyboard, replace, origin, as_reply: false }));
             }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::filter::ControlFilter;
+use crate::conversation::PrivateText;
 use crate::conversation::driver::Outgoing;
 
 /// How the footer is set off.
@@ -44,17 +45,17 @@ impl<W: Write> Screen<W> {
     pub(super) fn show(&mut self, outgoing: &Outgoing) -> io::Result<()> {
         match outgoing {
             Outgoing::Delta { text, .. } => self.write(text),
+            Outgoing::Text { text, refuses: true, .. } if self.aside.is_some() => {
+                self.say_aside([text]);
+                Ok(())
+            }
             Outgoing::Text { text, .. } => self.whole(text, Look::Plain),
             Outgoing::AnswerWaits { text, .. } => self.whole(text, self.look),
             Outgoing::AnswerEnd { footer, note, answered, .. } => {
                 self.filter.reset();
                 self.end_line()?;
-                if let (false, Some(aside)) = (*answered, &mut self.aside) {
-                    self.unanswered += 1;
-                    for text in note.iter().chain(footer) {
-                        // That nobody takes it is no reason not to go on.
-                        let _ = writeln!(aside, "tallybot: {}", ControlFilter::default().push(text.trim_end()));
-                    }
+                if !*answered && self.aside.is_some() {
+                    self.say_aside(note.iter().chain(footer));
                     return Ok(());
                 }
                 if let Some(note) = note {
@@ -68,6 +69,16 @@ impl<W: Write> Screen<W> {
             Outgoing::Acknowledge { .. } | Outgoing::AnswerStart { .. } | Outgoing::Ready { .. } | Outgoing::Leave => {
                 Ok(())
             }
+        }
+    }
+
+    /// Says why a question was not answered where that goes.
+    fn say_aside<'a>(&mut self, texts: impl IntoIterator<Item = &'a PrivateText>) {
+        let Some(aside) = &mut self.aside else { return };
+        self.unanswered += 1;
+        for text in texts {
+            // That nobody takes it is no reason not to go on.
+            let _ = writeln!(aside, "tallybot: {}", ControlFilter::default().push(text.trim_end()));
         }
     }
 

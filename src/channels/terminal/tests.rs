@@ -244,6 +244,7 @@ async fn a_driver_that_ends_takes_the_terminal_with_it_even_at_the_prompt() {
             text: "a notice".into(),
             keyboard: Vec::new(),
             replace: None,
+            refuses: false,
             origin: Origin::default(),
         })
         .await

@@ -203,7 +203,8 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
             Some(Done::Stats { text, keyboard, replace }) => {
                 let (chat, origin) = (owner.chat, owner.origin);
                 let keyboard = self.labelled(owner.lang, keyboard);
-                self.outbox.push(Outgoing::Text { chat: chat.clone(), text: text.into(), keyboard, replace, origin });
+                let (text, refuses) = (text.into(), false);
+                self.outbox.push(Outgoing::Text { chat: chat.clone(), text, keyboard, replace, refuses, origin });
                 self.settled(chat);
             }
             Some(Done::Nothing) => self.settled(owner.chat),
@@ -234,7 +235,8 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
     fn say_text(&mut self, owner: Owner, text: String) {
         let Owner { chat, origin, .. } = owner;
         let text = text.into();
-        self.outbox.push(Outgoing::Text { chat: chat.clone(), text, keyboard: Vec::new(), replace: None, origin });
+        let (keyboard, replace, refuses) = (Vec::new(), None, false);
+        self.outbox.push(Outgoing::Text { chat: chat.clone(), text, keyboard, replace, refuses, origin });
         self.settled(chat);
     }
 
@@ -254,8 +256,8 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         match effect {
             Effect::Say { chat, lang, message, keyboard, replace } => {
                 let text = self.parts.renderer.render(lang, &message).into();
-                let keyboard = self.labelled(lang, keyboard);
-                self.outbox.push(Outgoing::Text { chat, text, keyboard, replace, origin: origin.clone() });
+                let (keyboard, refuses) = (self.labelled(lang, keyboard), message.refuses_a_question());
+                self.outbox.push(Outgoing::Text { chat, text, keyboard, replace, refuses, origin: origin.clone() });
             }
             Effect::Acknowledge { chat, lang, message } => {
                 let text = message.map(|message| self.parts.renderer.render_plain(lang, &message).into());

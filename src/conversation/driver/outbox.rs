@@ -26,6 +26,8 @@ pub enum Outgoing {
         keyboard: Keyboard<Button>,
         /// The message that it takes the place of.
         replace: Option<MessageRef>,
+        /// Whether it says why a question was not asked.
+        refuses: bool,
         /// What it answers.
         origin: Origin,
     },
