@@ -75,7 +75,7 @@ pub fn random() -> [u8; 16] {
 
 /// The owner's zone: the configured one, else that of the environment, else the system's, else UTC.
 pub fn zone_of(config: &Config) -> Zone {
-    let environment = || Zone::named(std::env::var("TZ").ok()?.trim_start_matches(':'));
+    let environment = || Zone::of_tz(&std::env::var("TZ").ok()?);
     let system = || Zone::named(&iana_time_zone::get_timezone().ok()?);
     config.timezone.or_else(environment).or_else(system).unwrap_or(Zone::UTC)
 }

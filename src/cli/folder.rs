@@ -43,12 +43,17 @@ pub(super) fn close_to_others(loaded: &Loaded) {
 }
 
 /// Says that nothing was recorded yet, where that is known: in a folder that may not be looked into it is not.
-pub(super) fn say_if_no_books(loaded: &Loaded) {
+///
+/// # Errors
+/// When the books have lost their acts, or belong to another program.
+pub(super) fn say_if_no_books(loaded: &Loaded) -> anyhow::Result<()> {
     let may_not_look = fs::read_dir(&loaded.data_dir).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     if !may_not_look && !service::has_books(&loaded.data_dir) {
+        service::refuse_orphans(&loaded.data_dir)?;
         let folder = loaded.data_dir.display();
         complain(&format_args!(
             "there are no books in `{folder}` yet; another folder is named with --data-dir or `data_dir`"
         ));
     }
+    Ok(())
 }

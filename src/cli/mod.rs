@@ -158,7 +158,7 @@ fn clock_of(loaded: &Loaded) -> Arc<dyn Clock> {
 
 fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()> {
     let (zone, clock) = (app::zone_of(&loaded.config), clock_of(loaded));
-    say_if_no_books(loaded);
+    say_if_no_books(loaded)?;
     if arguments.epochs {
         let epochs = service::epochs(&loaded.data_dir, &clock)?;
         return print(&if arguments.json { json(&epochs)? } else { epochs_text(&epochs) });

@@ -171,7 +171,8 @@ pub(super) fn export(loaded: &Loaded, arguments: ExportArguments) -> anyhow::Res
         None => None,
     };
     let clock = clock_of(loaded);
-    say_if_no_books(loaded);
+    // The records can be read without the acts.
+    say_if_no_books(loaded).unwrap_or_else(|error| complain(&error));
     let ExportArguments { format, summary, output, force, filters, .. } = arguments;
     if let Some(file) = &output {
         refuse_among_the_books(file, &loaded.data_dir)?;
@@ -270,7 +271,8 @@ fn list_of_columns() -> String {
 pub(super) async fn recent(loaded: &Loaded, arguments: RecentArguments) -> anyhow::Result<()> {
     let RecentArguments { count, follow, json, filters } = arguments;
     let filter = filters.filter(loaded, &clock_of(loaded))?;
-    say_if_no_books(loaded);
+    // The records can be read without the acts.
+    say_if_no_books(loaded).unwrap_or_else(|error| complain(&error));
     let mut recent = Recent::of(&loaded.data_dir, filter)?;
     let newest = recent.newest(count)?;
     let layout = (!json).then(|| RecordLines::fitting(&newest));

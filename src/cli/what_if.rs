@@ -60,7 +60,7 @@ pub(super) fn what_if(loaded: &Loaded, arguments: &WhatIfArguments) -> anyhow::R
     }
     let book = app::prices_of(&loaded.config, &loaded.data_dir)?;
     let other = other_prices(&arguments.prices, arguments.format, &book)?;
-    say_if_no_books(loaded);
+    say_if_no_books(loaded)?;
     let filter = RecordFilter { from, to, ..RecordFilter::default() };
     let vendors = vendors_of(&loaded.config, &book);
     let found = at_work::what_if(&loaded.data_dir, &filter, other, vendors, arguments.group)?;

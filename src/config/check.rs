@@ -81,6 +81,9 @@ fn read_all(top: &mut Section<'_>) -> Config {
     let default = Config::default();
     let language = top.choice("language", &Lang::ALL.map(|lang| (lang.code(), lang))).unwrap_or_default();
     let timezone = zone(top, "timezone");
+    if !top.has("timezone") {
+        check_tz(top);
+    }
     let data_dir = top.path("data_dir").unwrap_or(default.data_dir);
     let bot_name = top.table("bot", bot_name).unwrap_or(default.bot_name);
     let http = top.table("http", Http::read);
@@ -195,6 +198,21 @@ fn bot_name(section: &mut Section<'_>) -> Option<String> {
         let word = text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
         (word && (1..=32).contains(&text.chars().count())).then(|| text.to_owned())
     })
+}
+
+/// Of a zone that is not known nobody would see that days begin at another hour.
+fn check_tz(top: &Section<'_>) {
+    let Some(value) = top.variable("TZ").filter(|value| !value.is_empty() && !value.ends_with("/localtime")) else {
+        return;
+    };
+    if Zone::of_tz(&value).is_none() {
+        let shown: String = value.chars().filter(|c| !c.is_control()).take(40).collect();
+        let text = format!(
+            "the variable `TZ` is `{shown}`, which names no zone, so that days begin where this machine's do; expected for \
+             example `timezone = \"Europe/Berlin\"`"
+        );
+        top.warn("timezone", text);
+    }
 }
 
 /// A zone by its IANA name.

@@ -348,6 +348,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A variable of the environment that no key names.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.report.env.get(name)
+    }
+
     /// Says something that does not stop the start.
     pub(super) fn warn(&self, key: &str, text: String) {
         self.report.warning(self.line_start(key), &self.path_of(key), text);

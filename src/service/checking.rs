@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use super::has_books;
+use super::{has_books, refuse_orphans};
 use crate::config::Config;
 use crate::ledger::{self, Archived, People, Progress, Repaired, Verification, holder_of};
 use crate::limits::Rulebook;
@@ -67,6 +67,7 @@ pub fn must_be_free(folder: &Path, doing: &str) -> anyhow::Result<()> {
 
 fn must_have_books(folder: &Path) -> anyhow::Result<()> {
     if !has_books(folder) {
+        refuse_orphans(folder)?;
         bail!("there are no books in `{}`; another folder is named with --data-dir or `data_dir`", folder.display());
     }
     Ok(())

@@ -95,6 +95,14 @@ pub fn close_to_others(folder: &Path) -> Result<(), String> {
     crate::ledger::Folder::new(folder).close_to_others()
 }
 
+/// Refuses a folder whose books have lost their acts, or belong to another program.
+///
+/// # Errors
+/// Then, with what to do.
+pub fn refuse_orphans(folder: &Path) -> Result<(), crate::ledger::LedgerError> {
+    crate::ledger::Folder::new(folder).acts().map(|_| ())
+}
+
 /// Whether anything was ever recorded in a folder.
 pub fn has_books(folder: &Path) -> bool {
     crate::ledger::Folder::new(folder).has_books()

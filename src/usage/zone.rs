@@ -43,6 +43,13 @@ impl Zone {
         Some(zone)
     }
 
+    /// The zone that a value of the variable `TZ` names, also as `:NAME` or as a file of the system's zones; `None` for rules
+    /// without a name, such as `CET-1CEST`.
+    pub fn of_tz(value: &str) -> Option<Zone> {
+        let value = value.trim_start_matches(':');
+        Zone::named(value.rsplit_once("/zoneinfo/").map_or(value, |(_, name)| name))
+    }
+
     /// The names of all zones.
     pub fn names() -> impl Iterator<Item = &'static str> {
         // `Factory` is what a machine says whose zone nobody has set.

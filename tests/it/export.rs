@@ -245,6 +245,13 @@ fn looking_at_nothing_makes_nothing_and_nobody_reading_on_is_no_error() {
     }
     assert_eq!(home.written(), [], "nothing was written anywhere");
     let home = with_example(DEMO);
+    std::fs::rename(home.data().join("control.jsonl"), home.path("kept")).expect("moved");
+    for (arguments, code) in [(&["export"][..], 0), (&["recent"], 0), (&["stats"], 1), (&["verify"], 1)] {
+        let ended = home.run(arguments, "");
+        assert_eq!((ended.code(), ended.err.matches("restore `control.jsonl`").count()), (Some(code), 1), "{ended:?}");
+        assert!(!ended.err.contains("there are no books") && ended.out.is_empty() == (code == 1), "{ended:?}");
+    }
+    std::fs::rename(home.path("kept"), home.data().join("control.jsonl")).expect("moved back");
     for arguments in [&["export"][..], &["export", "--format", "json"], &["recent"], &["recent", "--follow"]] {
         let ended = home.run_unheard(arguments, "");
         assert_eq!((ended.code(), ended.err.as_str()), (Some(0), ""), "{arguments:?}");

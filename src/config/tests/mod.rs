@@ -81,6 +81,22 @@ fn j6_every_mistake_is_said_in_these_words() {
 }
 
 #[test]
+fn a_tz_that_names_no_zone_is_told_unless_the_file_names_one() {
+    let warnings = |text: &str, tz: &str| {
+        let env = |name: &str| (name == "TZ").then(|| tz.to_owned());
+        check(text, "t.toml", &env, &files).expect("no mistakes").warnings
+    };
+    for tz in ["CET-1CEST", "UTC+3", "Nowhere/Land"] {
+        let told = warnings("", tz);
+        assert!(told.len() == 1 && told[0].text.contains(tz) && told[0].text.contains("timezone ="), "{told:?}");
+        assert_eq!(warnings("timezone = \"UTC\"", tz), []);
+    }
+    for tz in ["", "Asia/Tokyo", ":Asia/Tokyo", "/usr/share/zoneinfo/Asia/Tokyo", ":/etc/localtime"] {
+        assert_eq!(warnings("", tz), [], "{tz}");
+    }
+}
+
+#[test]
 fn no_message_repeats_what_may_be_a_secret() {
     for (text, secret) in [
         ("api_key = \"hunter2-hunter2\"", "hunter2"),

@@ -76,7 +76,8 @@ pub(super) fn snapshots(
         }
         let Some(position) = snapshot.position().filter(|_| acts.is_some()) else { continue };
         if snapshot.at.day() > now.day() {
-            let what = format!("taken on a day to come ({}), by a clock that was wrong", snapshot.at);
+            let why = if snapshot.at <= now { "in another zone" } else { "by a clock that was wrong" };
+            let what = format!("taken on a day to come ({}), {why}", snapshot.at);
             findings.add(Level::Warning, check, place, what, MADE_AGAIN);
         }
         waiting.push(Waiting { check, name, snapshot, position, reached: false, drift: None });
