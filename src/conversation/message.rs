@@ -317,11 +317,6 @@ impl Message {
         Message::Error { kind, http_status: None, retry_in_seconds: None, choice: None }
     }
 
-    /// Whether it says why a question was not asked.
-    pub fn refuses_a_question(&self) -> bool {
-        matches!(self, Message::TooLong { .. } | Message::Busy)
-    }
-
     /// The key of the template this is rendered by.
     pub fn template(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {

@@ -13,13 +13,18 @@ pub(super) const MAX_COUNT: u64 = 1 << 40;
 /// A raw field.
 pub(super) type Field<'a> = Option<&'a RawValue>;
 
-/// A whole number from zero up to [`MAX_COUNT`]; everything else (negative, fraction, string, null) is absent.
+/// A whole number from zero up to [`MAX_COUNT`], also as `7.0`, which is how some servers write all numbers; everything
+/// else (negative, fraction, string, null) is absent.
 pub(super) fn count(field: Field<'_>) -> Option<u64> {
     count_of(field?.get())
 }
 
 /// The same of a scalar as it stands.
 pub(super) fn count_of(text: &str) -> Option<u64> {
+    let text = match text.split_once('.') {
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => whole,
+        _ => text,
+    };
     let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&number| all_digits && number <= MAX_COUNT)
 }
@@ -64,11 +69,25 @@ mod tests {
             let raw: Box<RawValue> = serde_json::from_str(text).expect("valid JSON");
             count(Some(&raw))
         };
-        for hostile in ["-1", "1.5", "2.0", "\"7\"", "null", "true", "9223372036854775808", "1e3", "1e999", "[1]", "{}"]
-        {
+        for hostile in [
+            "-1",
+            "1.5",
+            "2.01",
+            "2.0e1",
+            "-2.0",
+            "\"7\"",
+            "null",
+            "true",
+            "9223372036854775808",
+            "1e3",
+            "1e999",
+            "[1]",
+            "{}",
+        ] {
             assert_eq!(read(hostile), None, "{hostile}");
         }
         assert_eq!((read("0"), read(" 7 "), read("1099511627776")), (Some(0), Some(7), Some(MAX_COUNT)));
+        assert_eq!((read("2.0"), read("50.00")), (Some(2), Some(50)));
         assert_eq!(count(None), None);
     }
 

@@ -256,7 +256,8 @@ impl<A: Assistant, B: Books, R: Renderer> Driver<A, B, R> {
         match effect {
             Effect::Say { chat, lang, message, keyboard, replace } => {
                 let text = self.parts.renderer.render(lang, &message).into();
-                let (keyboard, refuses) = (self.labelled(lang, keyboard), message.refuses_a_question());
+                let (keyboard, refuses) =
+                    (self.labelled(lang, keyboard), matches!(message, Message::TooLong { .. } | Message::Busy));
                 self.outbox.push(Outgoing::Text { chat, text, keyboard, replace, refuses, origin: origin.clone() });
             }
             Effect::Acknowledge { chat, lang, message } => {

@@ -307,6 +307,9 @@ fn e2_openai_usage_may_be_absent_null_zero_or_hostile() {
         let read = openai([says("Hi"), chunk("{}", r#""stop""#, rest), END.to_owned()].concat());
         assert_eq!((tokens(&read), read.failed, source(&read)), ((None, None), None, UsageSource::Estimated), "{rest}");
     }
+    let floats = r#","usage":{"prompt_tokens":50.0,"completion_tokens":10.00}"#;
+    let read = openai([says("Hi"), chunk("{}", r#""stop""#, floats), END.to_owned()].concat());
+    assert_eq!((tokens(&read), source(&read)), ((Some(50), Some(10)), UsageSource::Reported));
     let zero = openai([says("Hi"), uses(0, 0), END.to_owned()].concat());
     assert_eq!((tokens(&zero), source(&zero)), ((Some(0), Some(0)), UsageSource::Reported));
 }
