@@ -6,7 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::stats::ObservedLimit;
 use crate::limits::{LimitKind, Measure};
-use crate::usage::{Money, Timestamp};
+use crate::usage::{Money, SubjectId, Timestamp};
 
 /// One limit and how much of it is used. Amounts are requests, tokens or, where the limit counts money, pico-dollars;
 /// in JSON these are decimal dollars in fields of their own (`used_usd`, `max_usd`, …).
@@ -37,6 +37,15 @@ pub struct LimitUse {
     pub paused: bool,
     /// Nothing more goes until the window ends.
     pub stopped: bool,
+}
+
+/// What a limit is about, with people by the words that `name_of` has for them, if it has any.
+pub fn with_names(subject: &str, name_of: impl Fn(&SubjectId) -> Option<String>) -> String {
+    let part = |part: &str| match part.strip_prefix("user:").and_then(SubjectId::parse) {
+        Some(id) => name_of(&id).map_or_else(|| part.to_owned(), |name| format!("user:{name}")),
+        None => part.to_owned(),
+    };
+    subject.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// A [`LimitUse`] in JSON.

@@ -16,6 +16,7 @@ mod view;
 pub use audience::{Audience, Look, NearlyFull, PEOPLE_SHOWN, PeopleUse, nearly_full};
 pub use epochs::{EpochInfo, EpochUse, NoSuchEpoch, epochs};
 pub use fill::Facts;
+pub use limit_use::with_names;
 pub use screen::StatsScreen;
 pub use stats::StatsReport;
 pub use view::View;

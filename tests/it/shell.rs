@@ -44,6 +44,14 @@ fn a_pipe_tells_what_was_not_answered_apart_from_the_answers_and_fails_at_the_en
 }
 
 #[test]
+fn a_limit_of_somebody_is_shown_to_an_admin_by_the_name() {
+    let budget = "[[budgets]]\nfor = { user = \"*\" }\nper = \"day\"\nrequests = 5\n";
+    let home = Home::new(&format!("{DEMO}{budget}"));
+    let ended = home.run(&["chat"], "hello\n/stats\n/stats limits\n");
+    assert_eq!(ended.out.matches("user:owner").count(), 2, "{ended:?}");
+}
+
+#[test]
 fn what_is_too_long_to_ask_is_not_told_among_the_answers_of_a_pipe() {
     let home = Home::new(DEMO);
     let ended = home.run(&["chat"], &format!("{}\nhello\n", "word ".repeat(20_000)));

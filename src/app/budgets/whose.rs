@@ -7,6 +7,7 @@ use crate::app::Desk;
 use crate::conversation::{BudgetMistakeView, BudgetOf, BudgetRemark, ChatKey, PrivateText, nearest};
 use crate::ledger::People;
 use crate::limits::{Facet, Label};
+use crate::reports::with_names;
 use crate::service::items::PEOPLE_OF;
 use crate::templates::fold;
 use crate::usage::SubjectId;
@@ -80,11 +81,7 @@ impl Desk {
 
     /// A subject with people by what is known of them.
     pub(super) fn shown(&self, subject: &str) -> String {
-        let part = |part: &str| match part.strip_prefix("user:").and_then(SubjectId::parse) {
-            Some(id) => self.known_as(&id).map_or_else(|| part.to_owned(), |name| format!("user:{name}")),
-            None => part.to_owned(),
-        };
-        subject.split(' ').map(part).collect::<Vec<_>>().join(" ")
+        with_names(subject, |id| self.known_as(id))
     }
 
     /// What a person is typed as, where they are still known: a program may call people by numbers, as chats do.

@@ -16,7 +16,7 @@ pub use levels::{NearlyFull, nearly_full};
 use serde::Serialize;
 
 use super::stats::ServiceStatus;
-use super::{Facts, StatsReport, View};
+use super::{Facts, StatsReport, View, with_names};
 use crate::ledger::{TopUsers, Users, UsersBy};
 use crate::limits::Facet;
 use crate::stats::{Period, UserSums};
@@ -147,7 +147,13 @@ impl Look {
                 templates.render_for(surface, lang, "stats_users", screen)
             }
             (Audience::Everything, view) => {
-                StatsReport::of(facts, self.period).text_for(templates, surface, lang, view)
+                let mut report = StatsReport::of(facts, self.period);
+                // Names with spaces would be several.
+                let name_of = |id: &SubjectId| name_of(id).filter(|name| !name.contains(char::is_whitespace));
+                for subject in report.limits.iter_mut().filter_map(|limit| limit.subject.as_mut()) {
+                    *subject = with_names(subject, name_of);
+                }
+                report.text_for(templates, surface, lang, view)
             }
             (Audience::Person(_), _) => {
                 templates.render_for(surface, lang, "stats_own", own::OwnScreen::of(self, facts, people))
