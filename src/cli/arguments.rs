@@ -283,7 +283,7 @@ pub(super) struct LogArguments {
     /// What it cost, in dollars [default: what the price book says]
     #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     pub(super) cost_usd: Option<String>,
-    /// When it was: RFC 3339, or without an offset on your clock [default: now]
+    /// When it was: RFC 3339; without an offset in the zone of the books (`timezone`) [default: now]
     #[arg(long, value_name = "TIME")]
     pub(super) timestamp: Option<String>,
     /// Your id of this call: with the same one again nothing is counted

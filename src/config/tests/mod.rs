@@ -97,6 +97,15 @@ fn a_tz_that_names_no_zone_is_told_unless_the_file_names_one() {
 }
 
 #[test]
+fn a_token_that_is_too_short_is_one_mistake() {
+    for (token, told) in [("123", "holds 3 characters"), ("", "empty")] {
+        let env = |name: &str| (name == "TELOXIDE_TOKEN").then(|| token.to_owned());
+        let mistakes = check("[telegram]", "t.toml", &env, &files).expect_err("a mistake").to_string();
+        assert!(mistakes.starts_with("1 mistake ") && mistakes.contains(told), "{mistakes}");
+    }
+}
+
+#[test]
 fn no_message_repeats_what_may_be_a_secret() {
     for (text, secret) in [
         ("api_key = \"hunter2-hunter2\"", "hunter2"),
