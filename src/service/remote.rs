@@ -191,7 +191,11 @@ async fn send<T: DeserializeOwned>(
     let request = request.body(Full::new(body)).context("cannot form the request")?;
     let client = Client::builder(TokioExecutor::new()).build_http();
     let answered = tokio::time::timeout(PATIENCE, async {
-        let answer = client.request(request).await.context("no answer")?;
+        let answer = client.request(request).await.map_err(|error| {
+            let nobody = "nobody listens there: it is starting or stopping, so try again in a moment";
+            let why = if error.is_connect() { nobody } else { "no answer" };
+            anyhow::Error::from(error).context(why)
+        })?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
         anyhow::Ok((status, body))

@@ -1,6 +1,8 @@
 //! `tallybot log`: requirement 0's call from a shell, alone on a folder and beside a running tallybot.
 
-use crate::running::{Ended, Home};
+use std::io::Write;
+
+use crate::running::{Ended, Home, free_port};
 
 const DEMO: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n";
 
@@ -82,6 +84,21 @@ fn a_service_with_tokens_is_asked_with_the_admins() {
     assert_eq!((ended.code(), ended.out.as_str()), (Some(1), ""));
     assert!(ended.err.contains("cannot write through http://127.0.0.1:") && ended.err.contains("401"), "{ended:?}");
     drop(serving);
+}
+
+#[test]
+fn a_service_that_is_stopping_is_to_be_asked_again() {
+    let home = Home::new(DEMO);
+    assert_eq!(log(&home, EXAMPLE[0]).code(), Some(0));
+    let held = std::fs::OpenOptions::new().write(true).open(home.data().join("tallybot.lock")).expect("it is there");
+    held.lock().expect("nobody holds it");
+    held.set_len(0).expect("written");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let holder = serde_json::json!({ "pid": 7, "started_at": "2026-11-22T12:00:00Z", "listen": listen }).to_string();
+    (&held).write_all(holder.as_bytes()).expect("written");
+    let ended = log(&home, EXAMPLE[0]);
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(ended.err.contains("process 7 holds") && ended.err.contains("try again in a moment"), "{ended:?}");
 }
 
 #[test]
