@@ -224,6 +224,7 @@ const GEMINI: Step<Said> = root(&[
         "usageMetadata",
         Usage,
         &[
+            leaf("serviceTier", Tier),
             leaf("promptTokenCount", Prompt),
             leaf("toolUsePromptTokenCount", ToolPrompt),
             leaf("cachedContentTokenCount", Cached),
