@@ -6,7 +6,8 @@ use http::HeaderMap;
 
 use super::{Outcome, Permit, Receipt};
 use crate::models::endpoint::{Endpoint, UsageReader, media_type};
-use crate::models::{CallError, Decoder, Ending, Observed, Retry, is_unreadable, request_id};
+use crate::models::{CallError, Decoder, Ending, Observed, Retry, is_unreadable, request_id, service_tier};
+use crate::usage::names::Name;
 use crate::usage::{ErrorKind, Estimated, Failure, Now, Status, UsageSource};
 
 /// The most of an error's body that is kept until its class is known, in bytes.
@@ -39,6 +40,7 @@ struct Head {
     streams: bool,
     observed: Observed,
     request_id: Option<String>,
+    service_tier: Option<Name<'static>>,
 }
 
 /// How an attempt ended.
@@ -106,7 +108,8 @@ impl Meter {
         }
         let is_json = media_type(headers).eq_ignore_ascii_case("application/json");
         let streams = self.endpoint == Endpoint::StreamGenerateContent || !is_json;
-        self.head = Some(Head { status, streams, observed, request_id: request_id(headers) });
+        let (request_id, service_tier) = (request_id(headers), service_tier(headers));
+        self.head = Some(Head { status, streams, observed, request_id, service_tier });
         if self.endpoint.is_metered() && !self.is_error() && is_unreadable(headers) {
             let provider = self.permit.call().provider.as_str();
             tracing::warn!(provider, "an answer in an encoding that nobody asked for is recorded as an estimate");
@@ -124,9 +127,7 @@ impl Meter {
     /// Takes the next bytes of the answer, as they came over the wire.
     pub fn saw(&mut self, bytes: &[u8]) {
         if self.is_error() {
-            let room = MAX_ERROR_BYTES.saturating_sub(self.error_body.len());
-            self.error_body.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            return;
+            return self.keep_of_error(bytes);
         }
         if !self.endpoint.is_metered() || self.damaged {
             return;
@@ -175,6 +176,18 @@ impl Meter {
         self.reader.push(&self.unpacked);
     }
 
+    /// What an error says may be compressed as any other answer is.
+    fn keep_of_error(&mut self, bytes: &[u8]) {
+        if self.damaged || self.error_body.len() >= MAX_ERROR_BYTES {
+            return;
+        }
+        match self.decoder.plain(bytes) {
+            Some(plain) => self.error_body.extend_from_slice(&plain[..plain.len().min(MAX_ERROR_BYTES)]),
+            None => self.damaged = self.decoder.push(bytes, &mut self.error_body, MAX_ERROR_BYTES).is_err(),
+        }
+        self.error_body.truncate(MAX_ERROR_BYTES);
+    }
+
     /// Whether the answer is one of failure.
     pub fn is_error(&self) -> bool {
         let fine = if self.endpoint.is_metered() { 300 } else { 400 };
@@ -188,7 +201,7 @@ impl Meter {
         Some(CallError { provider_request_id: head.request_id.clone(), ..error })
     }
 
-    /// The start of an error's body, as far as it is kept.
+    /// The start of an error's body, unpacked, as far as it is kept.
     pub fn error_body(&self) -> &[u8] {
         &self.error_body
     }
@@ -262,7 +275,7 @@ impl Meter {
             finish: learned.finish.unwrap_or_default(),
             usage: learned.usage,
             served_model: learned.served_model.clone(),
-            service_tier: learned.service_tier.clone(),
+            service_tier: learned.service_tier.clone().or_else(|| head?.service_tier.clone()),
             provider_request_id: head.and_then(|head| head.request_id.clone()),
             http_status: head.map_or(0, |head| head.status),
             pieces: learned.pieces,

@@ -211,7 +211,7 @@ impl State {
         if let Some(tier) = json::label(usage.service_tier) {
             self.known.learned.service_tier = Some(tier);
         }
-        self.usage.replace_with(&usage, counts_output);
+        self.usage.replace_with(Usage::of(&usage, counts_output));
         self.known.learned.usage = self.usage.reported();
     }
 
@@ -253,20 +253,41 @@ struct WireUsage<'a> {
 
 /// The counts as Anthropic divides them: the three inputs are beside each other.
 #[derive(Clone, Copy, Default)]
-struct Usage {
-    input: Option<u64>,
-    cache_read: Option<u64>,
-    cache_write: Option<u64>,
+pub(super) struct Usage {
+    pub(super) input: Option<u64>,
+    pub(super) cache_read: Option<u64>,
+    pub(super) cache_write: Option<u64>,
     /// The parts of `cache_write` that are kept for five minutes and for an hour.
-    write_5m: Option<u64>,
-    write_1h: Option<u64>,
-    output: Option<u64>,
-    thinking: Option<u64>,
+    pub(super) write_5m: Option<u64>,
+    pub(super) write_1h: Option<u64>,
+    pub(super) output: Option<u64>,
+    pub(super) thinking: Option<u64>,
 }
 
 impl Usage {
-    /// What is there and not null takes the place of what was said before.
-    fn replace_with(&mut self, later: &WireUsage<'_>, counts_output: bool) {
+    /// Takes over a later report: what it says takes the place of what was said before. Some say zero of an input that
+    /// they told before, which takes nothing back, but where an input that was guessed has turned out to be in the cache.
+    pub(super) fn replace_with(&mut self, later: Usage) {
+        let replace = |count: &mut Option<u64>, later: Option<u64>| *count = later.or(*count);
+        let raise = |count: &mut Option<u64>, later: Option<u64>| {
+            *count = later.filter(|later| *later > 0).or(*count).or(later)
+        };
+        let before = self.beside();
+        raise(&mut self.cache_read, later.cache_read);
+        raise(&mut self.cache_write, later.cache_write);
+        raise(&mut self.write_5m, later.write_5m);
+        raise(&mut self.write_1h, later.write_1h);
+        if self.beside() > before {
+            replace(&mut self.input, later.input)
+        } else {
+            raise(&mut self.input, later.input)
+        }
+        replace(&mut self.output, later.output);
+        replace(&mut self.thinking, later.thinking);
+    }
+
+    /// What is there of a report and not null.
+    fn of(report: &WireUsage<'_>, counts_output: bool) -> Usage {
         #[derive(Default, Deserialize)]
         struct Written<'a> {
             #[serde(borrow, default)]
@@ -279,28 +300,37 @@ impl Usage {
             #[serde(borrow, default)]
             thinking_tokens: Field<'a>,
         }
-        let replace = |count: &mut Option<u64>, field| *count = json::count(field).or(*count);
-        let written: Written<'_> = json::object(later.cache_creation).unwrap_or_default();
-        replace(&mut self.input, later.input_tokens);
-        replace(&mut self.cache_read, later.cache_read_input_tokens);
-        replace(&mut self.cache_write, later.cache_creation_input_tokens);
-        replace(&mut self.write_5m, written.ephemeral_5m_input_tokens);
-        replace(&mut self.write_1h, written.ephemeral_1h_input_tokens);
-        if counts_output {
-            let details: Details<'_> = json::object(later.output_tokens_details).unwrap_or_default();
-            replace(&mut self.output, later.output_tokens);
-            replace(&mut self.thinking, details.thinking_tokens);
+        let written: Written<'_> = json::object(report.cache_creation).unwrap_or_default();
+        let details: Details<'_> = json::object(report.output_tokens_details).unwrap_or_default();
+        let of_output = |field| json::count(field).filter(|_| counts_output);
+        Usage {
+            input: json::count(report.input_tokens),
+            cache_read: json::count(report.cache_read_input_tokens),
+            cache_write: json::count(report.cache_creation_input_tokens),
+            write_5m: json::count(written.ephemeral_5m_input_tokens),
+            write_1h: json::count(written.ephemeral_1h_input_tokens),
+            output: of_output(report.output_tokens),
+            thinking: of_output(details.thinking_tokens),
         }
     }
 
-    /// In the terms of the books. The total of cache writes goes before its division, which may be missing.
-    fn reported(self) -> ReportedUsage {
+    /// What was written to the cache. The total goes before its division, which may be missing.
+    fn written(&self) -> Option<u64> {
         let divided = || Some(self.write_5m?.saturating_add(self.write_1h.unwrap_or(0))).or(self.write_1h);
-        let written = self.cache_write.or_else(divided);
+        self.cache_write.or_else(divided)
+    }
+
+    /// The input beside what is neither read from the cache nor written to it.
+    fn beside(&self) -> u64 {
+        self.cache_read.unwrap_or(0).saturating_add(self.written().unwrap_or(0))
+    }
+
+    /// In the terms of the books.
+    pub(super) fn reported(self) -> ReportedUsage {
+        let written = self.written();
         let long = self.write_1h.map(|long| long.min(written.unwrap_or(0)));
-        let beside = self.cache_read.unwrap_or(0).saturating_add(written.unwrap_or(0));
         ReportedUsage {
-            prompt: self.input.map(|input| input.saturating_add(beside)),
+            prompt: self.input.map(|input| input.saturating_add(self.beside())),
             completion: self.output,
             cached: self.cache_read,
             cache_write: written.map(|written| written - long.unwrap_or(0)),

@@ -40,5 +40,5 @@ pub use provider::{CREDENTIALS, Kind, ModelInfo, Provider, ProviderSpec, Timeout
 pub use ratelimit::{Observed, Window};
 pub use reported::ReportedUsage;
 pub use retry::RetryPolicy;
-pub use stream::{ChatStream, request_id};
+pub use stream::{ChatStream, request_id, service_tier};
 pub use transport::Transport;

@@ -156,6 +156,9 @@ struct Choice<'a> {
     message: Field<'a>,
     #[serde(borrow, default)]
     finish_reason: Field<'a>,
+    /// Moonshot's, where it is not asked for.
+    #[serde(borrow, default)]
+    usage: Field<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -222,8 +225,9 @@ impl State {
         let Some(chunk) = chunk else {
             return self.known.fail(ErrorKind::BadResponse);
         };
+        let choices = json::object::<Vec<Choice<'_>>>(chunk.choices).unwrap_or_default();
         let learned = &mut self.known.learned;
-        if let Some(usage) = usage(chunk.usage) {
+        for usage in choices.iter().map(|choice| choice.usage).chain([chunk.usage]).filter_map(usage) {
             learned.usage.replace_with(usage);
         }
         if let Some(model) = json::label(chunk.model) {
@@ -233,8 +237,8 @@ impl State {
             learned.service_tier = Some(tier);
         }
         self.known.recognised |= chunk.choices.is_some() || chunk.usage.is_some();
-        for choice in json::object::<Vec<Choice<'_>>>(chunk.choices).unwrap_or_default() {
-            self.choice(&choice, events);
+        for choice in &choices {
+            self.choice(choice, events);
         }
         if chunk.error.is_some() && !self.known.learned.complete {
             self.known.fail(ErrorKind::StreamError);
@@ -296,6 +300,11 @@ pub(super) fn usage(field: Field<'_>) -> Option<ReportedUsage> {
         completion_tokens: Field<'a>,
         #[serde(borrow, default)]
         total_tokens: Field<'a>,
+        /// Where Moonshot and DeepSeek tell of it.
+        #[serde(borrow, default)]
+        cached_tokens: Field<'a>,
+        #[serde(borrow, default)]
+        prompt_cache_hit_tokens: Field<'a>,
         #[serde(borrow, default)]
         prompt_tokens_details: Field<'a>,
         #[serde(borrow, default)]
@@ -313,10 +322,11 @@ pub(super) fn usage(field: Field<'_>) -> Option<ReportedUsage> {
     let usage: Usage<'_> = json::object(field)?;
     let prompt: Details<'_> = json::object(usage.prompt_tokens_details).unwrap_or_default();
     let completion: Details<'_> = json::object(usage.completion_tokens_details).unwrap_or_default();
+    let cached = [prompt.cached_tokens, usage.cached_tokens, usage.prompt_cache_hit_tokens];
     let reported = ReportedUsage {
         prompt: json::count(usage.prompt_tokens),
         completion: json::count(usage.completion_tokens),
-        cached: json::count(prompt.cached_tokens),
+        cached: cached.into_iter().filter_map(json::count).max(),
         cache_write: json::count(prompt.cache_write_tokens),
         reasoning: json::count(completion.reasoning_tokens),
         ..ReportedUsage::default()

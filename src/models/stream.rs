@@ -236,7 +236,7 @@ pub fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The tier that serves, where a header and not the answer names it (Google's guide "Priority inference").
-fn service_tier(headers: &HeaderMap) -> Option<Name<'static>> {
+pub fn service_tier(headers: &HeaderMap) -> Option<Name<'static>> {
     let tier = headers.get("x-gemini-service-tier")?.to_str().ok()?;
     (!tier.is_empty()).then(|| Name::clean(tier))
 }

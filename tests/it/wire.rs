@@ -53,6 +53,33 @@ pub const ALL: &[Scripted] = &[
     CHAT,
     CHAT_WITHOUT_USAGE,
     Scripted {
+        name: "Moonshot: cached input beside the counts",
+        path: "/v1/chat/completions",
+        body: "data: {\"model\":\"kimi-k3\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":21,\"total_tokens\":40,\"cached_tokens\":10}}\n\ndata: [DONE]\n\n",
+        tokens: (Some(19), Some(21)),
+        slices: (Some(10), None, None),
+        model: Some("kimi-k3"),
+        ..PLAIN
+    },
+    Scripted {
+        name: "Moonshot: usage within the last choice",
+        path: "/v1/chat/completions",
+        body: "data: {\"model\":\"kimi-k3\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":21,\"total_tokens\":40}}]}\n\ndata: [DONE]\n\n",
+        tokens: (Some(19), Some(21)),
+        slices: (None, None, None),
+        model: Some("kimi-k3"),
+        ..PLAIN
+    },
+    Scripted {
+        name: "DeepSeek: cached input by its other name",
+        path: "/v1/chat/completions",
+        body: "{\"model\":\"deepseek-chat\",\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1204,\"completion_tokens\":9,\"total_tokens\":1213,\"prompt_cache_hit_tokens\":1024,\"prompt_cache_miss_tokens\":180,\"prompt_tokens_details\":{\"cached_tokens\":0}}}",
+        tokens: (Some(1204), Some(9)),
+        slices: (Some(1024), None, None),
+        model: Some("deepseek-chat"),
+        ..PLAIN
+    },
+    Scripted {
         name: "usage on every chunk is the last, no [DONE]",
         body: ": keep-alive\n\ndata: {\"model\":\"gpt-4o-mini-2024-07-18\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1,\"total_tokens\":10}}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"},\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":11}}\n\n",
         tokens: (Some(9), Some(2)),
@@ -165,6 +192,33 @@ pub const ALL: &[Scripted] = &[
         body: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_01\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-haiku-5-5\",\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":25,\"cache_creation_input_tokens\":10,\"cache_read_input_tokens\":5,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\nevent: ping\ndata: {\"type\":\"ping\"}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\nevent: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":null},\"usage\":{\"output_tokens\":7}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"input_tokens\":30,\"cache_read_input_tokens\":null,\"output_tokens\":15,\"output_tokens_details\":{\"thinking_tokens\":9}}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
         tokens: (Some(45), Some(15)),
         slices: (Some(5), Some(10), Some(9)),
+        model: Some("claude-haiku-5-5"),
+        ..PLAIN
+    },
+    Scripted {
+        name: "messages, a last word that says zero of the input",
+        path: "/v1/messages",
+        body: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-haiku-5-5\",\"usage\":{\"input_tokens\":25,\"cache_creation_input_tokens\":10,\"cache_read_input_tokens\":5,\"output_tokens\":1}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":15}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        tokens: (Some(40), Some(15)),
+        slices: (Some(5), Some(10), None),
+        model: Some("claude-haiku-5-5"),
+        ..PLAIN
+    },
+    Scripted {
+        name: "messages, an input guessed at the beginning that was all in the cache",
+        path: "/v1/messages",
+        body: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-haiku-5-5\",\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":null},\"usage\":{\"input_tokens\":0,\"cache_read_input_tokens\":20,\"output_tokens\":15}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":16}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        tokens: (Some(20), Some(16)),
+        slices: (Some(20), None, None),
+        model: Some("claude-haiku-5-5"),
+        ..PLAIN
+    },
+    Scripted {
+        name: "messages, cache writes told only by how long they are kept",
+        path: "/v1/messages",
+        body: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-haiku-5-5\",\"usage\":{\"input_tokens\":25,\"cache_creation\":{\"ephemeral_5m_input_tokens\":7,\"ephemeral_1h_input_tokens\":3},\"output_tokens\":1}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":15}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        tokens: (Some(35), Some(15)),
+        slices: (None, Some(7), None),
         model: Some("claude-haiku-5-5"),
         ..PLAIN
     },

@@ -33,7 +33,9 @@ pub(super) enum Said {
     Completion,
     Total,
     Cached,
+    CachedElsewhere,
     CacheWrite,
+    CacheWriteShort,
     CacheWriteLong,
     Reasoning,
     /// Input beside the prompt: what tools gave (Gemini).
@@ -70,6 +72,17 @@ const MESSAGE: &[Step<Said>] = &[
     group("audio", &[leaf("transcript", Text)]),
 ];
 
+/// Of what was cached some servers tell elsewhere: Moonshot beside the counts, DeepSeek there by a name of its own.
+const USED: &[Step<Said>] = &[
+    leaf("prompt_tokens", Prompt),
+    leaf("completion_tokens", Completion),
+    leaf("total_tokens", Total),
+    leaf("cached_tokens", CachedElsewhere),
+    leaf("prompt_cache_hit_tokens", CachedElsewhere),
+    group("prompt_tokens_details", &[leaf("cached_tokens", Cached), leaf("cache_write_tokens", CacheWrite)]),
+    group("completion_tokens_details", &[leaf("reasoning_tokens", Reasoning)]),
+];
+
 const OPENAI: Step<Said> = root(&[
     leaf("model", Model),
     leaf("service_tier", Tier),
@@ -82,20 +95,11 @@ const OPENAI: Step<Said> = root(&[
             leaf("text", Text),
             group("delta", MESSAGE),
             group("message", MESSAGE),
+            node("usage", Usage, USED), // Moonshot, where it is not asked for
         ],
     ),
     leaf("data", Known),
-    node(
-        "usage",
-        Usage,
-        &[
-            leaf("prompt_tokens", Prompt),
-            leaf("completion_tokens", Completion),
-            leaf("total_tokens", Total),
-            group("prompt_tokens_details", &[leaf("cached_tokens", Cached), leaf("cache_write_tokens", CacheWrite)]),
-            group("completion_tokens_details", &[leaf("reasoning_tokens", Reasoning)]),
-        ],
-    ),
+    node("usage", Usage, USED),
     leaf("error", Error),
 ]);
 
@@ -143,6 +147,10 @@ const RESPONSES: Step<Said> = root(&[
     node("usage", Usage, COUNTED),
 ]);
 
+/// What was written to Anthropic's cache, by how long it is kept.
+const WRITTEN: &[Step<Said>] =
+    &[leaf("ephemeral_5m_input_tokens", CacheWriteShort), leaf("ephemeral_1h_input_tokens", CacheWriteLong)];
+
 /// The output count of `message_start` is a place-holder: it is not wanted.
 const ANTHROPIC: Step<Said> = root(&[
     leaf("type", Type),
@@ -159,7 +167,7 @@ const ANTHROPIC: Step<Said> = root(&[
                     leaf("input_tokens", Prompt),
                     leaf("cache_read_input_tokens", Cached),
                     leaf("cache_creation_input_tokens", CacheWrite),
-                    group("cache_creation", &[leaf("ephemeral_1h_input_tokens", CacheWriteLong)]),
+                    group("cache_creation", WRITTEN),
                 ],
             ),
         ],
@@ -180,7 +188,7 @@ const ANTHROPIC: Step<Said> = root(&[
             leaf("input_tokens", Prompt),
             leaf("cache_read_input_tokens", Cached),
             leaf("cache_creation_input_tokens", CacheWrite),
-            group("cache_creation", &[leaf("ephemeral_1h_input_tokens", CacheWriteLong)]),
+            group("cache_creation", WRITTEN),
             leaf("output_tokens", Completion),
             group("output_tokens_details", &[leaf("thinking_tokens", Reasoning)]),
         ],
@@ -216,6 +224,7 @@ const GEMINI: Step<Said> = root(&[
         "usageMetadata",
         Usage,
         &[
+            leaf("serviceTier", Tier),
             leaf("promptTokenCount", Prompt),
             leaf("toolUsePromptTokenCount", ToolPrompt),
             leaf("cachedContentTokenCount", Cached),

@@ -3,6 +3,7 @@
 use super::Endpoint;
 use super::answers::Said;
 use crate::models::ReportedUsage;
+use crate::models::anthropic::Usage;
 use crate::models::json::count_of;
 
 /// The counts as they were reported last, each by itself, in the API's own terms.
@@ -13,15 +14,20 @@ pub(super) struct Counts {
     completion: Option<u64>,
     total: Option<u64>,
     cached: Option<u64>,
+    cached_elsewhere: Option<u64>,
     cache_write: Option<u64>,
+    cache_write_short: Option<u64>,
     cache_write_long: Option<u64>,
     reasoning: Option<u64>,
+    /// What the reports before amount to, of an API whose later ones may say zero of what they told before.
+    earlier: Usage,
 }
 
 impl Counts {
     /// A new report begins. Its counts replace ours one by one; a total holds only for the report it stands in.
     pub(super) fn begin(&mut self) {
         self.total = None;
+        self.earlier = self.divided();
     }
 
     /// Takes a count; what is none changes nothing.
@@ -32,7 +38,9 @@ impl Counts {
             Said::Completion => &mut self.completion,
             Said::Total => &mut self.total,
             Said::Cached => &mut self.cached,
+            Said::CachedElsewhere => &mut self.cached_elsewhere,
             Said::CacheWrite => &mut self.cache_write,
+            Said::CacheWriteShort => &mut self.cache_write_short,
             Said::CacheWriteLong => &mut self.cache_write_long,
             Said::Reasoning => &mut self.reasoning,
             _ => return,
@@ -44,7 +52,7 @@ impl Counts {
     /// was left out for being zero.
     pub(super) fn of(&self, endpoint: Endpoint, is_told: bool) -> ReportedUsage {
         match endpoint {
-            Endpoint::Messages => self.of_anthropic(),
+            Endpoint::Messages => self.divided().reported(),
             Endpoint::GenerateContent | Endpoint::StreamGenerateContent => self.of_gemini(is_told),
             _ if endpoint.embeds() => self.of_vectors(),
             _ => self.in_slices().with_total(self.total),
@@ -67,23 +75,26 @@ impl Counts {
         ReportedUsage {
             prompt: self.prompt,
             completion: self.completion,
-            cached: self.cached,
+            cached: self.cached.max(self.cached_elsewhere),
             cache_write: self.cache_write,
             cache_write_1h: None,
             reasoning: self.reasoning,
         }
     }
 
-    /// Anthropic counts what the cache has beside the rest of the input.
-    fn of_anthropic(&self) -> ReportedUsage {
-        let beside = self.cached.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
-        let long = self.cache_write_long.map(|long| long.min(self.cache_write.unwrap_or(long)));
-        ReportedUsage {
-            prompt: self.prompt.map(|fresh| fresh.saturating_add(beside)),
-            cache_write: self.cache_write.map(|all| all - long.unwrap_or(0).min(all)),
-            cache_write_1h: long,
-            ..self.in_slices()
-        }
+    /// As Anthropic divides them: what the cache has is beside the rest of the input.
+    fn divided(&self) -> Usage {
+        let mut usage = self.earlier;
+        usage.replace_with(Usage {
+            input: self.prompt,
+            cache_read: self.cached,
+            cache_write: self.cache_write,
+            write_5m: self.cache_write_short,
+            write_1h: self.cache_write_long,
+            output: self.completion,
+            thinking: self.reasoning,
+        });
+        usage
     }
 
     /// Gemini counts thinking beside the rest of the output, and what tools gave beside the rest of the input.

@@ -126,7 +126,7 @@ fn anthropics_last_count_of_each_wins_and_null_is_none() {
         r#"{"input_tokens":25,"cache_creation_input_tokens":100,"cache_read_input_tokens":50,"output_tokens":1}"#;
     let raised = r#"{"input_tokens":300,"cache_creation_input_tokens":null,"cache_read_input_tokens":0,"output_tokens":40,"server_tool_use":{"web_search_requests":1}}"#;
     let usage = with_usage(first, raised).learned.usage;
-    assert_eq!((usage.prompt, usage.cached, usage.cache_write), (Some(400), Some(0), Some(100)));
+    assert_eq!((usage.prompt, usage.cached, usage.cache_write), (Some(450), Some(50), Some(100)));
     let twice = [start(FRESH), end("null", r#"{"output_tokens":10}"#), says("Hi")].concat();
     let unfinished = anthropic(&twice);
     assert_eq!((tokens(&unfinished), unfinished.learned.complete), ((Some(25), Some(10)), false));

@@ -11,7 +11,7 @@ use tallybot::usage::{Clock, ErrorKind, Status, UsageRecord, UsageSource, Zone};
 use super::kit::{Gate, Opening, post, with};
 use super::wire::{CHAT, CHAT_UNASKED, JSON, NDJSON, SSE, STREAMS, WHOLE};
 use crate::in_process::VirtualClock;
-use crate::providers::{Reply, ScriptedProvider, openai};
+use crate::providers::{Reply, ScriptedProvider, gzip, openai};
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -289,4 +289,35 @@ async fn g12_a_provider_that_ignores_the_cap_is_booked_in_full_and_the_next_call
     assert_eq!((tokens(&record), record.output_cap.and_then(|cap| cap.asked)), ((9, 5_000), Some(10)));
     assert_eq!(ask().await.status, 429);
     assert_eq!(server.hits().len(), 1);
+}
+
+#[tokio::test]
+async fn a_tier_that_gemini_names_in_a_header_or_beside_the_counts_is_the_one_that_is_booked() {
+    let whole = WHOLE.iter().find(|it| it.operation == "generate_content").expect("a whole answer of Gemini's");
+    let named = whole.answer.replacen("\"usageMetadata\":{", "\"usageMetadata\":{\"serviceTier\":\"flex\",", 1);
+    assert_ne!(named, whole.answer);
+    let header = ("x-gemini-service-tier", "batch");
+    for (reply, tier) in [
+        (Reply::json(200, whole.answer).header(header.0, header.1), Some("batch")),
+        (Reply::json(200, &named).header(header.0, header.1), Some("flex")),
+        (Reply::json(200, &named), Some("flex")),
+        (Reply::json(200, whole.answer), None),
+    ] {
+        let server = ScriptedProvider::always(reply).await;
+        let gate = Gate::to(&server);
+        gate.ask_for(whole).await;
+        assert_eq!(gate.the_record().service_tier.as_deref(), tier);
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_comes_compressed_is_told_apart_like_any_other() {
+    let spent = r#"{"error":{"message":"pay","type":"t","param":null,"code":"insufficient_quota"}}"#;
+    for reply in [Reply::json(429, spent), Reply::json(429, gzip(spent)).header("content-encoding", "gzip")] {
+        let server = ScriptedProvider::always(reply).await;
+        let gate = Gate::to(&server);
+        gate.ask(with(post("cloud", WHOLE[0].path, WHOLE[0].request), &[("accept-encoding", "gzip")])).await;
+        let record = gate.the_record();
+        assert_eq!(record.failure.map(|failure| failure.kind), Some(ErrorKind::QuotaExhausted), "{record:?}");
+    }
 }
