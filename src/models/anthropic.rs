@@ -22,6 +22,9 @@ pub const VERSION: &str = "2023-06-01";
 /// Haiku, by Anthropic's table of models) still takes.
 pub const DEFAULT_MAX_TOKENS: u64 = 4096;
 
+/// The speed that is a tier of its own: dearer, and not named as one.
+pub(super) const FAST: &str = "fast";
+
 /// The JSON body of a streamed chat.
 pub fn chat_body(request: &ChatRequest) -> Vec<u8> {
     #[derive(Serialize)]
@@ -92,6 +95,7 @@ pub type Reader = form::Reader<State>;
 pub struct State {
     known: Known,
     usage: Usage,
+    is_fast: bool,
 }
 
 /// An event, or the message that is a whole answer: the fields of either.
@@ -208,7 +212,9 @@ impl State {
 
     fn uses(&mut self, usage: Field<'_>, counts_output: bool) {
         let Some(usage) = json::object::<WireUsage<'_>>(usage) else { return };
-        if let Some(tier) = json::label(usage.service_tier) {
+        let speed = json::label(usage.speed).filter(|speed| *speed == FAST);
+        self.is_fast |= speed.is_some();
+        if let Some(tier) = speed.or_else(|| json::label(usage.service_tier).filter(|_| !self.is_fast)) {
             self.known.learned.service_tier = Some(tier);
         }
         self.usage.replace_with(Usage::of(&usage, counts_output));
@@ -249,6 +255,8 @@ struct WireUsage<'a> {
     output_tokens_details: Field<'a>,
     #[serde(borrow, default)]
     service_tier: Field<'a>,
+    #[serde(borrow, default)]
+    speed: Field<'a>,
 }
 
 /// The counts as Anthropic divides them: the three inputs are beside each other.

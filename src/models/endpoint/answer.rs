@@ -5,6 +5,7 @@ use super::answers::Said;
 use super::framing::{Frame, Framed};
 use super::reported::Counts;
 use super::scan::{Found, Shape};
+use crate::models::anthropic::FAST;
 use crate::models::json::count_of;
 use crate::models::{Finish, Learned};
 use crate::usage::names::Name;
@@ -23,6 +24,8 @@ pub(super) struct Answer {
     has_said: bool,
     /// Under which of its two names this server gives its thinking.
     thinks_as: Option<Said>,
+    /// It ran in a mode that has its own price, whatever tier is named beside it.
+    is_fast: bool,
     called_tools: bool,
     is_values: bool,
     /// Whether anything was this API's.
@@ -90,6 +93,7 @@ impl Answer {
             word: String::new(),
             has_said: false,
             thinks_as: None,
+            is_fast: false,
             called_tools: false,
             is_values: false,
             recognised: false,
@@ -240,7 +244,11 @@ impl Found<Said> for Answer {
                 self.learned.pieces += u64::from(std::mem::take(&mut self.has_said));
             }
             Said::Model => learn_name(word, &mut self.learned.served_model),
-            Said::Tier => learn_name(word, &mut self.learned.service_tier),
+            Said::Tier if !self.is_fast => learn_name(word, &mut self.learned.service_tier),
+            Said::Speed if word == FAST => {
+                self.is_fast = true;
+                learn_name(word, &mut self.learned.service_tier);
+            }
             Said::RequestId if !word.is_empty() => self.learned.request_id = Some(word.to_owned()),
             Said::Remote => self.learned.remote |= !word.is_empty(),
             Said::ItemType => self.called_tools |= word.ends_with("_call"),

@@ -8,6 +8,8 @@ use super::steps::{Paths, Step, group, leaf, node, root, whole};
 pub(super) enum Said {
     Model,
     Tier,
+    /// How fast it ran, beside the tier (Anthropic).
+    Speed,
     RequestId,
     /// A piece of output.
     Text,
@@ -164,6 +166,7 @@ const ANTHROPIC: Step<Said> = root(&[
                 Usage,
                 &[
                     leaf("service_tier", Tier),
+                    leaf("speed", Speed),
                     leaf("input_tokens", Prompt),
                     leaf("cache_read_input_tokens", Cached),
                     leaf("cache_creation_input_tokens", CacheWrite),
@@ -185,6 +188,7 @@ const ANTHROPIC: Step<Said> = root(&[
         Usage,
         &[
             leaf("service_tier", Tier),
+            leaf("speed", Speed),
             leaf("input_tokens", Prompt),
             leaf("cache_read_input_tokens", Cached),
             leaf("cache_creation_input_tokens", CacheWrite),

@@ -135,6 +135,15 @@ fn anthropics_last_count_of_each_wins_and_null_is_none() {
 }
 
 #[test]
+fn anthropics_fast_mode_is_a_tier_whatever_tier_is_named_beside_it() {
+    let tier = |first: &str, last: &str| with_usage(first, last).learned.service_tier;
+    let fast = r#"{"input_tokens":1,"output_tokens":1,"speed":"fast","service_tier":"standard"}"#;
+    let last = r#"{"output_tokens":2,"service_tier":"standard"}"#;
+    assert_eq!(tier(fast, last).as_deref(), Some("fast"));
+    assert_eq!(tier(&fast.replace("fast", "standard"), last).as_deref(), Some("standard"));
+}
+
+#[test]
 fn e2_anthropics_usage_may_be_absent_null_zero_or_hostile() {
     for usage in ["null", "{}", "7", "[]", r#"{"input_tokens":null}"#, r#"{"input_tokens":"9","output_tokens":-1}"#] {
         let read = with_usage(usage, r#"{"output_tokens":1.5}"#);

@@ -321,3 +321,26 @@ async fn an_error_that_comes_compressed_is_told_apart_like_any_other() {
         assert_eq!(record.failure.map(|failure| failure.kind), Some(ErrorKind::QuotaExhausted), "{record:?}");
     }
 }
+
+#[tokio::test]
+async fn a_message_that_ran_in_anthropics_fast_mode_is_booked_at_its_price() {
+    let usage = r#"{"input_tokens":1000,"output_tokens":100,"service_tier":"standard","speed":"SPEED"}"#;
+    let message = r#"{"type":"message","model":"claude-opus-5-5","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":USAGE}"#;
+    let start = message.replace("end_turn", "").replace(r#""stop_reason":"""#, r#""stop_reason":null"#);
+    let delta = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":100,"service_tier":"standard"}}"#;
+    let stream = format!(
+        "event: message_start\ndata: {{\"type\":\"message_start\",\"message\":{start}}}\n\nevent: message_delta\ndata: {delta}\n\nevent: message_stop\ndata: {{\"type\":\"message_stop\"}}\n\n"
+    );
+    for (body, content_type) in [(message, JSON), (stream.as_str(), SSE)] {
+        for (speed, tier, cost) in [("fast", "fast", "0.012"), ("standard", "standard", "0.006")] {
+            let body = body.replace("USAGE", &usage.replace("SPEED", speed));
+            let server = ScriptedProvider::always(Reply::whole(200, content_type, body)).await;
+            let gate = Gate::to(&server);
+            let request = r#"{"model":"claude-opus-5-5","max_tokens":99,"speed":"fast","messages":[]}"#;
+            gate.ask(post("claude", "/v1/messages", request)).await;
+            let record = gate.the_record();
+            assert_eq!(record.service_tier.as_deref(), Some(tier), "{record:?}");
+            assert_eq!(record.cost.map(|cost| cost.to_string()).as_deref(), Some(cost), "{record:?}");
+        }
+    }
+}
