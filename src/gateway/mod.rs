@@ -205,6 +205,9 @@ impl Inner {
         }
         let incoming = self.read(asking, provider, body).await?;
         caller.may_use(provider.name(), incoming.asked.model.as_deref())?;
+        for other in &incoming.asked.other_models {
+            caller.may_use(provider.name(), Some(other))?;
+        }
         if let Some(deployed) = asking.target.deployment() {
             caller.may_use(provider.name(), Some(deployed))?;
         }

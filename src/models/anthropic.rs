@@ -4,6 +4,7 @@
 //! cumulative: each replaces the one before it, and the output count that comes first is a placeholder.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::form::{self, Known, Piece, Pieces};
 use super::image::Encoded;
@@ -21,6 +22,9 @@ pub const VERSION: &str = "2023-06-01";
 /// The output limit where none is set, since the API wants one: what the model with the shortest answers (Claude 3
 /// Haiku, by Anthropic's table of models) still takes.
 pub const DEFAULT_MAX_TOKENS: u64 = 4096;
+
+/// What an iteration of a message is called that sums up what was said before: it is billed beside the message's counts.
+pub(super) const COMPACTION: &str = "compaction";
 
 /// The speed that is a tier of its own: dearer, and not named as one.
 pub(super) const FAST: &str = "fast";
@@ -257,6 +261,8 @@ struct WireUsage<'a> {
     service_tier: Field<'a>,
     #[serde(borrow, default)]
     speed: Field<'a>,
+    #[serde(borrow, default)]
+    iterations: Field<'a>,
 }
 
 /// The counts as Anthropic divides them: the three inputs are beside each other.
@@ -270,6 +276,8 @@ pub(super) struct Usage {
     pub(super) write_1h: Option<u64>,
     pub(super) output: Option<u64>,
     pub(super) thinking: Option<u64>,
+    /// What summing up took, beside all of these.
+    pub(super) compacted: Option<ReportedUsage>,
 }
 
 impl Usage {
@@ -292,6 +300,13 @@ impl Usage {
         }
         replace(&mut self.output, later.output);
         replace(&mut self.thinking, later.thinking);
+        self.compacted = later.compacted.or(self.compacted);
+    }
+
+    /// What all rounds that summed up took together; nothing where there were none.
+    pub(super) fn compacted(all: impl Iterator<Item = Usage>) -> ReportedUsage {
+        let nothing = ReportedUsage { prompt: Some(0), completion: Some(0), ..ReportedUsage::default() };
+        all.map(Usage::reported).fold(nothing, ReportedUsage::plus)
     }
 
     /// What is there of a report and not null.
@@ -319,7 +334,23 @@ impl Usage {
             write_1h: json::count(written.ephemeral_1h_input_tokens),
             output: of_output(report.output_tokens),
             thinking: of_output(details.thinking_tokens),
+            compacted: json::object(report.iterations).map(Usage::compacted_in),
         }
+    }
+
+    /// What summing up took, of the iterations of a message.
+    fn compacted_in(iterations: Vec<&RawValue>) -> ReportedUsage {
+        #[derive(Deserialize)]
+        struct Iteration<'a> {
+            #[serde(borrow, default, rename = "type")]
+            kind: Field<'a>,
+        }
+        let is_compaction = |iteration: &&RawValue| {
+            let iteration = json::object::<Iteration<'_>>(Some(iteration));
+            iteration.and_then(|iteration| json::name(iteration.kind)).as_deref() == Some(COMPACTION)
+        };
+        let counts = iterations.into_iter().filter(is_compaction).filter_map(|counts| json::object(Some(counts)));
+        Usage::compacted(counts.map(|counts: WireUsage<'_>| Usage::of(&counts, true)))
     }
 
     /// What was written to the cache. The total goes before its division, which may be missing.
@@ -337,14 +368,15 @@ impl Usage {
     pub(super) fn reported(self) -> ReportedUsage {
         let written = self.written();
         let long = self.write_1h.map(|long| long.min(written.unwrap_or(0)));
-        ReportedUsage {
+        let own = ReportedUsage {
             prompt: self.input.map(|input| input.saturating_add(self.beside())),
             completion: self.output,
             cached: self.cache_read,
             cache_write: written.map(|written| written - long.unwrap_or(0)),
             cache_write_1h: long,
             reasoning: self.thinking,
-        }
+        };
+        self.compacted.map_or(own, |compacted| own.plus(compacted))
     }
 }
 

@@ -206,8 +206,16 @@ impl ErrorBody {
                 matches!(inner(rest), "" | OURS)
             }),
         };
-        let says_unknown =
-            ["unsupported parameter", "not supported", "unknown", "unrecognized", "not permitted", "extra_forbidden"];
+        let says_unknown = [
+            "unsupported parameter",
+            "is unsupported",
+            "not supported",
+            "not allowed",
+            "unknown",
+            "unrecognized",
+            "not permitted",
+            "extra_forbidden",
+        ];
         names_field
             && (self.has_code(&["unsupported_parameter", "unknown_parameter"])
                 || says_unknown.iter().any(|words| self.message.contains(words)))
@@ -437,6 +445,18 @@ mod tests {
         assert!(!rejects("<html>stream_options unknown", "stream_options"));
         let detail = r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs"}]}"#;
         assert!(rejects(detail, "stream_options") && !rejects(detail, "max_tokens"));
+        // In the words of Groq, Azure's models and two usual checkers.
+        for words in [
+            r#"{"error":{"message":"property 'stream_options' is unsupported, did you mean 'stream'?"}}"#,
+            r#"{"detail":"Extra parameters ['stream_options'] are not allowed when extra-parameters is not set"}"#,
+            r#"{"error":"\"stream_options\" is not allowed"}"#,
+            r#"{"error":{"message":"Additional properties are not allowed ('stream_options' was unexpected)"}}"#,
+        ] {
+            assert!(rejects(words, "stream_options"), "{words}");
+        }
+        let only =
+            r#"{"error":{"message":"The 'stream_options' parameter is only allowed when 'stream' is enabled."}}"#;
+        assert!(!rejects(only, "stream_options"));
         // What somebody else put into the field says nothing of it.
         let unknown = |param: &str, named: &str| {
             format!(

@@ -44,6 +44,20 @@ impl ReportedUsage {
         self
     }
 
+    /// Adds what is billed beside it. A total that was not reported stays so.
+    pub(super) fn plus(self, beside: ReportedUsage) -> ReportedUsage {
+        let total = |own: Option<u64>, more: Option<u64>| Some(own?.saturating_add(more.unwrap_or(0)));
+        let slice = |own: Option<u64>, more: Option<u64>| total(own, more).or(more);
+        ReportedUsage {
+            prompt: total(self.prompt, beside.prompt),
+            completion: total(self.completion, beside.completion),
+            cached: slice(self.cached, beside.cached),
+            cache_write: slice(self.cache_write, beside.cache_write),
+            cache_write_1h: slice(self.cache_write_1h, beside.cache_write_1h),
+            reasoning: slice(self.reasoning, beside.reasoning),
+        }
+    }
+
     /// Whether nothing at all was reported.
     pub fn is_empty(&self) -> bool {
         *self == ReportedUsage::default()

@@ -4,8 +4,8 @@
 
 use std::error::Error;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,7 +29,11 @@ pub const MAX_LIST_BYTES: usize = 8 << 20;
 const USER_AGENT: &str = concat!("tallybot/", env!("CARGO_PKG_VERSION"));
 
 /// What is sent: bytes that are all there, or what somebody is still sending.
-pub struct RequestBody(Either<Full<Bytes>, Coming>);
+pub struct RequestBody {
+    body: Either<Full<Bytes>, Coming>,
+    /// When the last piece went on, of what somebody is still sending.
+    went_on: Option<Arc<Mutex<Instant>>>,
+}
 
 /// What somebody is still sending.
 pub type Coming = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
@@ -41,13 +45,13 @@ pub struct BrokenOff;
 
 impl From<Bytes> for RequestBody {
     fn from(bytes: Bytes) -> RequestBody {
-        RequestBody(Either::Left(Full::new(bytes)))
+        RequestBody { body: Either::Left(Full::new(bytes)), went_on: None }
     }
 }
 
 impl From<Coming> for RequestBody {
     fn from(coming: Coming) -> RequestBody {
-        RequestBody(Either::Right(coming))
+        RequestBody { body: Either::Right(coming), went_on: Some(Arc::new(Mutex::new(this_moment()))) }
     }
 }
 
@@ -56,16 +60,26 @@ impl Body for RequestBody {
     type Error = BrokenOff;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        Pin::new(&mut self.get_mut().0).poll_frame(cx).map_err(|_| BrokenOff)
+        let this = self.get_mut();
+        let next = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if let Some(went_on) = &this.went_on {
+            *went_on.lock().unwrap_or_else(PoisonError::into_inner) = this_moment();
+        }
+        Poll::Ready(next.map(|frame| frame.map_err(|_| BrokenOff)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
+}
+
+/// As timers have it: they follow the clock of the runtime.
+fn this_moment() -> Instant {
+    sleep(Duration::ZERO).deadline()
 }
 
 /// The way to providers. Cheap to clone; clones share their connections.
@@ -101,6 +115,7 @@ impl Transport {
     ) -> Result<Answer, NoAnswer> {
         let mut patience = Patience::begins(timeouts);
         let origin = self.connections.origin_of(&mut request).ok_or(NoAnswer::Connect)?;
+        let went_on = request.body().went_on.clone();
         loop {
             let rested = origin.rested();
             let has_rested = rested.is_some();
@@ -112,13 +127,20 @@ impl Transport {
                 }
             };
             patience.bears_silence_of(timeouts.first_byte);
-            let sent = tokio::select! {
-                biased;
-                sent = connection.send(request) => sent,
-                over = patience.ends() => return Err(match over {
-                    Over::Silence => NoAnswer::FirstByteTimeout,
-                    Over::Total => NoAnswer::TotalTimeout,
-                }),
+            let sent = {
+                let mut sending = pin!(connection.send(request));
+                loop {
+                    tokio::select! {
+                        biased;
+                        sent = &mut sending => break sent,
+                        over = patience.ends() => match over {
+                            // Nobody answers what is still being asked.
+                            Over::Silence if patience.has_been_silent_only_since(&went_on, timeouts.first_byte) => {}
+                            Over::Silence => return Err(NoAnswer::FirstByteTimeout),
+                            Over::Total => return Err(NoAnswer::TotalTimeout),
+                        },
+                    }
+                }
             };
             match sent {
                 Ok(response) => {
@@ -178,6 +200,14 @@ impl Patience {
     /// From now on it may be silent for so long.
     fn bears_silence_of(&mut self, limit: Duration) {
         self.silence = sleep(limit).deadline();
+    }
+
+    /// Whether the silence began later than was known, and is not over: with the last piece of what was sent.
+    fn has_been_silent_only_since(&mut self, went_on: &Option<Arc<Mutex<Instant>>>, limit: Duration) -> bool {
+        let Some(went_on) = went_on else { return false };
+        let since = *went_on.lock().unwrap_or_else(PoisonError::into_inner);
+        self.silence = self.silence.max(since + limit);
+        self.silence > this_moment()
     }
 
     /// From now on all may take so long.

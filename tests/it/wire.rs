@@ -223,6 +223,24 @@ pub const ALL: &[Scripted] = &[
         ..PLAIN
     },
     Scripted {
+        name: "messages, a conversation compacted on the way",
+        path: "/v1/messages",
+        body: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-haiku-5-5\",\"usage\":{\"input_tokens\":23000,\"output_tokens\":1}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"input_tokens\":23000,\"output_tokens\":1000,\"iterations\":[{\"type\":\"compaction\",\"input_tokens\":180000,\"cache_read_input_tokens\":5,\"output_tokens\":3500},{\"input_tokens\":23000,\"output_tokens\":1000,\"type\":\"message\"},{\"input_tokens\":7,\"output_tokens\":7,\"type\":\"advisor_message\"},{\"output_tokens\":30,\"input_tokens\":200,\"cache_creation_input_tokens\":9,\"type\":\"compaction\"}]}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        tokens: (Some(203_214), Some(4_530)),
+        slices: (Some(5), Some(9), None),
+        model: Some("claude-haiku-5-5"),
+        ..PLAIN
+    },
+    Scripted {
+        name: "a whole message, a conversation compacted on the way",
+        path: "/v1/messages",
+        body: "{\"type\":\"message\",\"model\":\"claude-haiku-5-5\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"iterations\":[{\"type\":\"compaction\",\"input_tokens\":180000,\"cache_read_input_tokens\":5,\"output_tokens\":3500},{\"input_tokens\":23000,\"output_tokens\":1000,\"type\":\"message\"},{\"input_tokens\":7,\"output_tokens\":7,\"type\":\"advisor_message\"},{\"output_tokens\":30,\"input_tokens\":200,\"cache_creation_input_tokens\":9,\"type\":\"compaction\"}],\"input_tokens\":23000,\"cache_read_input_tokens\":10,\"output_tokens\":1000}}",
+        tokens: (Some(203_224), Some(4_530)),
+        slices: (Some(15), Some(9), None),
+        model: Some("claude-haiku-5-5"),
+        ..PLAIN
+    },
+    Scripted {
         name: "messages, an error after the beginning",
         path: "/v1/messages",
         body: "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-haiku-5-5\",\"usage\":{\"input_tokens\":25,\"output_tokens\":8}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\",\"details\":null},\"request_id\":\"req_1\"}\n\n",

@@ -208,6 +208,7 @@ impl Found<Said> for Answer {
                 self.object.has_usage = true;
                 self.counts.begin();
             }
+            Said::Iteration if shape == Shape::List => self.counts.begin_iterations(),
             Said::Choice => {
                 self.object.no_choices = shape == Shape::List;
                 self.object.choice_index = 0;
@@ -258,6 +259,8 @@ impl Found<Said> for Answer {
                 self.object.stopped = finish_of(word);
                 self.object.did_nothing = matches!(word, "load" | "unload");
             }
+            Said::IterationKind => self.counts.iterates(word),
+            Said::Iteration => self.counts.end_iteration(),
             Said::Choice => {
                 let stopped = self.object.stopped.take();
                 // Only the first choice is the answer; others are paid for.

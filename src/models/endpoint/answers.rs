@@ -40,8 +40,24 @@ pub(super) enum Said {
     CacheWriteShort,
     CacheWriteLong,
     Reasoning,
+    /// One of several rounds that a message took (Anthropic), and its counts.
+    Iteration,
+    IterationKind,
+    OfIteration(Part),
     /// Input beside the prompt: what tools gave (Gemini).
     ToolPrompt,
+}
+
+/// A count of one round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Input,
+    Output,
+    Read,
+    Written,
+    WrittenShort,
+    WrittenLong,
+    Thought,
 }
 
 use Said::*;
@@ -153,6 +169,22 @@ const RESPONSES: Step<Said> = root(&[
 const WRITTEN: &[Step<Said>] =
     &[leaf("ephemeral_5m_input_tokens", CacheWriteShort), leaf("ephemeral_1h_input_tokens", CacheWriteLong)];
 
+const ITERATION: &[Step<Said>] = &[
+    leaf("type", IterationKind),
+    leaf("input_tokens", OfIteration(Part::Input)),
+    leaf("cache_read_input_tokens", OfIteration(Part::Read)),
+    leaf("cache_creation_input_tokens", OfIteration(Part::Written)),
+    group(
+        "cache_creation",
+        &[
+            leaf("ephemeral_5m_input_tokens", OfIteration(Part::WrittenShort)),
+            leaf("ephemeral_1h_input_tokens", OfIteration(Part::WrittenLong)),
+        ],
+    ),
+    leaf("output_tokens", OfIteration(Part::Output)),
+    group("output_tokens_details", &[leaf("thinking_tokens", OfIteration(Part::Thought))]),
+];
+
 /// The output count of `message_start` is a place-holder: it is not wanted.
 const ANTHROPIC: Step<Said> = root(&[
     leaf("type", Type),
@@ -195,6 +227,7 @@ const ANTHROPIC: Step<Said> = root(&[
             group("cache_creation", WRITTEN),
             leaf("output_tokens", Completion),
             group("output_tokens_details", &[leaf("thinking_tokens", Reasoning)]),
+            node("iterations", Iteration, ITERATION),
         ],
     ),
 ]);

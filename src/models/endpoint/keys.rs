@@ -14,6 +14,8 @@ use crate::models::json::count_of;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Model,
+    /// Models to be asked instead, where the first fails (OpenRouter).
+    OtherModels,
     Stream,
     StreamOptions,
     IncludeUsage,
@@ -51,6 +53,7 @@ macro_rules! with_keys {
         root(&[
             $($step,)*
             leaf("model", $named((Key::Model, "model"))),
+            leaf("models", $named((Key::OtherModels, "models"))),
             leaf("stream", $named((Key::Stream, "stream"))),
             node(
                 "stream_options",
@@ -144,6 +147,12 @@ impl<'a> Keys<'a> {
         (model.shape == Shape::Text).then(|| std::mem::take(&mut model.text))
     }
 
+    /// The models that may be asked instead.
+    pub(super) fn take_other_models(&mut self) -> Vec<String> {
+        let others = self.values.iter_mut().filter(|value| value.named.0 == Key::OtherModels);
+        others.map(|other| std::mem::take(&mut other.text)).collect()
+    }
+
     /// A yes or no; `None` when it is not there, or null.
     pub(super) fn flag(&self, key: Key) -> Option<bool> {
         self.find(key)?.scalar(self.body)?.parse().ok()
@@ -209,6 +218,12 @@ impl Found<Named> for Keys<'_> {
         if !exact {
             self.wrong.get_or_insert(MalformedRequest::OtherCase { key });
         }
+        if key_of_many(named) {
+            if shape == Shape::Text {
+                self.values.push(Value { named, shape, range: at..at, text: String::new() });
+            }
+            return;
+        }
         // What stands in a list is the list's, and that is of a wrong type.
         let is_within = self.values.iter().any(|value| value.named == named && value.range.is_empty());
         if is_within {
@@ -238,6 +253,11 @@ impl Found<Named> for Keys<'_> {
     fn document(&mut self) {}
 }
 
+/// Whether each text of a list counts, wherever it stands.
+fn key_of_many((key, _): Named) -> bool {
+    key == Key::OtherModels
+}
+
 impl Value {
     /// A scalar as it stands; `None` of another shape, or when it is longer than any that means something.
     fn scalar<'a>(&self, body: &'a str) -> Option<&'a str> {
@@ -248,14 +268,14 @@ impl Value {
     fn wrong_type(&self, body: &str) -> Option<MalformedRequest> {
         let (key, name) = self.named;
         let expected = match key {
-            Key::Model => "a text, for example \"gpt-4o-mini\"",
+            Key::Model | Key::OtherModels => "a text, for example \"gpt-4o-mini\"",
             Key::Stream | Key::IncludeUsage => "true or false",
             Key::StreamOptions | Key::Settings => "an object, for example {}",
             Key::Cap | Key::Answers => "a whole number, for example 1",
         };
         let scalar = self.scalar(body);
         let is_right = match key {
-            Key::Model => self.shape == Shape::Text,
+            Key::Model | Key::OtherModels => self.shape == Shape::Text,
             Key::Stream | Key::IncludeUsage => matches!(scalar, Some("true" | "false")),
             Key::StreamOptions | Key::Settings => self.shape == Shape::Object,
             Key::Cap | Key::Answers => scalar.is_some_and(is_whole_number),

@@ -1,9 +1,9 @@
 //! What the counts of each API mean in the terms of [`ReportedUsage`].
 
 use super::Endpoint;
-use super::answers::Said;
+use super::answers::{Part, Said};
 use crate::models::ReportedUsage;
-use crate::models::anthropic::Usage;
+use crate::models::anthropic::{COMPACTION, Usage};
 use crate::models::json::count_of;
 
 /// The counts as they were reported last, each by itself, in the API's own terms.
@@ -21,6 +21,11 @@ pub(super) struct Counts {
     reasoning: Option<u64>,
     /// What the reports before amount to, of an API whose later ones may say zero of what they told before.
     earlier: Usage,
+    /// The round of a message being read, and whether it is one that is billed beside the message's counts.
+    iteration: Usage,
+    is_beside: bool,
+    /// What the rounds of that kind took.
+    compacted: Option<ReportedUsage>,
 }
 
 impl Counts {
@@ -43,9 +48,34 @@ impl Counts {
             Said::CacheWriteShort => &mut self.cache_write_short,
             Said::CacheWriteLong => &mut self.cache_write_long,
             Said::Reasoning => &mut self.reasoning,
+            Said::OfIteration(Part::Input) => &mut self.iteration.input,
+            Said::OfIteration(Part::Output) => &mut self.iteration.output,
+            Said::OfIteration(Part::Read) => &mut self.iteration.cache_read,
+            Said::OfIteration(Part::Written) => &mut self.iteration.cache_write,
+            Said::OfIteration(Part::WrittenShort) => &mut self.iteration.write_5m,
+            Said::OfIteration(Part::WrittenLong) => &mut self.iteration.write_1h,
+            Said::OfIteration(Part::Thought) => &mut self.iteration.thinking,
             _ => return,
         };
         *slot = count_of(raw).or(*slot);
+    }
+
+    /// The rounds of a message follow; of an earlier report's nothing is left.
+    pub(super) fn begin_iterations(&mut self) {
+        self.compacted = Some(Usage::compacted(std::iter::empty()));
+    }
+
+    /// Says what kind of round is being read.
+    pub(super) fn iterates(&mut self, kind: &str) {
+        self.is_beside = kind == COMPACTION;
+    }
+
+    /// A round ended, or all of them.
+    pub(super) fn end_iteration(&mut self) {
+        let iteration = std::mem::take(&mut self.iteration);
+        if std::mem::take(&mut self.is_beside) {
+            self.compacted = self.compacted.map(|sum| sum.plus(iteration.reported()));
+        }
     }
 
     /// The report of an API other than Ollama's chat. `is_told`: the total is that of all there is, and so tells what
@@ -93,6 +123,7 @@ impl Counts {
             write_1h: self.cache_write_long,
             output: self.completion,
             thinking: self.reasoning,
+            compacted: self.compacted,
         });
         usage
     }

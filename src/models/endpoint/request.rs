@@ -12,6 +12,8 @@ use crate::usage::Vocabulary;
 pub struct Asked {
     /// The model, from the body or (Gemini) the path; `None` when it is not said.
     pub model: Option<String>,
+    /// Other models that the provider may ask instead.
+    pub other_models: Vec<String>,
     /// Whether the answer is to come in pieces.
     pub stream: bool,
     /// The most tokens that may be generated, all choices together; `None` when no limit is set.
@@ -92,6 +94,7 @@ pub fn read_request(
         _ if endpoint.embeds() || endpoint.names_model_in_path() => false,
         _ => keys.flag(Key::Stream) == Some(true),
     };
+    let other_models = keys.take_other_models();
     let heeded = Heeded::by(endpoint, kind);
     let vocabulary = Vocabulary::of(model.as_deref().unwrap_or_default());
     Ok(Asked {
@@ -103,6 +106,7 @@ pub fn read_request(
         has_pictures: prompt.has_pictures(),
         usage_asked: !(endpoint.must_be_asked() && stream) || keys.flag(Key::IncludeUsage) == Some(true),
         model,
+        other_models,
     })
 }
 

@@ -33,6 +33,7 @@ fn a_chat_says_its_model_its_form_and_its_limit() {
     let tokens = estimate_tokens(TEXT);
     let expected = Asked {
         model: Some("gpt-4o".to_owned()),
+        other_models: Vec::new(),
         stream: true,
         output_cap: Some(600),
         answers: 2,

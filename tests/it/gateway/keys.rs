@@ -120,6 +120,24 @@ async fn a_key_opens_its_providers_and_models_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_key_opens_no_model_that_is_named_to_be_asked_instead() {
+    let server = polite().await;
+    let gate = Gate::to(&server);
+    let key = added(&gate, "narrow", |key| key.models = vec!["gpt-4o*".to_owned()]);
+    let status = async |others: &str| {
+        let body = format!(r#"{{"model":"gpt-4o-mini","models":{others},"messages":[]}}"#);
+        gate.ask(with(post("cloud", "/v1/chat/completions", body), &[("x-api-key", &key)])).await.status
+    };
+    for others in [r#"["gpt-4o"]"#, "[]", "null"] {
+        assert_eq!(status(others).await, 200, "{others}");
+    }
+    for others in [r#"["gpt-5-pro"]"#, r#"["gpt-4o","gpt-5-\u0070ro"]"#, r#""gpt-5-pro""#] {
+        assert_eq!(status(others).await, 403, "{others}");
+    }
+    assert_eq!(server.hits().len(), 3);
+}
+
+#[tokio::test]
 async fn wrong_keys_are_refused_in_each_apis_words_and_slowed() {
     let server = polite().await;
     let gate = Gate::to(&server);

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use serde_json::json;
 use tallybot::limits::{Caps, LimitKind, Rule, Scope};
 use tallybot::models::Timeouts;
 use tallybot::usage::{Clock, ErrorKind, Status, UsageRecord, UsageSource, Zone};
 
-use super::kit::{Gate, Opening, post, with};
+use super::kit::{Gate, Opening, post, rest, with};
 use super::wire::{CHAT, CHAT_UNASKED, JSON, NDJSON, SSE, STREAMS, WHOLE};
 use crate::in_process::VirtualClock;
 use crate::providers::{Reply, ScriptedProvider, gzip, openai};
@@ -343,4 +347,20 @@ async fn a_message_that_ran_in_anthropics_fast_mode_is_booked_at_its_price() {
             assert_eq!(record.cost.map(|cost| cost.to_string()).as_deref(), Some(cost), "{record:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn g2_a_provider_waits_for_no_answer_while_it_is_still_being_asked() {
+    let server = ScriptedProvider::always(Reply::json(200, "{\"id\":\"file-1\"}")).await;
+    let timeouts = Timeouts { first_byte: 3 * SHORT, ..Timeouts::default() };
+    let gate = Opening::to(&server.url()).timeouts(timeouts).open();
+    let pieces = stream::iter(0..8).then(async |number| {
+        tokio::time::sleep(SHORT).await;
+        Ok::<_, std::io::Error>(Frame::data(Bytes::from(format!("{number}"))))
+    });
+    let request = http::Request::post("/gateway/cloud/v1/files").body(StreamBody::new(pieces)).expect("a request");
+    let peer = "127.0.0.1:40000".parse().expect("an address");
+    let answered = rest(gate.gateway.answer(request, peer).await).await;
+    assert_eq!((answered.status, answered.cut), (200, false), "{answered:?}");
+    assert_eq!(server.hits().remove(0).body, b"01234567");
 }
