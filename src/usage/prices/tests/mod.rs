@@ -170,7 +170,8 @@ fn tiers_follow_their_rows_then_their_vendors_multiples_and_are_else_unknown() {
     Call::of("claude-opus-5-5", 1000, 1000).tier("batch").costs("0.012", "anthropic/claude-opus-5-5@2026-10-24:batch");
     Call::of("claude-opus-5-5", 1000, 1000).tier("priority").has_no_price();
     Call::of("gemini-2.5-flash", 1000, 0).tier("batch").costs("0.00015", "google/gemini-2.5-flash@2026-10-07:batch");
-    Call::of("gemini-2.5-flash", 1000, 0).tier("flex").has_no_price();
+    Call::of("gemini-2.5-flash", 1000, 0).tier("flex").costs("0.00015", "google/gemini-2.5-flash@2026-10-07:flex");
+    Call::of("gemini-2.5-flash", 1000, 0).tier("priority").has_no_price();
     Call::of("deepseek-flash", 1000, 0).tier("batch").has_no_price();
 }
 
