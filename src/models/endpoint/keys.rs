@@ -27,6 +27,9 @@ pub(super) enum Key {
     Answers,
 }
 
+/// So many models are named to be asked instead; servers take a few.
+const MAX_OTHER_MODELS: usize = 100;
+
 /// A key as errors name it.
 pub(super) type Named = (Key, &'static str);
 
@@ -218,11 +221,8 @@ impl Found<Named> for Keys<'_> {
         if !exact {
             self.wrong.get_or_insert(MalformedRequest::OtherCase { key });
         }
-        if key_of_many(named) {
-            if shape == Shape::Text {
-                self.values.push(Value { named, shape, range: at..at, text: String::new() });
-            }
-            return;
+        if named.0 == Key::OtherModels {
+            return self.begins_another_model(named, shape, at);
         }
         // What stands in a list is the list's, and that is of a wrong type.
         let is_within = self.values.iter().any(|value| value.named == named && value.range.is_empty());
@@ -237,7 +237,8 @@ impl Found<Named> for Keys<'_> {
     }
 
     fn text(&mut self, _named: Named, piece: &str) {
-        if let Some(value) = self.values.last_mut() {
+        // Of what is refused anyway no text is wanted.
+        if let Some(value) = self.values.last_mut().filter(|_| self.wrong.is_none()) {
             value.text.push_str(piece);
         }
     }
@@ -253,9 +254,19 @@ impl Found<Named> for Keys<'_> {
     fn document(&mut self) {}
 }
 
-/// Whether each text of a list counts, wherever it stands.
-fn key_of_many((key, _): Named) -> bool {
-    key == Key::OtherModels
+impl Keys<'_> {
+    /// Each text of the list counts.
+    fn begins_another_model(&mut self, named: Named, shape: Shape, at: usize) {
+        if shape != Shape::Text {
+            return;
+        }
+        if self.values.iter().filter(|value| value.named == named).count() >= MAX_OTHER_MODELS {
+            let expected = "a list of at most 100 models";
+            self.wrong.get_or_insert(MalformedRequest::WrongType { key: named.1, expected });
+            return;
+        }
+        self.values.push(Value { named, shape, range: at..at, text: String::new() });
+    }
 }
 
 impl Value {
