@@ -79,8 +79,8 @@ impl Telegram {
         if !is_present {
             return None;
         }
-        let is_unset = section.variable("TELOXIDE_TOKEN").is_none();
-        if telegram.token.is_none() && !section.has("token_env") && default.is_some() && is_unset {
+        let is_unset = default.is_some_and(|name| section.variable(name).is_none());
+        if telegram.token.is_none() && !section.has("token_env") && is_unset {
             let text = "`telegram.token_env` names no variable and `TELOXIDE_TOKEN` is not set; set it first: \
                         `export TELOXIDE_TOKEN=…`";
             section.absent("", text.to_owned());

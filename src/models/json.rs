@@ -21,12 +21,15 @@ pub(super) fn count(field: Field<'_>) -> Option<u64> {
 
 /// The same of a scalar as it stands.
 pub(super) fn count_of(text: &str) -> Option<u64> {
-    let text = match text.split_once('.') {
-        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => whole,
-        _ => text,
-    };
+    let text = whole(text);
     let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&number| all_digits && number <= MAX_COUNT)
+}
+
+/// A number without the zeros of a fraction that some languages write.
+pub(super) fn whole(number: &str) -> &str {
+    let is_zeros = |zeros: &str| !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0');
+    number.split_once('.').filter(|(_, zeros)| is_zeros(zeros)).map_or(number, |(whole, _)| whole)
 }
 
 /// A string; everything else is absent.

@@ -168,17 +168,8 @@ mod tests {
         let (said, shown) = oneshot::channel();
         let origin = Origin { ticket: Some(Arc::new(Shown(Mutex::new(Some(said))))), ..Origin::default() };
         let chat = ChatKey { channel: "telegram", id: "111".to_owned() };
-        (
-            Outgoing::Text {
-                chat,
-                text: "an alert".into(),
-                keyboard: Vec::new(),
-                replace: None,
-                refuses: false,
-                origin,
-            },
-            shown,
-        )
+        let (text, keyboard) = ("an alert".into(), Vec::new());
+        (Outgoing::Text { chat, text, keyboard, replace: None, refuses: false, origin }, shown)
     }
 
     /// What comes of saying a message through a channel that does this with it.

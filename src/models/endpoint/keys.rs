@@ -8,7 +8,7 @@ use super::request::MalformedRequest;
 use super::scan::{Found, MAX_DEPTH, MAX_WORD_BYTES, Scanner, Shape};
 use super::steps::{Step, leaf, node, root};
 use crate::models::Kind;
-use crate::models::json::count_of;
+use crate::models::json::{count_of, whole};
 
 /// What a key that decides is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ impl<'a> Keys<'a> {
 
     fn highest(&self, names: &[&str]) -> Option<u64> {
         let values = self.values.iter().filter(|value| names.contains(&value.named.1));
-        values.filter_map(|value| count_of(whole(value.scalar(self.body)?))).max()
+        values.filter_map(|value| count_of(value.scalar(self.body)?)).max()
     }
 }
 
@@ -293,11 +293,6 @@ impl Value {
         };
         (!is_right && scalar != Some("null")).then_some(MalformedRequest::WrongType { key: name, expected })
     }
-}
-
-/// A number without the zeros of a fraction that some languages write.
-fn whole(word: &str) -> &str {
-    word.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0')).map_or(word, |(whole, _)| whole)
 }
 
 fn is_whole_number(word: &str) -> bool {
