@@ -18,8 +18,6 @@ pub enum UsersBy {
     Tokens,
     /// Records.
     Records,
-    /// Cost.
-    Cost,
 }
 
 impl UsersBy {
@@ -27,7 +25,6 @@ impl UsersBy {
         match self {
             UsersBy::Tokens => sums.tokens(),
             UsersBy::Records => i128::from(sums.records),
-            UsersBy::Cost => sums.cost.pico_usd(),
         }
     }
 }

@@ -82,11 +82,6 @@ impl Histogram {
         self.buckets.iter().fold(0, |sum: i64, (_, count)| sum.saturating_add(*count))
     }
 
-    /// How many observations are at most `millis`; exact at the bucket borders.
-    pub fn count_up_to(&self, millis: u64) -> i64 {
-        self.buckets.iter().take_while(|(bucket, _)| upper_of(*bucket) <= millis).map(|(_, count)| count).sum()
-    }
-
     /// The value in milliseconds that `percent` of the observations do not exceed (the upper border of its bucket, at
     /// most 6.25 % above the true value); `None` without observations.
     pub fn percentile(&self, percent: u8) -> Option<u64> {

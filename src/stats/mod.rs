@@ -34,5 +34,5 @@ pub use openings::Openings;
 pub use picture::{ACTIVE_MINUTES, Period, Picture, RESIDENT_DAYS, Row, Selection, Stats};
 pub use recent::{LargePrompt, Recent, Silence};
 pub use saved::Saved;
-pub use sums::{COST_BORDERS_USD, Sums};
+pub use sums::Sums;
 pub use users::{MAX_LIVE_USERS, Span, UserRows, UserSums, UserTable, Who, counted_model};

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::usage::{Day, Money, Opening, SubjectId, Timestamp, UsageRecord};
 
-use super::{Cube, Distinct, Key, Names, Span, Sums, Symbol};
+use super::{Cube, Distinct, Key, Names, Sums, Symbol};
 
 /// Billing days whose own cube stays in memory, today included; older ones are summed per epoch.
 pub const RESIDENT_DAYS: i32 = 32;
@@ -128,20 +128,6 @@ impl Picture {
     /// The same, for whoever keeps them longer.
     pub fn shared_names(&self) -> Arc<Names> {
         Arc::clone(&self.names)
-    }
-
-    /// The billing days of each epoch, with when it began, in order; days no longer told apart are not among them.
-    pub fn spans(&self) -> impl Iterator<Item = Span> {
-        let begins = std::iter::once(None).chain(self.resets.iter().copied().map(Some));
-        let days = |(epoch, of): (Option<Timestamp>, &Arc<Epoch>)| {
-            of.days.keys().map(|day| Span { epoch, day: *day }).collect::<Vec<_>>()
-        };
-        begins.zip(&self.epochs).flat_map(days)
-    }
-
-    /// The resets that hold, in order: when each epoch but the first began.
-    pub fn resets(&self) -> &[Timestamp] {
-        &self.resets
     }
 
     /// When the epoch began that a moment belongs to; `None` before the first reset.

@@ -4,9 +4,7 @@ use crate::usage::{ErrorKind, Kind, Money, Status, Timestamp, TokenCounts, Usage
 
 use super::{Histogram, Openings};
 
-/// The fixed borders of the cost histogram, in US dollars (inclusive above); a sixth bucket takes the rest.
-pub const COST_BORDERS_USD: [&str; 5] = ["0.0001", "0.001", "0.01", "0.1", "1"];
-
+/// The fixed borders of the cost histogram, $0.0001 to $1 (inclusive above); a sixth bucket takes the rest.
 const COST_BORDERS_PICO: [i128; 5] = [100_000_000, 1_000_000_000, 10_000_000_000, 100_000_000_000, 1_000_000_000_000];
 
 /// The sums of some records. Tokens and money are exact for any number of them; counts stay at the end of 64 bits rather
@@ -37,7 +35,7 @@ pub struct Sums {
     pub latency: Histogram,
     /// Times to the first token.
     pub first_token: Histogram,
-    /// Records by cost: one bucket per border of [`COST_BORDERS_USD`], then the rest. Unpriced records are in none.
+    /// Records by cost: one bucket up to each of $0.0001, $0.001, $0.01, $0.1 and $1, then the rest. Unpriced records are in none.
     pub cost_buckets: [i64; 6],
     /// Failures by class, sorted, no zeros.
     pub errors: Vec<(ErrorKind, i64)>,
