@@ -54,24 +54,15 @@ impl Deliveries {
         Ok(Deliveries { places: place::all(alerts)?.into(), clock })
     }
 
-    /// Hands an alert to every place that wants to hear of it, at once. The future tells, when each has taken it or was
-    /// given up, how it went; nobody has to wait for it.
-    ///
-    /// `text` is the alert as plain text, with people by their subject ids: see [`text`].
-    pub fn deliver(&self, notice: &Notice, text: &str) -> impl Future<Output = Vec<Delivered>> + Send + use<> {
-        let wanted = self.places.iter().filter(|place| place.wants(notice.severity()));
-        let handed_over: Vec<_> =
-            wanted.map(|place| (place.name(), self.deliver_to(place.name(), notice, text))).collect();
-        join_all(handed_over.into_iter().map(|(name, ended)| async move { (name, ended.await) }))
-    }
-
     /// The names of the places, each once.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.places.iter().map(Place::name)
     }
 
-    /// Hands an alert to one place, as [`deliver`](Deliveries::deliver) does to all. A place that does not want to hear
-    /// of it, or is not there, has nothing to do.
+    /// Hands an alert to a place at once. The future tells, when the place has taken it or was given up, how it went;
+    /// nobody has to wait for it. A place that does not want to hear of it, or is not there, has nothing to do.
+    ///
+    /// `text` is the alert as plain text, with people by their subject ids: see [`text`].
     pub fn deliver_to(
         &self,
         name: &str,

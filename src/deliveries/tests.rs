@@ -88,7 +88,7 @@ async fn a_place_hears_of_what_it_asked_for_alone() {
     let alerts = webhook_at("http://127.0.0.1:9/", None, AlertSeverity::Warning);
     let deliveries = Deliveries::new(&alerts, Arc::new(StandingClock)).expect("a URL");
     let handed_over = |alert| {
-        let _receipt = deliveries.deliver(&notice("a1", alert), "…");
+        let _receipt = deliveries.deliver_to("webhook", &notice("a1", alert), "…");
         deliveries.health()[0].waiting
     };
     assert_eq!(
@@ -101,16 +101,17 @@ async fn a_place_hears_of_what_it_asked_for_alone() {
 async fn the_oldest_goes_when_too_many_wait_and_the_rest_is_told_at_the_end() {
     let alerts = webhook_at("http://127.0.0.1:9/", None, AlertSeverity::Info);
     let deliveries = Deliveries::new(&alerts, Arc::new(StandingClock)).expect("a URL");
-    let receipts: Vec<_> =
-        (0..MAX_WAITING + 2).map(|n| deliveries.deliver(&notice(&n.to_string(), Alert::Test), "…")).collect();
+    let receipts: Vec<_> = (0..MAX_WAITING + 2)
+        .map(|n| deliveries.deliver_to("webhook", &notice(&n.to_string(), Alert::Test), "…"))
+        .collect();
     let health = &deliveries.health()[0];
     assert_eq!((health.waiting, health.dropped), (MAX_WAITING, 2));
     deliveries.run(async {}).await;
-    let ended: Vec<_> = join_all(receipts).await.into_iter().map(|of_all| of_all[0].1).collect();
+    let ended: Vec<_> = join_all(receipts).await;
     assert_eq!(ended[..2], [Err(DeliveryError::Crowded); 2]);
     assert!(ended[2..].iter().all(|one| *one == Err(DeliveryError::Stopped)), "{ended:?}");
-    let late = deliveries.deliver(&notice("late", Alert::Test), "…").await;
-    assert_eq!(late, [("webhook", Err(DeliveryError::Stopped))]);
+    let late = deliveries.deliver_to("webhook", &notice("late", Alert::Test), "…").await;
+    assert_eq!(late, Err(DeliveryError::Stopped));
 }
 
 /// A server that answers each request with the next status, and 200 at the end; gives its URL and what it was sent.
@@ -147,8 +148,9 @@ async fn a_busy_place_is_tried_again_with_the_same_key_and_delays_no_other() {
     let deliveries = Deliveries::new(&alerts, Arc::new(StandingClock)).expect("URLs");
     let worker = deliveries.clone();
     serving.spawn(async move { worker.run(std::future::pending()).await });
-    let ended = deliveries.deliver(&notice("ñ1", Alert::Test), "…").await;
-    assert_eq!(ended, [("webhook", Ok(())), ("discord", Ok(()))]);
+    for place in ["webhook", "discord"] {
+        assert_eq!(deliveries.deliver_to(place, &notice("ñ1", Alert::Test), "…").await, Ok(()), "{place}");
+    }
     let heard = heard.lock().expect("whole").clone();
     let header = |request: &str, name: &str| {
         let line = request.lines().find(|line| line.to_lowercase().starts_with(name));
@@ -170,7 +172,7 @@ async fn what_is_refused_or_leads_elsewhere_is_given_up_and_shown() {
         let deliveries = Deliveries::new(&alerts, Arc::new(StandingClock)).expect("a URL");
         let worker = deliveries.clone();
         serving.spawn(async move { worker.run(std::future::pending()).await });
-        assert_eq!(deliveries.deliver(&notice("a1", Alert::Test), "…").await, [("webhook", Err(error))]);
+        assert_eq!(deliveries.deliver_to("webhook", &notice("a1", Alert::Test), "…").await, Err(error));
         assert_eq!(heard.lock().expect("whole").len(), 1);
         let failing = deliveries.health()[0].failing.clone().expect("it failed");
         assert_eq!((failing.kind, failing.code, failing.failures), (error.kind(), Some(status), 1));
