@@ -138,8 +138,6 @@ pub enum Noted {
 /// An item that was not taken while others were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemError {
-    /// Something is wrong with it. The text goes to the client: no private values in it.
-    Rejected(String),
     /// The books could not be written when its turn came; it may be sent again.
     Unavailable,
     /// It was written, and the disk has not confirmed it in time: it may be counted already.

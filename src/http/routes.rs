@@ -389,7 +389,6 @@ fn note_answer(
                 record = written;
             }
             Ok(Noted::Duplicate) => duplicates += 1,
-            Err(ItemError::Rejected(error)) => rejected.push(Rejected { index, error }),
             Err(ItemError::Unavailable) => {
                 unavailable = true;
                 let error = "the books could not be written; this item may be sent again".to_owned();

@@ -111,7 +111,6 @@ impl Api for Script {
         let mut noted = self.noted.lock().expect("no test panics inside");
         let verdicts = items.into_iter().map(|item| match item.model.as_str() {
             "duplicate" => Ok(Noted::Duplicate),
-            "rejected" => Err(ItemError::Rejected("the id is too old".to_owned())),
             _ if self.mood == Mood::Silent => Err(ItemError::Unconfirmed),
             _ if self.mood == Mood::FullAfterOne && !noted.is_empty() => Err(ItemError::Unavailable),
             _ => {
