@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::usage::Now;
 
@@ -34,10 +34,6 @@ pub trait Guard: Send + Sync + 'static {
 /// What a guard sees of a request. Has no `Debug`: it holds a token.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// The path, without the query.
-    pub path: &'a str,
     /// Where the connection comes from.
     pub peer: SocketAddr,
     /// The host the request was sent to, with its port if it names one; `None` only in HTTP/1.0.
@@ -82,8 +78,6 @@ impl<'a> RequestHead<'a> {
             return None;
         }
         Some(RequestHead {
-            method: &parts.method,
-            path: parts.uri.path(),
             peer,
             host,
             origin: only(&parts.headers, &header::ORIGIN)?,
