@@ -94,12 +94,6 @@ impl Opening {
         self.ok.saturating_add(self.failed)
     }
 
-    /// Whether it changes no number.
-    pub fn is_nothing(&self) -> bool {
-        [self.ok, self.failed, self.prompt, self.completion] == [0; 4]
-            && self.cost_usd.unwrap_or_default() == Money::ZERO
-    }
-
     /// The same with every name cleaned and bounded, whoever made it.
     pub fn cleaned(mut self) -> Opening {
         let names = [&mut self.source, &mut self.api_type, &mut self.provider, &mut self.model, &mut self.request_type];
@@ -131,6 +125,5 @@ mod tests {
         value["a_newer_field"] = true.into();
         assert_eq!(serde_json::from_value::<Opening>(value).expect("what we write we read"), opening);
         assert_eq!((opening.source.as_str(), opening.model.len()), ("bot.json", super::super::names::MAX_NAME_BYTES));
-        assert!(!opening.is_nothing() && Opening::new("s", at, "p", "m").is_nothing());
     }
 }
