@@ -138,16 +138,6 @@ impl Templates {
         &self.speaker(lang).vocabulary.commands
     }
 
-    /// The word `lang` has for a request type; an owner's own type stands for itself.
-    pub fn type_name(&self, lang: Lang, request_type: &str) -> String {
-        vocabulary::word(&self.speaker(lang).vocabulary.types, request_type).to_owned()
-    }
-
-    /// The heading `lang` has for a period, `today`, `7d`, `30d` or `all`.
-    pub fn period_name(&self, lang: Lang, period: &str) -> String {
-        vocabulary::word(&self.speaker(lang).vocabulary.periods, period).to_owned()
-    }
-
     /// What stands on a button in `lang`: `today`, `7d`, `30d`, `all`, `models`, `types`, `limits`, `users`, `refresh`,
     /// `csv`, `reset`, `confirm`, `cancel` or `stop`.
     pub fn button(&self, lang: Lang, name: &str) -> String {
