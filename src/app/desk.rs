@@ -76,11 +76,6 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The report of a period in the current epoch.
-    pub fn report(&self, period: Period) -> StatsReport {
-        self.report_of_epoch(period, 0).expect("there is always a current epoch")
-    }
-
     fn report_of_epoch(&self, period: Period, epoch: usize) -> Result<StatsReport, NoSuchEpoch> {
         let now = self.clock.now();
         self.metering.write_counted_refusals(now);

@@ -291,11 +291,6 @@ impl Gate {
         self.table.counts_money
     }
 
-    /// Whether there is nothing to count.
-    pub fn is_empty(&self) -> bool {
-        self.table.rules.is_empty()
-    }
-
     /// How full each window is now: rules in their order, of a `*` the fullest few.
     pub fn windows(&self, now: Now) -> Vec<Window> {
         windows::of(&self.table, &|_| false, None, now)

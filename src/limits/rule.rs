@@ -114,11 +114,6 @@ impl Scope {
         self.picks.iter().map(|(facet, pick)| (*facet, pick))
     }
 
-    /// Whether it counts each of something apart.
-    pub fn has_each(&self) -> bool {
-        self.picks().any(|(_, pick)| *pick == Pick::Each)
-    }
-
     /// Whether it picks values of a facet.
     pub(super) fn speaks_of(&self, facet: Facet) -> bool {
         self.picks().any(|(of, _)| of == facet)

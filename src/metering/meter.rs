@@ -90,11 +90,6 @@ impl Meter {
         self.permit.call().local && !self.reader.learned().remote
     }
 
-    /// The permit.
-    pub fn permit(&self) -> &Permit {
-        &self.permit
-    }
-
     /// Takes the head of the answer.
     pub fn saw_head(&mut self, status: u16, headers: &HeaderMap) {
         // Of an error the time of the answer is told as well: waits may be measured from it.

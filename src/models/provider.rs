@@ -67,11 +67,6 @@ impl Kind {
             Kind::Demo => 0,
         }
     }
-
-    /// The kind of a name.
-    pub fn parse(text: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
 }
 
 /// How long the parts of a call may take.
