@@ -103,44 +103,35 @@ pub struct State {
 }
 
 /// An event, or the message that is a whole answer: the fields of either.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Event<'a> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(rename = "type")]
     kind: Field<'a>,
-    #[serde(borrow, default)]
     message: Field<'a>,
-    #[serde(borrow, default)]
     content_block: Field<'a>,
-    #[serde(borrow, default)]
     delta: Field<'a>,
-    #[serde(borrow, default)]
     usage: Field<'a>,
 }
 
 /// A message, or what changes of it at its end.
 #[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Message<'a> {
-    #[serde(borrow, default)]
     model: Field<'a>,
-    #[serde(borrow, default)]
     content: Field<'a>,
-    #[serde(borrow, default)]
     stop_reason: Field<'a>,
-    #[serde(borrow, default)]
     usage: Field<'a>,
 }
 
 /// A block of content, or what is added to it.
 #[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Words<'a> {
-    #[serde(borrow, default)]
     text: Field<'a>,
-    #[serde(borrow, default)]
     thinking: Field<'a>,
-    #[serde(borrow, default)]
     partial_json: Field<'a>,
     /// The name of a tool that is called.
-    #[serde(borrow, default)]
     name: Field<'a>,
 }
 
@@ -243,25 +234,17 @@ impl State {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct WireUsage<'a> {
-    #[serde(borrow, default)]
     input_tokens: Field<'a>,
-    #[serde(borrow, default)]
     cache_creation_input_tokens: Field<'a>,
-    #[serde(borrow, default)]
     cache_read_input_tokens: Field<'a>,
-    #[serde(borrow, default)]
     cache_creation: Field<'a>,
-    #[serde(borrow, default)]
     output_tokens: Field<'a>,
-    #[serde(borrow, default)]
     output_tokens_details: Field<'a>,
-    #[serde(borrow, default)]
     service_tier: Field<'a>,
-    #[serde(borrow, default)]
     speed: Field<'a>,
-    #[serde(borrow, default)]
     iterations: Field<'a>,
 }
 
@@ -312,10 +295,9 @@ impl Usage {
     /// What is there of a report and not null.
     fn of(report: &WireUsage<'_>, counts_output: bool) -> Usage {
         #[derive(Default, Deserialize)]
+        #[serde(default, bound(deserialize = "'de: 'a"))]
         struct Written<'a> {
-            #[serde(borrow, default)]
             ephemeral_5m_input_tokens: Field<'a>,
-            #[serde(borrow, default)]
             ephemeral_1h_input_tokens: Field<'a>,
         }
         #[derive(Default, Deserialize)]
@@ -387,11 +369,10 @@ pub fn read_models(body: &[u8], local: bool) -> Result<Vec<ModelInfo>, ErrorKind
         #[serde(borrow)]
         data: Vec<Entry<'a>>,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default, bound(deserialize = "'de: 'a"))]
     struct Entry<'a> {
-        #[serde(borrow, default)]
         id: Field<'a>,
-        #[serde(borrow, default)]
         max_input_tokens: Field<'a>,
     }
     let list: List<'_> = serde_json::from_slice(body).map_err(|_| ErrorKind::BadResponse)?;

@@ -114,15 +114,12 @@ pub(super) struct ErrorBody {
 
 /// What comes beside a message: Anthropic's code, or one of Google's facts.
 #[derive(Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Fact<'a> {
-    #[serde(borrow, default, rename = "error_code")]
+    #[serde(rename = "error_code")]
     code: Field<'a>,
-    #[serde(borrow, default)]
     reason: Field<'a>,
-    #[serde(borrow, default)]
     retry_delay: Field<'a>,
-    #[serde(borrow, default)]
     violations: Field<'a>,
 }
 
@@ -144,19 +141,15 @@ struct Envelope<'a> {
     error: Field<'a>,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Detail<'a> {
-    #[serde(borrow, default)]
     code: Field<'a>,
-    #[serde(borrow, default, rename = "type")]
+    #[serde(rename = "type")]
     kind: Field<'a>,
-    #[serde(borrow, default)]
     status: Field<'a>,
-    #[serde(borrow, default)]
     message: Field<'a>,
-    #[serde(borrow, default)]
     param: Field<'a>,
-    #[serde(borrow, default)]
     details: Field<'a>,
 }
 

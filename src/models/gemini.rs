@@ -103,31 +103,22 @@ pub struct State {
     calls_functions: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Chunk<'a> {
-    #[serde(borrow, default)]
     candidates: Field<'a>,
-    #[serde(borrow, default)]
     prompt_feedback: Field<'a>,
-    #[serde(borrow, default)]
     usage_metadata: Field<'a>,
-    #[serde(borrow, default)]
     model_version: Field<'a>,
-    #[serde(borrow, default)]
     response_id: Field<'a>,
-    #[serde(borrow, default)]
     error: Field<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Candidate<'a> {
-    #[serde(borrow, default)]
     index: Field<'a>,
-    #[serde(borrow, default)]
     content: Field<'a>,
-    #[serde(borrow, default)]
     finish_reason: Field<'a>,
 }
 
@@ -137,14 +128,11 @@ struct Said<'a> {
     parts: Field<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct SaidPart<'a> {
-    #[serde(borrow, default)]
     text: Field<'a>,
-    #[serde(borrow, default)]
     thought: Field<'a>,
-    #[serde(borrow, default)]
     function_call: Field<'a>,
 }
 
@@ -246,22 +234,15 @@ impl State {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct WireUsage<'a> {
-    #[serde(borrow, default)]
     prompt_token_count: Field<'a>,
-    #[serde(borrow, default)]
     tool_use_prompt_token_count: Field<'a>,
-    #[serde(borrow, default)]
     cached_content_token_count: Field<'a>,
-    #[serde(borrow, default)]
     candidates_token_count: Field<'a>,
-    #[serde(borrow, default)]
     thoughts_token_count: Field<'a>,
-    #[serde(borrow, default)]
     total_token_count: Field<'a>,
-    #[serde(borrow, default)]
     service_tier: Field<'a>,
 }
 
@@ -312,14 +293,11 @@ pub fn read_models(body: &[u8], local: bool) -> Result<Vec<ModelInfo>, ErrorKind
         #[serde(borrow)]
         models: Vec<Entry<'a>>,
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
     struct Entry<'a> {
-        #[serde(borrow, default)]
         name: Field<'a>,
-        #[serde(borrow, default)]
         input_token_limit: Field<'a>,
-        #[serde(borrow, default)]
         supported_generation_methods: Field<'a>,
     }
     let list: List<'_> = serde_json::from_slice(body).map_err(|_| ErrorKind::BadResponse)?;

@@ -10,7 +10,7 @@ use crate::usage::names::Name;
 /// More tokens than any call can use. What claims more is a defect of the server and counts as not reported.
 pub(super) const MAX_COUNT: u64 = 1 << 40;
 
-/// A raw field.
+/// A raw field. A struct of them says once, with `bound`, that all borrow from what is read.
 pub(super) type Field<'a> = Option<&'a RawValue>;
 
 /// A whole number from zero up to [`MAX_COUNT`], also as `7.0`, which is how some servers write all numbers; everything

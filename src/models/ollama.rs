@@ -107,41 +107,28 @@ impl Reader {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Line<'a> {
-    #[serde(borrow, default)]
     model: Field<'a>,
-    #[serde(borrow, default)]
     message: Field<'a>,
-    #[serde(borrow, default)]
     response: Field<'a>,
-    #[serde(borrow, default)]
     thinking: Field<'a>,
-    #[serde(borrow, default)]
     error: Field<'a>,
-    #[serde(borrow, default)]
     done: Field<'a>,
-    #[serde(borrow, default)]
     done_reason: Field<'a>,
-    #[serde(borrow, default)]
     prompt_eval_count: Field<'a>,
-    #[serde(borrow, default)]
     prompt_eval_cached_count: Field<'a>,
-    #[serde(borrow, default)]
     eval_count: Field<'a>,
-    #[serde(borrow, default)]
     remote_model: Field<'a>,
-    #[serde(borrow, default)]
     remote_host: Field<'a>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Message<'a> {
-    #[serde(borrow, default)]
     content: Field<'a>,
-    #[serde(borrow, default)]
     thinking: Field<'a>,
-    #[serde(borrow, default)]
     tool_calls: Field<'a>,
 }
 
@@ -234,21 +221,15 @@ pub fn read_models(body: &[u8]) -> Result<Vec<ModelInfo>, ErrorKind> {
         #[serde(borrow)]
         models: Vec<Tag<'a>>,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default, bound(deserialize = "'de: 'a"))]
     struct Tag<'a> {
-        #[serde(borrow, default)]
         name: Field<'a>,
-        #[serde(borrow, default)]
         model: Field<'a>,
-        #[serde(borrow, default)]
         size: Field<'a>,
-        #[serde(borrow, default)]
         details: Field<'a>,
-        #[serde(borrow, default)]
         capabilities: Field<'a>,
-        #[serde(borrow, default)]
         remote_model: Field<'a>,
-        #[serde(borrow, default)]
         remote_host: Field<'a>,
     }
     #[derive(Default, Deserialize)]

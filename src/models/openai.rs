@@ -132,48 +132,35 @@ pub struct State {
     known: Known,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Chunk<'a> {
-    #[serde(borrow, default)]
     model: Field<'a>,
-    #[serde(borrow, default)]
     service_tier: Field<'a>,
-    #[serde(borrow, default)]
     choices: Field<'a>,
-    #[serde(borrow, default)]
     usage: Field<'a>,
-    #[serde(borrow, default)]
     error: Field<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Choice<'a> {
-    #[serde(borrow, default)]
     index: Field<'a>,
-    #[serde(borrow, default)]
     delta: Field<'a>,
-    #[serde(borrow, default)]
     message: Field<'a>,
-    #[serde(borrow, default)]
     finish_reason: Field<'a>,
     /// Moonshot's, where it is not asked for.
-    #[serde(borrow, default)]
     usage: Field<'a>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Words<'a> {
-    #[serde(borrow, default)]
     content: Field<'a>,
-    #[serde(borrow, default)]
     refusal: Field<'a>,
-    #[serde(borrow, default)]
     reasoning_content: Field<'a>,
-    #[serde(borrow, default)]
     reasoning: Field<'a>,
-    #[serde(borrow, default)]
     tool_calls: Field<'a>,
-    #[serde(borrow, default)]
     function_call: Field<'a>,
 }
 
@@ -292,31 +279,23 @@ fn content(field: Field<'_>) -> Vec<String> {
 
 /// Reads a `usage` object; `None` where there is none.
 pub(super) fn usage(field: Field<'_>) -> Option<ReportedUsage> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default, bound(deserialize = "'de: 'a"))]
     struct Usage<'a> {
-        #[serde(borrow, default)]
         prompt_tokens: Field<'a>,
-        #[serde(borrow, default)]
         completion_tokens: Field<'a>,
-        #[serde(borrow, default)]
         total_tokens: Field<'a>,
         /// Where Moonshot and DeepSeek tell of it.
-        #[serde(borrow, default)]
         cached_tokens: Field<'a>,
-        #[serde(borrow, default)]
         prompt_cache_hit_tokens: Field<'a>,
-        #[serde(borrow, default)]
         prompt_tokens_details: Field<'a>,
-        #[serde(borrow, default)]
         completion_tokens_details: Field<'a>,
     }
     #[derive(Default, Deserialize)]
+    #[serde(default, bound(deserialize = "'de: 'a"))]
     struct Details<'a> {
-        #[serde(borrow, default)]
         cached_tokens: Field<'a>,
-        #[serde(borrow, default)]
         cache_write_tokens: Field<'a>,
-        #[serde(borrow, default)]
         reasoning_tokens: Field<'a>,
     }
     let usage: Usage<'_> = json::object(field)?;

@@ -10,19 +10,14 @@ use super::found::{Found, Sums, Total, wall};
 use crate::usage::names::Name;
 
 /// One model of an API.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct Row<'a> {
-    #[serde(borrow, default)]
     total_prompt_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     total_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     total_requests: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     successful_requests: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     failed_requests: Option<&'a RawValue>,
-    #[serde(default)]
     last_updated: Option<String>,
 }
 
