@@ -105,7 +105,7 @@ impl Known {
                 continue;
             }
             let ids = known.open.entry(file.day).or_default();
-            for_each_line_of(data, file, 0, |line| ids.extend(given_in(line.bytes)))?;
+            for_each_line_of(data, file, |line| ids.extend(given_in(line.bytes)))?;
         }
         Ok(known)
     }

@@ -62,9 +62,9 @@ impl LiveUsers {
         all.extend(folds);
     }
 
-    /// Notes whether every line that was there at the start is in a table or a fold.
-    pub(super) fn set_complete(&mut self, complete: bool) {
-        self.complete = complete;
+    /// Notes that every line that was there at the start is in a table or a fold.
+    pub(super) fn set_complete(&mut self) {
+        self.complete = true;
     }
 
     pub(super) fn folds(&self) -> Arc<Vec<Arc<Fold>>> {

@@ -189,15 +189,14 @@ pub(super) enum Invalid {
     Newer(String),
 }
 
-/// Reads a file's lines from `offset`, each as a record or not. Gives the place from which a damaged compressed file
+/// Reads a file's lines, each as a record or not. Gives the place from which a damaged compressed file
 /// cannot be read further.
 pub(super) fn read_lines(
     data: &DataFolder,
     name: FileName,
-    offset: u64,
     on_line: impl FnMut(&LineAt<'_>, Result<(Sealed, UsageRecord<'_>), Invalid>),
 ) -> Result<Option<u64>, LedgerError> {
-    read_lines_through(data, name, archived::open(data, name, offset), offset, on_line)
+    read_lines_through(data, name, archived::open(data, name, 0), 0, on_line)
 }
 
 fn read_lines_through(
@@ -232,10 +231,9 @@ fn was_left(data: &DataFolder, name: FileName) -> bool {
 pub(super) fn for_each_line_of(
     data: &DataFolder,
     name: FileName,
-    offset: u64,
     on_line: impl FnMut(LineAt<'_>),
 ) -> Result<Option<u64>, LedgerError> {
-    for_each_line_through(data, name, archived::open(data, name, offset), offset, on_line)
+    for_each_line_through(data, name, archived::open(data, name, 0), 0, on_line)
 }
 
 fn for_each_line_through(

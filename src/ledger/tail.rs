@@ -115,7 +115,7 @@ impl Tail {
         fits: &impl Fn(&UsageRecord<'_>) -> bool,
     ) -> Result<(), LedgerError> {
         let (missing, mut last, mut failed) = (found.wanted - found.records.len(), VecDeque::new(), None);
-        read_lines(&self.data, name, 0, |_, read| match read {
+        read_lines(&self.data, name, |_, read| match read {
             Ok((_, record)) if fits(&record) && !found.ids.contains(&record.id) => {
                 if last.len() == missing {
                     last.pop_front();

@@ -42,12 +42,12 @@ impl Estimate {
 
     /// What a call is asking for with it.
     fn asked(&self) -> Amounts {
-        Amounts { requests: 1, ..amounts(0, self.total(), self.pico_usd) }
+        Amounts { requests: 1, ..amounts(self.total(), self.pico_usd) }
     }
 }
 
-fn amounts(requests: u64, tokens: u64, pico_usd: u64) -> Amounts {
-    Amounts { requests: requests.into(), tokens: tokens.into(), pico_usd: pico_usd.into() }
+fn amounts(tokens: u64, pico_usd: u64) -> Amounts {
+    Amounts { requests: 0, tokens: tokens.into(), pico_usd: pico_usd.into() }
 }
 
 /// What a call really used.
@@ -179,7 +179,7 @@ impl Gate {
     /// minute. False when no such call is open. A call that was sent is settled even when it used nothing.
     pub fn settle(&mut self, id: RecordId, used: Used, now: Now) -> bool {
         let Some(open) = self.open.remove(&id) else { return false };
-        self.settle_open(&open, &amounts(0, used.tokens, used.pico_usd), now);
+        self.settle_open(&open, &amounts(used.tokens, used.pico_usd), now);
         true
     }
 

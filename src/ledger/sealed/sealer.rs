@@ -127,7 +127,7 @@ impl Work {
         let Some(newest) = newest else {
             let mut state = self.journal.state();
             if state.newest_file.is_none() {
-                state.users.set_complete(true); // no line is written yet
+                state.users.set_complete(); // no line is written yet
             }
             return Ok(());
         };
@@ -148,7 +148,7 @@ impl Work {
             self.journal.given().seal(day, &folds);
             round.sealed = folds.pop().or(round.sealed.take());
         }
-        self.journal.state().users.set_complete(true);
+        self.journal.state().users.set_complete();
         Ok(())
     }
 

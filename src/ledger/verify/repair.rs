@@ -79,7 +79,7 @@ pub fn repair(folder: &Path, options: Options, now: Timestamp) -> Result<Repaire
 fn refuse_unreadable(data: &DataFolder) -> Result<(), LedgerError> {
     for name in data.journal_files()?.into_iter().filter(|name| archived::is_compressed(data, *name)) {
         let mut lines = 0;
-        if let Some(offset) = for_each_line_of(data, name, 0, |line| lines = line.number)? {
+        if let Some(offset) = for_each_line_of(data, name, |line| lines = line.number)? {
             let problem = format!(
                 "cannot be decompressed behind byte {offset} of its text; restore it from a copy, or move it away to go \
                  on without its records, then repair again"

@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
         name: FileName,
         mut on_line: impl FnMut(&LineAt<'_>, Result<Line<'_>, Invalid>),
     ) -> Result<Option<u64>, LedgerError> {
-        read_lines(self.data, name, 0, |at, read| {
+        read_lines(self.data, name, |at, read| {
             let line = read.map(|(sealed, record)| {
                 let counts = self.sequence.is_new(sealed.seq);
                 Line { record, sealed, counts }
