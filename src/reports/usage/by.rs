@@ -65,21 +65,7 @@ impl By {
     ];
 
     /// Those that calls can be chosen by: days are chosen by their ends, and hours are told apart of two days alone.
-    pub const FILTERS: [By; 13] = [
-        By::Provider,
-        By::Model,
-        By::Type,
-        By::Feature,
-        By::Agent,
-        By::Operation,
-        By::Team,
-        By::Channel,
-        By::Key,
-        By::Status,
-        By::UsageSource,
-        By::PriceId,
-        By::User,
-    ];
+    pub const FILTERS: [By; 13] = *By::ALL.last_chunk().expect("days and hours are the first two");
 
     /// Those that are known of each user.
     pub const OF_PEOPLE: [By; 2] = [By::User, By::Model];
