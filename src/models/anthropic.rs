@@ -159,9 +159,8 @@ impl Pieces for State {
 impl State {
     fn event(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
         let data = data.trim_ascii();
-        let event = if data.starts_with(b"{") { serde_json::from_slice::<Event<'_>>(data).ok() } else { None };
-        let Some((event, kind)) = event.and_then(|event| Some((json::name(event.kind)?, event)).map(|(k, e)| (e, k)))
-        else {
+        let event = json::whole_object::<Event<'_>>(data);
+        let Some((kind, event)) = event.and_then(|event| Some((json::name(event.kind)?, event))) else {
             return self.known.fail(ErrorKind::BadResponse);
         };
         self.known.recognised = true;

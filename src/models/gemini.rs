@@ -160,8 +160,7 @@ impl Pieces for State {
 impl State {
     fn chunk(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
         let data = data.trim_ascii();
-        let chunk = if data.starts_with(b"{") { serde_json::from_slice::<Chunk<'_>>(data).ok() } else { None };
-        let Some(chunk) = chunk else {
+        let Some(chunk) = json::whole_object::<Chunk<'_>>(data) else {
             return self.known.fail(ErrorKind::BadResponse);
         };
         if chunk.error.is_some() {

@@ -62,6 +62,11 @@ pub(super) fn object<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<T> {
     serde_json::from_str(field?.get()).ok()
 }
 
+/// An object by itself; a list of what its fields hold is none.
+pub(super) fn whole_object<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Option<T> {
+    if data.trim_ascii_start().starts_with(b"{") { serde_json::from_slice(data).ok() } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -145,12 +145,7 @@ impl State {
         if self.failed.is_some() || line.trim_ascii().is_empty() {
             return;
         }
-        let parsed = if line.trim_ascii_start().starts_with(b"{") {
-            serde_json::from_slice::<Line<'_>>(line).ok()
-        } else {
-            None
-        };
-        let Some(line) = parsed else {
+        let Some(line) = json::whole_object::<Line<'_>>(line) else {
             return self.fail(ErrorKind::BadResponse);
         };
         if line.error.is_some() && !self.learned.complete {

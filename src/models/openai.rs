@@ -208,8 +208,7 @@ impl State {
     }
 
     fn chunk(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
-        let chunk = if data.starts_with(b"{") { serde_json::from_slice::<Chunk<'_>>(data).ok() } else { None };
-        let Some(chunk) = chunk else {
+        let Some(chunk) = json::whole_object::<Chunk<'_>>(data) else {
             return self.known.fail(ErrorKind::BadResponse);
         };
         let choices = json::object::<Vec<Choice<'_>>>(chunk.choices).unwrap_or_default();
