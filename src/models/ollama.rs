@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chat::ReadResult;
+use super::form::Known;
 use super::image::{Encoded, Image};
 use super::json::{self, Field};
 use super::ndjson::Lines;
@@ -70,11 +71,8 @@ pub struct Reader {
 
 #[derive(Default)]
 struct State {
-    learned: Learned,
-    /// Whether any line was one of Ollama's.
-    recognised: bool,
+    known: Known,
     tool_calls: bool,
-    failed: Option<ErrorKind>,
 }
 
 impl Reader {
@@ -82,9 +80,9 @@ impl Reader {
     pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
         let state = &mut self.state;
         if self.lines.push(bytes, |line| state.line(line, events)).is_err() {
-            state.fail(ErrorKind::BadResponse);
+            state.known.fail(ErrorKind::BadResponse);
         }
-        state.result()
+        state.known.result()
     }
 
     /// Takes the end of the body. A line that the end cut off is dropped; whether the answer is whole says
@@ -92,18 +90,15 @@ impl Reader {
     pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
         let state = &mut self.state;
         self.lines.finish(|line| match serde_json::from_slice::<Line<'_>>(line) {
-            Err(error) if error.is_eof() && line.starts_with(b"{") => state.recognised = true,
+            Err(error) if error.is_eof() && line.starts_with(b"{") => state.known.recognised = true,
             _ => state.line(line, events),
         });
-        if !state.recognised {
-            state.fail(ErrorKind::BadResponse);
-        }
-        state.result()
+        state.known.finished()
     }
 
     /// What is known so far.
     pub fn learned(&self) -> &Learned {
-        &self.state.learned
+        &self.state.known.learned
     }
 }
 
@@ -133,57 +128,49 @@ struct Message<'a> {
 }
 
 impl State {
-    fn fail(&mut self, kind: ErrorKind) {
-        self.failed.get_or_insert(kind);
-    }
-
-    fn result(&self) -> ReadResult {
-        self.failed.map_or(Ok(()), Err)
-    }
-
     fn line(&mut self, line: &[u8], events: &mut Vec<ChatEvent>) {
-        if self.failed.is_some() || line.trim_ascii().is_empty() {
+        if self.known.result().is_err() || line.trim_ascii().is_empty() {
             return;
         }
         let Some(line) = json::whole_object::<Line<'_>>(line) else {
-            return self.fail(ErrorKind::BadResponse);
+            return self.known.fail(ErrorKind::BadResponse);
         };
-        if line.error.is_some() && !self.learned.complete {
-            return self.fail(ErrorKind::StreamError);
+        if line.error.is_some() && !self.known.learned.complete {
+            return self.known.fail(ErrorKind::StreamError);
         }
-        self.recognised |= line.message.is_some() || line.response.is_some() || line.done.is_some();
+        self.known.recognised |= line.message.is_some() || line.response.is_some() || line.done.is_some();
         self.words(&line, events);
         if let Some(model) = json::label(line.model) {
-            self.learned.served_model = Some(model);
+            self.known.learned.served_model = Some(model);
         }
-        self.learned.remote |= json::name(line.remote_model).is_some() || json::name(line.remote_host).is_some();
+        self.known.learned.remote |= json::name(line.remote_model).is_some() || json::name(line.remote_host).is_some();
         let reason = json::name(line.done_reason);
         let done = json::is_true(line.done);
         if done || reason.is_some() {
             self.end(&line, reason.as_deref());
-            self.learned.terminal |= done;
+            self.known.learned.terminal |= done;
         }
     }
 
     fn words(&mut self, line: &Line<'_>, events: &mut Vec<ChatEvent>) {
         let message = json::object::<Message<'_>>(line.message).unwrap_or_default();
         for thought in [message.thinking, line.thinking].into_iter().filter_map(json::name) {
-            self.learned.pieces += 1;
+            self.known.learned.pieces += 1;
             events.push(ChatEvent::Thinking(thought));
         }
         for text in [message.content, line.response].into_iter().filter_map(json::name) {
-            self.learned.pieces += 1;
+            self.known.learned.pieces += 1;
             events.push(ChatEvent::Text(text));
         }
         if json::is_filled_list(message.tool_calls) {
-            self.learned.pieces += 1;
+            self.known.learned.pieces += 1;
             self.tool_calls = true;
         }
     }
 
     /// Some builds end with a reason but without `done:true`; a second end replaces the counts of the first.
     fn end(&mut self, line: &Line<'_>, reason: Option<&str>) {
-        let learned = &mut self.learned;
+        let learned = &mut self.known.learned;
         let mut usage = ReportedUsage {
             prompt: json::count(line.prompt_eval_count),
             completion: json::count(line.eval_count),
