@@ -3,14 +3,15 @@
 //!
 //! ```text
 //!    people                  programs                  a shell
-//!   terminal                   HTTP          tallybot stats, log, reset
+//! terminal, Telegram        HTTP, gateway    tallybot stats, log, reset
 //!       |                       |                         |
 //!   conversation                |                      service
 //!       |                       |                         |
 //!       +------------------> metering <-------------------+      the one door
 //!                               |   reserve, call, record, answer
 //!                  models <-----+-----> limits                   the gate: used and reserved
-//!     ollama openai demo        |
+//!  ollama openai anthropic      |
+//!     gemini demo               |
 //!                               |   UsageRecord, immutable
 //!                               v
 //!                             ledger ---> data/tokens_YYYY-MM-DD.jsonl    the truth

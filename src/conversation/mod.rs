@@ -1,7 +1,7 @@
 //! What is said to the bot and what it answers: commands, sessions and `step(event) -> effects`.
 //!
-//! Pure but for the [`driver`], which runs effects. Knows no channel, no model and no template: it speaks in data, so
-//! that the terminal, Telegram and WhatsApp hold the same conversation.
+//! Pure but for the [`driver`], which runs effects, and [`Answering`], which calls models. Knows no channel, and but for
+//! the rendering no template: it speaks in data, so that the terminal and Telegram hold the same conversation.
 
 mod answering;
 mod budgets;

@@ -1,8 +1,9 @@
 //! The providers: one file per API, pure (request body, stream reader, token counts), and one transport for all.
 //!
-//! `ollama`, `openai`, `anthropic`, `gemini` and `demo` never touch the network: their readers take bytes split anywhere,
-//! so the gateway can feed them a copy of what it passes on. `transport` is the only HTTP client to providers. Nothing a
-//! provider or a person wrote leaves this module except as [`ChatEvent`]; failures are a class and an HTTP status.
+//! `ollama`, `openai`, `anthropic`, `gemini` and `demo` are what chats speak; what passes through the gateway is read by
+//! [`endpoint`], from a copy. All of them take bytes split anywhere and never touch the network: `transport` is the only
+//! HTTP client to providers. Of a chat nothing leaves this module except as [`ChatEvent`]; failures are a class and an
+//! HTTP status.
 
 pub mod anthropic;
 mod chat;
