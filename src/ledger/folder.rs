@@ -165,29 +165,17 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
-    use uuid::Uuid;
 
     use super::*;
-    use crate::ledger::{Durability, KnownNames, Ledger, Options};
-    use crate::usage::RecordId;
-    use crate::usage::arbitrary::BASE_MICROS;
-
-    const DAY: i64 = 86_400;
-
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
-    }
+    use crate::ledger::Durability;
+    use crate::ledger::tests::{DAY, at, open_as, plain};
 
     #[test]
     fn walking_gives_every_record_once_and_in_order() {
         let folder = TempDir::new().expect("a temporary folder");
-        let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) };
-        let (ledger, _) = Ledger::open(folder.path(), options, Uuid::from_u128(1), at(0)).expect("opens");
+        let (ledger, _) = open_as(folder.path(), Durability::Kill, at(0));
         let append = |n: u8, admitted: i64, now: i64| {
-            let id = RecordId::new(at(admitted), [n; 10]);
-            let mut record = UsageRecord::new(id, at(admitted), "ollama".into(), "llama3.2".into());
-            record.tokens.prompt = u64::from(n);
-            ledger.append(&record, at(now)).expect("appended");
+            ledger.append(&plain(n, at(admitted)), at(now)).expect("appended");
         };
         append(1, 1, 1);
         ledger.inner.journal.fail_next_sync_for_test();

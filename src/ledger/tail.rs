@@ -267,22 +267,13 @@ mod tests {
     use std::sync::Mutex;
 
     use tempfile::TempDir;
-    use uuid::Uuid;
 
     use super::*;
-    use crate::ledger::{Durability, Folder, KnownNames, Ledger, Options};
-    use crate::usage::Timestamp;
-    use crate::usage::arbitrary::BASE_MICROS;
-
-    const DAY: i64 = 86_400;
-
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
-    }
+    use crate::ledger::tests::{DAY, at, open_as};
+    use crate::ledger::{Durability, Folder, Ledger};
 
     fn open(folder: &TempDir, now: i64) -> Ledger {
-        let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) };
-        Ledger::open(folder.path(), options, Uuid::from_u128(1), at(now)).expect("opens").0
+        open_as(folder.path(), Durability::Kill, at(now)).0
     }
 
     fn append(ledger: &Ledger, numbers: std::ops::Range<u64>, secs: i64) {

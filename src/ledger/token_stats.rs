@@ -90,10 +90,9 @@ impl TokenStats {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-    use crate::ledger::{Durability, KnownNames, Ledger, Options};
+    use crate::ledger::tests::open_as;
+    use crate::ledger::{Durability, Ledger};
     use crate::stats::Stats;
     use crate::usage::{RecordId, Status, UsageRecord};
 
@@ -180,10 +179,7 @@ mod tests {
     fn the_books_do_not_mind_that_it_cannot_be_written_and_at_the_end_it_is_exact() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join(TOKEN_STATS);
-        let open = || {
-            let options = Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) };
-            Ledger::open(folder.path(), options, Uuid::from_u128(1), at(0)).expect("opens").0
-        };
+        let open = || open_as(folder.path(), Durability::Kill, at(0)).0;
         let append = |ledger: &Ledger, secs: i64, prompt: u64| {
             ledger.append(&record(secs, (prompt, 0), Status::Ok), at(secs)).expect("appended");
         };

@@ -208,7 +208,7 @@ fn refused_only() -> StatsReport {
     report
 }
 
-fn templates() -> &'static Templates {
+pub(super) fn templates() -> &'static Templates {
     static TEMPLATES: LazyLock<Templates> =
         LazyLock::new(|| Templates::load(None).expect("the built-in texts are whole"));
     &TEMPLATES

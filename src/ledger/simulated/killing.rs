@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::ledger::disk::{Access, Disk, DiskFile, RealDisk};
 use crate::ledger::files::DataFolder;
 use crate::ledger::journal::{Appended, Syncing};
-use crate::ledger::{Durability, KnownNames, Ledger, LedgerError, OpenCall, Opened, Options};
-use crate::usage::arbitrary::BASE_MICROS;
+use crate::ledger::tests::{at, options};
+use crate::ledger::{Durability, Ledger, LedgerError, OpenCall, Opened};
 use crate::usage::{RecordId, Status, Timestamp, UsageRecord};
 
 const FOLDER: &str = "TALLYBOT_KILL_POINT_FOLDER";
@@ -46,10 +46,6 @@ pub(in crate::ledger) struct Said {
     pub(in crate::ledger) last_words: String,
 }
 
-pub(in crate::ledger) fn at(secs: i64) -> Timestamp {
-    Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
-}
-
 /// The record of a number, always the same.
 pub(in crate::ledger) fn record(n: u8) -> UsageRecord<'static> {
     let mut record = UsageRecord::new(RecordId::new(at(0), [n; 10]), at(i64::from(n)), "ollama".into(), "m".into());
@@ -64,10 +60,9 @@ pub(in crate::ledger) fn open(
     power: bool,
 ) -> Result<(Ledger, Opened), LedgerError> {
     let durability = if power { Durability::Power } else { Durability::Kill };
-    let options = Options { durability, known: KnownNames::none(), follower: Box::new(()) };
     let data = DataFolder::on(disk, folder);
     data.make()?;
-    Ledger::open_locked(data, None, Syncing::ByHand, options, Uuid::from_u128(1), at(100))
+    Ledger::open_locked(data, None, Syncing::ByHand, options(durability), Uuid::from_u128(1), at(100))
 }
 
 /// Lets a process work on the folder until it dies or ends.

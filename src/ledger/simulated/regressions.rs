@@ -9,7 +9,8 @@ use super::model;
 use super::steps::{Happens, Step};
 use crate::ledger::files::DataFolder;
 use crate::ledger::journal::Syncing;
-use crate::ledger::{Durability, KnownNames, Ledger, Options};
+use crate::ledger::tests::options;
+use crate::ledger::{Durability, Ledger};
 use crate::usage::arbitrary::BASE_MICROS;
 use crate::usage::{RecordId, Timestamp, UsageRecord};
 
@@ -120,9 +121,9 @@ fn a_disk_that_stays_full_after_a_failed_sync_is_not_filled_with_files() {
     let (disk, at) = (SimDisk::new(1), Timestamp::new(BASE_MICROS, 0));
     let data = DataFolder::on(disk.process(), Path::new("data"));
     data.make().expect("a folder");
-    let options = Options { durability: Durability::Power, known: KnownNames::none(), follower: Box::new(()) };
     let (ledger, _) =
-        Ledger::open_locked(data.clone(), None, Syncing::ByHand, options, Uuid::from_u128(1), at).expect("it opens");
+        Ledger::open_locked(data.clone(), None, Syncing::ByHand, options(Durability::Power), Uuid::from_u128(1), at)
+            .expect("it opens");
     let record = UsageRecord::new(RecordId::new(at, [1; 10]), at, "ollama".into(), "llama3.2".into());
     let appended = ledger.append(&record, at).expect("appended");
     disk.refuse(Request::Sync, 0);

@@ -13,12 +13,12 @@ fn prepared() -> TempDir {
     let folder = quick_folder();
     let (ledger, _) = killing::open(Arc::new(RealDisk), folder.path(), true).expect("opens");
     for n in 1..6 {
-        ledger.append(&killing::record(n), killing::at(1)).expect("appended");
+        ledger.append(&killing::record(n), at(1)).expect("appended");
         if n == 3 {
-            ledger.snapshot(killing::at(2)).expect("written");
+            ledger.snapshot(at(2)).expect("written");
         }
     }
-    ledger.open_call(&OpenCall::sample(killing::record(6).id, killing::at(4))).expect("a free slot");
+    ledger.open_call(&OpenCall::sample(killing::record(6).id, at(4))).expect("a free slot");
     drop(ledger);
     let path = only_journal(folder.path());
     let mut content = fs::read(&path).expect("readable");
@@ -48,7 +48,7 @@ fn check(folder: &Path, said: &Said, death: Death) {
     check_lines(&lines, &must, &may).unwrap_or_else(|problem| panic!("{}: {problem}", why()));
     let stored = records(&lines);
     let acts = ledger.acts();
-    let fold = check_fold(&stored, &acts, &ledger.picture(), killing::at(100));
+    let fold = check_fold(&stored, &acts, &ledger.picture(), at(100));
     fold.unwrap_or_else(|problem| panic!("{}: {problem}", why()));
     assert!(said.resets.iter().all(|begin| acts.resets.contains(begin)), "{}", why());
     // A call that was made is recorded or interrupted, and never both.
@@ -125,5 +125,5 @@ fn a11_after_a_crash_during_recovery_the_next_start_finds_the_same() {
 }
 
 fn path_aside(folder: &Path) -> PathBuf {
-    folder.join(format!("tokens_{}.jsonl.quarantine", killing::at(0).day()))
+    folder.join(format!("tokens_{}.jsonl.quarantine", at(0).day()))
 }

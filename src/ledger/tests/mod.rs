@@ -23,13 +23,13 @@ use crate::stats::{Period, Saved, Stats};
 use crate::usage::arbitrary::{BASE_MICROS, record};
 use crate::usage::{Given, RecordId, UsageRecord};
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 
-fn at(secs: i64) -> Timestamp {
+pub(super) fn at(secs: i64) -> Timestamp {
     Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
 }
 
-fn options(durability: Durability) -> Options {
+pub(super) fn options(durability: Durability) -> Options {
     Options { durability, known: KnownNames::none(), follower: Box::new(()) }
 }
 
@@ -37,7 +37,7 @@ fn open(folder: &Path) -> (Ledger, Opened) {
     open_as(folder, Durability::Kill, at(0))
 }
 
-fn open_as(folder: &Path, durability: Durability, now: Timestamp) -> (Ledger, Opened) {
+pub(super) fn open_as(folder: &Path, durability: Durability, now: Timestamp) -> (Ledger, Opened) {
     for _ in 0..100 {
         match Ledger::open(folder, options(durability), Uuid::from_u128(1), now) {
             // Another test that starts a process holds every lock of this one until that process is another program.
@@ -48,7 +48,7 @@ fn open_as(folder: &Path, durability: Durability, now: Timestamp) -> (Ledger, Op
     panic!("`{}` is in use", folder.display());
 }
 
-fn plain(n: u8, at: Timestamp) -> UsageRecord<'static> {
+pub(super) fn plain(n: u8, at: Timestamp) -> UsageRecord<'static> {
     let mut record = UsageRecord::new(RecordId::new(at, [n; 10]), at, "ollama".into(), "llama3.2".into());
     record.tokens.prompt = u64::from(n);
     record
@@ -78,7 +78,7 @@ fn fold<'a>(records: impl IntoIterator<Item = &'a UsageRecord<'static>>) -> Save
 }
 
 /// A folder in memory where the system has one: laws that open hundreds of ledgers are about bytes, not about disks.
-fn quick_folder() -> TempDir {
+pub(super) fn quick_folder() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary folder")
 }
 

@@ -1,7 +1,5 @@
 //! Who sees what, over random books: each screen is the fold of what its audience may know, and of nothing else.
 
-use std::sync::LazyLock;
-
 use proptest::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,6 +13,7 @@ use crate::ledger::{Durability, KnownNames, Ledger, Options};
 use crate::limits::{Label, LimitKind, Window};
 use crate::reports::fill::tokens_of;
 use crate::reports::stats::ServiceStatus;
+use crate::reports::tests::templates;
 use crate::stats::{Picture, Stats};
 use crate::usage::arbitrary::{BASE_MICROS, record};
 use crate::usage::names::Name;
@@ -27,12 +26,6 @@ const MARKS: [&str; 3] = ["ZORRO", "QUIXOTE", "XIMENA"];
 
 fn now() -> Timestamp {
     Timestamp::new(BASE_MICROS, 0)
-}
-
-fn templates() -> &'static Templates {
-    static TEMPLATES: LazyLock<Templates> =
-        LazyLock::new(|| Templates::load(None).expect("the built-in texts are whole"));
-    &TEMPLATES
 }
 
 fn person(n: usize) -> SubjectId {

@@ -73,7 +73,8 @@ fn a_damaged_archive_is_named_and_never_a_panic() {
         fs::write(&name, cut).expect("writable");
         assert!(found(&check(whole.path())).contains(&(Level::Error, Check::Lines)), "cut at {place}");
     }
-    let error = repair(whole.path(), options(), at(40 * DAY)).expect_err("it would lose records").to_string();
+    let error =
+        repair(whole.path(), options(Durability::Kill), at(40 * DAY)).expect_err("it would lose records").to_string();
     assert!(error.contains(".jsonl.gz") && error.contains("byte"), "{error}");
     let ledger = open(whole.path(), 1, at(3 * DAY));
     ledger.append(&plain(50, at(3 * DAY)), at(3 * DAY)).expect("a start does without it");

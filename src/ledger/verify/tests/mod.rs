@@ -9,28 +9,15 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::ledger::{Durability, Follower, KnownNames, Ledger, OpenCall, Options};
-use crate::usage::arbitrary::{BASE_MICROS, record};
+use crate::ledger::tests::{DAY, at, options, plain, quick_folder};
+use crate::ledger::{Durability, Follower, Ledger, OpenCall};
+use crate::usage::arbitrary::record;
 use crate::usage::{Given, Kind, Opening, RecordId, UsageRecord, seal_line, unseal_line};
 
 mod compressing;
 
-const DAY: i64 = 86_400;
-
-fn at(secs: i64) -> Timestamp {
-    Timestamp::new(BASE_MICROS + secs * 1_000_000, 0)
-}
-
-fn options() -> Options {
-    Options { durability: Durability::Kill, known: KnownNames::none(), follower: Box::new(()) }
-}
-
 fn open(folder: &Path, lineage: u128, now: Timestamp) -> Ledger {
-    Ledger::open(folder, options(), Uuid::from_u128(lineage), now).expect("opens").0
-}
-
-fn quick_folder() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary folder")
+    Ledger::open(folder, options(Durability::Kill), Uuid::from_u128(lineage), now).expect("opens").0
 }
 
 fn check(folder: &Path) -> Verification {
@@ -39,13 +26,7 @@ fn check(folder: &Path) -> Verification {
 }
 
 fn mend(folder: &Path) -> Repaired {
-    repair(folder, options(), at(40 * DAY)).expect("repaired")
-}
-
-fn plain(n: u8, at: Timestamp) -> UsageRecord<'static> {
-    let mut record = UsageRecord::new(RecordId::new(at, [n; 10]), at, "ollama".into(), "llama3.2".into());
-    record.tokens.prompt = u64::from(n);
-    record
+    repair(folder, options(Durability::Kill), at(40 * DAY)).expect("repaired")
 }
 
 /// Three days of three records each, a snapshot behind the fourth and one at the end.
@@ -417,13 +398,13 @@ fn b7_a_newer_version_is_left_alone() {
     let verification = expect(folder.path(), &[(Level::Warning, Check::Snapshot)]);
     assert!(verification.findings[0].what.contains("newer"));
     let before = fs::read(folder.path().join("metrics.json")).expect("readable");
-    assert!(repair(folder.path(), options(), at(40 * DAY)).is_err());
+    assert!(repair(folder.path(), options(Durability::Kill), at(40 * DAY)).is_err());
     assert_eq!(fs::read(folder.path().join("metrics.json")).expect("readable"), before);
     let folder = written();
     edit_lines(&file(folder.path(), 2), |lines| lines[2] = sealed_again(&lines[2], "\"v\":1", "\"v\":2"));
     assert!(found(&check(folder.path())).contains(&(Level::Error, Check::Lines)));
     let journal = fs::read(file(folder.path(), 2)).expect("readable");
-    assert!(repair(folder.path(), options(), at(40 * DAY)).is_err());
+    assert!(repair(folder.path(), options(Durability::Kill), at(40 * DAY)).is_err());
     assert_eq!(fs::read(file(folder.path(), 2)).expect("readable"), journal);
 }
 
@@ -446,7 +427,10 @@ fn acts_are_checked_one_by_one() {
     let verification = check(folder.path());
     assert!(found(&verification).contains(&(Level::Error, Check::Acts)));
     assert!(verification.drift.is_none(), "without acts nothing can be compared");
-    assert!(repair(folder.path(), options(), at(40 * DAY)).is_err(), "acts are few and each one matters");
+    assert!(
+        repair(folder.path(), options(Durability::Kill), at(40 * DAY)).is_err(),
+        "acts are few and each one matters"
+    );
     fs::write(&control, &whole[..whole.len() - 3]).expect("writable");
     assert!(found(&check(folder.path())).contains(&(Level::Info, Check::Acts)));
 }
@@ -493,7 +477,7 @@ fn a_torn_end_is_no_loss_and_repair_seals_it() {
 fn a_repair_while_somebody_holds_the_folder_is_refused() {
     let folder = written();
     let ledger = open(folder.path(), 1, at(3 * DAY));
-    let error = repair(folder.path(), options(), at(3 * DAY)).expect_err("it is held").to_string();
+    let error = repair(folder.path(), options(Durability::Kill), at(3 * DAY)).expect_err("it is held").to_string();
     assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
     drop(ledger);
 }
