@@ -35,7 +35,7 @@ fn paths(endpoint: Endpoint) -> Paths<Part> {
     match endpoint {
         Endpoint::ChatCompletions => &OPENAI,
         Endpoint::Completions | Endpoint::Embeddings | Endpoint::OllamaEmbed => &PLAIN,
-        Endpoint::Responses => &RESPONSES,
+        Endpoint::Responses | Endpoint::ResponsesInputTokens => &RESPONSES,
         Endpoint::Messages | Endpoint::MessagesCountTokens => &ANTHROPIC,
         Endpoint::GenerateContent
         | Endpoint::StreamGenerateContent

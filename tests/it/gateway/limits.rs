@@ -56,6 +56,19 @@ fn in_words_of(specimen: &Specimen, answered: &Answered) -> (Value, String) {
 }
 
 #[tokio::test]
+async fn the_tier_that_a_request_asks_for_is_what_is_held_back_of_money() {
+    let server = polite().await;
+    let gate = limited(&server, vec![rule(LimitKind::UsdPerDay, 8_000_000_000)]);
+    let status = async |tier: &str| {
+        let body = json!({"model": "gpt-4o-mini", "service_tier": tier, "max_tokens": 10_000, "messages": []});
+        gate.ask(post("cloud", "/v1/chat/completions", body.to_string())).await.status
+    };
+    assert_eq!(status("priority").await, 429, "$0.01 at most");
+    assert_eq!(status("default").await, 200, "$0.006");
+    assert_eq!(server.hits().len(), 1);
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_in_the_words_of_each_api_with_the_time_of_the_next_call() {
     for (specimen, kind) in apis().into_iter().zip([
         json!("rate_limit_error"),
