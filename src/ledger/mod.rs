@@ -193,7 +193,7 @@ impl Ledger {
     ) -> Result<(Ledger, Opened), LedgerError> {
         let data = DataFolder::real(folder);
         data.make()?;
-        let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
+        let holder = Holder { pid: std::process::id(), started_at: now, listen: None, troubled: false };
         let lock = FolderLock::take(folder, &holder)?;
         let opened = Ledger::open_locked(data, Some(lock), Syncing::InThread, options, lineage, now)?;
         if let Some(lock) = &opened.0.inner.lock {
@@ -231,12 +231,12 @@ impl Ledger {
     }
 
     /// Makes the lock file anew if somebody deleted it; the books stay locked all the while. Gives whether it
-    /// was gone.
+    /// was gone. Other commands learn from it whether the books can be written.
     ///
     /// # Errors
     /// When it cannot be written; other commands then do not find this process.
     pub fn keep_lock(&self) -> Result<bool, LedgerError> {
-        self.inner.lock.as_ref().map_or(Ok(false), FolderLock::keep)
+        self.inner.lock.as_ref().map_or(Ok(false), |lock| lock.keep(self.health().trouble.is_some()))
     }
 
     /// Notes that a call is about to be made; durable against a kill before this returns.

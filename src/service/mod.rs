@@ -48,7 +48,11 @@ pub fn report(
     let facts = Facts {
         bot: &config.bot_name,
         version: env!("CARGO_PKG_VERSION"),
-        status: if holder.is_some() { ServiceStatus::Ok } else { ServiceStatus::Stopped },
+        status: match holder {
+            None => ServiceStatus::Stopped,
+            Some(holder) if holder.troubled => ServiceStatus::Degraded,
+            Some(_) => ServiceStatus::Ok,
+        },
         started_at: holder.map(|holder| holder.started_at),
         begun: seen.reading.acts.as_ref().map(|acts| acts.begun),
         picture: &seen.reading.picture,
