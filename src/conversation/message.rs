@@ -51,8 +51,8 @@ pub enum Message {
     Waiting {
         /// Its place: 1 is the next one.
         position: u64,
-        /// When the next call is safe.
-        next_at: Timestamp,
+        /// When the next call is safe; `None` where it goes as soon as an answer that is under way is done.
+        next_at: Option<Timestamp>,
     },
     /// Another model answered, because a limit kept the one that was asked away.
     AnsweredInstead {
@@ -474,6 +474,8 @@ pub struct LimitView {
     pub learned: bool,
     /// Somebody stopped it until its window ends.
     pub stopped: bool,
+    /// Only answers that are under way are in the way, and what they do not use comes back.
+    pub held: bool,
     /// A model on the owner's machine that it does not hold for.
     pub local_model: Option<String>,
     /// What an admin types to raise it; `None` for others, and where that does not help.
