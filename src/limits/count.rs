@@ -7,6 +7,9 @@ use crate::usage::Day;
 /// Days before the current one whose windows are still counted, for clocks that go back and records that come late.
 pub(super) const PAST_DAYS: i32 = 2;
 
+/// Days after the current one whose windows are counted already: records of a clock that was set back since.
+pub(super) const DAYS_AHEAD: i32 = 2;
+
 /// What a call counts for; below zero where it is taken back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Amounts {
@@ -135,8 +138,8 @@ pub(super) fn longest_days(span: Span) -> Option<i32> {
 fn windows_max(span: Span) -> usize {
     match span {
         Span::Minute | Span::Prepaid => 1,
-        Span::Day => PAST_DAYS as usize + 2,
-        Span::Week | Span::Month => 3,
+        Span::Day => (PAST_DAYS + DAYS_AHEAD) as usize + 2,
+        Span::Week | Span::Month => 4,
     }
 }
 
