@@ -12,8 +12,7 @@ use crate::alerts::AlertView;
 use crate::templates::Lang;
 use crate::usage::{ErrorKind, Money, Timestamp};
 
-/// Something to say. Serialises to the context of the template that [`template`](Message::template) names; a message
-/// without fields serialises to nothing.
+/// Something to say. Serialises to the context of the template that [`template`](Message::template) names, if to any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Message {
@@ -451,8 +450,7 @@ pub struct CostView {
 pub struct LimitView {
     /// Which, for example `requests_per_minute`.
     pub limit: String,
-    /// What it holds for, for example `provider:cloud`, but for who asked; `None` for everything and where nothing else
-    /// is left to say.
+    /// What it holds for beside who asked, for example `provider:cloud`; `None` for everything, and for them alone.
     pub scope: Option<String>,
     /// `user` or `team` when it is that of who asked, or of the group.
     pub own: Option<&'static str>,
