@@ -201,13 +201,16 @@ pub(super) struct Heeded {
     caps: &'static [&'static str],
     answers: &'static [&'static str],
     tiers: &'static [&'static str],
+    /// Whether there may be several prompts, each answered by itself.
+    pub(super) each_prompt: bool,
 }
 
 impl Heeded {
     /// By each API's reference; of those that Ollama serves besides its own, it says itself what it passes over.
     pub(super) fn by(endpoint: Endpoint, kind: Kind) -> Heeded {
         let tiers: &[&str] = if endpoint == Endpoint::Messages { &["speed"] } else { &["service_tier", "serviceTier"] };
-        let heeded = |caps, answers| Heeded { caps, answers, tiers };
+        let each_prompt = endpoint == Endpoint::Completions && kind != Kind::Ollama;
+        let heeded = |caps, answers| Heeded { caps, answers, tiers, each_prompt };
         match (endpoint, kind) {
             (Endpoint::ChatCompletions | Endpoint::Completions, Kind::Ollama) => heeded(&["max_tokens"], &[]),
             (Endpoint::ChatCompletions, _) => heeded(&["max_tokens", "max_completion_tokens"], &["n"]),

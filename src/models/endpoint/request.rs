@@ -101,12 +101,13 @@ pub fn read_request(
     };
     let other_models = keys.take_other_models();
     let heeded = Heeded::by(endpoint, kind);
+    let prompts = if heeded.each_prompt { prompt.prompts() } else { 1 };
     let vocabulary = Vocabulary::of(model.as_deref().unwrap_or_default());
     Ok(Asked {
         service_tier: keys.take_tier(&heeded),
         stream,
-        output_cap: keys.output_cap(&heeded),
-        answers: keys.answers(&heeded),
+        output_cap: keys.output_cap(&heeded).map(|cap| cap.saturating_mul(prompts)),
+        answers: keys.answers(&heeded).saturating_mul(prompts),
         prompt_tokens: prompt.tokens(kind, vocabulary),
         system_tokens: prompt.system_tokens(vocabulary),
         has_pictures: prompt.has_pictures(),

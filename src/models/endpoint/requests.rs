@@ -70,6 +70,10 @@ fn the_limit_is_the_highest_times_the_answers() {
     assert_eq!(cap(CHAT, r#"{"max_tokens":null}"#), None);
     assert_eq!(cap(CHAT, r#"{"max_tokens":10.0,"n":0}"#), Some(10));
     assert_eq!(cap("/v1/completions", r#"{"max_tokens":10,"n":2,"best_of":5}"#), Some(50));
+    for (prompt, prompts) in [("\"a\"", 1), ("[\"a\",\"b\",\"\"]", 3), ("[1,2]", 1), ("[[1,2],[3]]", 2), ("[]", 1)] {
+        let asked = read("/v1/completions", &format!(r#"{{"prompt":{prompt},"max_tokens":10,"n":2}}"#));
+        assert_eq!((asked.output_cap, asked.answers), (Some(20 * prompts), 2 * prompts), "{prompt}");
+    }
     assert_eq!(cap("/v1/responses", r#"{"max_output_tokens":16}"#), Some(16));
     assert_eq!(cap("/api/chat", r#"{"options":{"num_predict":7,"n":3}}"#), Some(7));
     assert_eq!(cap("/api/chat", r#"{"options":{"num_predict":-1}}"#), None);

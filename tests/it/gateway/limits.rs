@@ -435,6 +435,21 @@ async fn an_error_that_repeats_what_one_client_wrote_changes_nothing_for_others(
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_a_limit_allows_no_further_attempt_the_client_gets_what_the_provider_said() {
+    let broken = Reply::json(500, "{\"error\":{\"message\":\"m\"}}").header("x-own", "1");
+    let server = ScriptedProvider::always(broken).await;
+    let rules = vec![rule(LimitKind::RequestsPerDay, 2)];
+    let mut opening = Opening { rules, ..Opening::to(&server.url()) };
+    opening.settings.retries = 2;
+    let gate = opening.open();
+    let answered = gate.ask_for(&WHOLE[0]).await;
+    assert_eq!((answered.status, answered.header("x-own"), server.hits().len()), (500, "1", 2), "{answered:?}");
+    let records = gate.records();
+    assert_eq!((count(&records, Status::Error), count(&records, Status::Refused)), (2, 1));
+    assert_eq!(gate.ask_for(&WHOLE[0]).await.status, 429, "the next call is told of the limit");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_that_the_provider_asks_for_is_waited_before_the_next_attempt() {
     let busy = Reply::json(429, "{\"error\":{\"message\":\"m\"}}").header("retry-after", "2");
     let server = ScriptedProvider::in_turn([busy, Reply::json(200, WHOLE[0].answer)]).await;
