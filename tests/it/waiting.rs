@@ -142,11 +142,12 @@ async fn who_waits_for_what_calls_in_flight_hold_of_a_day_goes_when_they_end() {
         let rules = vec![Rule::new(Scope::provider("cloud"), caps, Zone::UTC)];
         let door = Door::with(rules, Patience { by_default: true, ..Patience::default() });
         let first = door.open(1, 1_500).await.expect("there is room");
-        let second = tokio::spawn(Arc::clone(&door).ask(2, "b".to_owned(), 1_500));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&door).ask(2, "b".to_owned(), 1_500));
         sleep(Duration::from_secs(30)).await;
         assert!(door.order().is_empty(), "it waits");
         first.finish(answered(used), door.clock.now()).await;
-        let ended = second.await.expect("no panic");
+        let ended = tasks.join_next().await.expect("it waited").expect("no panic");
         assert_eq!((ended.is_ok(), door.times()), (goes, if goes { vec![30] } else { vec![] }), "{used}: {ended:?}");
     }
 }
