@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use serde_json::Value;
 
 use super::acts::Acts;
-use super::count::{Amounts, DAYS_AHEAD, PAST_DAYS, longest_days};
+use super::count::{Amounts, PAST_DAYS, longest_days};
 use super::entry::{Entry, second_of};
 use super::kind::Span;
 use super::observed::{Learned, Observations, Observed, label_of};
@@ -65,8 +65,6 @@ impl Used {
         Used { tokens, pico_usd: 0 }
     }
 }
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Whether calls that end so have reached a provider: refused and cached ones have not, and count in no limit.
 pub fn reaches_a_provider(status: Status) -> bool {
@@ -241,8 +239,8 @@ impl Gate {
 
     /// Folds a finished record: settles the open call it belongs to, or else books it by its own times, as at a start.
     ///
-    /// A time of the next days counts in its own windows, for a clock that was set back; in the last minute, and where it
-    /// is further ahead, it counts as now. A void is taken from its windows only: what a minute let through stays let
+    /// A time that is to come, of a clock that was set back since, counts in its own windows, and as now in the last
+    /// minute. A void is taken from its windows only: what a minute let through stays let
     /// through.
     pub fn apply(&mut self, record: &UsageRecord<'_>, now: Now) {
         let counts = reaches_a_provider(record.status);
@@ -261,15 +259,13 @@ impl Gate {
         let (now_second, now_micros) = (second_of(now), now.at.unix_micros());
         let told_micros = record.timestamp.unix_micros();
         let admitted = told_micros.min(now_micros);
-        let is_near = told_micros <= now_micros.saturating_add(i64::from(DAYS_AHEAD) * DAY_MICROS);
-        let of_days = if is_near { told_micros } else { now_micros };
         let latency_micros = i64::try_from(record.latency_ms.unwrap_or(0)).unwrap_or(i64::MAX).saturating_mul(1000);
         let settled = admitted.saturating_add(latency_micros).min(now_micros);
         let second_at = |micros: i64| tick_micros_at(micros, now).div_euclid(1_000_000);
         let user = record.user.filter(|_| self.table.picks_users).map(|user| user.to_string());
         let subject = subject_of(record, user.as_deref());
         let used = Amounts { requests: record.count.into(), ..used_of(record, &self.table.unpriced) };
-        for Booking { entry, dates } in &self.table.booked(&subject, of_days).bookings {
+        for Booking { entry, dates } in &self.table.booked(&subject, told_micros).bookings {
             let today = self.table.dates_of(*entry, now_micros);
             let (entry, rule) = self.table.with_rule(*entry);
             match record.kind {
@@ -284,6 +280,7 @@ impl Gate {
 
     /// The admission time before which records count in no window any more, whatever the zone.
     pub fn horizon(&self, now: Now) -> Timestamp {
+        const DAY_MICROS: i64 = 86_400_000_000;
         let begun = self.table.prepaid_since.map_or(i64::MAX, |day| (i64::from(day.0) - 2).saturating_mul(DAY_MICROS));
         let spans = Span::Month.min(self.table.longest_span.unwrap_or(Span::Day));
         let days = longest_days(spans).unwrap_or(PAST_DAYS) + 2;

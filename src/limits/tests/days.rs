@@ -108,15 +108,20 @@ fn d6_the_monotonic_clock_alone_moves_a_minute() {
 }
 
 #[test]
-fn back_dated_records_cannot_push_today_out() {
+fn records_of_days_gone_or_to_come_cannot_push_today_out() {
     let mut gate = one_a_day(Zone::UTC);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("today");
     for days_ago in 1..40 {
         gate.apply(&record(100 + days_ago, noon().at.plus_micros(-(days_ago as i64) * 86_400_000_000), 1, 5), noon());
     }
-    gate.apply(&record(200, noon().at.plus_micros(400 * 86_400_000_000), 1, 5), noon());
+    for days_to_come in [400, 5, 300, 200, 100, 7, 9, 350] {
+        gate.apply(
+            &record(200 + days_to_come, noon().at.plus_micros(days_to_come as i64 * 86_400_000_000), 1, 5),
+            noon(),
+        );
+    }
     assert!(gate.reserve(id(2), &CLOUD, tokens(1, 1), noon()).is_err());
-    assert_eq!(standing(&gate, LimitKind::RequestsPerDay, noon()), (2, 0)); // a time in the future is now
+    assert_eq!(standing(&gate, LimitKind::RequestsPerDay, noon()), (1, 0));
 }
 
 #[test]
