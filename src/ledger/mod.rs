@@ -157,6 +157,17 @@ pub struct Missing {
     pub lines: u64,
 }
 
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Missing { file, lines } = self;
+        write!(
+            f,
+            "at least {lines} line(s) of the journal that were counted are gone: `{file}` was deleted, cut, or replaced by an \
+             older copy; what is told does not hold them. If you have the newer file, stop tallybot now and put it back"
+        )
+    }
+}
+
 /// How often a task lets others go first while somebody else is at the journal, before it waits for that in its thread.
 const PATIENCE: u32 = 64;
 
