@@ -25,6 +25,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::app::{self, App, Doors, Place, SystemClock};
+use crate::channels::terminal::{columns_of_stdout, fitted};
 use crate::ledger::LedgerError;
 use crate::reports::{EpochUse, StatsReport, View};
 use crate::service::{self, Books};
@@ -207,7 +208,10 @@ fn stats_text(loaded: &Loaded, report: &StatsReport, lang: Option<Lang>, view: V
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    Ok(text)
+    Ok(match columns_of_stdout() {
+        Some(columns) => fitted(&text, columns),
+        None => text,
+    })
 }
 
 async fn reset(loaded: &Loaded, undo: bool, yes: bool) -> anyhow::Result<()> {
