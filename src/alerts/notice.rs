@@ -59,7 +59,7 @@ pub enum Alert {
         window: Day,
         /// The level.
         level: Level,
-        /// How many have reached it, those told one by one among them.
+        /// So many at least have reached it, those told one by one among them.
         count: u64,
     },
     /// The window of which a level was told has ended, or its cap was raised.

@@ -40,7 +40,7 @@ pub enum Happened {
         scope: Option<String>,
         /// What they count, such as `usd_per_day`.
         limit: LimitKind,
-        /// How many have reached it, those told one by one among them.
+        /// So many at least have reached it, those told one by one among them.
         count: u64,
     },
     /// A window of which a level was told is normal again.

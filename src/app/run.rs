@@ -66,12 +66,7 @@ impl App {
                 "{lines} damaged piece(s) of the journal ({bytes} bytes) were put into quarantine; every whole line counts"
             ));
         }
-        if let Some(Missing { file, lines }) = &self.found.missing {
-            notices.push(format!(
-                "at least {lines} line(s) of the journal that were counted are gone: `{file}` was deleted, cut, or replaced by an older \
-                 copy; what is told does not hold them. If you have the newer file, stop tallybot now and put it back"
-            ));
-        }
+        notices.extend(self.found.missing.as_ref().map(Missing::to_string));
         if self.found.interrupted > 0 {
             notices.push(format!(
                 "{} call(s) were open when tallybot last stopped; each is recorded as interrupted",

@@ -25,12 +25,14 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::app::{self, App, Doors, Place, SystemClock};
+use crate::channels::terminal::{columns_of_stdout, fitted};
 use crate::ledger::LedgerError;
 use crate::reports::{EpochUse, StatsReport, View};
 use crate::service::{self, Books};
 
+use crate::stats::Period;
 use crate::templates::{Lang, Templates};
-use crate::usage::{Clock, Timestamp};
+use crate::usage::{Clock, Timestamp, Zone};
 
 use arguments::{Arguments, BooksCommand, Command, StatsArguments};
 use folder::say_if_no_books;
@@ -164,10 +166,24 @@ fn show_stats(loaded: &Loaded, arguments: &StatsArguments) -> anyhow::Result<()>
         return print(&if arguments.json { json(&epochs)? } else { epochs_text(&epochs) });
     }
     let span = (arguments.period, arguments.epoch);
-    let report = service::report(&loaded.config, &loaded.data_dir, zone, span, &clock)?;
+    let report = read_report(loaded, zone, span, &clock)?;
     let text =
         if arguments.json { json(&report)? } else { stats_text(loaded, &report, arguments.lang, arguments.view)? };
     print(&text)
+}
+
+/// Reads a report, and says what is missing from it.
+fn read_report(
+    loaded: &Loaded,
+    zone: Zone,
+    span: (Period, usize),
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<StatsReport> {
+    let service::Read { report, missing } = service::report(&loaded.config, &loaded.data_dir, zone, span, clock)?;
+    if let Some(missing) = missing {
+        complain(&missing);
+    }
+    Ok(report)
 }
 
 fn json(report: &impl Serialize) -> anyhow::Result<String> {
@@ -192,7 +208,10 @@ fn stats_text(loaded: &Loaded, report: &StatsReport, lang: Option<Lang>, view: V
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    Ok(text)
+    Ok(match columns_of_stdout() {
+        Some(columns) => fitted(&text, columns),
+        None => text,
+    })
 }
 
 async fn reset(loaded: &Loaded, undo: bool, yes: bool) -> anyhow::Result<()> {

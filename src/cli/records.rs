@@ -13,7 +13,7 @@ use super::arguments::{day, period};
 use super::folder::say_if_no_books;
 use super::output::{self, Existing, write_file, write_out};
 use super::settings::Loaded;
-use super::{WrongUse, clock_of, complain};
+use super::{WrongUse, clock_of, complain, read_report};
 use crate::app;
 use crate::reports::raymundo::Metrics;
 use crate::reports::records::{
@@ -257,7 +257,7 @@ fn export_raymundo(
         return Err(WrongUse::error(mistake));
     }
     let zone = app::zone_of(&loaded.config);
-    let report = service::report(&loaded.config, &loaded.data_dir, zone, (period, epoch), clock)?;
+    let report = read_report(loaded, zone, (period, epoch), clock)?;
     let text = Metrics::of(&report, zone).to_json();
     target.write(|out| Ok(out.write_all(text.as_bytes())?)).map(|_| ())
 }

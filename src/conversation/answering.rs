@@ -17,7 +17,8 @@ use crate::models::{
 };
 use crate::usage::names::{Name, VISION};
 use crate::usage::{
-    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, TokenEstimator, UsageSource, Zone, estimate_tokens,
+    Clock, ErrorKind, Estimated, Failure, OutputCap, Status, Timestamp, TokenEstimator, UsageSource, Zone,
+    estimate_tokens,
 };
 
 /// Answers questions with the configured providers, through the one door.
@@ -111,9 +112,8 @@ impl Answering {
     async fn open(&self, call: &mut Call, sink: &DeltaSink, cancel: &CancelToken) -> Result<Permit, Refused> {
         let mut last = None;
         let told = |place: &Place| {
-            let Some(next_at) = place.refusal.until() else { return };
-            let next_at = next_at.shown_in(self.zone);
-            let shown = (place.position, next_at.unix_micros() / 1_000_000);
+            let next_at = self.until(&place.refusal);
+            let shown = (place.position, next_at.map(|at| at.unix_micros() / 1_000_000));
             if last.replace(shown) != Some(shown) {
                 sink.waits(&Message::Waiting { position: place.position as u64, next_at });
             }
@@ -143,10 +143,15 @@ impl Answering {
         })
     }
 
+    /// When a limit has room again; `None` when not known, and where calls in flight may make room at any time.
+    fn until(&self, refusal: &Refusal) -> Option<Timestamp> {
+        refusal.until().filter(|_| !refusal.held).map(|at| at.shown_in(self.zone))
+    }
+
     fn instead(&self, refusal: &Refusal) -> Instead {
         Instead {
             limited: refusal.label.get(Facet::Provider).map(str::to_owned),
-            until: refusal.until().map(|at| at.shown_in(self.zone)),
+            until: self.until(refusal),
             now: self.clock.now().at,
         }
     }

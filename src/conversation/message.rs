@@ -12,8 +12,7 @@ use crate::alerts::AlertView;
 use crate::templates::Lang;
 use crate::usage::{ErrorKind, Money, Timestamp};
 
-/// Something to say. Serialises to the context of the template that [`template`](Message::template) names; a message
-/// without fields serialises to nothing.
+/// Something to say. Serialises to the context of the template that [`template`](Message::template) names, if to any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Message {
@@ -51,8 +50,8 @@ pub enum Message {
     Waiting {
         /// Its place: 1 is the next one.
         position: u64,
-        /// When the next call is safe.
-        next_at: Timestamp,
+        /// When the next call is safe; `None` where it goes as soon as an answer that is under way is done.
+        next_at: Option<Timestamp>,
     },
     /// Another model answered, because a limit kept the one that was asked away.
     AnsweredInstead {
@@ -443,8 +442,7 @@ pub struct CostView {
 pub struct LimitView {
     /// Which, for example `requests_per_minute`.
     pub limit: String,
-    /// What it holds for, for example `provider:cloud`, but for who asked; `None` for everything and where nothing else
-    /// is left to say.
+    /// What it holds for beside who asked, for example `provider:cloud`; `None` for everything, and for them alone.
     pub scope: Option<String>,
     /// `user` or `team` when it is that of who asked, or of the group.
     pub own: Option<&'static str>,
@@ -466,6 +464,8 @@ pub struct LimitView {
     pub learned: bool,
     /// Somebody stopped it until its window ends.
     pub stopped: bool,
+    /// Only answers that are under way are in the way, and what they do not use comes back.
+    pub held: bool,
     /// A model on the owner's machine that it does not hold for.
     pub local_model: Option<String>,
     /// What an admin types to raise it; `None` for others, and where that does not help.

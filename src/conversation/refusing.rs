@@ -22,7 +22,7 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// What they are told.
     pub(super) fn view(&self, refusal: &Refusal, now: Timestamp) -> LimitView {
-        let never_fits = refusal.until().is_none() && !refusal.is_of_a_prepaid_rest();
+        let never_fits = refusal.until().is_none() && !refusal.held && !refusal.is_of_a_prepaid_rest();
         let may_raise = self.person.admin && self.person.group.is_none() && !refusal.learned && !refusal.stopped;
         let helps = may_raise && !never_fits && refusal.max > 0;
         LimitView {
@@ -39,6 +39,7 @@ impl Asked<'_> {
             never_fits,
             learned: refusal.learned,
             stopped: refusal.stopped,
+            held: refusal.held,
             local_model: self.local_model(refusal),
             raise: helps.then(|| format!("/budget {} {RAISE}", self.typed(&refusal.label))),
         }
@@ -99,6 +100,7 @@ mod tests {
             at_limit: None,
             learned: false,
             stopped: false,
+            held: false,
             next: NextSafe::At { at: at(60), wait_ms: 60_000 },
         }
     }
@@ -141,5 +143,7 @@ mod tests {
         let large = Refusal { next: NextSafe::Never, ..refusal(LimitKind::TokensPerDay, &[]) };
         let view = asked(&user).view(&large, at(0));
         assert!(view.never_fits && view.raise.is_none());
+        let held = asked(&user).view(&Refusal { held: true, ..large }, at(0));
+        assert!(held.held && !held.never_fits);
     }
 }

@@ -77,18 +77,22 @@ impl Inner {
         let call = self.call(asking, caller, provider, &incoming.asked);
         let (tried, dialect) = (Vec::new(), provider.dialect());
         let mut attempt = Attempt { provider, call, model: None, tried, retried: 0, dialect, began: incoming.read };
+        let mut failed = None;
         loop {
             let permit = match self.open(&mut attempt.call).await {
                 Ok(permit) => permit,
-                Err(Refused::Limit(refusal)) => {
-                    let other = self.instead_at_limit(&refusal, &attempt, caller);
+                Err(refused) => {
+                    let other = match &refused {
+                        Refused::Limit(refusal) => self.instead_at_limit(refusal, &attempt, caller),
+                        _ => None,
+                    };
                     let Some(other) = other.filter(|_| incoming.body.whole().is_some()) else {
-                        return Err(Fault::from(&Refused::Limit(refusal)));
+                        // What a provider said before tells more than that none may be asked again.
+                        return failed.map_or_else(|| Err(Fault::from(&refused)), Told::into_result);
                     };
                     self.turn_to(other, &mut attempt, asking, caller, &incoming.asked);
                     continue;
                 }
-                Err(refused) => return Err(Fault::from(&refused)),
             };
             caller.remember(&attempt.call, &self.parts.people);
             let failure = match self.attempt(asking, caller, &attempt, permit, &mut incoming).await? {
@@ -114,6 +118,7 @@ impl Inner {
                 }
                 Next::Other(other) => self.turn_to(other, &mut attempt, asking, caller, &incoming.asked),
             }
+            failed = Some(failure.told);
             attempt.began = self.parts.clock.now();
         }
     }

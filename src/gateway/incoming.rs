@@ -56,7 +56,8 @@ impl Inner {
     {
         if !asking.endpoint.is_metered() {
             let body = IncomingBody::Flowing(Some(body.map_err(Into::into).boxed_unsync()));
-            return Ok(Incoming { asked: Asked::default(), body, read: self.parts.clock.now(), room: None });
+            let asked = Asked { model: endpoint::deployment_of(asking.target.path), ..Asked::default() };
+            return Ok(Incoming { asked, body, read: self.parts.clock.now(), room: None });
         }
         if asking.head.headers.get(http::header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             let message = "the body is compressed, and a metered one is read here; send it plain";

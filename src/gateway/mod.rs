@@ -46,7 +46,7 @@ use target::Target;
 use crate::access::{Rooms, Throttle, Tokens};
 use crate::ledger::People;
 use crate::metering::Metering;
-use crate::models::endpoint::{Class, Dialect, Endpoint, Fault};
+use crate::models::endpoint::{self, Class, Dialect, Endpoint, Fault};
 use crate::models::{Kind, Provider, RetryPolicy};
 use crate::usage::{Clock, Now};
 
@@ -208,8 +208,8 @@ impl Inner {
         for other in &incoming.asked.other_models {
             caller.may_use(provider.name(), Some(other))?;
         }
-        if let Some(deployed) = asking.target.deployment() {
-            caller.may_use(provider.name(), Some(deployed))?;
+        if let Some(deployed) = endpoint::deployment_of(asking.target.path) {
+            caller.may_use(provider.name(), Some(&deployed))?;
         }
         self.attempts(asking, &caller, provider, incoming).await
     }

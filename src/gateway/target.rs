@@ -41,13 +41,6 @@ impl<'a> Target<'a> {
         self.path.contains("//") || self.path.contains('\\') || has_dots(inner) || hides
     }
 
-    /// What Azure's paths name as the model, whatever the body says: `X` of `/openai/deployments/X/chat/completions`.
-    pub(super) fn deployment(&self) -> Option<&'a str> {
-        let is_slash = |letter: char| letter == '/';
-        let mut segments = self.path.split(is_slash).skip_while(|part| !part.eq_ignore_ascii_case("deployments"));
-        segments.nth(1).filter(|name| !name.is_empty())
-    }
-
     /// The query without one of its parameters.
     pub(super) fn query_without(&self, name: &str) -> Option<String> {
         let kept = self.query?.split('&').filter(|pair| pair.split('=').next() != Some(name));
@@ -84,8 +77,6 @@ mod tests {
             let uri: Uri = uri.parse().expect("a URI");
             assert_eq!(Target::of(&uri).map(|target| target.path), Some(path));
         }
-        let uri: Uri = "/gateway/azure/openai/deployments/big/chat/completions".parse().expect("a URI");
-        assert_eq!(Target::of(&uri).and_then(|target| target.deployment()), Some("big"));
         for uri in ["/gateway/", "/gateway//v1", "/other/cloud/v1"] {
             assert_eq!(Target::of(&uri.parse().expect("a URI")), None, "{uri}");
         }

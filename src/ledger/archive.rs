@@ -47,7 +47,7 @@ pub fn archive(
     mut on_file: impl FnMut(&Archived),
 ) -> Result<(), LedgerError> {
     let data = DataFolder::real(folder);
-    let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
+    let holder = Holder { pid: std::process::id(), started_at: now, listen: None, troubled: false };
     let _lock = if dry_run { None } else { Some(FolderLock::take(folder, &holder)?) };
     let (files, acts) = (data.journal_files()?, control::read_acts(&data)?);
     let in_use: Vec<FileName> = snapshot::positions(&data).chain(files.last().copied()).collect();

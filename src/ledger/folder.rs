@@ -8,7 +8,7 @@ use super::files::{self, DataFolder};
 use super::live::LiveView;
 use super::replay::{Damage, Sequence, scan_file};
 use super::tail::Tail;
-use super::{Acts, Follower, Holder, LedgerError, Users, control, holder_of, recovery, sealed};
+use super::{Acts, Follower, Holder, LedgerError, Missing, Users, control, holder_of, recovery, sealed};
 use crate::stats::{Names, Picture, UserTable, counted_model};
 use crate::usage::{Day, Timestamp, UsageRecord};
 
@@ -29,6 +29,8 @@ pub struct Reading {
     pub damage: Vec<Damage>,
     /// Records read behind the snapshot.
     pub replayed: u64,
+    /// Lines that were counted once and are in no file any more.
+    pub missing: Option<Missing>,
 }
 
 impl Folder {
@@ -73,7 +75,8 @@ impl Folder {
     pub fn read(&self, follower: &mut dyn Follower, now: Timestamp) -> Result<Reading, LedgerError> {
         let holder = holder_of(self.data.path());
         let Some(acts) = control::read_acts(&self.data)? else {
-            return Ok(Reading { picture: Arc::default(), acts: None, holder, damage: Vec::new(), replayed: 0 });
+            let (picture, damage) = (Arc::default(), Vec::new());
+            return Ok(Reading { picture, acts: None, holder, damage, replayed: 0, missing: None });
         };
         let loaded = recovery::load(&self.data, &acts, follower, &[], now)?;
         Ok(Reading {
@@ -82,6 +85,7 @@ impl Folder {
             holder,
             damage: loaded.damage,
             replayed: loaded.replayed,
+            missing: loaded.missing,
         })
     }
 

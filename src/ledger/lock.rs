@@ -32,6 +32,9 @@ pub struct Holder {
     pub started_at: Timestamp,
     /// Where it listens for HTTP, if it does.
     pub listen: Option<String>,
+    /// Whether it cannot write the books.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub troubled: bool,
 }
 
 /// The lock on a folder; released when dropped, or by the system when the process dies.
@@ -92,10 +95,11 @@ impl FolderLock {
     }
 
     /// Makes the lock file anew if somebody deleted or replaced it: without it other commands do not find the holder.
-    /// Gives whether it was gone.
-    pub(super) fn keep(&self) -> Result<bool, LedgerError> {
+    /// Gives whether it was gone. Notes in it whether the books cannot be written.
+    pub(super) fn keep(&self, troubled: bool) -> Result<bool, LedgerError> {
         let mut held = self.held();
         if is_at(&held.file, &self.path).unwrap_or(false) {
+            held.note_trouble(troubled);
             return Ok(false);
         }
         let file = private().write(true).create(true).truncate(false).open(&self.path);
@@ -110,6 +114,16 @@ impl FolderLock {
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().expect("nobody panics while holding it")
+    }
+}
+
+impl Held {
+    /// Where this note cannot be written either, the next call tries again.
+    fn note_trouble(&mut self, troubled: bool) {
+        let holder = Holder { troubled, ..self.holder.clone() };
+        if holder != self.holder && write_holder(&self.file, &holder).is_ok() {
+            self.holder = holder;
+        }
     }
 }
 

@@ -157,6 +157,17 @@ pub struct Missing {
     pub lines: u64,
 }
 
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Missing { file, lines } = self;
+        write!(
+            f,
+            "at least {lines} line(s) of the journal that were counted are gone: `{file}` was deleted, cut, or replaced by an \
+             older copy; what is told does not hold them. If you have the newer file, stop tallybot now and put it back"
+        )
+    }
+}
+
 /// How often a task lets others go first while somebody else is at the journal, before it waits for that in its thread.
 const PATIENCE: u32 = 64;
 
@@ -193,7 +204,7 @@ impl Ledger {
     ) -> Result<(Ledger, Opened), LedgerError> {
         let data = DataFolder::real(folder);
         data.make()?;
-        let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
+        let holder = Holder { pid: std::process::id(), started_at: now, listen: None, troubled: false };
         let lock = FolderLock::take(folder, &holder)?;
         let opened = Ledger::open_locked(data, Some(lock), Syncing::InThread, options, lineage, now)?;
         if let Some(lock) = &opened.0.inner.lock {
@@ -231,12 +242,12 @@ impl Ledger {
     }
 
     /// Makes the lock file anew if somebody deleted it; the books stay locked all the while. Gives whether it
-    /// was gone.
+    /// was gone. Other commands learn from it whether the books can be written.
     ///
     /// # Errors
     /// When it cannot be written; other commands then do not find this process.
     pub fn keep_lock(&self) -> Result<bool, LedgerError> {
-        self.inner.lock.as_ref().map_or(Ok(false), FolderLock::keep)
+        self.inner.lock.as_ref().map_or(Ok(false), |lock| lock.keep(self.health().trouble.is_some()))
     }
 
     /// Notes that a call is about to be made; durable against a kill before this returns.

@@ -1,11 +1,16 @@
 //! What was used of calendar windows: one count for each kind and window, kept as long as it can matter.
 
+use std::cmp::Reverse;
+
 use super::calendar::Dates;
 use super::kind::{LimitKind, Measure, Span};
 use crate::usage::Day;
 
 /// Days before the current one whose windows are still counted, for clocks that go back and records that come late.
 pub(super) const PAST_DAYS: i32 = 2;
+
+/// Days to come whose windows are counted already at least: records of a clock that was set back since.
+const DAYS_AHEAD: i32 = 2;
 
 /// What a call counts for; below zero where it is taken back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,15 +89,15 @@ impl Counts {
         self.0.iter_mut().find(|count| count.kind == kind && count.first == first)
     }
 
-    /// The count of a window. A new one may push out the one of its kind that has been left alone longest and holds
-    /// nothing open.
+    /// The count of a window. A new one may push out the one of its kind that has been left alone longest, of several
+    /// the last to come, and holds nothing open.
     pub(super) fn at(&mut self, kind: LimitKind, first: Day, now_second: i64) -> &mut Count {
         let found = self.0.iter().position(|count| count.kind == kind && count.first == first);
         let at = found.unwrap_or_else(|| {
             let same = |count: &Count| count.kind == kind;
             if self.0.iter().filter(|count| same(count)).count() >= windows_max(kind.span()) {
                 let idle = self.0.iter().enumerate().filter(|(_, count)| same(count) && count.reserved == 0);
-                if let Some((oldest, _)) = idle.min_by_key(|(_, count)| (count.touched, count.first)) {
+                if let Some((oldest, _)) = idle.min_by_key(|(_, count)| (count.touched, Reverse(count.first))) {
                     self.0.swap_remove(oldest);
                 }
             }
@@ -130,13 +135,12 @@ pub(super) fn longest_days(span: Span) -> Option<i32> {
     }
 }
 
-/// Most windows of a kind that an entry remembers: those that matter and one more, for a clock that jumped ahead and
-/// came back.
+/// Most windows of a kind that an entry remembers: those that matter, and some to come, for a clock that was ahead.
 fn windows_max(span: Span) -> usize {
     match span {
         Span::Minute | Span::Prepaid => 1,
-        Span::Day => PAST_DAYS as usize + 2,
-        Span::Week | Span::Month => 3,
+        Span::Day => (PAST_DAYS + DAYS_AHEAD) as usize + 2,
+        Span::Week | Span::Month => 4,
     }
 }
 

@@ -60,7 +60,16 @@ pub(super) struct Obstacle {
     pub(super) used: u64,
     pub(super) max: u64,
     pub(super) stopped: bool,
+    pub(super) held: bool,
     pub(super) next: NextSafe,
+}
+
+impl Obstacle {
+    /// The one that is in the way for longer. Calls in flight alone are in the way only if they are in both.
+    pub(super) fn or_longer(self, other: Obstacle) -> Obstacle {
+        let longer = if other.next.is_later_than(self.next) { other } else { self };
+        Obstacle { held: self.held && other.held, ..longer }
+    }
 }
 
 pub(super) fn second_of(now: Now) -> i64 {
@@ -95,7 +104,7 @@ impl Entry {
     /// What keeps a call away longest; `None` when it fits under all caps.
     pub(super) fn obstacle(&self, rule: &Compiled, asked: &Amounts, dates: Dates, now: Now) -> Option<Obstacle> {
         let obstacles = self.terms(rule).filter_map(|term| self.obstacle_of(term, rule, asked, dates, now));
-        obstacles.reduce(|worst, other| if other.next.is_later_than(worst.next) { other } else { worst })
+        obstacles.reduce(Obstacle::or_longer)
     }
 
     fn obstacle_of(&self, term: &Term, rule: &Compiled, asked: &Amounts, dates: Dates, now: Now) -> Option<Obstacle> {
@@ -119,7 +128,10 @@ impl Entry {
     #[cold]
     fn blocked(&self, term: &Term, rule: &Compiled, more: u64, first: Day, dates: Dates, now: Now) -> Obstacle {
         let (kind, max, stopped) = (term.kind, term.max(first), term.is_stopped(first));
-        let used = self.standing(kind, first, second_of(now)).total();
+        let standing = self.standing(kind, first, second_of(now));
+        let used = standing.total();
+        let would_fit = |max: u64| standing.used.saturating_add(more) <= max;
+        let held = kind.is_calendar() && !stopped && max.is_some_and(would_fit);
         let excess = max.map_or(0, |max| used.saturating_add(more).saturating_sub(max));
         let at_end = || match dates.end_micros(kind.span(), rule.rule.day_zone) {
             Some(end) => NextSafe::after_micros(now.at, end - now.at.unix_micros()),
@@ -130,7 +142,7 @@ impl Entry {
             _ if stopped || kind.is_calendar() => at_end(),
             _ => self.after_the_minute(kind, excess, now),
         };
-        Obstacle { kind, used, max: max.unwrap_or(used), stopped, next }
+        Obstacle { kind, used, max: max.unwrap_or(used), stopped, held, next }
     }
 
     /// When `excess` has left the sliding minute: the end of as many buckets as it takes.

@@ -134,8 +134,7 @@ impl Gate {
         let own = self.refusal(bookings, &asked, now);
         let learned = self.observations.refusal(subject.provider, subject.model, &asked, now);
         let learned = learned.map(|refusal| Refusal { at_limit: self.at_limit_of_provider(bookings), ..refusal });
-        let later = |a: Refusal, b: Refusal| if b.next.is_later_than(a.next) { b } else { a };
-        if let Some(refusal) = own.into_iter().chain(learned).reduce(later) {
+        if let Some(refusal) = own.into_iter().chain(learned).reduce(Refusal::or_longer) {
             return Err(refusal);
         }
         self.observations.admitted(subject.provider, &asked);
@@ -240,7 +239,8 @@ impl Gate {
 
     /// Folds a finished record: settles the open call it belongs to, or else books it by its own times, as at a start.
     ///
-    /// A time in the future counts as now. A void is taken from its windows only: what a minute let through stays let
+    /// A time that is to come, of a clock that was set back since, counts in its own windows, and as now in the last
+    /// minute. A void is taken from its windows only: what a minute let through stays let
     /// through.
     pub fn apply(&mut self, record: &UsageRecord<'_>, now: Now) {
         let counts = reaches_a_provider(record.status);
@@ -257,14 +257,15 @@ impl Gate {
     /// Books a record that was not admitted here.
     fn book(&mut self, record: &UsageRecord<'_>, now: Now) {
         let (now_second, now_micros) = (second_of(now), now.at.unix_micros());
-        let admitted = record.timestamp.unix_micros().min(now_micros);
+        let told_micros = record.timestamp.unix_micros();
+        let admitted = told_micros.min(now_micros);
         let latency_micros = i64::try_from(record.latency_ms.unwrap_or(0)).unwrap_or(i64::MAX).saturating_mul(1000);
         let settled = admitted.saturating_add(latency_micros).min(now_micros);
         let second_at = |micros: i64| tick_micros_at(micros, now).div_euclid(1_000_000);
         let user = record.user.filter(|_| self.table.picks_users).map(|user| user.to_string());
         let subject = subject_of(record, user.as_deref());
         let used = Amounts { requests: record.count.into(), ..used_of(record, &self.table.unpriced) };
-        for Booking { entry, dates } in &self.table.booked(&subject, admitted).bookings {
+        for Booking { entry, dates } in &self.table.booked(&subject, told_micros).bookings {
             let today = self.table.dates_of(*entry, now_micros);
             let (entry, rule) = self.table.with_rule(*entry);
             match record.kind {
@@ -351,15 +352,10 @@ impl Gate {
 
     /// The limit that keeps a call away longest.
     fn refusal(&mut self, bookings: &[Booking], asked: &Amounts, now: Now) -> Option<Refusal> {
-        let obstacles = bookings.iter().filter_map(|booking| {
+        let refusals = bookings.iter().filter_map(|booking| {
             let (entry, rule) = self.table.with_rule(booking.entry);
-            Some((booking.entry, entry.obstacle(rule, asked, booking.dates, now)?))
-        });
-        let worst =
-            obstacles.reduce(|worst, other| if other.1.next.is_later_than(worst.1.next) { other } else { worst });
-        worst.map(|(entry, obstacle)| {
-            let (entry, rule) = self.table.with_rule(entry);
-            Refusal {
+            let obstacle = entry.obstacle(rule, asked, booking.dates, now)?;
+            Some(Refusal {
                 limit: obstacle.kind,
                 label: rule.rule.scope.label(&entry.key),
                 used: obstacle.used,
@@ -368,9 +364,11 @@ impl Gate {
                 at_limit: rule.rule.at_limit.clone(),
                 learned: false,
                 stopped: obstacle.stopped,
+                held: obstacle.held,
                 next: obstacle.next,
-            }
-        })
+            })
+        });
+        refusals.reduce(Refusal::or_longer)
     }
 
     /// What the rules about the provider of a call say is to happen at their caps: the same where it itself says no.

@@ -183,6 +183,7 @@ impl Observations {
             at_limit: None,
             learned: true,
             stopped: false,
+            held: false,
             next: NextSafe::after_micros(now.at, micros_to(word.until)),
         })
     }

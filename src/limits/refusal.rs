@@ -26,6 +26,9 @@ pub struct Refusal {
     pub learned: bool,
     /// Whether somebody stopped the budget until its window ends.
     pub stopped: bool,
+    /// Whether only what is reserved for calls in flight is in the way, of days, weeks, months or something prepaid: it
+    /// may fit as soon as they end, long before `next`, for most use less than they reserve.
+    pub held: bool,
     /// When the same call would fit into every limit, if nobody else calls before.
     pub next: NextSafe,
 }
@@ -63,6 +66,13 @@ impl NextSafe {
 }
 
 impl Refusal {
+    /// The one that says no for longer. Calls in flight alone are in the way only if they are in both.
+    pub(super) fn or_longer(self, other: Refusal) -> Refusal {
+        let held = self.held && other.held;
+        let longer = if other.next.is_later_than(self.next) { other } else { self };
+        Refusal { held, ..longer }
+    }
+
     /// Whether what is left of something prepaid is too little: that does not come back by itself, and yet the call need
     /// not be too large for all of it.
     pub fn is_of_a_prepaid_rest(&self) -> bool {

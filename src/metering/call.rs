@@ -22,6 +22,8 @@ pub struct Call {
     pub api_type: Name<'static>,
     /// The model asked for.
     pub model: Name<'static>,
+    /// The tier it is asked to be served in.
+    pub service_tier: Option<Name<'static>>,
     /// Whether it runs on the owner's machine.
     pub local: bool,
     /// The last characters of the upstream key.
@@ -69,6 +71,7 @@ impl Call {
             provider: Name::clean(provider),
             api_type: Name::clean(api_type),
             model: Name::clean(model),
+            service_tier: None,
             local: false,
             api_key_suffix: None,
             request_type: "chat".into(),
@@ -97,6 +100,7 @@ impl Call {
         if let Some(model) = &asked.model {
             self.model = Name::clean(model);
         }
+        self.service_tier = asked.service_tier.as_deref().map(Name::clean);
         self.operation = Some(endpoint.operation().into());
         self.request_type = match endpoint {
             _ if asked.has_pictures => VISION.into(),

@@ -25,8 +25,7 @@ impl Metering {
         if !self.gate().counts_money() {
             return 0;
         }
-        let pricing = &self.inner.pricing;
-        let at_most = pricing.upper_bound(&call.provider, &call.model, call.local, call.prompt_tokens, output, at);
+        let at_most = self.inner.pricing.upper_bound(call, output, at);
         u64::try_from(at_most.pico_usd().max(0)).unwrap_or(u64::MAX)
     }
 }

@@ -38,7 +38,8 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// Whether a call that is refused so is to wait: it is wanted, and not known to be longer than the longest wait.
+    /// Whether a call that is refused so is to wait: it is wanted, and not known to be longer than the longest wait, or
+    /// calls in flight may make room before.
     pub(super) fn waits_for(&self, refusal: &Refusal) -> bool {
         let wanted = match &refusal.at_limit {
             Some(at_limit) => *at_limit == AtLimit::Wait,
@@ -49,7 +50,7 @@ impl Patience {
 }
 
 fn is_within(refusal: &Refusal, longest: Duration) -> bool {
-    refusal.wait_ms().is_some_and(|wait_ms| Duration::from_millis(wait_ms) <= longest)
+    refusal.held || refusal.wait_ms().is_some_and(|wait_ms| Duration::from_millis(wait_ms) <= longest)
 }
 
 /// Where a call stands in line.

@@ -5,6 +5,7 @@ use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
+use super::Call;
 use crate::usage::prices::{PriceBook, PriceQuery};
 use crate::usage::{Money, Timestamp, TokenCounts, UsageRecord, UsageSource};
 
@@ -25,22 +26,18 @@ impl Pricing {
         *self.prices.write().unwrap_or_else(PoisonError::into_inner) = prices;
     }
 
-    /// What a call of a provider would cost at most, for what is held back from a budget before it is made: its input at
-    /// the dearest price that input has (fresh, or written to a cache), its output in full, at the standard tier, by the
-    /// row for a prompt of that size and for the dearer hour of the week. A model without a price counts by the owner's
-    /// `[unknown_price]`; a local one is free.
-    pub fn upper_bound(
-        &self,
-        provider: &str,
-        model: &str,
-        local: bool,
-        prompt_tokens: u64,
-        output_tokens: u64,
-        at: Timestamp,
-    ) -> Money {
-        let tokens = TokenCounts { prompt: prompt_tokens, completion: output_tokens, ..TokenCounts::default() };
-        let vendor = self.vendors.get(provider).map(String::as_str);
-        let query = PriceQuery { vendor, model, service_tier: None, at, local, tokens: &tokens };
+    /// What a call with so much output would cost at most, for what is held back from a budget before it is made: see
+    /// [`PriceBook::upper_bound`]. A model without a price counts by the owner's `[unknown_price]`; a local one is free.
+    pub fn upper_bound(&self, call: &Call, output_tokens: u64, at: Timestamp) -> Money {
+        let tokens = TokenCounts { prompt: call.prompt_tokens, completion: output_tokens, ..TokenCounts::default() };
+        let query = PriceQuery {
+            vendor: self.vendors.get(call.provider.as_str()).map(String::as_str),
+            model: &call.model,
+            service_tier: call.service_tier.as_deref(),
+            at,
+            local: call.local,
+            tokens: &tokens,
+        };
         self.prices.read().unwrap_or_else(PoisonError::into_inner).upper_bound(&query)
     }
 

@@ -5,6 +5,9 @@ use crate::limits::{Measure, Refusal};
 use crate::models::endpoint::{Class, Fault, LONG_WAIT_SECS};
 use crate::usage::{ErrorKind, Money};
 
+/// When it is worth trying again where calls under way hold the room: about as long as an answer takes.
+const HELD_RETRY_SECS: u64 = 10;
+
 impl From<&Refused> for Fault {
     fn from(refused: &Refused) -> Fault {
         match refused {
@@ -31,6 +34,11 @@ fn limited(refusal: &Refusal) -> Fault {
         (_, true) => format!("the budget `{}` of `{}` was stopped", refusal.limit, refusal.label),
         _ => no_room(refusal),
     };
+    if refusal.held {
+        let later = refusal.until().map_or_else(String::new, |until| format!(", and at {until} at the latest"));
+        let message = format!("{what}, some of it for calls under way; it may fit when they end{later}");
+        return Fault::new(Class::RateLimited, message).retry_after(HELD_RETRY_SECS);
+    }
     let is_of_money = refusal.limit.measure() == Measure::Money;
     let Some(wait_ms) = refusal.wait_ms() else {
         let advice = match refusal.is_of_a_prepaid_rest() {
@@ -65,6 +73,45 @@ fn no_room(refusal: &Refusal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{Label, LimitKind, NextSafe};
+    use crate::models::endpoint::Dialect;
+    use crate::usage::Timestamp;
+
+    #[test]
+    fn who_is_kept_away_by_calls_under_way_is_told_to_come_back_soon() {
+        let tomorrow = Timestamp::new(1_795_305_600_000_000, 0);
+        let refusal = Refusal {
+            limit: LimitKind::TokensPerDay,
+            label: Label(Vec::new()),
+            used: 954,
+            max: 1_000,
+            budget: true,
+            at_limit: None,
+            learned: false,
+            stopped: false,
+            held: true,
+            next: NextSafe::At { at: tomorrow, wait_ms: 66_288_000 },
+        };
+        let told = |refusal: &Refusal| {
+            let fault = Fault::from(&Refused::Limit(Box::new(refusal.clone())));
+            let message = fault.message().to_owned();
+            let response = fault.into_response(Dialect::OpenAi);
+            let header =
+                |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            (message, response.status().as_u16(), header("retry-after"), header("x-should-retry"))
+        };
+        let (message, status, retry_after, should_retry) = told(&refusal);
+        assert_eq!(
+            message,
+            "`tokens_per_day` of `everything` has no room: 954 of 1000 used or reserved, some of it for calls under way; \
+             it may fit when they end, and at 2026-11-22T00:00:00.000000+00:00 at the latest"
+        );
+        assert_eq!((status, retry_after.as_deref(), should_retry.as_deref()), (429, Some("10"), None));
+        let (message, ..) = told(&Refusal { next: NextSafe::Never, ..refusal.clone() });
+        assert!(message.ends_with("it may fit when they end"), "{message}");
+        let (_, status, retry_after, should_retry) = told(&Refusal { held: false, ..refusal });
+        assert_eq!((status, retry_after.as_deref(), should_retry.as_deref()), (429, Some("66288"), Some("false")));
+    }
 
     #[test]
     fn where_the_books_are_is_not_told_to_clients() {

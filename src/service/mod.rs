@@ -20,7 +20,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 
 use crate::config::{self, Config, ProviderKind};
-use crate::ledger::People;
+use crate::ledger::{Missing, People};
 use crate::metering::{self, rules_of};
 use crate::reports::stats::{ProviderInfo, ServiceStatus};
 use crate::reports::{self, EpochUse, Facts, StatsReport};
@@ -28,6 +28,14 @@ use crate::stats::Period;
 use crate::usage::{Clock, SubjectId, Zone};
 
 pub use checking::{archive, must_be_free, repair, verify};
+
+/// A report, and what it lacks.
+pub struct Read {
+    /// What the files give.
+    pub report: StatsReport,
+    /// Lines that were counted once and are in no file any more.
+    pub missing: Option<Missing>,
+}
 
 /// Reads the report of a period in an epoch from a folder, whether or not a tallybot holds it.
 ///
@@ -39,7 +47,7 @@ pub fn report(
     zone: Zone,
     (period, epoch): (Period, usize),
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<StatsReport> {
+) -> anyhow::Result<Read> {
     let key = People::key_of(folder)?.unwrap_or_default();
     let subject = |channel: &str, identity: &str| SubjectId::of(&key, channel, identity);
     let names = config.providers.iter().map(|provider| provider.name.clone()).collect();
@@ -48,7 +56,11 @@ pub fn report(
     let facts = Facts {
         bot: &config.bot_name,
         version: env!("CARGO_PKG_VERSION"),
-        status: if holder.is_some() { ServiceStatus::Ok } else { ServiceStatus::Stopped },
+        status: match holder {
+            None => ServiceStatus::Stopped,
+            Some(holder) if holder.troubled => ServiceStatus::Degraded,
+            Some(_) => ServiceStatus::Ok,
+        },
         started_at: holder.map(|holder| holder.started_at),
         begun: seen.reading.acts.as_ref().map(|acts| acts.begun),
         picture: &seen.reading.picture,
@@ -59,7 +71,8 @@ pub fn report(
         now: clock.now().at,
     };
     let report = StatsReport::of_epoch(&facts, period, epoch);
-    report.map_err(|none| anyhow!("{none}; `tallybot stats --epochs` lists them"))
+    let report = report.map_err(|none| anyhow!("{none}; `tallybot stats --epochs` lists them"))?;
+    Ok(Read { report, missing: seen.reading.missing })
 }
 
 /// Reads the epochs of a folder, the current one first.

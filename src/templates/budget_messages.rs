@@ -93,7 +93,7 @@ pub(super) const MISTAKE_SAMPLES: &[&str] = &[
 ];
 
 /// A limit that said no: `own` is `user` or `team`, `scope` what it is about beside that. `learned` is the provider's own
-/// word; `raise` is what an admin types to raise it.
+/// word; `held`: only answers under way are in the way; `raise` is what an admin types to raise it.
 pub(super) const REFUSED_FIELDS: &[&str] = &[
     "limit",
     "scope",
@@ -107,16 +107,18 @@ pub(super) const REFUSED_FIELDS: &[&str] = &[
     "never_fits",
     "learned",
     "stopped",
+    "held",
     "local_model",
     "raise",
 ];
 pub(super) const REFUSED_SAMPLES: &[&str] = &[
-    r#"{"limit":"requests_per_minute","scope":"provider:cloud","own":null,"used":15,"max":15,"figures":true,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":"llama3.2","raise":null}"#,
-    r#"{"limit":"usd_per_day","scope":null,"own":"user","used":4980000000000,"max":5000000000000,"figures":true,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":null,"raise":"/budget user:111 +20%"}"#,
-    r#"{"limit":"tokens_per_minute","scope":null,"own":null,"used":0,"max":1000,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"usd_per_month","scope":"provider:cloud","own":"team","used":0,"max":1000,"figures":false,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"requests_per_day","scope":"everything","own":null,"used":0,"max":0,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"usd_prepaid","scope":"everything","own":null,"used":9,"max":10,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"tokens_per_day","scope":"provider:cloud","own":null,"used":9,"max":10,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":true,"stopped":false,"local_model":null,"raise":null}"#,
-    r#"{"limit":"tokens_per_day","scope":null,"own":"user","used":9,"max":10,"figures":true,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":true,"local_model":null,"raise":null}"#,
+    r#"{"limit":"requests_per_minute","scope":"provider:cloud","own":null,"used":15,"max":15,"figures":true,"resets_at":"2026-11-22T14:03:40-06:00","resets_in_seconds":20,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"held":false,"local_model":"llama3.2","raise":null}"#,
+    r#"{"limit":"usd_per_day","scope":null,"own":"user","used":4980000000000,"max":5000000000000,"figures":true,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"held":false,"local_model":null,"raise":"/budget user:111 +20%"}"#,
+    r#"{"limit":"tokens_per_minute","scope":null,"own":null,"used":0,"max":1000,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"held":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"usd_per_month","scope":"provider:cloud","own":"team","used":0,"max":1000,"figures":false,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"held":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"requests_per_day","scope":"everything","own":null,"used":0,"max":0,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":true,"learned":false,"stopped":false,"held":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"usd_prepaid","scope":"everything","own":null,"used":9,"max":10,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"held":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"tokens_per_day","scope":"provider:cloud","own":null,"used":9,"max":10,"figures":true,"resets_at":null,"resets_in_seconds":null,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":true,"stopped":false,"held":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"tokens_per_day","scope":null,"own":"user","used":9,"max":10,"figures":true,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":true,"held":false,"local_model":null,"raise":null}"#,
+    r#"{"limit":"tokens_per_day","scope":null,"own":"user","used":9,"max":10,"figures":true,"resets_at":"2026-11-23T00:00:00-06:00","resets_in_seconds":35800,"now":"2026-11-22T14:03:20-06:00","never_fits":false,"learned":false,"stopped":false,"held":true,"local_model":null,"raise":null}"#,
 ];

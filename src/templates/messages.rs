@@ -362,6 +362,7 @@ pub const MESSAGES: &[Message] = &[
             r#"{"position":3,"next_at":"2026-11-22T14:03:20-06:00"}"#,
             r#"{"position":12,"next_at":"2026-11-22T14:03:20-06:00"}"#,
             r#"{"position":1000,"next_at":"2026-11-22T14:03:20-06:00"}"#,
+            r#"{"position":1,"next_at":null}"#,
         ],
     },
     Message {

@@ -259,6 +259,20 @@ fn looking_at_nothing_makes_nothing_and_nobody_reading_on_is_no_error() {
 }
 
 #[test]
+fn b3_stats_say_that_a_journal_is_gone() {
+    let home = Home::new("");
+    assert_eq!(home.run(&["log", "--prompt-tokens", "5"], "").code(), Some(0));
+    assert_eq!(home.run(&["stats"], "").err, "");
+    let journals = std::fs::read_dir(home.data()).expect("a folder").map(|entry| entry.expect("an entry").path());
+    for journal in journals.filter(|path| path.to_string_lossy().contains("tokens_")) {
+        std::fs::remove_file(journal).expect("removed");
+    }
+    let ended = home.run(&["stats"], "");
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.err.contains("at least 1 line(s) of the journal that were counted are gone"), "{ended:?}");
+}
+
+#[test]
 fn recent_shows_the_newest_last_on_eighty_columns() {
     let home = with_example(DEMO);
     let table = done(&home, &["recent", "-n", "2"]);

@@ -136,6 +136,23 @@ async fn settled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_what_calls_in_flight_hold_of_a_day_goes_when_they_end() {
+    for (used, goes) in [(100, true), (2_000, false)] {
+        let caps = Caps::of([(LimitKind::TokensPerDay, 4_000)]);
+        let rules = vec![Rule::new(Scope::provider("cloud"), caps, Zone::UTC)];
+        let door = Door::with(rules, Patience { by_default: true, ..Patience::default() });
+        let first = door.open(1, 1_500).await.expect("there is room");
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&door).ask(2, "b".to_owned(), 1_500));
+        sleep(Duration::from_secs(30)).await;
+        assert!(door.order().is_empty(), "it waits");
+        first.finish(answered(used), door.clock.now()).await;
+        let ended = tasks.join_next().await.expect("it waited").expect("no panic");
+        assert_eq!((ended.is_ok(), door.times()), (goes, if goes { vec![30] } else { vec![] }), "{used}: {ended:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_who_came_first_go_first_and_exactly_when_there_is_room() {
     let door = Door::with(per_minute(2), WAITS);
     let mut asking = JoinSet::new();

@@ -127,15 +127,17 @@ fn limit_of(order: &BudgetOrder, whose: &Whose, budgets: &Budgets) -> Result<Lim
     }
     match choices[..] {
         [only] => Ok(only),
-        [] => {
-            let typed = Some(typed(whose));
-            Err(BudgetMistakeView { typed, ..BudgetMistakeView::new("no_budget", "".into()) })
-        }
+        [] => Err(none_of(whose)),
         _ => {
             let typed = Some(format!("{} {}", typed(whose), deed_words(order.deed)));
             Err(BudgetMistakeView { typed, choices, ..BudgetMistakeView::new("which", "".into()) })
         }
     }
+}
+
+/// That they have none, and how it is set.
+pub(super) fn none_of(whose: &Whose) -> BudgetMistakeView {
+    BudgetMistakeView { typed: Some(typed(whose)), ..BudgetMistakeView::new("no_budget", "".into()) }
 }
 
 fn typed(whose: &Whose) -> String {

@@ -53,7 +53,11 @@ impl Desk {
         let (mut lines, limits) = match (&audience, of) {
             (Audience::Everything, None) => (shown.all(&self.metering.windows(now)), Vec::new()),
             (Audience::Everything, Some(named)) => {
-                (shown.of(&named.whose.subject, &self.windows_of(&named, now)), Vec::new())
+                let lines = shown.of(&named.whose.subject, &self.windows_of(&named, now));
+                if lines.is_empty() {
+                    return Message::BudgetMistake(change::none_of(&named.whose));
+                }
+                (lines, Vec::new())
             }
             (own, _) => {
                 let (facet, value) = own.own().expect("whoever does not see everything has something of their own");

@@ -3,6 +3,7 @@
 //! Blocking reads and writes stay off the async threads, so a terminal that is slow holds nothing else up.
 
 mod filter;
+mod fitting;
 mod lines;
 mod screen;
 
@@ -12,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use filter::ControlFilter;
+pub use fitting::{columns_of_stdout, fitted};
 pub use lines::{Edited, Line, LineSource, Piped};
 pub use screen::Look;
 
@@ -62,7 +64,8 @@ impl Terminal {
         let on_terminal = saved.is_some() && io::stdout().is_terminal();
         let result = if on_terminal {
             let source = Edited::new(PROMPT).map_err(io::Error::other)?;
-            self.run(Manner::Interactive, source, Screen::new(io::stdout(), look), interrupt).await
+            let screen = Screen::new(io::stdout(), look).with_columns(columns_of_stdout);
+            self.run(Manner::Interactive, source, screen, interrupt).await
         } else {
             let source = Piped(BufReader::new(io::stdin()));
             let screen = Screen::new(io::stdout(), Look::Plain).with_aside(io::stderr());

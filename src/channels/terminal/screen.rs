@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::filter::ControlFilter;
+use super::fitting::fitted;
 use crate::conversation::PrivateText;
 use crate::conversation::driver::Outgoing;
 
@@ -22,13 +23,21 @@ pub(super) struct Screen<W> {
     aside: Option<Box<dyn Write + Send>>,
     unanswered: u64,
     look: Look,
+    /// How many columns there are now; `None`: any number.
+    columns: fn() -> Option<usize>,
     filter: ControlFilter,
     mid_line: bool,
 }
 
 impl<W: Write> Screen<W> {
     pub(super) fn new(out: W, look: Look) -> Screen<W> {
-        Screen { out, aside: None, unanswered: 0, look, filter: ControlFilter::default(), mid_line: false }
+        let (columns, filter) = ((|| None) as fn() -> _, ControlFilter::default());
+        Screen { out, aside: None, unanswered: 0, look, columns, filter, mid_line: false }
+    }
+
+    /// The same, so wide: texts are broken between words. Answers, which come in pieces, are the terminal's to break.
+    pub(super) fn with_columns(self, columns: fn() -> Option<usize>) -> Screen<W> {
+        Screen { columns, ..self }
     }
 
     /// The same, with another place for why something was not answered.
@@ -96,6 +105,10 @@ impl<W: Write> Screen<W> {
     fn whole(&mut self, text: &str, look: Look) -> io::Result<()> {
         self.end_line()?;
         let shown = ControlFilter::default().push(text.trim_end());
+        let shown = match (self.columns)() {
+            Some(columns) => fitted(&shown, columns),
+            None => shown,
+        };
         match look {
             Look::Plain => writeln!(self.out, "{shown}"),
             Look::Dim => writeln!(self.out, "\u{1b}[2m{shown}\u{1b}[0m"),

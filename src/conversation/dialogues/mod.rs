@@ -211,6 +211,7 @@ fn a_failure_says_its_kind_and_retry_asks_once_more() {
         never_fits: false,
         learned: false,
         stopped: false,
+        held: false,
         local_model: None,
         raise: None,
     };

@@ -56,13 +56,13 @@ impl Assistant for Scripted {
             }
             "deaf" => std::future::pending().await,
             "line" => {
-                sink.waits(&Message::Waiting { position: 3, next_at: Still.now().at });
+                sink.waits(&Message::Waiting { position: 3, next_at: Some(Still.now().at) });
                 let reason = cancel.cancelled().await;
                 record.1 = "left";
                 AnswerOutcome::failed(reason.kind())
             }
             "turn" => {
-                sink.waits(&Message::Waiting { position: 1, next_at: Still.now().at });
+                sink.waits(&Message::Waiting { position: 1, next_at: Some(Still.now().at) });
                 self.turn.notified().await;
                 assert!(sink.goes_on().await);
                 sink.push("at last");

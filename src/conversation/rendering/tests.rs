@@ -64,7 +64,7 @@ pub(super) fn receipts() -> [ReceiptView; 4] {
     [free, paid, unpriced, uncounted]
 }
 
-fn limits() -> [LimitView; 10] {
+fn limits() -> [LimitView; 11] {
     let minute = LimitView {
         limit: "requests_per_minute".into(),
         scope: Some("provider:github".into()),
@@ -78,6 +78,7 @@ fn limits() -> [LimitView; 10] {
         never_fits: false,
         learned: false,
         stopped: false,
+        held: false,
         local_model: Some("llama3.2".into()),
         raise: None,
     };
@@ -107,7 +108,8 @@ fn limits() -> [LimitView; 10] {
     let in_group = LimitView { own: Some("team"), figures: false, raise: None, ..money.clone() };
     let learned = LimitView { learned: true, scope: Some("provider:github".into()), ..day.clone() };
     let stopped = LimitView { stopped: true, own: Some("user"), ..day.clone() };
-    [minute, day, open_ended, never, money, prepaid, too_dear, in_group, learned, stopped]
+    let held = LimitView { held: true, own: Some("team"), ..day.clone() };
+    [minute, day, open_ended, never, money, prepaid, too_dear, in_group, learned, stopped, held]
 }
 
 fn model_lists() -> [Message; 2] {
@@ -226,7 +228,8 @@ fn messages(lang: Lang) -> Vec<Message> {
     ];
     all.extend(receipts().map(Message::UsageFooter));
     all.extend(limits().map(Message::RefusedLimit));
-    all.extend([1, 2, 3, 12, 1000].map(|position| Message::Waiting { position, next_at: at(20) }));
+    all.extend([1, 2, 3, 12, 1000].map(|position| Message::Waiting { position, next_at: Some(at(20)) }));
+    all.extend([1, 12].map(|position| Message::Waiting { position, next_at: None }));
     all.extend(instead());
     all.extend([Message::CutOff, Message::Cancelled, Message::NothingToCancel, Message::Busy]);
     all.push(Message::TooLong { tokens: 50_000, max_tokens: 32_000 });

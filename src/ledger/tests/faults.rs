@@ -83,7 +83,7 @@ fn a_look_at_the_lock_does_not_keep_a_service_from_starting() {
             });
         }
         let failed = (0..200).filter(|_| {
-            let holder = Holder { pid: 1, started_at: at(0), listen: None };
+            let holder = Holder { pid: 1, started_at: at(0), listen: None, troubled: false };
             lock::FolderLock::take(folder.path(), &holder).is_err()
         });
         let failed = failed.count();

@@ -35,7 +35,7 @@ pub struct Repaired {
 /// newer version, for then nothing is touched; when the disk does not take what is written.
 pub fn repair(folder: &Path, options: Options, now: Timestamp) -> Result<Repaired, LedgerError> {
     let data = DataFolder::real(folder);
-    let holder = Holder { pid: std::process::id(), started_at: now, listen: None };
+    let holder = Holder { pid: std::process::id(), started_at: now, listen: None, troubled: false };
     let lock = FolderLock::take(folder, &holder)?;
     let lineage = control::read_acts(&data)?.map(|acts| acts.lineage).ok_or_else(|| LedgerError::NotOurs {
         path: data.path_of(CONTROL_FILE),

@@ -76,6 +76,28 @@ fn d2_a_clock_a_year_ahead_and_back_neither_opens_nor_closes_a_day() {
 }
 
 #[test]
+fn d2_a_clock_that_was_set_back_over_midnight_between_two_starts_takes_no_use_from_the_next_day() {
+    let kinds = [LimitKind::RequestsPerDay, LimitKind::RequestsPerWeek, LimitKind::RequestsPerMonth];
+    let caps = Caps::of(kinds.map(|kind| (kind, 9)));
+    let (made, back) = (moment("2026-06-01T00:00:10Z", 0), moment("2026-05-31T23:59:50Z", 0)); // a Monday the first
+    let mut second = gate_of(caps);
+    second.apply(&record(1, made.at, 1, 60), back);
+    let used = |gate: &Gate, now| kinds.map(|kind| standing(gate, kind, now).0);
+    assert_eq!(used(&second, back), [0; 3]);
+    let (saved, later) = (second.save(back), moment("2026-06-01T00:05:00Z", 0));
+    let mut third = gate_of(caps);
+    assert!(third.restore(&saved, later));
+    assert_eq!(used(&third, later), [1; 3]);
+    // Days before and after push nothing out.
+    let mut gate = gate_of(caps);
+    for days in [-2, -1, 0, 1, 2, 0, -1] {
+        let number = 10 + (days + 2) as u64;
+        gate.apply(&record(number, made.at.plus_micros(days * 86_400_000_000), 1, 5), made);
+    }
+    assert_eq!(used(&gate, made)[0], 2);
+}
+
+#[test]
 fn d6_the_monotonic_clock_alone_moves_a_minute() {
     let mut gate = gate_of(Caps::of([(LimitKind::RequestsPerMinute, 1)]));
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("fits");
@@ -86,15 +108,20 @@ fn d6_the_monotonic_clock_alone_moves_a_minute() {
 }
 
 #[test]
-fn back_dated_records_cannot_push_today_out() {
+fn records_of_days_gone_or_to_come_cannot_push_today_out() {
     let mut gate = one_a_day(Zone::UTC);
     gate.reserve(id(1), &CLOUD, tokens(1, 1), noon()).expect("today");
     for days_ago in 1..40 {
         gate.apply(&record(100 + days_ago, noon().at.plus_micros(-(days_ago as i64) * 86_400_000_000), 1, 5), noon());
     }
-    gate.apply(&record(200, noon().at.plus_micros(400 * 86_400_000_000), 1, 5), noon());
+    for days_to_come in [400, 5, 300, 200, 100, 7, 9, 350] {
+        gate.apply(
+            &record(200 + days_to_come, noon().at.plus_micros(days_to_come as i64 * 86_400_000_000), 1, 5),
+            noon(),
+        );
+    }
     assert!(gate.reserve(id(2), &CLOUD, tokens(1, 1), noon()).is_err());
-    assert_eq!(standing(&gate, LimitKind::RequestsPerDay, noon()), (2, 0)); // a time in the future is now
+    assert_eq!(standing(&gate, LimitKind::RequestsPerDay, noon()), (1, 0));
 }
 
 #[test]

@@ -38,6 +38,29 @@ fn where_several_limits_refuse_the_longest_wait_is_told() {
 }
 
 #[test]
+fn where_only_calls_in_flight_are_in_the_way_the_refusal_says_so() {
+    let held = |caps: Caps, used: u64| {
+        let mut gate = gate_of(caps);
+        gate.reserve(id(1), &CLOUD, tokens(used, 0), noon()).expect("fits");
+        gate.settle(id(1), Used::of_tokens(used), noon());
+        gate.reserve(id(2), &CLOUD, tokens(500, 0), noon()).expect("fits");
+        let refusal = gate.reserve(id(3), &CLOUD, tokens(600, 0), noon()).expect_err("is full");
+        gate.settle(id(2), Used::of_tokens(100), noon());
+        let fits_then = gate.reserve(id(3), &CLOUD, tokens(600, 0), noon()).is_ok();
+        (refusal.held, fits_then)
+    };
+    let of = |kind: LimitKind| Caps::of([(kind, 1_000)]);
+    for kind in [LimitKind::TokensPerDay, LimitKind::TokensPerMonth, LimitKind::TokensPrepaid] {
+        assert_eq!(held(of(kind), 0), (true, true), "{kind:?}");
+        assert_eq!(held(of(kind), 300), (true, true), "{kind:?}");
+        assert_eq!(held(of(kind), 500), (false, false), "{kind:?}: what is left is less than the call");
+    }
+    assert_eq!(held(of(LimitKind::TokensPerMinute), 0), (false, true), "a minute is soon over anyway");
+    let minute_as_well = of(LimitKind::TokensPerDay).with(LimitKind::RequestsPerMinute, Some(Cap::At(2)));
+    assert_eq!(held(minute_as_well, 0), (false, false), "something else is in the way too");
+}
+
+#[test]
 fn where_the_provider_itself_says_no_its_own_rules_say_what_happens_then() {
     let caps = Caps::of([(LimitKind::RequestsPerMinute, 9)]);
     let to_local = AtLimit::Fallback(Some("local".into()));

@@ -68,7 +68,7 @@ const NOTHING: Step<Said> = root(&[]);
 pub(super) fn paths(endpoint: Endpoint) -> Paths<Said> {
     match endpoint {
         Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => &OPENAI,
-        Endpoint::Responses => &RESPONSES,
+        Endpoint::Responses | Endpoint::ResponsesInputTokens => &RESPONSES,
         Endpoint::Messages | Endpoint::MessagesCountTokens => &ANTHROPIC,
         Endpoint::GenerateContent
         | Endpoint::StreamGenerateContent

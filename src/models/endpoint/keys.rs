@@ -14,8 +14,10 @@ use crate::models::json::{count_of, whole};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Model,
-    /// Models to be asked instead, where the first fails (OpenRouter).
+    /// Models to be asked instead, where the first fails (OpenRouter, LiteLLM).
     OtherModels,
+    /// How fast it is to be served, which changes the price.
+    Tier,
     Stream,
     StreamOptions,
     IncludeUsage,
@@ -57,6 +59,14 @@ macro_rules! with_keys {
             $($step,)*
             leaf("model", $named((Key::Model, "model"))),
             leaf("models", $named((Key::OtherModels, "models"))),
+            node(
+                "fallbacks",
+                $named((Key::OtherModels, "fallbacks")),
+                &[leaf("model", $named((Key::OtherModels, "fallbacks")))],
+            ),
+            leaf("service_tier", $named((Key::Tier, "service_tier"))),
+            leaf("serviceTier", $named((Key::Tier, "serviceTier"))),
+            leaf("speed", $named((Key::Tier, "speed"))),
             leaf("stream", $named((Key::Stream, "stream"))),
             node(
                 "stream_options",
@@ -156,6 +166,13 @@ impl<'a> Keys<'a> {
         others.map(|other| std::mem::take(&mut other.text)).collect()
     }
 
+    /// How fast it is to be served; to be asked for once.
+    pub(super) fn take_tier(&mut self, heeded: &Heeded) -> Option<String> {
+        let mut values = self.values.iter_mut();
+        let tier = values.find(|value| value.shape == Shape::Text && heeded.tiers.contains(&value.named.1))?;
+        Some(std::mem::take(&mut tier.text))
+    }
+
     /// A yes or no; `None` when it is not there, or null.
     pub(super) fn flag(&self, key: Key) -> Option<bool> {
         self.find(key)?.scalar(self.body)?.parse().ok()
@@ -183,12 +200,17 @@ impl<'a> Keys<'a> {
 pub(super) struct Heeded {
     caps: &'static [&'static str],
     answers: &'static [&'static str],
+    tiers: &'static [&'static str],
+    /// Whether there may be several prompts, each answered by itself.
+    pub(super) each_prompt: bool,
 }
 
 impl Heeded {
     /// By each API's reference; of those that Ollama serves besides its own, it says itself what it passes over.
     pub(super) fn by(endpoint: Endpoint, kind: Kind) -> Heeded {
-        let heeded = |caps, answers| Heeded { caps, answers };
+        let tiers: &[&str] = if endpoint == Endpoint::Messages { &["speed"] } else { &["service_tier", "serviceTier"] };
+        let each_prompt = endpoint == Endpoint::Completions && kind != Kind::Ollama;
+        let heeded = |caps, answers| Heeded { caps, answers, tiers, each_prompt };
         match (endpoint, kind) {
             (Endpoint::ChatCompletions | Endpoint::Completions, Kind::Ollama) => heeded(&["max_tokens"], &[]),
             (Endpoint::ChatCompletions, _) => heeded(&["max_tokens", "max_completion_tokens"], &["n"]),
@@ -279,13 +301,14 @@ impl Value {
     fn wrong_type(&self, body: &str) -> Option<MalformedRequest> {
         let (key, name) = self.named;
         let expected = match key {
-            Key::Model | Key::OtherModels => "a text, for example \"gpt-4o-mini\"",
+            Key::Model | Key::OtherModels | Key::Tier => "a text, for example \"gpt-4o-mini\"",
             Key::Stream | Key::IncludeUsage => "true or false",
             Key::StreamOptions | Key::Settings => "an object, for example {}",
             Key::Cap | Key::Answers => "a whole number, for example 1",
         };
         let scalar = self.scalar(body);
         let is_right = match key {
+            Key::Tier => true, // another server may mean something else by it
             Key::Model | Key::OtherModels => self.shape == Shape::Text,
             Key::Stream | Key::IncludeUsage => matches!(scalar, Some("true" | "false")),
             Key::StreamOptions | Key::Settings => self.shape == Shape::Object,

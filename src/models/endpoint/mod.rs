@@ -25,7 +25,7 @@ mod wire;
 
 pub use fault::{Class, Fault, LONG_WAIT_SECS};
 pub use keys::{with_model, with_usage_asked};
-pub use path::path_with_model;
+pub use path::{deployment_of, path_with_model};
 pub use reader::UsageReader;
 pub use request::{Asked, MalformedRequest, read_request};
 
@@ -40,6 +40,8 @@ pub enum Endpoint {
     Completions,
     /// OpenAI's `/responses`.
     Responses,
+    /// OpenAI's `/responses/input_tokens`.
+    ResponsesInputTokens,
     /// OpenAI's `/embeddings`.
     Embeddings,
     /// Anthropic's `/messages`.
@@ -85,10 +87,11 @@ pub fn media_type(headers: &http::HeaderMap) -> &str {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 14] = [
+    pub const ALL: [Endpoint; 15] = [
         Endpoint::ChatCompletions,
         Endpoint::Completions,
         Endpoint::Responses,
+        Endpoint::ResponsesInputTokens,
         Endpoint::Embeddings,
         Endpoint::Messages,
         Endpoint::MessagesCountTokens,
@@ -119,6 +122,7 @@ impl Endpoint {
             Endpoint::ChatCompletions => "chat.completions",
             Endpoint::Completions => "completions",
             Endpoint::Responses => "responses",
+            Endpoint::ResponsesInputTokens => "responses.input_tokens",
             Endpoint::Embeddings => "embeddings",
             Endpoint::Messages => "messages",
             Endpoint::MessagesCountTokens => "messages.count_tokens",
@@ -135,15 +139,17 @@ impl Endpoint {
 
     /// Whether its answers use tokens that somebody pays for.
     pub fn is_metered(self) -> bool {
-        !matches!(self, Endpoint::MessagesCountTokens | Endpoint::CountTokens | Endpoint::Other)
+        !self.counts() && self != Endpoint::Other
     }
 
     /// The form its errors take; of [`Endpoint::Other`] the provider's own.
     pub fn dialect(self, kind: Kind) -> Dialect {
         match self {
-            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses | Endpoint::Embeddings => {
-                Dialect::OpenAi
-            }
+            Endpoint::ChatCompletions
+            | Endpoint::Completions
+            | Endpoint::Responses
+            | Endpoint::ResponsesInputTokens
+            | Endpoint::Embeddings => Dialect::OpenAi,
             Endpoint::Messages | Endpoint::MessagesCountTokens => Dialect::Anthropic,
             Endpoint::GenerateContent
             | Endpoint::StreamGenerateContent
@@ -162,7 +168,12 @@ impl Endpoint {
     /// Whether no API takes money for it: counting, and what only looks or deletes.
     pub fn is_free(self, method: &http::Method) -> bool {
         let looks = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "DELETE");
-        matches!(self, Endpoint::MessagesCountTokens | Endpoint::CountTokens) || self == Endpoint::Other && looks
+        self.counts() || self == Endpoint::Other && looks
+    }
+
+    /// Whether it only counts the tokens that a call would have.
+    fn counts(self) -> bool {
+        matches!(self, Endpoint::ResponsesInputTokens | Endpoint::MessagesCountTokens | Endpoint::CountTokens)
     }
 
     /// Whether its answers are generated: they have output tokens.

@@ -19,6 +19,7 @@ pub(super) fn endpoint_of(kind: Kind, path: &str) -> Endpoint {
         (b"chat", b"completions") => Endpoint::ChatCompletions,
         (_, b"completions") => Endpoint::Completions,
         (_, b"responses") | (b"responses", b"compact") => Endpoint::Responses,
+        (b"responses", b"input_tokens") => Endpoint::ResponsesInputTokens,
         (b"api", b"embeddings") if kind == Kind::Ollama => Endpoint::OllamaEmbed,
         (_, b"embeddings") => Endpoint::Embeddings,
         (b"messages", b"count_tokens") => Endpoint::MessagesCountTokens,
@@ -99,12 +100,30 @@ pub(super) fn model_of(path: &str) -> Option<String> {
     model_range(path).map(|range| percent_decoded(&path[range]))
 }
 
-/// The path with another model, where the path is what names it (Gemini); `None` for all other paths.
-pub fn path_with_model(kind: Kind, path: &str, model: &str) -> Option<String> {
-    if !endpoint_of(kind, path).names_model_in_path() {
-        return None;
+/// The model that Azure's paths name, whatever the body says: `X` of `/openai/deployments/X/chat/completions`.
+pub fn deployment_of(path: &str) -> Option<String> {
+    deployment_range(path).map(|range| percent_decoded(&path[range]))
+}
+
+fn deployment_range(path: &str) -> Option<std::ops::Range<usize>> {
+    let (mut start, mut is_next) = (0, false);
+    for part in path.split('/') {
+        let range = start..start + part.len();
+        if is_next {
+            return (!range.is_empty()).then_some(range);
+        }
+        is_next = part.eq_ignore_ascii_case("deployments");
+        start = range.end + 1;
     }
-    let range = model_range(path)?;
+    None
+}
+
+/// The path with another model, where the path is what names it (Gemini, Azure); `None` for all other paths.
+pub fn path_with_model(kind: Kind, path: &str, model: &str) -> Option<String> {
+    let range = match endpoint_of(kind, path).names_model_in_path() {
+        true => model_range(path)?,
+        false => deployment_range(path)?,
+    };
     Some([&path[..range.start], &percent_encoded(model), &path[range.end..]].concat())
 }
 
@@ -153,6 +172,7 @@ mod tests {
             (Kind::OpenAi, "/v1/completions", Completions),
             (Kind::OpenAi, "/v1/responses", Responses),
             (Kind::OpenAi, "/v1/responses/compact", Responses),
+            (Kind::OpenAi, "/v1/responses/input_tokens", ResponsesInputTokens),
             (Kind::OpenAi, "/v1/embeddings", Embeddings),
             (Kind::OpenAi, "/v1/messages", Messages),
             (Kind::Gemini, "/v1beta/openai/chat/completions", ChatCompletions),
@@ -191,7 +211,6 @@ mod tests {
             "/v1/models",
             "/v1/responses/resp_1",
             "/v1/responses/resp_1/cancel",
-            "/v1/responses/input_tokens",
             "/v1/chat/completions/chatcmpl-1",
             "/v1/threads/t1/messages",
             "/v1/messages/batches",
@@ -262,7 +281,13 @@ mod tests {
         let new = path_with_model(Kind::Gemini, path, "gemini-3 pro/x:y").expect("a path that names a model");
         assert_eq!(new, "/v1beta//models/gemini-3%20pro%2Fx%3Ay:streamGenerateContent");
         assert_eq!(model_of(&new).as_deref(), Some("gemini-3 pro/x:y"));
-        assert_eq!(path_with_model(Kind::OpenAi, "/v1/chat/completions", "m"), None);
+        let azure = "/openai/deployments/a%20b/chat/completions";
+        assert_eq!(deployment_of(azure).as_deref(), Some("a b"));
+        let other = path_with_model(Kind::OpenAi, azure, "c/d");
+        assert_eq!(other.as_deref(), Some("/openai/deployments/c%2Fd/chat/completions"));
+        for path in ["/openai/deployments", "/openai/deployments//chat/completions", "/v1/chat/completions"] {
+            assert_eq!((deployment_of(path), path_with_model(Kind::OpenAi, path, "m")), (None, None), "{path}");
+        }
         assert_eq!(path_with_model(Kind::Gemini, "/v1beta/models/m:predict", "m"), None);
     }
 }

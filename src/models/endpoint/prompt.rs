@@ -35,7 +35,7 @@ fn paths(endpoint: Endpoint) -> Paths<Part> {
     match endpoint {
         Endpoint::ChatCompletions => &OPENAI,
         Endpoint::Completions | Endpoint::Embeddings | Endpoint::OllamaEmbed => &PLAIN,
-        Endpoint::Responses => &RESPONSES,
+        Endpoint::Responses | Endpoint::ResponsesInputTokens => &RESPONSES,
         Endpoint::Messages | Endpoint::MessagesCountTokens => &ANTHROPIC,
         Endpoint::GenerateContent
         | Endpoint::StreamGenerateContent
@@ -202,6 +202,9 @@ pub(super) struct Prompt {
     pictures: u64,
     /// Files and sounds: what they come to nobody can tell, so each counts as a picture.
     files: u64,
+    /// The texts beside any message, and the lists that they, or the numbers of tokens, stand in.
+    texts: u64,
+    lists: u64,
 }
 
 /// No role or kind that we know is longer.
@@ -240,6 +243,11 @@ impl Prompt {
     /// Whether there are pictures.
     pub(super) fn has_pictures(&self) -> bool {
         self.pictures > 0
+    }
+
+    /// How many prompts there are where each is answered by itself: texts, or lists of the numbers of tokens.
+    pub(super) fn prompts(&self) -> u64 {
+        if self.texts > 0 { self.texts } else { self.lists.saturating_sub(1).max(1) }
     }
 
     /// Adds the text read so far; gives what it came to.
@@ -325,6 +333,8 @@ impl Prompt {
                 self.weigh();
                 self.in_message = true;
             }
+            (Message, Shape::Text) => self.texts += 1,
+            (Message, Shape::List) => self.lists += 1,
             (System, Shape::Text) => drop(self.weigh()),
             (Picture, Shape::Text) => self.pictures += 1,
             _ => {}

@@ -141,7 +141,7 @@ impl Counts {
     }
 
     fn of_vectors(&self) -> ReportedUsage {
-        let prompt = self.prompt.or(self.total);
+        let prompt = self.prompt.or(self.total).filter(|tokens| *tokens > 0); // some servers count no input here
         ReportedUsage { prompt, completion: prompt.map(|_| 0), cached: self.cached, ..ReportedUsage::default() }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use super::keys::{Heeded, Key};
-use super::path::{model_of, percent_decoded};
+use super::path::{deployment_of, model_of, percent_decoded};
 use super::prompt;
 use crate::models::Kind;
 use crate::usage::Vocabulary;
@@ -10,10 +10,12 @@ use crate::usage::Vocabulary;
 /// What the request of a metered endpoint asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// The model, from the body or (Gemini) the path; `None` when it is not said.
+    /// The model, from the body or the path (of Gemini, and Azure's deployments); `None` when it is not said.
     pub model: Option<String>,
     /// Other models that the provider may ask instead.
     pub other_models: Vec<String>,
+    /// The tier it is to be served in, as it is named; `None` when it is not said.
+    pub service_tier: Option<String>,
     /// Whether the answer is to come in pieces.
     pub stream: bool,
     /// The most tokens that may be generated, all choices together; `None` when no limit is set.
@@ -87,7 +89,10 @@ pub fn read_request(
         shows_usage(query.unwrap_or_default())?;
     }
     let (mut keys, prompt) = prompt::read(endpoint, body)?;
-    let model = if endpoint.names_model_in_path() { model_of(path) } else { keys.take_model() };
+    let model = match endpoint.names_model_in_path() {
+        true => model_of(path),
+        false => keys.take_model().or_else(|| deployment_of(path)),
+    };
     let stream = match endpoint {
         Endpoint::StreamGenerateContent => true,
         Endpoint::OllamaChat | Endpoint::OllamaGenerate => keys.flag(Key::Stream).unwrap_or(true),
@@ -96,11 +101,13 @@ pub fn read_request(
     };
     let other_models = keys.take_other_models();
     let heeded = Heeded::by(endpoint, kind);
+    let prompts = if heeded.each_prompt { prompt.prompts() } else { 1 };
     let vocabulary = Vocabulary::of(model.as_deref().unwrap_or_default());
     Ok(Asked {
+        service_tier: keys.take_tier(&heeded),
         stream,
-        output_cap: keys.output_cap(&heeded),
-        answers: keys.answers(&heeded),
+        output_cap: keys.output_cap(&heeded).map(|cap| cap.saturating_mul(prompts)),
+        answers: keys.answers(&heeded).saturating_mul(prompts),
         prompt_tokens: prompt.tokens(kind, vocabulary),
         system_tokens: prompt.system_tokens(vocabulary),
         has_pictures: prompt.has_pictures(),

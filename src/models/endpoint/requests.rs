@@ -34,6 +34,7 @@ fn a_chat_says_its_model_its_form_and_its_limit() {
     let expected = Asked {
         model: Some("gpt-4o".to_owned()),
         other_models: Vec::new(),
+        service_tier: None,
         stream: true,
         output_cap: Some(600),
         answers: 2,
@@ -69,6 +70,10 @@ fn the_limit_is_the_highest_times_the_answers() {
     assert_eq!(cap(CHAT, r#"{"max_tokens":null}"#), None);
     assert_eq!(cap(CHAT, r#"{"max_tokens":10.0,"n":0}"#), Some(10));
     assert_eq!(cap("/v1/completions", r#"{"max_tokens":10,"n":2,"best_of":5}"#), Some(50));
+    for (prompt, prompts) in [("\"a\"", 1), ("[\"a\",\"b\",\"\"]", 3), ("[1,2]", 1), ("[[1,2],[3]]", 2), ("[]", 1)] {
+        let asked = read("/v1/completions", &format!(r#"{{"prompt":{prompt},"max_tokens":10,"n":2}}"#));
+        assert_eq!((asked.output_cap, asked.answers), (Some(20 * prompts), 2 * prompts), "{prompt}");
+    }
     assert_eq!(cap("/v1/responses", r#"{"max_output_tokens":16}"#), Some(16));
     assert_eq!(cap("/api/chat", r#"{"options":{"num_predict":7,"n":3}}"#), Some(7));
     assert_eq!(cap("/api/chat", r#"{"options":{"num_predict":-1}}"#), None);
@@ -98,6 +103,26 @@ fn a_limit_that_an_api_passes_over_limits_nothing() {
     };
     assert_eq!(of_ollama(api, r#"{"max_completion_tokens":1,"n":3}"#), (None, 1));
     assert_eq!(of_ollama(api, r#"{"max_completion_tokens":9,"max_tokens":1,"n":3}"#), (Some(1), 1));
+}
+
+#[test]
+fn the_tier_is_the_one_that_the_api_heeds() {
+    let tier = |path: &str, body: &str| read(path, body).service_tier;
+    let both = r#"{"speed":"fast","service_tier":"priority"}"#;
+    let asked = [CHAT, "/v1/responses", "/v1/messages"].map(|path| tier(path, both));
+    assert_eq!(asked.each_ref().map(Option::as_deref), [Some("priority"), Some("priority"), Some("fast")]);
+    let gemini = tier("/v1beta/models/m:generateContent", r#"{"serviceTier":"flex"}"#);
+    assert_eq!(gemini.as_deref(), Some("flex"));
+    for body in ["{}", r#"{"service_tier":null}"#, r#"{"service_tier":["priority"]}"#, r#"{"speed":1.5}"#] {
+        assert_eq!(tier(CHAT, body), None, "{body}");
+        assert_eq!(tier("/v1/messages", body), None, "{body}");
+    }
+}
+
+#[test]
+fn azures_path_names_the_model_where_the_body_does_not() {
+    let model = |body: &str| read("/openai/deployments/big/chat/completions", body).model;
+    assert_eq!((model("{}").as_deref(), model(r#"{"model":"gpt-4o"}"#).as_deref()), (Some("big"), Some("gpt-4o")));
 }
 
 #[test]

@@ -132,7 +132,7 @@ pub struct PriceQuery<'a> {
     pub vendor: Option<&'a str>,
     /// The model that served the call.
     pub model: &'a str,
-    /// The tier the provider says it served.
+    /// The tier the provider says it served; before the call, the one it is asked for.
     pub service_tier: Option<&'a str>,
     /// When the call was admitted.
     pub at: Timestamp,
@@ -226,8 +226,8 @@ impl PriceBook {
         Some(Priced { cost, price_id })
     }
 
-    /// What the call would cost at most: by the book at the standard tier ([`PriceQuery::service_tier`] is not asked),
-    /// by the owner's figure where the book does not know the model, nothing where it is local.
+    /// What the call would cost at most: by the book, at the standard tier or the one that is asked for, whichever is
+    /// dearer; by the owner's figure where the book does not know the model, nothing where it is local.
     ///
     /// All input counts at the dearest of its prices (fresh, or written to a cache), by the row for a prompt of that
     /// size, at the dearer hour of the week. A model that gives no output is not charged for any.
@@ -240,18 +240,22 @@ impl PriceBook {
             Money::of_tokens(prompt, input.micro_usd_per_mtok())
                 + Money::of_tokens(completion, output.micro_usd_per_mtok())
         };
-        let by_row = |entry: &Entry| {
+        let by_row = |(entry, multiple): (&Entry, Option<&Multiple>)| {
             let row = &entry.row;
             let written = row.cache_write.max(row.cache_write_1h).unwrap_or(row.input);
-            at_most(row.input.max(written), row.output.unwrap_or_default())
+            let times = |price: Price| multiple.and_then(|rule| price.scaled(rule.times_micros)).unwrap_or(price);
+            at_most(times(row.input.max(written)), times(row.output.unwrap_or_default()))
         };
-        let standard = PriceQuery { service_tier: None, ..*query };
         let named = self.named(query.vendor, query.model);
-        let at_peak = self.find_by(&named, &standard, |row| row.counts_at_any_hour(query.at, prompt));
-        let off_peak =
-            self.find_by(&named, &standard, |row| row.peak.is_none() && row.counts_at_any_hour(query.at, prompt));
-        let known = at_peak.into_iter().chain(off_peak).map(|(entry, _)| by_row(entry)).max();
-        known.unwrap_or_else(|| at_most(self.unknown.input, self.unknown.output))
+        let tiers = std::iter::once(None).chain(query.service_tier.map(Some));
+        let known = tiers.flat_map(|service_tier| {
+            let query = PriceQuery { service_tier, ..*query };
+            let at_peak = self.find_by(&named, &query, |row| row.counts_at_any_hour(query.at, prompt));
+            let off_peak =
+                self.find_by(&named, &query, |row| row.peak.is_none() && row.counts_at_any_hour(query.at, prompt));
+            [at_peak, off_peak]
+        });
+        known.flatten().map(by_row).max().unwrap_or_else(|| at_most(self.unknown.input, self.unknown.output))
     }
 
     /// Whether a row has exactly this name. Dated forms of a name do not count: there is no end of them.

@@ -147,8 +147,11 @@ fn c1_a_full_disk_stops_admission_clearly_and_everything_resumes_by_itself_when_
     assert_eq!((ready.status(), ready.json()["journal"]["ok"].as_bool()), (503, Some(false)), "{ready:?}");
     assert_eq!(service.ask("GET /health", "").status(), 200);
     assert_eq!(service.ask("GET /stats", "").json()["status"], "degraded");
+    let says = |light: &str| home.run(&["stats"], "").out.contains(light);
+    eventually("a command beside it says so too", || says("Working, with problems"));
     fs::remove_file(&filler).expect("removed");
     eventually("ready again", || service.ask("GET /ready", "").status() == 200);
+    eventually("and that it is over", || says("Working ·"));
     confirmed.must(&service);
     assert_eq!(service.stop().code(), Some(0));
     assert_eq!(confirmed.check(&home), confirmed.ids.len() as u64, "no half record and no ghost of a refused one");

@@ -117,6 +117,14 @@ async fn a_key_opens_its_providers_and_models_and_no_others() {
     let models = gate.ask(with(post("cloud", "/v1/audio/speech", "{}"), &key)).await;
     assert_eq!(models.status, 403, "a path whose model is not known: {models:?}");
     assert_eq!((server.hits().len(), gate.records().len()), (1, 1));
+    let deployed = async |path: &str, body: &'static str| {
+        gate.ask(with(post("cloud", &format!("/openai/deployments/{path}"), body), &key)).await.status
+    };
+    assert_eq!(deployed("gpt-4o/chat/completions", "{}").await, 200, "a path that names its model");
+    assert_eq!(deployed("gpt-4o/audio/speech", "{}").await, 200);
+    assert_eq!(deployed("gpt-5-pro/chat/completions", r#"{"model":"gpt-4o"}"#).await, 403);
+    assert_eq!(deployed("gpt-5-pro/audio/speech", "{}").await, 403);
+    assert!(gate.records().iter().skip(1).all(|record| record.model == "gpt-4o"), "{:?}", gate.records());
 }
 
 #[tokio::test]
@@ -124,21 +132,29 @@ async fn a_key_opens_no_model_that_is_named_to_be_asked_instead() {
     let server = polite().await;
     let gate = Gate::to(&server);
     let key = added(&gate, "narrow", |key| key.models = vec!["gpt-4o*".to_owned()]);
-    let status = async |others: &str| {
-        let body = format!(r#"{{"model":"gpt-4o-mini","models":{others},"messages":[]}}"#);
+    let named = async |key_of_others: &str, others: &str| {
+        let body = format!(r#"{{"model":"gpt-4o-mini","{key_of_others}":{others},"messages":[]}}"#);
         gate.ask(with(post("cloud", "/v1/chat/completions", body), &[("x-api-key", &key)])).await.status
     };
+    let status = async |others: &str| named("models", others).await;
     for others in [r#"["gpt-4o"]"#, "[]", "null"] {
         assert_eq!(status(others).await, 200, "{others}");
     }
     for others in [r#"["gpt-5-pro"]"#, r#"["gpt-4o","gpt-5-\u0070ro"]"#, r#""gpt-5-pro""#] {
         assert_eq!(status(others).await, 403, "{others}");
     }
+    for (others, expected) in [
+        (r#"["gpt-4o",{"model":"gpt-4o-mini","messages":[{"content":"x"}]}]"#, 200),
+        (r#"["gpt-5-pro"]"#, 403),
+        (r#"[{"model":"gpt-5-pro","messages":[]}]"#, 403),
+    ] {
+        assert_eq!(named("fallbacks", others).await, expected, "{others}");
+    }
     // However many there are, they take no memory.
     for (count, expected) in [(100, 200), (101, 400), (300_000, 400)] {
         assert_eq!(status(&format!("[{}]", vec![r#""gpt-4o""#; count].join(","))).await, expected, "{count}");
     }
-    assert_eq!(server.hits().len(), 4);
+    assert_eq!(server.hits().len(), 5);
 }
 
 #[tokio::test]

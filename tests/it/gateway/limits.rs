@@ -56,6 +56,19 @@ fn in_words_of(specimen: &Specimen, answered: &Answered) -> (Value, String) {
 }
 
 #[tokio::test]
+async fn the_tier_that_a_request_asks_for_is_what_is_held_back_of_money() {
+    let server = polite().await;
+    let gate = limited(&server, vec![rule(LimitKind::UsdPerDay, 8_000_000_000)]);
+    let status = async |tier: &str| {
+        let body = json!({"model": "gpt-4o-mini", "service_tier": tier, "max_tokens": 10_000, "messages": []});
+        gate.ask(post("cloud", "/v1/chat/completions", body.to_string())).await.status
+    };
+    assert_eq!(status("priority").await, 429, "$0.01 at most");
+    assert_eq!(status("default").await, 200, "$0.006");
+    assert_eq!(server.hits().len(), 1);
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_in_the_words_of_each_api_with_the_time_of_the_next_call() {
     for (specimen, kind) in apis().into_iter().zip([
         json!("rate_limit_error"),
@@ -419,6 +432,21 @@ async fn an_error_that_repeats_what_one_client_wrote_changes_nothing_for_others(
     assert_eq!(records.last().map(|it| (it.status, it.usage_source)), Some((Status::Ok, UsageSource::Reported)));
     let asked: Vec<bool> = server.hits().iter().map(|hit| hit.json().get("stream_options").is_some()).collect();
     assert_eq!(asked, [true, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_limit_allows_no_further_attempt_the_client_gets_what_the_provider_said() {
+    let broken = Reply::json(500, "{\"error\":{\"message\":\"m\"}}").header("x-own", "1");
+    let server = ScriptedProvider::always(broken).await;
+    let rules = vec![rule(LimitKind::RequestsPerDay, 2)];
+    let mut opening = Opening { rules, ..Opening::to(&server.url()) };
+    opening.settings.retries = 2;
+    let gate = opening.open();
+    let answered = gate.ask_for(&WHOLE[0]).await;
+    assert_eq!((answered.status, answered.header("x-own"), server.hits().len()), (500, "1", 2), "{answered:?}");
+    let records = gate.records();
+    assert_eq!((count(&records, Status::Error), count(&records, Status::Refused)), (2, 1));
+    assert_eq!(gate.ask_for(&WHOLE[0]).await.status, 429, "the next call is told of the limit");
 }
 
 #[tokio::test(start_paused = true)]

@@ -130,12 +130,13 @@ async fn what_is_not_metered_leaves_a_record_without_tokens() {
     *request.method_mut() = http::Method::GET;
     gate.ask(request).await;
     gate.ask(post("claude", "/v1/messages/count_tokens", r#"{"model":"m"}"#)).await;
+    gate.ask(post("cloud", "/v1/responses/input_tokens", r#"{"model":"m","input":"x"}"#)).await;
     let records = gate.records();
     let seen: Vec<_> = records.iter().map(|it| (failed(it), it.tokens.total(), it.usage_source)).collect();
-    assert_eq!(seen, [((Status::Ok, None), 0, UsageSource::None); 2]);
+    assert_eq!(seen, [((Status::Ok, None), 0, UsageSource::None); 3]);
     let operations: Vec<_> = records.iter().filter_map(|record| record.operation.as_deref()).collect();
-    assert_eq!(operations, ["other", "messages.count_tokens"]);
-    assert!(records.iter().all(|record| record.cost.is_none_or(|cost| cost.to_string() == "0")), "{records:?}");
+    assert_eq!(operations, ["other", "messages.count_tokens", "responses.input_tokens"]);
+    assert!(records.iter().all(|record| record.cost.is_some_and(|cost| cost.to_string() == "0")), "{records:?}");
 }
 
 #[tokio::test]

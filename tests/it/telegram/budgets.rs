@@ -75,6 +75,7 @@ async fn an_admin_sets_a_budget_by_words_and_it_is_an_act() {
     let app = bot.start().await;
     let root = bot.fake.private(&root().speaking("en"));
     holds(&told(&root, "/budget").await, &["user:*", "1 each", "/budget team:sales $5 day"]);
+    holds(&told(&root, "/budget team:sales").await, &["no such budget yet", "/budget team:sales $5 day"]);
     let set = told(&root, "/budget team:sales $5 day").await;
     holds(&set, &["team:sales", "per day", "no limit → $5.00", "Nobody has used this name so far"]);
     holds(&told(&root, "/presupuesto equipo:sales 8 $ al día").await, &["$5.00 → $8.00"]);

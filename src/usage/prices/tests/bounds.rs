@@ -50,14 +50,38 @@ fn an_unknown_model_counts_by_the_owners_figure_and_a_local_one_is_free() {
     assert_eq!(book.upper_bound(&local), Money::ZERO);
 }
 
+#[test]
+fn a_tier_that_is_asked_for_counts_if_it_is_dearer() {
+    let book = PriceBook::bundled();
+    let bound = |vendor, model, service_tier| {
+        let tokens = plain(1000, 500);
+        let query =
+            PriceQuery { vendor: Some(vendor), model, service_tier, at: at(NOW), local: false, tokens: &tokens };
+        book.upper_bound(&query).to_string()
+    };
+    assert_eq!(bound("openai", "gpt-4o", None), "0.0075");
+    assert_eq!(bound("openai", "gpt-4o", Some("priority")), "0.01275", "by its row");
+    assert_eq!(bound("openai", "gpt-5.4-mini", Some("priority")), "0.006", "by a multiple");
+    for service_tier in ["auto", "default", "flex", "scale", "tomorrow's"] {
+        assert_eq!(bound("openai", "gpt-4o", Some(service_tier)), "0.0075", "{service_tier}");
+    }
+    assert_eq!(bound("anthropic", "claude-opus-5-5", Some("fast")), "0.036", "a write of an hour, and 500 out");
+}
+
+fn tier() -> impl Strategy<Value = Option<Tier>> {
+    use Tier::*;
+    proptest::sample::select(vec![None, Some(Standard), Some(Batch), Some(Flex), Some(Fast), Some(Ultrafast)])
+}
+
 proptest! {
     #[test]
-    fn no_call_of_a_known_model_costs_more(row in 0usize..PriceBook::bundled().entries().count(), counts in counts(), hour in 0i64..24 * 400) {
+    fn no_call_of_a_known_model_costs_more(row in 0usize..PriceBook::bundled().entries().count(), counts in counts(), hour in 0i64..24 * 400, tier in tier()) {
         let book = PriceBook::bundled();
         let row = book.entries().nth(row).expect("in range").row;
         let at = Timestamp::new(at("2026-01-01T00:30:00Z").unix_micros() + hour * 3_600_000_000, 0);
         let vendor = row.vendor.as_deref();
-        let query = PriceQuery { vendor, model: &row.model, service_tier: None, at, local: false, tokens: &counts };
+        let service_tier = tier.map(Tier::as_str);
+        let query = PriceQuery { vendor, model: &row.model, service_tier, at, local: false, tokens: &counts };
         if let Some(priced) = book.price(&query) {
             prop_assert!(priced.cost <= book.upper_bound(&query), "{} at {at}", row.model);
         }
