@@ -318,7 +318,7 @@ fn list_of(origin: Origin) -> &'static str {
     match origin {
         Origin::Owner => "your [[prices]], which go before all others",
         Origin::Taken => "a list you took, which goes before the bundled ones",
-        Origin::Bundled => "the list that comes with tallybot",
+        Origin::Bundled | Origin::Document(_) => "the list that comes with tallybot",
     }
 }
 

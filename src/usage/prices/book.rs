@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::layer::{Entry, KnownAs, Layer, choose};
 use super::model_name::ModelName;
-use super::{Multiple, Price, PriceListError, PriceRow, Tier};
+use super::{DocumentSet, Multiple, Price, PriceListError, PriceRow, Tier};
 use crate::usage::names::Name;
 use crate::usage::{Lately, Money, Timestamp, TokenCounts};
 
@@ -91,6 +91,8 @@ pub enum Origin {
     Taken,
     /// The owner's `[[prices]]`.
     Owner,
+    /// A requirement document's figures.
+    Document(DocumentSet),
 }
 
 impl Origin {
@@ -100,6 +102,7 @@ impl Origin {
             Origin::Bundled => "bundled",
             Origin::Taken => "taken",
             Origin::Owner => "yours",
+            Origin::Document(set) => set.name(),
         }
     }
 
@@ -108,7 +111,7 @@ impl Origin {
         match self {
             Origin::Owner => 0,
             Origin::Taken => 1,
-            Origin::Bundled => 2,
+            Origin::Bundled | Origin::Document(_) => 2,
         }
     }
 }
@@ -159,6 +162,11 @@ impl PriceBook {
     pub fn bundled() -> PriceBook {
         static BOOK: OnceLock<PriceBook> = OnceLock::new();
         BOOK.get_or_init(|| read_bundled(include_str!("bundled.toml"))).clone()
+    }
+
+    /// A requirement document's own figures, and nothing else.
+    pub fn document(set: DocumentSet) -> PriceBook {
+        PriceBook::of(vec![set.layer()], PriceBook::bundled().vendors)
     }
 
     fn of(layers: Vec<Arc<Layer>>, vendors: Arc<Vendors>) -> PriceBook {
@@ -314,6 +322,11 @@ impl PriceBook {
     /// What tiers without rows cost.
     pub fn multiples(&self) -> &[Multiple] {
         &self.vendors.multiples
+    }
+
+    /// What calls of unknown models are taken to cost at most; see [`UnknownPrice`].
+    pub fn unknown_price(&self) -> UnknownPrice {
+        self.unknown
     }
 
     /// The row and the multiple that price a call.

@@ -163,10 +163,11 @@ pub(super) fn choose<'a>(
 /// Names a row and its version: `openai/gpt-4o@2026-08-21`, then what part of a price it is (`>272k`, `:fast`, `:peak`).
 ///
 /// In the bundled list the version is the first day of validity, else `..` and the day it ended, else the day it was
-/// checked. An owner's row, and one taken from others, is told apart by a fingerprint of its content.
+/// checked. An owner's row, and one taken from others, is told apart by a fingerprint of its content; a document's by its name alone.
 fn price_id(origin: &Origin, row: &PriceRow) -> String {
     let model = if row.model == "*" { "any" } else { &row.model };
     let (head, version) = match origin {
+        Origin::Document(set) => (set.name().to_owned(), String::new()),
         Origin::Bundled => {
             let day = |at: crate::usage::Timestamp| at.with_offset(0).day();
             let version = match (row.from, row.until, row.checked) {

@@ -5,6 +5,7 @@
 
 mod book;
 mod changes;
+mod document;
 mod feed;
 mod layer;
 mod model_name;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use book::{Origin, PriceBook, PriceEntry, PriceQuery, Priced, UnknownPrice};
 pub use changes::{Change, ChangeKind, Comparison, PriceChange};
+pub use document::DocumentSet;
 pub use feed::{Feed, FeedError, FeedFormat, MAX_FEED_BYTES, Offer, Refused, read_feed};
 pub use layer::{MAX_PRICE_ID_BYTES, PriceListError};
 pub use price::{Price, PriceError};

@@ -1,8 +1,45 @@
-//! The lists themselves: an owner's rows, and that the bundled list is sound.
+//! The lists themselves: the documents' figures, an owner's rows, and that the bundled list is sound.
 
 use std::collections::HashSet;
 
 use super::*;
+
+#[test]
+fn the_documents_figures_stand_beside_the_true_ones() {
+    let check = |set, model, tokens, cost: &str, id: &str| {
+        let found = Call::of(model, 0, 0).tokens(tokens).in_book(&PriceBook::document(set));
+        assert_eq!(found, Some((cost.to_owned(), id.to_owned())), "{model}");
+    };
+    let both = plain(MILLION, MILLION);
+    for (model, cost) in [
+        ("gpt-4", "90"),
+        ("gpt-4-turbo", "40"),
+        ("gpt-4o", "20"),
+        ("gpt-4o-mini", "0.75"),
+        ("gpt-5-nano", "0.5"),
+        ("o1", "75"),
+        ("o1-mini", "15"),
+    ] {
+        check(DocumentSet::Requirement3, model, both, cost, &format!("requirement3/{model}"));
+    }
+    for (model, cost) in
+        [("claude-3-haiku-20240307", "1.5"), ("claude-3-5-sonnet-20241022", "18"), ("claude-opus-4-20250514", "90")]
+    {
+        check(DocumentSet::Requirement2, model, both, cost, &format!("requirement2/{model}"));
+    }
+    check(
+        DocumentSet::Requirement2,
+        "claude-3-haiku-20240307",
+        plain(1000, 500),
+        "0.000875",
+        "requirement2/claude-3-haiku-20240307",
+    );
+    check(DocumentSet::Requirement3, "gpt-4o", plain(1000, 500), "0.0125", "requirement3/gpt-4o");
+    check(DocumentSet::Requirement3, "gpt-5-nano", plain(5000, 3000), "0.0017", "requirement3/gpt-5-nano");
+    check(DocumentSet::Requirement4, "whatever", plain(100_000, 28_450), "5.78025", "requirement4/any");
+    check(DocumentSet::Requirement4GitHub, "gpt-4o", plain(1000, 1000), "0.09", "requirement4-github/gpt-4o");
+    assert_eq!(Call::of("gpt-7", 1, 1).in_book(&PriceBook::document(DocumentSet::Requirement3)), None);
+}
 
 #[test]
 fn an_owners_rows_win() {
@@ -88,6 +125,9 @@ fn the_bundled_list_is_sound() {
         }
     }
     assert!(ids.len() > 110, "{}", ids.len());
+    for set in DocumentSet::ALL {
+        assert!(PriceBook::document(set).entries().all(|entry| entry.origin == Origin::Document(set)));
+    }
 }
 
 #[test]
@@ -97,7 +137,7 @@ fn it_knows_its_own_names_hosts_and_nothing_made_up() {
     assert!(!book.knows("gpt-4o-1234-56-78") && !book.knows("deepseek-v4-flash-anything") && !book.knows("llama3.2"));
     assert_eq!(book.vendor_of_host("API.openai.com."), Some("openai"));
     assert_eq!(book.vendor_of_host("127.0.0.1"), None);
-    assert!(!one_price_for_all().knows("anything"));
+    assert!(!PriceBook::document(DocumentSet::Requirement4).knows("anything"));
 }
 
 #[test]

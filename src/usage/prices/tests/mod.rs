@@ -23,12 +23,6 @@ fn plain(prompt: u64, completion: u64) -> TokenCounts {
     TokenCounts { prompt, completion, ..TokenCounts::default() }
 }
 
-/// A book with a price for whatever is asked.
-fn one_price_for_all() -> PriceBook {
-    let row = PriceRow::new("*", dollars("45"), Some(dollars("45")));
-    PriceBook::bundled().with_overrides(vec![row]).expect("a row for every model")
-}
-
 /// A call to price, in short.
 struct Call<'a> {
     vendor: Option<&'a str>,
@@ -273,7 +267,7 @@ fn local_models_are_free_and_unknown_ones_are_not() {
     let book = PriceBook::bundled();
     assert_eq!(book.price(&query(true)), Some(Priced { cost: Money::ZERO, price_id: "local".into() }));
     assert_eq!(book.price(&query(false)), None);
-    assert!(one_price_for_all().price(&query(true)).is_some_and(|p| p.cost == Money::ZERO));
+    assert!(PriceBook::document(DocumentSet::Requirement4).price(&query(true)).is_some_and(|p| p.cost == Money::ZERO));
 }
 
 fn counts() -> impl Strategy<Value = TokenCounts> {
@@ -315,7 +309,7 @@ proptest! {
     #[test]
     fn nothing_panics(name in "\\PC{0,40}|[a-z0-9/@*-]{0,60}", vendor in prop::option::of("\\PC{0,12}"), tier in prop::option::of("\\PC{0,12}"), prompt: u64, cached: u64, completion: u64) {
         let tokens = TokenCounts { prompt, completion, cached, cache_write: cached, cache_write_1h: prompt, reasoning: u64::MAX };
-        for book in [PriceBook::bundled(), one_price_for_all()] {
+        for book in [PriceBook::bundled(), PriceBook::document(DocumentSet::Requirement4)] {
             let query = PriceQuery { vendor: vendor.as_deref(), model: &name, service_tier: tier.as_deref(), at: at(NOW), local: false, tokens: &tokens };
             book.price(&query);
         }
