@@ -287,6 +287,13 @@ pub enum Message {
     },
     /// A photo that could not be fetched.
     PhotoFailed,
+    /// The model in use cannot see pictures.
+    VisionUnknown {
+        /// Its provider.
+        provider: String,
+        /// The model.
+        model: String,
+    },
     /// A button of someone else's screen; a toast, so shown as plain text.
     PressForeign,
     /// A button of a screen too old; a toast, so shown as plain text.
@@ -371,6 +378,7 @@ impl Message {
             Message::Unsupported => "unsupported",
             Message::PhotoTooLarge { .. } => "photo_too_large",
             Message::PhotoFailed => "photo_failed",
+            Message::VisionUnknown { .. } => "vision_unknown",
             Message::PressForeign => "press_foreign",
             Message::PressOld => "press_old",
             Message::Health(_) => "health",

@@ -475,6 +475,11 @@ pub const MESSAGES: &[Message] = &[
     Message { name: "unsupported", fields: &[], samples: &["{}"] },
     Message { name: "photo_too_large", fields: &["max_mb"], samples: &[r#"{"max_mb":10}"#] },
     Message { name: "photo_failed", fields: &[], samples: &["{}"] },
+    Message {
+        name: "vision_unknown",
+        fields: &["provider", "model"],
+        samples: &[r#"{"provider":"cloud","model":"gpt-4o"}"#],
+    },
     Message { name: "press_foreign", fields: &[], samples: &["{}"] },
     Message { name: "press_old", fields: &[], samples: &["{}"] },
     Message { name: "health", fields: HEALTH_FIELDS, samples: HEALTH_SAMPLES },
