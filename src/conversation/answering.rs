@@ -344,6 +344,9 @@ fn outcome(job: &Job, attempt: Attempt) -> AnswerOutcome {
     let result = match (attempt.cancelled, &attempt.error, attempt.receipt.status) {
         (Some(CancelReason::Person), ..) => Err(Problem::Cancelled),
         (Some(reason), ..) => Err(failed(reason.kind())),
+        (None, Some(error), _) if error.sees_no_images && !job.photos.is_empty() => {
+            Err(Problem::NoVision(job.choice.clone()))
+        }
         (None, Some(error), _) => {
             let asked = match error.retry {
                 Retry::After(wait) => wait,

@@ -287,13 +287,8 @@ pub enum Message {
     },
     /// A photo that could not be fetched.
     PhotoFailed,
-    /// The model in use cannot see pictures.
-    VisionUnknown {
-        /// Its provider.
-        provider: String,
-        /// The model.
-        model: String,
-    },
+    /// A model that was asked about a photo cannot see pictures.
+    NoVision(ModelChoice),
     /// A button of someone else's screen; a toast, so shown as plain text.
     PressForeign,
     /// A button of a screen too old; a toast, so shown as plain text.
@@ -378,7 +373,7 @@ impl Message {
             Message::Unsupported => "unsupported",
             Message::PhotoTooLarge { .. } => "photo_too_large",
             Message::PhotoFailed => "photo_failed",
-            Message::VisionUnknown { .. } => "vision_unknown",
+            Message::NoVision(_) => "no_vision",
             Message::PressForeign => "press_foreign",
             Message::PressOld => "press_old",
             Message::Health(_) => "health",
@@ -532,6 +527,8 @@ pub enum Problem {
     CutOff,
     /// A limit said no.
     Refused(LimitView),
+    /// This model cannot see the photos of the question.
+    NoVision(ModelChoice),
     /// It failed.
     Failed {
         /// The class.

@@ -472,6 +472,7 @@ impl Conversation {
             Problem::Cancelled | Problem::Failed { kind: ErrorKind::CancelledByUser, .. } => Message::Cancelled,
             Problem::CutOff => Message::CutOff,
             Problem::Refused(limit) => Message::RefusedLimit(limit),
+            Problem::NoVision(choice) => Message::NoVision(choice),
             Problem::Failed { kind, http_status, retry_in_seconds } => {
                 let choice = choice.clone().or_else(|| Some(session.choice.clone()));
                 Message::Error { kind, http_status, retry_in_seconds, choice }

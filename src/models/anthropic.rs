@@ -188,7 +188,7 @@ impl State {
         let message: Message<'_> = serde_json::from_slice(data).unwrap_or_default();
         self.begin(&message);
         self.uses(message.usage, true);
-        for block in json::object::<Vec<Words<'_>>>(message.content).unwrap_or_default() {
+        for block in json::objects::<Words<'_>>(message.content).unwrap_or_default() {
             self.words(&block, events);
         }
         self.stops(message.stop_reason);
@@ -315,7 +315,7 @@ impl Usage {
             write_1h: json::count(written.ephemeral_1h_input_tokens),
             output: of_output(report.output_tokens),
             thinking: of_output(details.thinking_tokens),
-            compacted: json::object(report.iterations).map(Usage::compacted_in),
+            compacted: json::list(report.iterations).map(Usage::compacted_in),
         }
     }
 

@@ -22,6 +22,8 @@ pub struct CallError {
     pub usage: ReportedUsage,
     /// The provider's own id of this request.
     pub provider_request_id: Option<String>,
+    /// It says that its model takes no images.
+    pub sees_no_images: bool,
 }
 
 /// Whether a failed call may be made again. Every try is an attempt, and a record, of its own.
@@ -44,6 +46,7 @@ impl CallError {
             observed: Observed::default(),
             usage: ReportedUsage::default(),
             provider_request_id: None,
+            sees_no_images: false,
         }
     }
 
@@ -52,9 +55,11 @@ impl CallError {
         let kind = classify(status, body);
         let said = ErrorBody::read(body);
         let observed = observed.with_body(&said);
-        let stays = said.is_daily || said.has_code(&["conflict_error"]);
+        let sees_no_images = said.has_words(NO_VISION);
+        let stays = said.is_daily || sees_no_images || said.has_code(&["conflict_error"]);
         let retry = if stays { Retry::No } else { advice(kind, status, &observed) };
-        CallError { failure: Failure::http(kind, status), retry, observed, ..CallError::of(kind, Retry::No) }
+        let failure = Failure::http(kind, status);
+        CallError { failure, retry, observed, sees_no_images, ..CallError::of(kind, Retry::No) }
     }
 }
 
@@ -63,6 +68,17 @@ const SPENT: &[&str] = &["insufficient_quota", "credit_balance_exhausted", "enfo
 
 /// What Anthropic says, with status 400 and no code of its own, when a balance or a spend limit of the owner's is used up.
 const SPENT_WORDS: &[&str] = &["credit balance is too low", "reached your specified api usage limits"];
+
+/// How servers say, with 400, 404 or 500 and no code, that a model takes no images: Ollama, llama.cpp and OpenRouter of
+/// image input, OpenAI of the part of a message, vLLM of the kind of model or that none is allowed.
+const NO_VISION: &[&str] = &[
+    "image input",
+    "image_url is only supported",
+    "does not support image",
+    "unknown variant `image_url`",
+    "is not a multimodal model",
+    "at most 0 image",
+];
 
 /// What says that the key is wrong: Google answers a bad one with status 400.
 const BAD_KEY: &[&str] = &["API_KEY_INVALID", "API_KEY_EXPIRED"];
@@ -132,7 +148,7 @@ struct Violation<'a> {
 
 /// One fact, or a list of them; text and everything else is none.
 fn facts(field: Field<'_>) -> Vec<Fact<'_>> {
-    json::object(field).or_else(|| json::object(field).map(|fact| vec![fact])).unwrap_or_default()
+    json::objects(field).or_else(|| json::object(field).map(|fact| vec![fact])).unwrap_or_default()
 }
 
 #[derive(serde::Deserialize)]
@@ -178,7 +194,7 @@ impl ErrorBody {
             .chain(facts.iter().flat_map(|fact| [fact.code, fact.reason]));
         let message = json::text(detail.message).unwrap_or_default().to_lowercase();
         let delay = facts.iter().find_map(|fact| wait_of_google(&json::text(fact.retry_delay)?));
-        let violations = facts.iter().filter_map(|fact| json::object::<Vec<Violation<'_>>>(fact.violations)).flatten();
+        let violations = facts.iter().filter_map(|fact| json::objects::<Violation<'_>>(fact.violations)).flatten();
         let mut quotas = violations.filter_map(|violation| json::text(violation.quota_id));
         ErrorBody {
             codes: codes.filter_map(json::text).collect(),
@@ -217,6 +233,10 @@ impl ErrorBody {
     fn has_code(&self, codes: &[&str]) -> bool {
         self.codes.iter().any(|code| codes.contains(&code.as_str()))
     }
+
+    fn has_words(&self, words: &[&str]) -> bool {
+        words.iter().any(|words| self.message.contains(words))
+    }
 }
 
 /// What we put into a field, `stream_options`.
@@ -236,8 +256,7 @@ fn has_code(body: &[u8], codes: &[&str]) -> bool {
 }
 
 fn has_words(body: &[u8], words: &[&str]) -> bool {
-    let message = ErrorBody::read(body).message;
-    words.iter().any(|words| message.contains(words))
+    ErrorBody::read(body).has_words(words)
 }
 
 /// Servers name the context, Anthropic the prompt that is too long for it, Google the input that exceeds its tokens.
@@ -294,6 +313,32 @@ mod tests {
         ];
         for (status, body, kind) in cases {
             assert_eq!(classify(*status, body), *kind, "{status} {}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn a_model_that_takes_no_images_is_told_and_not_asked_again() {
+        for (status, message) in [
+            (400, "this model does not support image input"),
+            (
+                500,
+                "Failed to create new sequence: failed to process inputs: this model is missing data required for image input",
+            ),
+            (500, "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"),
+            (404, "No endpoints found that support image input"),
+            (400, "Invalid content type. image_url is only supported by certain models."),
+            (400, "/models/m is not a multimodal model"),
+            (400, "At most 0 image(s) may be provided in one request."),
+        ] {
+            for body in [serde_json::json!({"error": message}), serde_json::json!({"error": {"message": message}})] {
+                let error = CallError::from_answer(status, Observed::default(), body.to_string().as_bytes());
+                assert!(error.sees_no_images, "{message}");
+                assert_eq!(error.retry, Retry::No, "{message}");
+            }
+        }
+        for message in ["Could not process image", "image exceeds 5 MB maximum", "model 'imagine' not found"] {
+            let body = serde_json::json!({"error": {"message": message}}).to_string();
+            assert!(!CallError::from_answer(400, Observed::default(), body.as_bytes()).sees_no_images, "{message}");
         }
     }
 

@@ -168,7 +168,7 @@ impl State {
         }
         self.known.recognised |=
             chunk.candidates.is_some() || chunk.usage_metadata.is_some() || chunk.prompt_feedback.is_some();
-        for candidate in json::object::<Vec<Candidate<'_>>>(chunk.candidates).unwrap_or_default() {
+        for candidate in json::objects::<Candidate<'_>>(chunk.candidates).unwrap_or_default() {
             self.candidate(&candidate, events);
         }
         self.is_blocked(chunk.prompt_feedback);
@@ -182,7 +182,7 @@ impl State {
     fn candidate(&mut self, candidate: &Candidate<'_>, events: &mut Vec<ChatEvent>) {
         let first = json::count(candidate.index).unwrap_or(0) == 0;
         let said: Said<'_> = json::object(candidate.content).unwrap_or_default();
-        for part in json::object::<Vec<SaidPart<'_>>>(said.parts).unwrap_or_default() {
+        for part in json::objects::<SaidPart<'_>>(said.parts).unwrap_or_default() {
             let text = json::name(part.text);
             let calls = part.function_call.is_some();
             self.known.learned.pieces += u64::from(text.is_some()) + u64::from(calls);
@@ -302,7 +302,7 @@ pub fn read_models(body: &[u8], local: bool) -> Result<Vec<ModelInfo>, ErrorKind
     let list: List<'_> = serde_json::from_slice(body).map_err(|_| ErrorKind::BadResponse)?;
     let info = |entry: Entry<'_>| {
         let name = json::name(entry.name)?;
-        let methods: Option<Vec<String>> = json::object(entry.supported_generation_methods);
+        let methods: Option<Vec<String>> = json::list(entry.supported_generation_methods);
         Some(ModelInfo {
             name: name.strip_prefix("models/").unwrap_or(&name).to_owned(),
             local,

@@ -34,7 +34,7 @@ pub(super) fn whole(number: &str) -> &str {
 
 /// A string; everything else is absent.
 pub(super) fn text(field: Field<'_>) -> Option<String> {
-    object(field)
+    serde_json::from_str(field?.get()).ok()
 }
 
 /// A string that says something.
@@ -57,12 +57,22 @@ pub(super) fn is_filled_list(field: Field<'_>) -> bool {
     field.is_some_and(|raw| raw.get().starts_with('[') && raw.get()[1..].trim_start() != "]")
 }
 
-/// Whatever `T` reads; absent when it does not fit.
+/// An object; everything else is absent.
 pub(super) fn object<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<T> {
+    whole_object(field?.get().as_bytes())
+}
+
+/// A list whose entries `T` reads; absent when one does not fit.
+pub(super) fn list<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<Vec<T>> {
     serde_json::from_str(field?.get()).ok()
 }
 
-/// An object by itself; a list of what its fields hold is none.
+/// The objects in a list.
+pub(super) fn objects<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<Vec<T>> {
+    Some(list::<&RawValue>(field)?.into_iter().filter_map(|entry| object(Some(entry))).collect())
+}
+
+/// An object by itself; a list of what its fields hold, which serde takes for a struct, is none.
 pub(super) fn whole_object<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Option<T> {
     if data.trim_ascii_start().starts_with(b"{") { serde_json::from_slice(data).ok() } else { None }
 }
@@ -97,6 +107,19 @@ mod tests {
         assert_eq!((read("0"), read(" 7 "), read("1099511627776")), (Some(0), Some(7), Some(MAX_COUNT)));
         assert_eq!((read("2.0"), read("50.00")), (Some(2), Some(50)));
         assert_eq!(count(None), None);
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_its_odd_entries_are_absent() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct One {
+            prompt_tokens: u64,
+        }
+        let raw = |text: &str| serde_json::from_str::<Box<RawValue>>(text).expect("valid JSON");
+        assert_eq!(object::<One>(Some(&*raw(r#"{"prompt_tokens":5}"#))), Some(One { prompt_tokens: 5 }));
+        assert_eq!(object::<One>(Some(&*raw("[5]"))), None);
+        let listed = raw(r#"[[5],null,{"prompt_tokens":6}]"#);
+        assert_eq!(objects::<One>(Some(&*listed)), Some(vec![One { prompt_tokens: 6 }]));
     }
 
     #[test]

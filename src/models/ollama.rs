@@ -223,7 +223,7 @@ pub fn read_models(body: &[u8]) -> Result<Vec<ModelInfo>, ErrorKind> {
     let info = |tag: Tag<'_>| {
         let name = json::name(tag.name).or_else(|| json::name(tag.model))?;
         let remote = json::name(tag.remote_model).is_some() || json::name(tag.remote_host).is_some();
-        let capabilities: Option<Vec<String>> = json::object(tag.capabilities);
+        let capabilities: Option<Vec<String>> = json::list(tag.capabilities);
         Some(ModelInfo {
             local: !remote && !is_cloud_name(&name),
             size_bytes: json::count(tag.size).filter(|&size| size > 0),

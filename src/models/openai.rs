@@ -211,7 +211,7 @@ impl State {
         let Some(chunk) = json::whole_object::<Chunk<'_>>(data) else {
             return self.known.fail(ErrorKind::BadResponse);
         };
-        let choices = json::object::<Vec<Choice<'_>>>(chunk.choices).unwrap_or_default();
+        let choices = json::objects::<Choice<'_>>(chunk.choices).unwrap_or_default();
         let learned = &mut self.known.learned;
         for usage in choices.iter().map(|choice| choice.usage).chain([chunk.usage]).filter_map(usage) {
             learned.usage.replace_with(usage);
@@ -270,7 +270,7 @@ fn content(field: Field<'_>) -> Vec<String> {
     match json::text(field) {
         Some(text) => Some(text).filter(|text| !text.is_empty()).into_iter().collect(),
         None => {
-            let parts: Vec<Part<'_>> = json::object(field).unwrap_or_default();
+            let parts: Vec<Part<'_>> = json::objects(field).unwrap_or_default();
             parts.into_iter().filter_map(|part| json::name(part.text)).collect()
         }
     }

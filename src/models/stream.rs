@@ -11,8 +11,8 @@ use super::provider::Memory;
 use super::transport::{Answer, AnswerBody};
 use super::{CallError, ChatEvent, Decoder, Ending, Kind, Learned, Observed, Retry};
 use super::{anthropic, gemini, ollama, openai};
+use crate::usage::ErrorKind;
 use crate::usage::names::Name;
-use crate::usage::{ErrorKind, Failure};
 
 /// The most of an answer that is read, in bytes after decoding.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -142,11 +142,10 @@ impl ChatStream {
                 Step::Failed(kind) => {
                     self.source = Source::Ended;
                     self.failed = Some(CallError {
-                        failure: Failure::of(kind),
-                        retry: Retry::No,
                         observed: self.observed,
                         usage: self.ending.usage,
                         provider_request_id: self.ending.provider_request_id.clone(),
+                        ..CallError::of(kind, Retry::No)
                     });
                 }
             }

@@ -117,8 +117,9 @@ fn differing(expected: &Sums, found: &Sums) -> Vec<String> {
         words.push(format!("cost {} USD, the records give {} USD", found.cost, expected.cost));
     }
     if expected.openings != found.openings {
-        let [found, expected] = [found, expected].map(|sums| sums.openings.requests);
-        words.push(format!("opening balances of {found} requests, the records give {expected}"));
+        let [found, expected] = [found.openings, expected.openings]
+            .map(|of| format!("{} requests, {} of them timed, and {} tokens", of.requests, of.timed, of.tokens));
+        words.push(format!("opening balances of {found}, the acts give {expected}"));
     }
     let borders = (expected.cost_buckets, &expected.errors) != (found.cost_buckets, &found.errors)
         || expected.latency != found.latency

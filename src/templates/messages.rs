@@ -476,9 +476,9 @@ pub const MESSAGES: &[Message] = &[
     Message { name: "photo_too_large", fields: &["max_mb"], samples: &[r#"{"max_mb":10}"#] },
     Message { name: "photo_failed", fields: &[], samples: &["{}"] },
     Message {
-        name: "vision_unknown",
-        fields: &["provider", "model"],
-        samples: &[r#"{"provider":"cloud","model":"gpt-4o"}"#],
+        name: "no_vision",
+        fields: &["provider", "model", "local", "demo"],
+        samples: &[r#"{"provider":"ollama","model":"llama3.2","local":true,"demo":false}"#],
     },
     Message { name: "press_foreign", fields: &[], samples: &["{}"] },
     Message { name: "press_old", fields: &[], samples: &["{}"] },

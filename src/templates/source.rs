@@ -108,7 +108,7 @@ built_in! {
     "stranger.j2" "group_stranger.j2" "claim_done.j2" "claim_wrong.j2" "claim_over.j2" "paired.j2" "pairing_wrong.j2"
     "allow_link.j2" "allowed.j2" "already_allowed.j2" "denied.j2" "not_listed.j2" "configured.j2" "allow_list.j2" "admin_only.j2"
     "code_wait.j2" "id_expected.j2" "private_only.j2"
-    "unsupported.j2" "photo_too_large.j2" "photo_failed.j2" "vision_unknown.j2"
+    "unsupported.j2" "photo_too_large.j2" "photo_failed.j2" "no_vision.j2"
     "press_foreign.j2" "press_old.j2" "health.j2" "alert.j2"
     "alert_done.j2"
     "error/rate_limited.j2" "error/quota_exhausted.j2" "error/unauthorized.j2" "error/forbidden.j2"

@@ -193,7 +193,7 @@ fn house_messages() -> Vec<Message> {
     all.extend([Message::Configured { id: id() }, Message::AllowList { people, groups }]);
     all.push(Message::AllowList { people: Vec::new(), groups: Vec::new() });
     all.extend([Message::AdminOnly, Message::Unsupported, Message::PhotoTooLarge { max_mb: 10 }, Message::PhotoFailed]);
-    all.push(Message::VisionUnknown { provider: "ollama".into(), model: "llama3.2".into() });
+    all.push(Message::NoVision(local()));
     all.extend([Message::PressForeign, Message::PressOld]);
     all.extend(health().map(Message::Health));
     all.extend(done_about_alerts().map(Message::AlertDone));

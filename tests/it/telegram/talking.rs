@@ -279,6 +279,21 @@ async fn an_album_is_one_question_and_a_photo_reaches_the_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_sees_no_pictures_is_named_and_not_asked_again() {
+    let blind =
+        openai::error(500, "server_error", "image input is not supported - hint: you may need to provide the mmproj");
+    let bot = Bot::new(openai::polite(&["m"], blind), "").await;
+    let _app = bot.start().await;
+    let ana = bot.chat();
+    ana.sends_photo(&png(640, 480), "what is this?");
+    ana.sees("cannot look at pictures").await;
+    assert_eq!(bot.model.hits().iter().filter(|hit| hit.method == "POST").count(), 1);
+    assert_eq!(bot.statuses(), ["error"]);
+    ana.says("and without one?");
+    ana.sees("Something broke").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_wait_is_honoured_and_another_chat_does_not_wait() {
     let bot = Bot::saying(&["The whole answer"]).await;
     bot.fake.fault(Fault::on("sendMessage", Effect::retry_after(3)).to(111));
