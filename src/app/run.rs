@@ -95,13 +95,7 @@ impl App {
             None => None,
         };
         tracing::info!(version = env!("CARGO_PKG_VERSION"), replayed = self.found.replayed, "tallybot is running");
-        if let Some(code) = self.claim.as_ref().filter(|_| doors.messengers) {
-            // To whoever started it, and to nobody and nothing else.
-            let code = code.expose_secret();
-            say(&format!(
-                "no admin yet: send `/claim {code}` to the bot and you are it; the code works once, in this run"
-            ));
-        }
+        self.tell_the_code(doors, &say);
         let (chats, known_chats) = tokio::sync::watch::channel(None);
         let outlets = self.outlets(doors, known_chats, &stop);
         #[cfg(feature = "telegram")]
@@ -117,12 +111,7 @@ impl App {
         parts.spawn(alerts::watch(Arc::clone(&self.desk), outlets, policy, stop.clone()));
         parts.spawn(alerts::deliver(self.deliveries.clone(), stop.clone()));
         if let Some(listener) = listener {
-            let address = listener.local_addr().context("cannot read the address")?;
-            tracing::info!(address = %address, "listening");
-            if let Err(error) = self.desk.metering.announce(&from_here(address).to_string()) {
-                tracing::warn!(error = %error, "other commands will not find this process");
-            }
-            say(&format!("listening on http://{address}"));
+            self.announce(&listener, &say)?;
             let inside = GatewayDoor::new(gateway.clone(), Door::new(&self.config.http), Arc::clone(&self.clock));
             let routes = Prefixed { prefix: crate::gateway::PREFIX, inside, outside: self.rest() };
             #[cfg(feature = "telegram")]
@@ -152,6 +141,33 @@ impl App {
         let telegram = async { drop(chats) };
         let (ended, (), ()) = tokio::join!(door, telegram, supervise(parts, &stop));
         gateway.stop();
+        self.close(workers).await?;
+        ended
+    }
+
+    /// The code of the first admin: to whoever started it, and to nobody and nothing else.
+    fn tell_the_code(&self, doors: Doors, say: &impl Fn(&str)) {
+        if let Some(code) = self.claim.as_ref().filter(|_| doors.messengers) {
+            let code = code.expose_secret();
+            say(&format!(
+                "no admin yet: send `/claim {code}` to the bot and you are it; the code works once, in this run"
+            ));
+        }
+    }
+
+    /// Tells where it listens: whoever started it, the log, and other commands.
+    fn announce(&self, listener: &TcpListener, say: &impl Fn(&str)) -> anyhow::Result<()> {
+        let address = listener.local_addr().context("cannot read the address")?;
+        tracing::info!(address = %address, "listening");
+        if let Err(error) = self.desk.metering.announce(&from_here(address).to_string()) {
+            tracing::warn!(error = %error, "other commands will not find this process");
+        }
+        say(&format!("listening on http://{address}"));
+        Ok(())
+    }
+
+    /// Waits for what outlives its request, stops the `workers` that serve it, and closes the books.
+    async fn close(&self, workers: Arc<Workers>) -> anyhow::Result<()> {
         self.desk.tasks.close();
         if tokio::time::timeout(LAST_TASKS, self.desk.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still being written at the end");
@@ -161,7 +177,7 @@ impl App {
         self.desk.metering.close(self.clock.now()).context("cannot close the books")?;
         named?;
         tracing::info!("tallybot has stopped");
-        ended
+        Ok(())
     }
 
     /// Prices by the file of prices, whenever that is another one.

@@ -38,6 +38,20 @@ struct Attempt<'a> {
     began: Now,
 }
 
+impl Attempt<'_> {
+    /// The failure that its answer tells of, if it is one. What we added, with `strips`, may be why.
+    fn error(&self, meter: &Meter, status: StatusCode, strips: bool) -> Option<CallError> {
+        let error = meter.error()?;
+        let adjusted = strips.then(|| self.provider.adjusted(self.dialect, status.as_u16(), meter.error_body()));
+        // The limit's name is the client's.
+        let adjusted = adjusted.flatten().filter(|dialect| !dialect.stream_options);
+        Some(match adjusted {
+            Some(dialect) => CallError { retry: Retry::Adjusted(dialect), ..error },
+            None => error,
+        })
+    }
+}
+
 /// How an attempt ended.
 enum Outcome {
     Answered(Response<Body>),
@@ -180,17 +194,7 @@ impl Inner {
         match exchange.whole().await {
             Ok(Some(body)) => {
                 head.times.answered = Some(self.parts.clock.now());
-                let error = exchange.meter().and_then(|meter| {
-                    let error = meter.error()?;
-                    let adjusted =
-                        strips.then(|| provider.adjusted(attempt.dialect, head.status.as_u16(), meter.error_body()));
-                    // The limit's name is the client's.
-                    let adjusted = adjusted.flatten().filter(|dialect| !dialect.stream_options);
-                    Some(match adjusted {
-                        Some(dialect) => CallError { retry: Retry::Adjusted(dialect), ..error },
-                        None => error,
-                    })
-                });
+                let error = exchange.meter().and_then(|meter| attempt.error(meter, status, strips));
                 let receipt = exchange.record(End::Body).await;
                 let body = Body::Whole(Full::new(body));
                 let answer = self.response(head, body, receipt.as_ref(), &attempt.call);
@@ -333,8 +337,7 @@ impl Inner {
         if let Some(delay) = self.retries.next_delay(attempt.retried + 1, error, (self.parts.random)()[0]) {
             return Next::Again(delay);
         }
-        let may_work_elsewhere = error.retry != Retry::No || is_timeout(error);
-        let other = self.fallback_of(attempt, caller).filter(|_| may_work_elsewhere);
+        let other = self.fallback_of(attempt, caller).filter(|_| may_work_elsewhere(error));
         other.map_or(Next::Stop, Next::Other)
     }
 
@@ -391,8 +394,13 @@ fn sends_own_key(caller: &Caller<'_>, attempt: &Attempt<'_>) -> bool {
     !caller.has_key() && !attempt.provider.has_key() && attempt.tried.is_empty()
 }
 
-fn is_timeout(error: &CallError) -> bool {
-    matches!(error.failure.kind, ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout)
+/// Besides what may work again there: whoever has no time, or breaks at an image that its model cannot see.
+fn may_work_elsewhere(error: &CallError) -> bool {
+    match error.failure.kind {
+        ErrorKind::ConnectTimeout | ErrorKind::FirstByteTimeout => true,
+        ErrorKind::ServerError if error.sees_no_images => true,
+        _ => error.retry != Retry::No,
+    }
 }
 
 /// An attempt that brought no answer from the provider.

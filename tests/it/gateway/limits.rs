@@ -334,6 +334,18 @@ async fn another_provider_is_asked_for_its_own_model_where_the_first_fails() {
 }
 
 #[tokio::test]
+async fn who_breaks_at_an_image_is_not_asked_again_but_another_is() {
+    let blind = ScriptedProvider::always(Reply::json(500, r#"{"error":{"message":"image input is not supported"}}"#));
+    let (blind, spare) = (blind.await, polite().await);
+    let mut opening = Opening::to(&blind.url());
+    opening.providers.push(spec("spare", Kind::OpenAi, &spare.url(), "other-model"));
+    opening.settings.fallbacks = [("cloud".to_owned(), "spare".to_owned())].into();
+    opening.settings.retries = 3;
+    assert_eq!(opening.open().ask_for(&WHOLE[0]).await.status, 200);
+    assert_eq!((blind.hits().len(), spare.hits().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn another_provider_is_asked_at_a_limit_that_says_so() {
     let (first, spare) = (polite().await, polite().await);
     let caps = Caps::of([(LimitKind::RequestsPerMinute, 1)]);
