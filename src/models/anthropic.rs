@@ -1,15 +1,13 @@
-//! Anthropic's Messages API: the request body, the reader of its events, its list of models. Pure.
+//! Anthropic's Messages API: the request body, what its counts mean, the list of models. Pure.
 //!
 //! Its input total leaves cache reads and writes out, so the prompt is the sum of three. Counts in a stream are
 //! cumulative: each replaces the one before it, and the output count that comes first is a placeholder.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::form::{self, Known, Piece, Pieces};
 use super::image::Encoded;
 use super::json::{self, Field};
-use super::{ChatEvent, ChatMessage, ChatRequest, Finish, ModelInfo, ReportedUsage, Role};
+use super::{ChatMessage, ChatRequest, ModelInfo, ReportedUsage, Role};
 use crate::usage::ErrorKind;
 
 /// Where chats go.
@@ -91,162 +89,6 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Reads a streamed or whole answer, in bytes cut anywhere.
-pub type Reader = form::Reader<State>;
-
-/// What the pieces of an answer said.
-#[derive(Default)]
-pub struct State {
-    known: Known,
-    usage: Usage,
-    is_fast: bool,
-}
-
-/// An event, or the message that is a whole answer: the fields of either.
-#[derive(Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct Event<'a> {
-    #[serde(rename = "type")]
-    kind: Field<'a>,
-    message: Field<'a>,
-    content_block: Field<'a>,
-    delta: Field<'a>,
-    usage: Field<'a>,
-}
-
-/// A message, or what changes of it at its end.
-#[derive(Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct Message<'a> {
-    model: Field<'a>,
-    content: Field<'a>,
-    stop_reason: Field<'a>,
-    usage: Field<'a>,
-}
-
-/// A block of content, or what is added to it.
-#[derive(Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct Words<'a> {
-    text: Field<'a>,
-    thinking: Field<'a>,
-    partial_json: Field<'a>,
-    /// The name of a tool that is called.
-    name: Field<'a>,
-}
-
-impl Pieces for State {
-    fn piece(&mut self, piece: Piece<'_>, events: &mut Vec<ChatEvent>) {
-        match piece {
-            Piece::Event(frame) if frame.data.trim_ascii().is_empty() => {}
-            Piece::Event(frame) if frame.event == "error" => self.known.fail(ErrorKind::StreamError),
-            Piece::Event(frame) => self.event(frame.data, events),
-            Piece::Whole(object) => self.event(object, events),
-            Piece::Cut => self.known.recognised = true,
-            Piece::Listed(_) | Piece::Broken => self.known.fail(ErrorKind::BadResponse),
-        }
-    }
-
-    fn known(&self) -> &Known {
-        &self.known
-    }
-
-    fn known_mut(&mut self) -> &mut Known {
-        &mut self.known
-    }
-}
-
-impl State {
-    fn event(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
-        let data = data.trim_ascii();
-        let event = json::whole_object::<Event<'_>>(data);
-        let Some((kind, event)) = event.and_then(|event| Some((json::name(event.kind)?, event))) else {
-            return self.known.fail(ErrorKind::BadResponse);
-        };
-        self.known.recognised = true;
-        match kind.as_str() {
-            "message_start" => self.begin(&json::object(event.message).unwrap_or_default()),
-            "content_block_start" => self.words(&json::object(event.content_block).unwrap_or_default(), events),
-            "content_block_delta" => self.words(&json::object(event.delta).unwrap_or_default(), events),
-            "message_delta" => {
-                self.uses(event.usage, true);
-                self.stops(json::object::<Message<'_>>(event.delta).unwrap_or_default().stop_reason);
-            }
-            "message_stop" => self.end(),
-            "message" => self.whole(data, events),
-            "error" => self.known.fail(ErrorKind::StreamError),
-            _ => {} // ping, content_block_stop, and what is yet to come
-        }
-    }
-
-    fn begin(&mut self, message: &Message<'_>) {
-        self.known.learned.served_model = json::label(message.model);
-        self.uses(message.usage, false);
-    }
-
-    fn whole(&mut self, data: &[u8], events: &mut Vec<ChatEvent>) {
-        let message: Message<'_> = serde_json::from_slice(data).unwrap_or_default();
-        self.begin(&message);
-        self.uses(message.usage, true);
-        for block in json::objects::<Words<'_>>(message.content).unwrap_or_default() {
-            self.words(&block, events);
-        }
-        self.stops(message.stop_reason);
-        self.end();
-    }
-
-    fn words(&mut self, words: &Words<'_>, events: &mut Vec<ChatEvent>) {
-        let thoughts = json::name(words.thinking).map(ChatEvent::Thinking);
-        let said = thoughts.into_iter().chain(json::name(words.text).map(ChatEvent::Text));
-        let before = events.len();
-        events.extend(said);
-        let calls = json::name(words.partial_json).or_else(|| json::name(words.name)).is_some();
-        self.known.learned.pieces += (events.len() - before) as u64 + u64::from(calls);
-    }
-
-    fn uses(&mut self, usage: Field<'_>, counts_output: bool) {
-        let Some(usage) = json::object::<WireUsage<'_>>(usage) else { return };
-        let speed = json::label(usage.speed).filter(|speed| *speed == FAST);
-        self.is_fast |= speed.is_some();
-        if let Some(tier) = speed.or_else(|| json::label(usage.service_tier).filter(|_| !self.is_fast)) {
-            self.known.learned.service_tier = Some(tier);
-        }
-        self.usage.replace_with(Usage::of(&usage, counts_output));
-        self.known.learned.usage = self.usage.reported();
-    }
-
-    fn stops(&mut self, reason: Field<'_>) {
-        let Some(reason) = json::name(reason) else { return };
-        self.known.learned.complete = true;
-        self.known.learned.finish = Some(match reason.as_str() {
-            "end_turn" | "stop_sequence" => Finish::Stop,
-            "max_tokens" | "model_context_window_exceeded" => Finish::Length,
-            "tool_use" => Finish::ToolCalls,
-            "refusal" => Finish::ContentFilter,
-            _ => Finish::Other,
-        });
-    }
-
-    fn end(&mut self) {
-        self.known.learned.complete = true;
-        self.known.learned.terminal = true;
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct WireUsage<'a> {
-    input_tokens: Field<'a>,
-    cache_creation_input_tokens: Field<'a>,
-    cache_read_input_tokens: Field<'a>,
-    cache_creation: Field<'a>,
-    output_tokens: Field<'a>,
-    output_tokens_details: Field<'a>,
-    service_tier: Field<'a>,
-    speed: Field<'a>,
-    iterations: Field<'a>,
-}
-
 /// The counts as Anthropic divides them: the three inputs are beside each other.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
@@ -289,49 +131,6 @@ impl Usage {
     pub(super) fn compacted(all: impl Iterator<Item = Usage>) -> ReportedUsage {
         let nothing = ReportedUsage { prompt: Some(0), completion: Some(0), ..ReportedUsage::default() };
         all.map(Usage::reported).fold(nothing, ReportedUsage::plus)
-    }
-
-    /// What is there of a report and not null.
-    fn of(report: &WireUsage<'_>, counts_output: bool) -> Usage {
-        #[derive(Default, Deserialize)]
-        #[serde(default, bound(deserialize = "'de: 'a"))]
-        struct Written<'a> {
-            ephemeral_5m_input_tokens: Field<'a>,
-            ephemeral_1h_input_tokens: Field<'a>,
-        }
-        #[derive(Default, Deserialize)]
-        struct Details<'a> {
-            #[serde(borrow, default)]
-            thinking_tokens: Field<'a>,
-        }
-        let written: Written<'_> = json::object(report.cache_creation).unwrap_or_default();
-        let details: Details<'_> = json::object(report.output_tokens_details).unwrap_or_default();
-        let of_output = |field| json::count(field).filter(|_| counts_output);
-        Usage {
-            input: json::count(report.input_tokens),
-            cache_read: json::count(report.cache_read_input_tokens),
-            cache_write: json::count(report.cache_creation_input_tokens),
-            write_5m: json::count(written.ephemeral_5m_input_tokens),
-            write_1h: json::count(written.ephemeral_1h_input_tokens),
-            output: of_output(report.output_tokens),
-            thinking: of_output(details.thinking_tokens),
-            compacted: json::list(report.iterations).map(Usage::compacted_in),
-        }
-    }
-
-    /// What summing up took, of the iterations of a message.
-    fn compacted_in(iterations: Vec<&RawValue>) -> ReportedUsage {
-        #[derive(Deserialize)]
-        struct Iteration<'a> {
-            #[serde(borrow, default, rename = "type")]
-            kind: Field<'a>,
-        }
-        let is_compaction = |iteration: &&RawValue| {
-            let iteration = json::object::<Iteration<'_>>(Some(iteration));
-            iteration.and_then(|iteration| json::name(iteration.kind)).as_deref() == Some(COMPACTION)
-        };
-        let counts = iterations.into_iter().filter(is_compaction).filter_map(|counts| json::object(Some(counts)));
-        Usage::compacted(counts.map(|counts: WireUsage<'_>| Usage::of(&counts, true)))
     }
 
     /// What was written to the cache. The total goes before its division, which may be missing.

@@ -5,8 +5,6 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::usage::names::Name;
-
 /// More tokens than any call can use. What claims more is a defect of the server and counts as not reported.
 pub(super) const MAX_COUNT: u64 = 1 << 40;
 
@@ -42,24 +40,10 @@ pub(super) fn name(field: Field<'_>) -> Option<String> {
     text(field).filter(|text| !text.is_empty())
 }
 
-/// A name for the record: cleaned and cut to what a record keeps.
-pub(super) fn label(field: Field<'_>) -> Option<Name<'static>> {
-    name(field).map(|text| Name::clean(&text))
-}
-
-/// Exactly `true`.
-pub(super) fn is_true(field: Field<'_>) -> bool {
-    field.is_some_and(|raw| raw.get() == "true")
-}
-
-/// A list that is not empty.
-pub(super) fn is_filled_list(field: Field<'_>) -> bool {
-    field.is_some_and(|raw| raw.get().starts_with('[') && raw.get()[1..].trim_start() != "]")
-}
-
-/// An object; everything else is absent.
+/// An object; everything else is absent, also a list of what its fields hold, which serde takes for a struct.
 pub(super) fn object<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<T> {
-    whole_object(field?.get().as_bytes())
+    let text = field?.get();
+    if text.starts_with('{') { serde_json::from_str(text).ok() } else { None }
 }
 
 /// A list whose entries `T` reads; absent when one does not fit.
@@ -70,11 +54,6 @@ pub(super) fn list<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<Vec<T>> {
 /// The objects in a list.
 pub(super) fn objects<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<Vec<T>> {
     Some(list::<&RawValue>(field)?.into_iter().filter_map(|entry| object(Some(entry))).collect())
-}
-
-/// An object by itself; a list of what its fields hold, which serde takes for a struct, is none.
-pub(super) fn whole_object<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Option<T> {
-    if data.trim_ascii_start().starts_with(b"{") { serde_json::from_slice(data).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -120,13 +99,5 @@ mod tests {
         assert_eq!(object::<One>(Some(&*raw("[5]"))), None);
         let listed = raw(r#"[[5],null,{"prompt_tokens":6}]"#);
         assert_eq!(objects::<One>(Some(&*listed)), Some(vec![One { prompt_tokens: 6 }]));
-    }
-
-    #[test]
-    fn a_list_with_nothing_in_it_is_not_filled() {
-        let read =
-            |text: &str| is_filled_list(Some(&*serde_json::from_str::<Box<RawValue>>(text).expect("valid JSON")));
-        assert!(read("[ {}]"));
-        assert!(!read("[ ]") && !read("null") && !read("{}"));
     }
 }

@@ -1,9 +1,9 @@
-//! The providers: one file per API, pure (request body, stream reader, token counts), and one transport for all.
+//! The providers: one file per API with what chats ask of it, one reader for the answers of all, and one transport.
 //!
-//! `ollama`, `openai`, `anthropic`, `gemini` and `demo` are what chats speak; what passes through the gateway is read by
-//! [`endpoint`], from a copy. All of them take bytes split anywhere and never touch the network: `transport` is the only
-//! HTTP client to providers. Of a chat nothing leaves this module except as [`ChatEvent`]; failures are a class and an
-//! HTTP status.
+//! `ollama`, `openai`, `anthropic`, `gemini` and `demo` write requests; [`endpoint`] reads answers, a chat's and what passes
+//! through the gateway alike, in bytes split anywhere. None of them touches the network: `transport` is the only HTTP
+//! client to providers. Of a chat nothing leaves this module except as [`ChatEvent`]; failures are a class and an HTTP
+//! status.
 
 pub mod anthropic;
 mod chat;
@@ -13,11 +13,9 @@ mod encoding;
 pub mod endpoint;
 mod exact;
 mod failure;
-mod form;
 pub mod gemini;
 mod image;
 mod json;
-pub mod ndjson;
 pub mod ollama;
 pub mod openai;
 mod passing;
@@ -27,7 +25,6 @@ mod ratelimit;
 mod recorded;
 mod reported;
 mod retry;
-pub mod sse;
 mod stream;
 pub mod transport;
 

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::endpoint::ChatReader;
 use super::endpoint::{self, Endpoint};
 use super::failure::ErrorBody;
 use super::openai::{Dialect, LimitField};
-use super::stream::{Reader, request_id};
+use super::stream::request_id;
 use super::transport::{Answer, BaseUrl, MAX_ERROR_BYTES, MAX_LIST_BYTES};
 use super::{CallError, ChatMessage, ChatRequest, ChatStream, Observed, Retry, Transport};
 use super::{anthropic, demo, gemini, ollama, openai};
@@ -315,7 +316,7 @@ impl Provider {
     /// # Errors
     /// As for that.
     pub async fn chat_in(&self, dialect: Dialect, request: ChatRequest) -> Result<ChatStream, CallError> {
-        let Some(reader) = Reader::of(self.spec.kind) else {
+        let Some(reader) = ChatReader::of(self.spec.kind, &request.model) else {
             let (events, ending) = demo::answer(&request);
             return Ok(ChatStream::ready(events, ending));
         };

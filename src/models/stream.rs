@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
-use super::chat::ReadResult;
+use super::endpoint::ChatReader;
 use super::provider::Memory;
 use super::transport::{Answer, AnswerBody};
-use super::{CallError, ChatEvent, Decoder, Ending, Kind, Learned, Observed, Retry};
-use super::{anthropic, gemini, ollama, openai};
+use super::{CallError, ChatEvent, Decoder, Ending, Observed, Retry};
 use crate::usage::ErrorKind;
 use crate::usage::names::Name;
 
@@ -40,62 +39,14 @@ struct Reading {
     body: AnswerBody,
     decoder: Decoder,
     decoded_bytes: usize,
-    reader: Reader,
+    reader: ChatReader,
     asked_model: String,
     memory: Arc<Memory>,
 }
 
-/// The readers of the APIs that are read over HTTP.
-pub(super) enum Reader {
-    Ollama(ollama::Reader),
-    OpenAi(openai::Reader),
-    Anthropic(anthropic::Reader),
-    Gemini(gemini::Reader),
-}
-
-impl Reader {
-    /// The reader of an API; the demo model has none.
-    pub(super) fn of(kind: Kind) -> Option<Reader> {
-        match kind {
-            Kind::Ollama => Some(Reader::Ollama(Default::default())),
-            Kind::OpenAi => Some(Reader::OpenAi(Default::default())),
-            Kind::Anthropic => Some(Reader::Anthropic(Default::default())),
-            Kind::Gemini => Some(Reader::Gemini(Default::default())),
-            Kind::Demo => None,
-        }
-    }
-
-    pub(super) fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
-        match self {
-            Reader::Ollama(reader) => reader.push(bytes, events),
-            Reader::OpenAi(reader) => reader.push(bytes, events),
-            Reader::Anthropic(reader) => reader.push(bytes, events),
-            Reader::Gemini(reader) => reader.push(bytes, events),
-        }
-    }
-
-    pub(super) fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
-        match self {
-            Reader::Ollama(reader) => reader.finish(events),
-            Reader::OpenAi(reader) => reader.finish(events),
-            Reader::Anthropic(reader) => reader.finish(events),
-            Reader::Gemini(reader) => reader.finish(events),
-        }
-    }
-
-    pub(super) fn learned(&self) -> &Learned {
-        match self {
-            Reader::Ollama(reader) => reader.learned(),
-            Reader::OpenAi(reader) => reader.learned(),
-            Reader::Anthropic(reader) => reader.learned(),
-            Reader::Gemini(reader) => reader.learned(),
-        }
-    }
-}
-
 impl ChatStream {
     /// A stream over an answer whose head said that it succeeded.
-    pub(super) fn over(answer: Answer, reader: Reader, asked_model: String, memory: Arc<Memory>) -> ChatStream {
+    pub(super) fn over(answer: Answer, reader: ChatReader, asked_model: String, memory: Arc<Memory>) -> ChatStream {
         let observed = Observed::from_headers(&answer.headers);
         let ending = Ending {
             finish: Default::default(),

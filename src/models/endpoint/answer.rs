@@ -5,9 +5,10 @@ use super::answers::Said;
 use super::framing::{Frame, Framed};
 use super::reported::Counts;
 use super::scan::{Found, Shape};
+use super::words::Words;
 use crate::models::anthropic::FAST;
 use crate::models::json::count_of;
-use crate::models::{Finish, Learned};
+use crate::models::{ChatEvent, Finish, Learned};
 use crate::usage::names::Name;
 use crate::usage::{ErrorKind, TokenEstimator};
 
@@ -22,6 +23,8 @@ pub(super) struct Answer {
     word: String,
     /// Whether the text being read said anything.
     has_said: bool,
+    /// What is said, where somebody listens.
+    words: Option<Words>,
     /// Under which of its two names this server gives its thinking.
     thinks_as: Option<Said>,
     /// It ran in a mode that has its own price, whatever tier is named beside it.
@@ -32,6 +35,8 @@ pub(super) struct Answer {
     recognised: bool,
     told_error: bool,
     was_bad: bool,
+    /// The first of both before its end.
+    failed_midway: Option<ErrorKind>,
     /// `[DONE]` came: what follows is not read.
     is_done: bool,
     /// The body has ended.
@@ -92,6 +97,7 @@ impl Answer {
             object: Object::default(),
             word: String::new(),
             has_said: false,
+            words: None,
             thinks_as: None,
             is_fast: false,
             called_tools: false,
@@ -99,11 +105,29 @@ impl Answer {
             recognised: false,
             told_error: false,
             was_bad: false,
+            failed_midway: None,
             is_done: false,
             ended: false,
             object_only_usage: false,
             event_only_usage: false,
         }
+    }
+
+    /// The same, with its words.
+    pub(super) fn with_words(self) -> Answer {
+        Answer { words: Some(Words::default()), ..self }
+    }
+
+    /// Gives the words that came since it was last asked.
+    pub(super) fn take_words(&mut self, events: &mut Vec<ChatEvent>) {
+        if let Some(words) = &mut self.words {
+            words.take(events);
+        }
+    }
+
+    /// How an answer failed whose reader goes no further than that, so far.
+    pub(super) fn failed_midway(&self) -> Option<ErrorKind> {
+        self.failed_midway.or((self.ended && !self.recognised).then_some(ErrorKind::BadResponse))
     }
 
     pub(super) fn learned(&self) -> &Learned {
@@ -142,13 +166,24 @@ impl Answer {
     fn tell_error(&mut self) {
         self.recognised = true;
         self.told_error |= !self.learned.complete;
+        self.fail_midway(ErrorKind::StreamError);
+    }
+
+    fn fail_midway(&mut self, kind: ErrorKind) {
+        if !self.learned.complete {
+            self.failed_midway.get_or_insert(kind);
+        }
     }
 
     fn output(&mut self, what: Said, piece: &str) {
-        let is_again = what != Said::Text && *self.thinks_as.get_or_insert(what) != what;
+        let thinks = matches!(what, Said::Thinking | Said::ThinkingAgain);
+        let is_again = thinks && *self.thinks_as.get_or_insert(what) != what;
         if !is_again && self.object.event != Event::Sound {
             self.output.push(piece);
             self.has_said |= !piece.is_empty();
+            if let Some(words) = &mut self.words {
+                words.piece(what, piece);
+            }
         }
     }
 
@@ -184,9 +219,15 @@ impl Framed for Answer {
     fn frame(&mut self, frame: Frame) {
         self.object = Object::default();
         self.event_only_usage = std::mem::take(&mut self.object_only_usage) && frame == Frame::Event;
+        if let Some(words) = &mut self.words {
+            words.drop_object();
+        }
         match frame {
             Frame::Event => {}
-            Frame::Bad => self.was_bad = true,
+            Frame::Bad => {
+                self.was_bad = true;
+                self.fail_midway(ErrorKind::BadResponse);
+            }
             Frame::Error => self.tell_error(),
             Frame::Done => {
                 self.recognised = true;
@@ -212,7 +253,9 @@ impl Found<Said> for Answer {
             Said::Choice => {
                 self.object.no_choices = shape == Shape::List;
                 self.object.choice_index = 0;
+                self.words.iter_mut().for_each(Words::choice);
             }
+            Said::Passage => self.words.iter_mut().for_each(Words::part),
             _ => {}
         }
         let is_ours = matches!(what, Said::Choice | Said::Usage | Said::Known | Said::Text | Said::Type | Said::Done);
@@ -221,7 +264,7 @@ impl Found<Said> for Answer {
 
     fn text(&mut self, what: Said, piece: &str) {
         match what {
-            Said::Text | Said::Thinking | Said::ThinkingAgain => self.output(what, piece),
+            Said::Text | Said::Thinking | Said::ThinkingAgain | Said::Aside => self.output(what, piece),
             _ => {
                 let room = MAX_WORD_BYTES.saturating_sub(self.word.len());
                 self.word.push_str(&piece[..piece.floor_char_boundary(room)]);
@@ -234,6 +277,7 @@ impl Found<Said> for Answer {
             Said::Error if raw != "null" => self.tell_error(),
             Said::Index => self.object.choice_index = count_of(raw).unwrap_or(0),
             Said::Done => self.object.is_done = raw == "true",
+            Said::IsThought if raw == "true" => self.words.iter_mut().for_each(Words::is_thought),
             _ => self.counts.take(what, raw),
         }
     }
@@ -241,9 +285,11 @@ impl Found<Said> for Answer {
     fn ends(&mut self, what: Said, _at: usize) {
         let word = self.word.as_str();
         match what {
-            Said::Text | Said::Thinking | Said::ThinkingAgain => {
+            Said::Text | Said::Thinking | Said::ThinkingAgain | Said::Aside => {
                 self.learned.pieces += u64::from(std::mem::take(&mut self.has_said));
+                self.words.iter_mut().for_each(|words| words.text_ended(what));
             }
+            Said::Passage => self.words.iter_mut().for_each(Words::part_ended),
             Said::Model => learn_name(word, &mut self.learned.served_model),
             Said::Tier if !self.is_fast => learn_name(word, &mut self.learned.service_tier),
             Said::Speed if word == FAST => {
@@ -264,9 +310,11 @@ impl Found<Said> for Answer {
             Said::Choice => {
                 let stopped = self.object.stopped.take();
                 // Only the first choice is the answer; others are paid for.
-                if self.object.choice_index == 0 {
+                let is_first = self.object.choice_index == 0;
+                if is_first {
                     self.object.finish = stopped.or(self.object.finish);
                 }
+                self.words.iter_mut().for_each(|words| words.choice_ended(is_first));
             }
             _ => {}
         }
@@ -274,6 +322,9 @@ impl Found<Said> for Answer {
 
     fn document(&mut self) {
         let object = std::mem::take(&mut self.object);
+        if let Some(words) = &mut self.words {
+            if self.is_done || self.failed_midway.is_some() { words.drop_object() } else { words.object_ended() }
+        }
         if self.is_done {
             return;
         }
@@ -331,8 +382,8 @@ fn finish_of(word: &str) -> Option<Finish> {
             Finish::Length
         }
         "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
-        "content_filter" | "refusal" | "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
-        | "IMAGE_SAFETY" => Finish::ContentFilter,
+        "content_filter" | "refusal" | "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT"
+        | "SPII" | "IMAGE_SAFETY" => Finish::ContentFilter,
         _ => Finish::Other,
     };
     Some(finish)

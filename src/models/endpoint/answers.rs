@@ -11,11 +11,16 @@ pub(super) enum Said {
     /// How fast it ran, beside the tier (Anthropic).
     Speed,
     RequestId,
-    /// A piece of output.
+    /// A piece of what is said.
     Text,
     /// A piece of thinking; some servers give it twice, under both names.
     Thinking,
     ThinkingAgain,
+    /// A piece of output that nobody is to read: calls of tools, code.
+    Aside,
+    /// A part of what is said, and whether it is thinking (Gemini).
+    Passage,
+    IsThought,
     /// One of the answers asked for, and its number.
     Choice,
     Index,
@@ -85,9 +90,9 @@ const MESSAGE: &[Step<Said>] = &[
     leaf("refusal", Text),
     leaf("reasoning_content", Thinking),
     leaf("reasoning", ThinkingAgain),
-    group("tool_calls", &[group("function", &[leaf("name", Text), whole("arguments", Text)])]),
-    group("function_call", &[leaf("arguments", Text)]),
-    group("audio", &[leaf("transcript", Text)]),
+    group("tool_calls", &[group("function", &[leaf("name", Aside), whole("arguments", Aside)])]),
+    group("function_call", &[leaf("arguments", Aside)]),
+    group("audio", &[leaf("transcript", Aside)]),
 ];
 
 /// Of what was cached some servers tell elsewhere: Moonshot beside the counts, DeepSeek there by a name of its own.
@@ -207,13 +212,13 @@ const ANTHROPIC: Step<Said> = root(&[
             ),
         ],
     ),
-    group("content_block", &[leaf("name", Text)]),
+    group("content_block", &[leaf("text", Text), leaf("thinking", Thinking), leaf("name", Aside)]),
     group(
         "delta",
-        &[leaf("text", Text), leaf("thinking", Text), leaf("partial_json", Text), leaf("stop_reason", Finish)],
+        &[leaf("text", Text), leaf("thinking", Thinking), leaf("partial_json", Aside), leaf("stop_reason", Finish)],
     ),
     leaf("model", Model),
-    group("content", &[leaf("text", Text), leaf("thinking", Text), leaf("name", Text), whole("input", Text)]),
+    group("content", &[leaf("text", Text), leaf("thinking", Thinking), leaf("name", Aside), whole("input", Aside)]),
     leaf("stop_reason", Finish),
     node(
         "usage",
@@ -243,12 +248,14 @@ const GEMINI: Step<Said> = root(&[
             leaf("finishReason", Finish),
             group(
                 "content",
-                &[group(
+                &[node(
                     "parts",
+                    Passage,
                     &[
                         leaf("text", Text),
-                        group("functionCall", &[leaf("name", Text), whole("args", Text)]),
-                        group("executableCode", &[leaf("code", Text)]),
+                        leaf("thought", IsThought),
+                        node("functionCall", ItemType, &[leaf("name", Aside), whole("args", Aside)]),
+                        group("executableCode", &[leaf("code", Aside)]),
                     ],
                 )],
             ),
@@ -282,12 +289,12 @@ const OLLAMA: Step<Said> = root(&[
         Known,
         &[
             leaf("content", Text),
-            leaf("thinking", Text),
-            node("tool_calls", ItemType, &[group("function", &[leaf("name", Text), whole("arguments", Text)])]),
+            leaf("thinking", Thinking),
+            node("tool_calls", ItemType, &[group("function", &[leaf("name", Aside), whole("arguments", Aside)])]),
         ],
     ),
     leaf("response", Text),
-    leaf("thinking", Text),
+    leaf("thinking", Thinking),
     leaf("tool_calls", ItemType),
     leaf("embedding", Known),
     leaf("embeddings", Known),

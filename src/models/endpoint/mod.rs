@@ -1,4 +1,4 @@
-//! What passes through to a provider's API: what its paths do, what its requests ask, what its answers used. Pure.
+//! The APIs of providers: what their paths do, what requests ask that pass through, what answers say and used. Pure.
 //!
 //! Nothing here changes a byte of what it reads, but for the two splices of [`with_usage_asked`] and [`with_model`].
 
@@ -22,11 +22,12 @@ mod text;
 #[cfg(test)]
 #[path = "../../../tests/it/wire.rs"]
 mod wire;
+mod words;
 
 pub use fault::{Class, Fault, LONG_WAIT_SECS};
 pub use keys::{with_model, with_usage_asked};
 pub use path::{deployment_of, path_with_model};
-pub use reader::UsageReader;
+pub use reader::{ChatReader, UsageReader};
 pub use request::{Asked, MalformedRequest, read_request};
 
 use super::Kind;

@@ -6,7 +6,8 @@ use super::answers;
 use super::answers::Said;
 use super::framing::Form;
 use super::scan::Scanner;
-use crate::models::Learned;
+use crate::models::chat::ReadResult;
+use crate::models::{ChatEvent, Kind, Learned};
 use crate::usage::ErrorKind;
 
 /// Reads usage from a copy of an answer that passes through, in bytes cut anywhere. Never fails the answer, and holds
@@ -65,5 +66,46 @@ impl UsageReader {
     #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
         self.scanner.held_bytes() + self.answer.held_bytes() + self.form.held_bytes()
+    }
+}
+
+/// Reads the answer of a chat, as a [`UsageReader`] does, and gives its words. Goes no further than its first failure.
+pub struct ChatReader(UsageReader);
+
+impl ChatReader {
+    /// A reader of an answer that a provider of this kind gives to a chat; the demo model's is not read.
+    pub fn of(kind: Kind, model_asked: &str) -> Option<ChatReader> {
+        let endpoint = match kind {
+            Kind::Ollama => Endpoint::OllamaChat,
+            Kind::OpenAi => Endpoint::ChatCompletions,
+            Kind::Anthropic => Endpoint::Messages,
+            Kind::Gemini => Endpoint::StreamGenerateContent,
+            Kind::Demo => return None,
+        };
+        let reader = UsageReader::new(endpoint, model_asked);
+        Some(ChatReader(UsageReader { answer: reader.answer.with_words(), ..reader }))
+    }
+
+    /// Takes the next bytes; appends what they say to `events`. After an error it says the same error for ever.
+    pub fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> ReadResult {
+        self.0.push(bytes);
+        self.result(events)
+    }
+
+    /// Takes the end of the body. What the end cut off is dropped; whether the answer is whole says
+    /// [`Learned::complete`].
+    pub fn finish(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
+        self.0.finish();
+        self.result(events)
+    }
+
+    /// What is known so far.
+    pub fn learned(&self) -> &Learned {
+        self.0.learned()
+    }
+
+    fn result(&mut self, events: &mut Vec<ChatEvent>) -> ReadResult {
+        self.0.answer.take_words(events);
+        self.0.answer.failed_midway().map_or(Ok(()), Err)
     }
 }

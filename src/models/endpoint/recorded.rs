@@ -5,7 +5,6 @@ use proptest::sample::Index;
 
 use super::wire::{self, Scripted};
 use super::*;
-use crate::models::stream::Reader;
 use crate::models::{Finish, Learned};
 use crate::usage::{ErrorKind, UsageSource, estimate_tokens};
 
@@ -99,24 +98,6 @@ fn an_answer_cut_off_anywhere_is_no_defect_and_never_wrong() {
                 assert_eq!((usage.prompt, usage.completion), scripted.tokens, "{} cut at {end}", scripted.name);
             }
         }
-    }
-}
-
-/// The readers of chats and this one know the same APIs, each in its own way.
-#[test]
-fn the_readers_of_chats_learn_the_same() {
-    let chats = ["/v1/chat/completions", "/v1/messages", "/api/chat", "/api/generate"];
-    let gemini = |path: &str| path.contains("enerateContent");
-    for scripted in wire::ALL.iter().filter(|scripted| chats.contains(&scripted.path) || gemini(scripted.path)) {
-        let mut reader = Reader::of(kind_of(scripted.path)).expect("an API that is read");
-        let mut events = Vec::new();
-        let failed = reader.push(scripted.body.as_bytes(), &mut events).and(reader.finish(&mut events)).err();
-        let ours = read(scripted.path, &[scripted.body.as_bytes()]);
-        let theirs = reader.learned();
-        assert_eq!(ours.learned.usage, theirs.usage, "{}", scripted.name);
-        assert_eq!(ours.learned.served_model, theirs.served_model, "{}", scripted.name);
-        assert_eq!((ours.learned.complete, ours.failed), (theirs.complete, failed), "{}", scripted.name);
-        assert_eq!(ours.learned.finish, theirs.finish, "{}", scripted.name);
     }
 }
 

@@ -218,12 +218,10 @@ fn anthropics_whole_answers_are_read_where_a_stream_was_asked_for() {
 
 #[test]
 fn what_is_not_anthropic_is_a_bad_response() {
-    for body in
-        ["", "\n", "<html>", "busy", ": only a comment\n\n", "{}", "[]", "[{\"type\":\"message\"}]", "{\"type\":7}"]
-    {
+    for body in ["", "\n", "<html>", "busy", ": only a comment\n\n", "{}", "[]"] {
         assert_eq!(anthropic(body).failed, Some(ErrorKind::BadResponse), "{body}");
     }
-    let later = anthropic([&start(FRESH), &says("Hi"), "data: not json\n\n", &says("no")].concat());
+    let later = anthropic([&start(FRESH), &says("Hi"), "data: {not json\n\n", &says("no")].concat());
     assert_eq!((later.text.as_str(), later.failed), ("Hi", Some(ErrorKind::BadResponse)));
 }
 
