@@ -65,10 +65,14 @@ pub(super) struct Obstacle {
 }
 
 impl Obstacle {
-    /// The one that is in the way for longer. Calls in flight alone are in the way only if they are in both.
-    pub(super) fn or_longer(self, other: Obstacle) -> Obstacle {
-        let longer = if other.next.is_later_than(self.next) { other } else { self };
-        Obstacle { held: self.held && other.held, ..longer }
+    /// The one that is in the way for longer; calls in flight may be gone before anything else.
+    fn or_longer(self, other: Obstacle) -> Obstacle {
+        match (self.held, other.held) {
+            (true, false) => other,
+            (false, true) => self,
+            _ if other.next.is_later_than(self.next) => other,
+            _ => self,
+        }
     }
 }
 

@@ -29,7 +29,8 @@ pub struct Refusal {
     /// Whether only what is reserved for calls in flight is in the way, of days, weeks, months or something prepaid: it
     /// may fit as soon as they end, long before `next`, for most use less than they reserve.
     pub held: bool,
-    /// When the same call would fit into every limit, if nobody else calls before.
+    /// When the same call would fit into every limit, if nobody else calls before; where something else is in the way,
+    /// of what only calls in flight hold nothing is said.
     pub next: NextSafe,
 }
 
@@ -66,11 +67,14 @@ impl NextSafe {
 }
 
 impl Refusal {
-    /// The one that says no for longer. Calls in flight alone are in the way only if they are in both.
+    /// The one that says no for longer; calls in flight may be gone before anything else.
     pub(super) fn or_longer(self, other: Refusal) -> Refusal {
-        let held = self.held && other.held;
-        let longer = if other.next.is_later_than(self.next) { other } else { self };
-        Refusal { held, ..longer }
+        match (self.held, other.held) {
+            (true, false) => other,
+            (false, true) => self,
+            _ if other.next.is_later_than(self.next) => other,
+            _ => self,
+        }
     }
 
     /// Whether what is left of something prepaid is too little: that does not come back by itself, and yet the call need

@@ -47,17 +47,19 @@ fn where_only_calls_in_flight_are_in_the_way_the_refusal_says_so() {
         let refusal = gate.reserve(id(3), &CLOUD, tokens(600, 0), noon()).expect_err("is full");
         gate.settle(id(2), Used::of_tokens(100), noon());
         let fits_then = gate.reserve(id(3), &CLOUD, tokens(600, 0), noon()).is_ok();
-        (refusal.held, fits_then)
+        (refusal.held, fits_then, refusal.limit)
     };
     let of = |kind: LimitKind| Caps::of([(kind, 1_000)]);
     for kind in [LimitKind::TokensPerDay, LimitKind::TokensPerMonth, LimitKind::TokensPrepaid] {
-        assert_eq!(held(of(kind), 0), (true, true), "{kind:?}");
-        assert_eq!(held(of(kind), 300), (true, true), "{kind:?}");
-        assert_eq!(held(of(kind), 500), (false, false), "{kind:?}: what is left is less than the call");
+        assert_eq!(held(of(kind), 0), (true, true, kind));
+        assert_eq!(held(of(kind), 300), (true, true, kind));
+        assert_eq!(held(of(kind), 500), (false, false, kind), "what is left is less than the call");
     }
-    assert_eq!(held(of(LimitKind::TokensPerMinute), 0), (false, true), "a minute is soon over anyway");
-    let minute_as_well = of(LimitKind::TokensPerDay).with(LimitKind::RequestsPerMinute, Some(Cap::At(2)));
-    assert_eq!(held(minute_as_well, 0), (false, false), "something else is in the way too");
+    let minute = LimitKind::TokensPerMinute;
+    assert_eq!(held(of(minute), 0), (false, true, minute), "a minute is soon over anyway");
+    let minute = LimitKind::RequestsPerMinute;
+    let minute_as_well = of(LimitKind::TokensPerDay).with(minute, Some(Cap::At(2)));
+    assert_eq!(held(minute_as_well, 0), (false, false, minute), "the day may have room before the minute is over");
 }
 
 #[test]
