@@ -10,9 +10,10 @@ use crate::usage::Vocabulary;
 /// What the request of a metered endpoint asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// The model, from the body or the path (of Gemini, and Azure's deployments); `None` when it is not said.
+    /// The model, from the body or the path (of Gemini, and Azure's deployments, whatever the body says); `None` when it
+    /// is not said.
     pub model: Option<String>,
-    /// Other models that the provider may ask instead.
+    /// Other models that the provider may ask instead, and one that the body names beside the path.
     pub other_models: Vec<String>,
     /// The tier it is to be served in, as it is named; `None` when it is not said.
     pub service_tier: Option<String>,
@@ -89,9 +90,14 @@ pub fn read_request(
         shows_usage(query.unwrap_or_default())?;
     }
     let (mut keys, prompt) = prompt::read(endpoint, body)?;
-    let model = match endpoint.names_model_in_path() {
-        true => model_of(path),
-        false => keys.take_model().or_else(|| deployment_of(path)),
+    let mut other_models = keys.take_other_models();
+    let model = if endpoint.names_model_in_path() {
+        model_of(path)
+    } else if let Some(deployed) = deployment_of(path) {
+        other_models.extend(keys.take_model());
+        Some(deployed)
+    } else {
+        keys.take_model()
     };
     let stream = match endpoint {
         Endpoint::StreamGenerateContent => true,
@@ -99,7 +105,6 @@ pub fn read_request(
         _ if endpoint.embeds() || endpoint.names_model_in_path() => false,
         _ => keys.flag(Key::Stream) == Some(true),
     };
-    let other_models = keys.take_other_models();
     let heeded = Heeded::by(endpoint, kind);
     let prompts = if heeded.each_prompt { prompt.prompts() } else { 1 };
     let vocabulary = Vocabulary::of(model.as_deref().unwrap_or_default());

@@ -120,9 +120,14 @@ fn the_tier_is_the_one_that_the_api_heeds() {
 }
 
 #[test]
-fn azures_path_names_the_model_where_the_body_does_not() {
-    let model = |body: &str| read("/openai/deployments/big/chat/completions", body).model;
-    assert_eq!((model("{}").as_deref(), model(r#"{"model":"gpt-4o"}"#).as_deref()), (Some("big"), Some("gpt-4o")));
+fn azures_path_names_the_model_whatever_the_body_says() {
+    for (body, others) in [("{}", &[][..]), (r#"{"model":"gpt-4o"}"#, &["gpt-4o"])] {
+        let asked = read("/openai/deployments/big/chat/completions", body);
+        assert_eq!(
+            (asked.model.as_deref(), asked.other_models.as_slice()),
+            (Some("big"), &*others.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        );
+    }
 }
 
 #[test]
