@@ -1,4 +1,4 @@
-//! How fast calls are recorded, beside what a disk can do, beside SQLite and beside the way of requirement 0.
+//! How fast calls are recorded, beside what a disk can do, beside SQLite and beside the way of a token log.
 //!
 //! `cargo bench --bench ledger [-- ROUNDS [SECONDS]] [WORD…]` (5 rounds, 2 seconds a sample, unless said). Every round
 //! takes one sample of everything, or of what has one of the WORDs in its name (`=WORD` for its whole name); a ratio is
@@ -41,8 +41,8 @@ const BARE_SYNC: &str = "append + fdatasync, 1 writer";
 const BARE_WRITE: &str = "write(2), no sync, 1 writer";
 const SQLITE: &str = "SQLite, batched, 64 threads";
 const SQLITE_TASKS: &str = "SQLite, batched, 64 tasks";
-const PYTHON: &str = "requirement 0 in Python, 2 days";
-const PYTHON_90: &str = "requirement 0 in Python, 90 days";
+const PYTHON: &str = "token log in Python, 2 days";
+const PYTHON_90: &str = "token log in Python, 90 days";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();

@@ -1,4 +1,4 @@
-//! What a ledger is measured against: the bare disk, and requirement 0's way.
+//! What a ledger is measured against: the bare disk, and the way of a token log in Python.
 
 use std::fs::File;
 use std::io::Write;
@@ -41,11 +41,11 @@ pub fn line(n: usize) -> Vec<u8> {
     line
 }
 
-/// Requirement 0's way: a line appended, then the file of statistics read, changed and written, for every record.
+/// A token log's way: a line appended, then the file of statistics read, changed and written, for every record.
 /// `None` when there is no `python3` here.
 pub fn python(place: &Path, time: Duration, days: usize) -> Option<Sample> {
     let folder = tempfile::tempdir_in(place).expect("a temporary folder");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ledger/requirement0.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ledger/token_log.py");
     let [time, days] = [time.as_secs_f64().to_string(), days.to_string()];
     let output = Command::new("python3").arg(script).arg(folder.path()).args([time, days]).output().ok()?;
     let numbers = String::from_utf8(output.stdout).expect("text");

@@ -222,7 +222,7 @@ fn source_name(text: &str) -> Result<String, String> {
     fits.then(|| text.to_owned()).ok_or_else(|| "expected 1 to 64 letters, digits, `.`, `_`, `-` or `:`".to_owned())
 }
 
-/// What a usage item has, by requirement 0's names where it has them.
+/// What a usage item has, by the token log's names where it has them.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["prompt_tokens", "completion_tokens", "error", "status"]).multiple(true).required(true))]
 pub(super) struct LogArguments {

@@ -1,4 +1,4 @@
-//! `tallybot log`: requirement 0's call from a shell.
+//! `tallybot log`: `log_tokens` of a token log, from a shell.
 
 use anyhow::Context;
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! `token_stats.json`: the totals by API and model in the form that the first requirement's viewer reads. Made from the
+//! `token_stats.json`: the totals by API and model in the form that a token log's viewer reads. Made from the
 //! fold, never read back, so deleting it or failing to write it changes nothing.
 
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_first_requirement_field_by_field() {
+    fn the_example_of_a_token_log_field_by_field() {
         let mut stats = Stats::default();
         stats.apply(&record(0, (150, 320), Status::Ok));
         stats.reset(at(1));

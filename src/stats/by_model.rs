@@ -1,4 +1,4 @@
-//! Totals by API and model, the consolidated form that the first requirement knows: of a selection, or of records one
+//! Totals by API and model, the consolidated form that a token log has: of a selection, or of records one
 //! by one.
 
 use std::collections::{BTreeMap, HashMap};

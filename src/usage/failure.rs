@@ -32,7 +32,7 @@ impl Failure {
         Failure { kind, http_status }
     }
 
-    /// Reduces a caller's error text (requirement 0's `error_message`) to a class and an HTTP status.
+    /// Reduces a caller's error text (`error_message` of a token log) to a class and an HTTP status.
     ///
     /// Our own form is read back; of anything else only a status from 400 to 599 is kept, and where there is none the
     /// class of the words that libraries and providers use, such as `connection refused` or `RESOURCE_EXHAUSTED`.

@@ -174,7 +174,7 @@ mod tests {
     fn tokens_times_price_is_exact() {
         assert_eq!(Money::of_tokens(1, 37_500).to_string(), "0.0000000375");
         assert_eq!(Money::of_tokens(128_450, 45_000_000).to_string(), "5.78025");
-        assert_eq!(Money::of_tokens(128_450, 45_000_000).rounded(4), 57_803, "half up, as requirement 4 shows it");
+        assert_eq!(Money::of_tokens(128_450, 45_000_000).rounded(4), 57_803, "half up, as raymundo shows it");
     }
 
     #[test]

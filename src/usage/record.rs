@@ -19,7 +19,7 @@ pub struct UsageRecord<'a> {
     pub id: RecordId,
     /// When the call was admitted, in the owner's zone: the first ten characters are the billing day.
     pub timestamp: Timestamp,
-    /// The API spoken: `ollama`, `openai`, `gemini`, … (requirement 0's field).
+    /// The API spoken: `ollama`, `openai`, `gemini`, … (a token log's field).
     pub api_type: Name<'a>,
     /// The model that served the call, or the one asked for where the provider did not say.
     pub model: Name<'a>,

@@ -1,4 +1,4 @@
-//! Requirement 4's own scripts and samples, held against raymundo's form: its document is the judge.
+//! Raymundo's own scripts and samples, held against the answers in its form: its document is the judge.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tallybot::usage::{Clock, Money, SubjectId, Timestamp, Zone};
 
 use crate::running::{Answer, Home, Running, exchange};
 
-const BLOCKS: &str = include_str!("fixtures/requirement-4/blocks.md");
+const BLOCKS: &str = include_str!("fixtures/raymundo/blocks.md");
 
 /// The document's types by our names, with its counts.
 const TYPES: [(&str, u64); 7] = [
@@ -267,7 +267,7 @@ impl Raymundo {
         command.env_remove("http_proxy").env_remove("HTTP_PROXY").env("NO_PROXY", "localhost");
         let has_requests = Command::new(&python).args(["-c", "import requests"]).output().ok()?.status.success();
         if !has_requests {
-            let stand_in = include_str!("fixtures/requirement-4/requests.py");
+            let stand_in = include_str!("fixtures/raymundo/requests.py");
             self.home.input("requests.py", stand_in);
         }
         let output = command.output().ok()?;
@@ -327,7 +327,7 @@ fn the_documents_scripts_run_as_they_stand() {
                     ⚠️ ALERTA: Alto uso de tokens por minuto (150K TPM)\nCosto acumulado: $5.78 USD\n";
     match raymundo.python(&alerts.replace(line_262, "(150K TPM)\")\n")) {
         Some(printed) => assert_eq!(printed, expected),
-        None => return not_checked("requirement 4's scripts: no python3"),
+        None => return not_checked("raymundo's scripts: no python3"),
     }
     assert_eq!(raymundo.python(&raymundo.script("metricas.csv")).as_deref(), Some(""));
     let csv = std::fs::read_to_string(raymundo.home.path("inputs/metricas.csv")).expect("the script wrote it");
@@ -360,7 +360,7 @@ fn the_documents_commands_show_its_screen_and_reset() {
         watching.wait().expect("our own child");
         assert!(seen, "`watch` shows the screen");
     } else {
-        not_checked("requirement 4's `watch` line: no watch or no curl");
+        not_checked("raymundo's `watch` line: no watch or no curl");
     }
 
     let reset = raymundo.script("/metrics/reset");
@@ -372,7 +372,7 @@ fn the_documents_commands_show_its_screen_and_reset() {
         assert_eq!(raymundo.ask("GET", "/stats", "").json()["inicio"], answer["nuevo_inicio"]);
         assert_eq!(raymundo.ask("GET", "/stats", "").json()["total_requests"], 0);
     } else {
-        not_checked("requirement 4's reset: no curl");
+        not_checked("raymundo's reset: no curl");
     }
 }
 

@@ -37,7 +37,7 @@ const PAGES: [(&str, &str); 12] = [
 ];
 
 /// Another tracker's log, for the command that takes it over.
-const LOG: &str = include_str!("fixtures/requirement-0/tokens_2025-02-05.jsonl");
+const LOG: &str = include_str!("fixtures/token-log/tokens_2025-02-05.jsonl");
 
 /// A configuration that asks nothing of the machine: the demo model, any free port.
 const DEMO: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n";

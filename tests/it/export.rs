@@ -20,7 +20,7 @@ const DEMO: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"de
 /// Longer than anything takes on a loaded machine; reached only by a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Requirement 0's example, as items of `POST /v1/usage`.
+/// A token log's example, as items of `POST /v1/usage`.
 const EXAMPLE: &str = r#"[
     {"api_type":"gemini","model":"gemini-2.5-flash","prompt_tokens":150,"completion_tokens":320,"feature":"=HYPERLINK(1)"},
     {"api_type":"gemini","model":"gemini-2.5-flash","prompt_tokens":200,"completion_tokens":450},
@@ -55,7 +55,7 @@ fn rows(csv: &str) -> Vec<BTreeMap<String, String>> {
     csv::Reader::from_reader(csv.as_bytes()).deserialize().map(|row| row.expect("CSV")).collect()
 }
 
-/// What requirement 0's viewer does: reads every day's file line by line, takes the ten fields of each, adds up.
+/// What a token log's viewer does: reads every day's file line by line, takes the ten fields of each, adds up.
 fn as_the_old_viewer_does(folder: &Path) -> BTreeMap<String, BTreeMap<String, [u64; 6]>> {
     let mut sums: BTreeMap<String, BTreeMap<String, [u64; 6]>> = BTreeMap::new();
     let mut names: Vec<String> = std::fs::read_dir(folder)

@@ -11,10 +11,10 @@ use tallybot::usage::{Given, Opening, RecordId, Timestamp, UsageRecord, seal_lin
 pub const DEMO: &str = "timezone = \"America/Mexico_City\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\n\
                     kind = \"demo\"\n";
 
-pub const LOG: &str = include_str!("fixtures/requirement-0/tokens_2025-02-05.jsonl");
-pub const TOKEN_STATS: &str = include_str!("fixtures/requirement-0/token_stats.json");
-const REPORT: &str = include_str!("fixtures/requirement-3/report.json");
-pub const METRICS: &str = include_str!("fixtures/requirement-4/metrics.json");
+pub const LOG: &str = include_str!("fixtures/token-log/tokens_2025-02-05.jsonl");
+pub const TOKEN_STATS: &str = include_str!("fixtures/token-log/token_stats.json");
+const REPORT: &str = include_str!("fixtures/session-report/report.json");
+pub const METRICS: &str = include_str!("fixtures/raymundo/metrics.json");
 
 pub fn import(home: &Home, paths: &[&PathBuf]) -> (Ended, Value) {
     let paths = paths.iter().map(|path| path.to_str().expect("text"));
@@ -40,11 +40,11 @@ pub fn counts(summary: &Value) -> [u64; 4] {
     ["calls", "new", "already_there", "bad_lines"].map(|name| summary[name].as_u64().expect(name))
 }
 
-/// What requirement 0's example comes to.
+/// What a token log's example comes to.
 pub const EXAMPLE: [u64; 4] = [700, 1270, 4, 1];
 
 #[test]
-fn requirement_0s_log_comes_over_once_whatever_is_done_again() {
+fn a_token_log_comes_over_once_whatever_is_done_again() {
     let home = Home::new(DEMO);
     let log = home.input("tokens_2025-02-05.jsonl", LOG);
     let (ended, summary) = import(&home, &[&log]);
@@ -121,7 +121,7 @@ fn a_total_that_is_lower_than_before_is_told_and_takes_nothing_away() {
 }
 
 #[test]
-fn requirement_3s_report_keeps_its_costs_and_its_totals() {
+fn a_session_report_keeps_its_costs_and_its_totals() {
     let home = Home::new(DEMO);
     let report = home.input("session.json", REPORT);
     let (ended, summary) = import(&home, &[&report]);
@@ -137,7 +137,7 @@ fn requirement_3s_report_keeps_its_costs_and_its_totals() {
 }
 
 #[test]
-fn requirement_4s_metrics_become_opening_balances() {
+fn raymundos_metrics_become_opening_balances() {
     let home = Home::new(DEMO);
     let metrics = home.input("metrics.json", METRICS);
     let (ended, _) = import(&home, &[&metrics]);

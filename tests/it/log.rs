@@ -1,4 +1,4 @@
-//! `tallybot log`: requirement 0's call from a shell, alone on a folder and beside a running tallybot.
+//! `tallybot log`: `log_tokens` of a token log, from a shell, alone on a folder and beside a running tallybot.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use crate::running::{Ended, Home, free_port};
 
 const DEMO: &str = "[http]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"demo\"\nkind = \"demo\"\n";
 
-/// Requirement 0's example: four calls, one of them failed.
+/// A token log's example: four calls, one of them failed.
 const EXAMPLE: [&[&str]; 4] = [
     &["--prompt-tokens", "150", "--completion-tokens", "320", "--model", "gemini-2.5-flash"],
     &["--prompt-tokens", "200", "--completion-tokens", "450", "--model", "gemini-2.5-flash"],
@@ -23,7 +23,7 @@ fn stats(home: &Home) -> serde_json::Value {
     serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
 }
 
-/// The numbers that requirement 0's summary shows for its example.
+/// The numbers that a token log's summary shows for its example.
 fn assert_the_example(stats: &serde_json::Value) {
     let tokens = &stats["tokens"];
     assert_eq!((&tokens["prompt"], &tokens["completion"], &tokens["total"]), (&700.into(), &1270.into(), &1970.into()));

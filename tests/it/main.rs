@@ -4,7 +4,7 @@ mod acts; // resets and their undoing, older epochs, opening balances: in the fo
 mod answering; // every way a chat attempt can end, and the record it leaves
 mod claude_gemini; // Anthropic and Gemini: what they are sent, what is made of it, their records
 mod clients; // the official clients of four APIs, in Python and JavaScript, through the gateway
-mod compat; // requirement 4's scripts and samples against raymundo's form
+mod compat; // raymundo's scripts and samples against the answers in its form
 mod deliveries; // alerts at places of the owner's: webhook, Slack, Discord, mail
 mod docs; // every word about the program, held against the program
 mod estimates; // our estimates against real vocabularies, and providers that count otherwise
@@ -20,7 +20,7 @@ mod keys; // keys for programs: added, listed, revoked, and whole in one answer 
 mod kill; // kill -9 at random moments: nothing acknowledged is lost, nothing counts twice
 mod layout; // the shape of the source: who imports whom, sizes, words
 mod limits; // sixty-four callers against fifteen a minute; days in their own zone; restarts
-mod log; // requirement 0's call from a shell, with and without a running tallybot
+mod log; // calls told from a shell, with and without a running tallybot
 mod models; // `Provider` against scripted servers: every status, every fault, every timeout
 mod ollama_client; // the stub, held to the official client
 mod openapi; // what /openapi.json says, held to what the program answers

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_the_fourth_requirement_key_by_key() {
+    fn the_file_of_raymundo_key_by_key() {
         let mut report = StatsReport::empty("Raymundo", "0", Period::All, at("2024-01-15T20:45:00Z"));
         report.counting_since = Some(at("2024-01-13T15:00:00.123456Z"));
         report.last_request_at = Some(at("2024-01-15T14:32:18.999999-06:00"));

@@ -1,4 +1,4 @@
-//! The first requirement's summary: a row for each API and model.
+//! The summary of a token log: a row for each API and model.
 
 use std::io::{self, Write};
 

@@ -115,7 +115,7 @@ proptest! {
 }
 
 #[test]
-fn the_summary_has_the_columns_of_the_first_requirement_and_nets_what_was_taken_back() {
+fn the_summary_has_the_columns_of_a_token_logs_and_nets_what_was_taken_back() {
     let mut table = ModelTable::default();
     let mut failed = plain(2);
     (failed.status, failed.tokens.completion) = (Status::Error, 0);

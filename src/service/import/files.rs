@@ -23,13 +23,13 @@ const HEAD_BYTES: u64 = 64 * 1024;
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Requirement 0's log of calls.
+    /// A token log: one call per line.
     TokenLog,
-    /// Requirement 0's totals.
+    /// A token log's totals.
     TokenStats,
-    /// Requirement 3's report of a session.
+    /// A token tracker's report of a session.
     SessionReport,
-    /// Requirement 4's metrics.
+    /// Raymundo's metrics.
     Metrics,
     /// A tallybot's journal.
     Tallybot,
@@ -367,26 +367,26 @@ mod tests {
     fn files_are_told_apart_by_what_is_in_them() {
         for (text, lines, expected) in [
             (
-                include_str!("../../../tests/it/fixtures/requirement-0/token_stats.json"),
+                include_str!("../../../tests/it/fixtures/token-log/token_stats.json"),
                 false,
                 Guess::Is(Format::TokenStats),
             ),
             (
-                include_str!("../../../tests/it/fixtures/requirement-0/tokens_2025-02-05.jsonl"),
+                include_str!("../../../tests/it/fixtures/token-log/tokens_2025-02-05.jsonl"),
                 true,
                 Guess::Is(Format::TokenLog),
             ),
             (
-                include_str!("../../../tests/it/fixtures/requirement-0/tokens_2025-02-05.jsonl"),
+                include_str!("../../../tests/it/fixtures/token-log/tokens_2025-02-05.jsonl"),
                 false,
                 Guess::Is(Format::TokenLog),
             ),
             (
-                include_str!("../../../tests/it/fixtures/requirement-3/report.json"),
+                include_str!("../../../tests/it/fixtures/session-report/report.json"),
                 false,
                 Guess::Is(Format::SessionReport),
             ),
-            (include_str!("../../../tests/it/fixtures/requirement-4/metrics.json"), false, Guess::Is(Format::Metrics)),
+            (include_str!("../../../tests/it/fixtures/raymundo/metrics.json"), false, Guess::Is(Format::Metrics)),
             (include_str!("../../../metrics.json.example"), false, Guess::Unknown),
             ("{\"name\":\"a package\"}", false, Guess::Unknown),
             ("", false, Guess::Unknown),

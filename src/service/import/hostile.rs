@@ -7,10 +7,10 @@ use super::{own_lines, raymundo, session_report, token_log, token_stats, wire};
 use crate::service::items::MAX_TOKENS;
 
 const FILES: [&str; 4] = [
-    include_str!("../../../tests/it/fixtures/requirement-0/tokens_2025-02-05.jsonl"),
-    include_str!("../../../tests/it/fixtures/requirement-0/token_stats.json"),
-    include_str!("../../../tests/it/fixtures/requirement-3/report.json"),
-    include_str!("../../../tests/it/fixtures/requirement-4/metrics.json"),
+    include_str!("../../../tests/it/fixtures/token-log/tokens_2025-02-05.jsonl"),
+    include_str!("../../../tests/it/fixtures/token-log/token_stats.json"),
+    include_str!("../../../tests/it/fixtures/session-report/report.json"),
+    include_str!("../../../tests/it/fixtures/raymundo/metrics.json"),
 ];
 
 fn read_in_every_way(content: &[u8]) -> Vec<Found> {

@@ -1,4 +1,4 @@
-//! Taking over what was counted elsewhere: requirement 0's log and totals, requirement 3's reports, requirement 4's
+//! Taking over what was counted elsewhere: a token log and its totals, a token tracker's reports, raymundo's
 //! metrics, another tallybot's books.
 //!
 //! A parser for each form makes calls and totals of a file ([`Found`]). A call is known by its source and an id for ever,

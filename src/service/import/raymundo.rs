@@ -1,4 +1,4 @@
-//! Requirement 4's `metrics.json`: totals since a start, without calls: requests by type, tokens by where they ran.
+//! Raymundo's `metrics.json`: totals since a start, without calls: requests by type, tokens by where they ran.
 //!
 //! The file does not say which model a request went to nor which of its requests failed: requests stand by type, tokens
 //! by model, and failures with the type that was asked for most. Tokens that it does not split count as input; Ollama's
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_documents_file_gives_its_own_numbers() {
-        let found = found(include_str!("../../../tests/it/fixtures/requirement-4/metrics.json"));
+        let found = found(include_str!("../../../tests/it/fixtures/raymundo/metrics.json"));
         let totals: Vec<&Total> = found
             .iter()
             .map(|one| match one {

@@ -1,4 +1,4 @@
-//! Requirement 3's report of a session: its calls with what each cost, and the session's totals.
+//! A token tracker's report of a session: its calls with what each cost, and the session's totals.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -98,7 +98,7 @@ fn call(detail: &RawValue) -> Result<(UsageItem, String), String> {
 mod tests {
     use super::*;
 
-    const REPORT: &str = include_str!("../../../tests/it/fixtures/requirement-3/report.json");
+    const REPORT: &str = include_str!("../../../tests/it/fixtures/session-report/report.json");
 
     fn found(text: &str) -> Vec<Found> {
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Requirement 0's log: one call per line, without ids, on a wall clock.
+//! A token log: one call per line, without ids, on a wall clock.
 
 use std::io::{self, BufRead};
 

@@ -1,4 +1,4 @@
-//! Requirement 0's `token_stats.json`: totals by API and model, in which the calls of its log are contained.
+//! A token log's `token_stats.json`: totals by API and model, in which the calls of its log are contained.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_documents_totals_are_read() {
-        let found = found(include_str!("../../../tests/it/fixtures/requirement-0/token_stats.json"));
+        let found = found(include_str!("../../../tests/it/fixtures/token-log/token_stats.json"));
         let rows: Vec<_> = found
             .iter()
             .map(|one| match one {

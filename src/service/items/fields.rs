@@ -26,7 +26,7 @@ pub const MAX_MILLIS: u64 = 31_536_000_000;
 /// The longest identity of a person or conversation, in bytes.
 pub const MAX_IDENTITY_BYTES: usize = 256;
 
-/// The field a name stands for: the names of requirement 0 and of the record, then those of other trackers.
+/// The field a name stands for: the names of a token log and of the record, then those of other trackers.
 fn field_of(name: &str) -> Option<&'static str> {
     const FIELDS: [&str; 32] = [
         "timestamp",

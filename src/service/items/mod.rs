@@ -1,7 +1,7 @@
 //! Usage that others measured, as plain items: bodies of `POST /v1/usage`, `tallybot log`, imported lines. Keeps
 //! nobody's error texts.
 //!
-//! The names are requirement 0's, plus the record's own; a few names of other trackers are taken as well (see
+//! The names are a token log's, plus the record's own; a few names of other trackers are taken as well (see
 //! `fields`).
 
 mod body;

@@ -91,7 +91,7 @@ pub enum Origin {
     Taken,
     /// The owner's `[[prices]]`.
     Owner,
-    /// A requirement document's figures.
+    /// Another program's figures.
     Document(DocumentSet),
 }
 
@@ -164,7 +164,7 @@ impl PriceBook {
         BOOK.get_or_init(|| read_bundled(include_str!("bundled.toml"))).clone()
     }
 
-    /// A requirement document's own figures, and nothing else.
+    /// Another program's own figures, and nothing else.
     pub fn document(set: DocumentSet) -> PriceBook {
         PriceBook::of(vec![set.layer()], PriceBook::bundled().vendors)
     }

@@ -1,4 +1,4 @@
-//! The figures that the requirement documents print, as labelled sets beside the true prices.
+//! The figures that documents of other programs print, as labelled sets beside the true prices.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,32 +11,32 @@ use super::layer::Layer;
 /// One document's own figures. For samples and comparisons; live calls are priced by the bundled book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DocumentSet {
-    /// Requirement 2: three Claude models.
-    Requirement2,
-    /// Requirement 3: seven OpenAI models.
-    Requirement3,
-    /// Requirement 4: $45 per million tokens of any kind.
-    Requirement4,
-    /// Requirement 4, where it quotes GitHub Models: $30 and $60 for input and output.
-    Requirement4GitHub,
+    /// A guide to consumption tracking: three Claude models.
+    ConsumptionTracking,
+    /// A token tracker: seven OpenAI models.
+    TokenTracker,
+    /// Raymundo: $45 per million tokens of any kind.
+    Raymundo,
+    /// Raymundo, where it quotes GitHub Models: $30 and $60 for input and output.
+    RaymundoGitHub,
 }
 
 impl DocumentSet {
     /// Every set.
     pub const ALL: [DocumentSet; 4] = [
-        DocumentSet::Requirement2,
-        DocumentSet::Requirement3,
-        DocumentSet::Requirement4,
-        DocumentSet::Requirement4GitHub,
+        DocumentSet::ConsumptionTracking,
+        DocumentSet::TokenTracker,
+        DocumentSet::Raymundo,
+        DocumentSet::RaymundoGitHub,
     ];
 
     /// The label, which begins the set's price ids.
     pub fn name(self) -> &'static str {
         match self {
-            DocumentSet::Requirement2 => "requirement2",
-            DocumentSet::Requirement3 => "requirement3",
-            DocumentSet::Requirement4 => "requirement4",
-            DocumentSet::Requirement4GitHub => "requirement4-github",
+            DocumentSet::ConsumptionTracking => "consumption-tracking",
+            DocumentSet::TokenTracker => "token-tracker",
+            DocumentSet::Raymundo => "raymundo",
+            DocumentSet::RaymundoGitHub => "raymundo-github",
         }
     }
 

@@ -159,7 +159,7 @@ fn the_python_session_has_the_sums_and_the_costs_of_the_books() {
         ["agent_name", "cost_usd", "input_tokens", "model", "operation", "output_tokens", "timestamp", "total_tokens"];
     let (fields, own) = (fields.collect::<BTreeSet<_>>(), BTreeSet::from(["api_type", "id", "source"]));
     assert_eq!(&fields - &own, expected.into());
-    assert_eq!(&fields & &own, own, "what a call has beside the fields of the third requirement");
+    assert_eq!(&fields & &own, own, "what a call has beside the fields of a token tracker");
     let cost = records[0]["cost_usd"].as_str().and_then(|cost| cost.parse().ok());
     assert_eq!((first["cost_usd"].as_f64(), report["calls_detail"][1]["cost_usd"].as_f64()), (cost, None), "{report}");
     assert!(cost > Some(0.0) && output.contains("sans prix connu") && output.contains("need_analysis"), "{output}");

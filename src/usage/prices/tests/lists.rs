@@ -20,25 +20,25 @@ fn the_documents_figures_stand_beside_the_true_ones() {
         ("o1", "75"),
         ("o1-mini", "15"),
     ] {
-        check(DocumentSet::Requirement3, model, both, cost, &format!("requirement3/{model}"));
+        check(DocumentSet::TokenTracker, model, both, cost, &format!("token-tracker/{model}"));
     }
     for (model, cost) in
         [("claude-3-haiku-20240307", "1.5"), ("claude-3-5-sonnet-20241022", "18"), ("claude-opus-4-20250514", "90")]
     {
-        check(DocumentSet::Requirement2, model, both, cost, &format!("requirement2/{model}"));
+        check(DocumentSet::ConsumptionTracking, model, both, cost, &format!("consumption-tracking/{model}"));
     }
     check(
-        DocumentSet::Requirement2,
+        DocumentSet::ConsumptionTracking,
         "claude-3-haiku-20240307",
         plain(1000, 500),
         "0.000875",
-        "requirement2/claude-3-haiku-20240307",
+        "consumption-tracking/claude-3-haiku-20240307",
     );
-    check(DocumentSet::Requirement3, "gpt-4o", plain(1000, 500), "0.0125", "requirement3/gpt-4o");
-    check(DocumentSet::Requirement3, "gpt-5-nano", plain(5000, 3000), "0.0017", "requirement3/gpt-5-nano");
-    check(DocumentSet::Requirement4, "whatever", plain(100_000, 28_450), "5.78025", "requirement4/any");
-    check(DocumentSet::Requirement4GitHub, "gpt-4o", plain(1000, 1000), "0.09", "requirement4-github/gpt-4o");
-    assert_eq!(Call::of("gpt-7", 1, 1).in_book(&PriceBook::document(DocumentSet::Requirement3)), None);
+    check(DocumentSet::TokenTracker, "gpt-4o", plain(1000, 500), "0.0125", "token-tracker/gpt-4o");
+    check(DocumentSet::TokenTracker, "gpt-5-nano", plain(5000, 3000), "0.0017", "token-tracker/gpt-5-nano");
+    check(DocumentSet::Raymundo, "whatever", plain(100_000, 28_450), "5.78025", "raymundo/any");
+    check(DocumentSet::RaymundoGitHub, "gpt-4o", plain(1000, 1000), "0.09", "raymundo-github/gpt-4o");
+    assert_eq!(Call::of("gpt-7", 1, 1).in_book(&PriceBook::document(DocumentSet::TokenTracker)), None);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn it_knows_its_own_names_hosts_and_nothing_made_up() {
     assert!(!book.knows("gpt-4o-1234-56-78") && !book.knows("deepseek-v4-flash-anything") && !book.knows("llama3.2"));
     assert_eq!(book.vendor_of_host("API.openai.com."), Some("openai"));
     assert_eq!(book.vendor_of_host("127.0.0.1"), None);
-    assert!(!PriceBook::document(DocumentSet::Requirement4).knows("anything"));
+    assert!(!PriceBook::document(DocumentSet::Raymundo).knows("anything"));
 }
 
 #[test]

@@ -267,7 +267,7 @@ fn local_models_are_free_and_unknown_ones_are_not() {
     let book = PriceBook::bundled();
     assert_eq!(book.price(&query(true)), Some(Priced { cost: Money::ZERO, price_id: "local".into() }));
     assert_eq!(book.price(&query(false)), None);
-    assert!(PriceBook::document(DocumentSet::Requirement4).price(&query(true)).is_some_and(|p| p.cost == Money::ZERO));
+    assert!(PriceBook::document(DocumentSet::Raymundo).price(&query(true)).is_some_and(|p| p.cost == Money::ZERO));
 }
 
 fn counts() -> impl Strategy<Value = TokenCounts> {
@@ -309,7 +309,7 @@ proptest! {
     #[test]
     fn nothing_panics(name in "\\PC{0,40}|[a-z0-9/@*-]{0,60}", vendor in prop::option::of("\\PC{0,12}"), tier in prop::option::of("\\PC{0,12}"), prompt: u64, cached: u64, completion: u64) {
         let tokens = TokenCounts { prompt, completion, cached, cache_write: cached, cache_write_1h: prompt, reasoning: u64::MAX };
-        for book in [PriceBook::bundled(), PriceBook::document(DocumentSet::Requirement4)] {
+        for book in [PriceBook::bundled(), PriceBook::document(DocumentSet::Raymundo)] {
             let query = PriceQuery { vendor: vendor.as_deref(), model: &name, service_tier: tier.as_deref(), at: at(NOW), local: false, tokens: &tokens };
             book.price(&query);
         }

@@ -1,6 +1,6 @@
-"""Requirement 0's way to record a call: append its line, then read, change and write token_stats.json.
+"""A token log's way to record a call: append its line, then read, change and write token_stats.json.
 
-requirement0.py FOLDER SECONDS DAYS: begins with the statistics of DAYS days, ten models each; prints records per second
+token_log.py FOLDER SECONDS DAYS: begins with the statistics of DAYS days, ten models each; prints records per second
 and the median and 99th percentile of a record in microseconds.
 """
 
@@ -16,7 +16,7 @@ COUNTS = ["total_requests", "successful_requests", "failed_requests"]
 
 
 def record(n):
-    """What log_tokens of requirement 0 writes."""
+    """What its log_tokens writes."""
     entry = {
         "timestamp": "2026-11-22T08:00:00.000000-06:00",
         "api_type": "gemini",
