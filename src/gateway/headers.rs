@@ -24,6 +24,12 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
+/// Whether the client asks for a WebSocket (RFC 6455, section 4.1).
+pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let protocols = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    protocols.flat_map(|value| value.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
+
 /// Whether a header tells the provider of the client's whereabouts, is meant for us, or would have it do or tell something
 /// else than the request says (Google's APIs heed a method and a mask of fields in headers).
 fn is_withheld(name: &str) -> bool {

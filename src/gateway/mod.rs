@@ -203,6 +203,11 @@ impl Inner {
         if matches!(asking.head.method, Method::CONNECT | Method::TRACE) {
             return Err(Fault::new(Class::WrongMethod, "this method is not passed on"));
         }
+        if headers::asks_for_websocket(&asking.head.headers) {
+            let message =
+                "WebSockets are not passed on: what they use could not be recorded. Ask over HTTP; streams pass";
+            return Err(Fault::new(Class::BadRequest, message));
+        }
         let incoming = self.read(asking, provider, body).await?;
         caller.may_use(provider.name(), incoming.asked.model.as_deref())?;
         for other in &incoming.asked.other_models {

@@ -161,6 +161,17 @@ async fn headers_that_are_the_connections_are_not_passed_on_in_either_direction(
     assert_eq!(words_of_ours, ("0.0003369", ""), "the provider's own would be taken for ours");
 }
 
+#[tokio::test]
+async fn a_websocket_is_refused_and_nothing_is_asked_or_recorded() {
+    let server = ScriptedProvider::always(Reply::json(200, "{}")).await;
+    let gate = Gate::to(&server);
+    let mut asking = with(post("cloud", "/v1/responses", ""), &[("connection", "Upgrade"), ("upgrade", "WebSocket")]);
+    *asking.method_mut() = http::Method::GET;
+    let answered = gate.ask(asking).await;
+    assert!(answered.status == 400 && answered.text().contains("over HTTP"), "{answered:?}");
+    assert_eq!((server.hits().len(), gate.records().len()), (0, 0));
+}
+
 /// A body that breaks off: its sender is gone.
 struct Breaking(Option<Bytes>);
 
