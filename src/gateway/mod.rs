@@ -206,7 +206,7 @@ impl Inner {
         if headers::asks_for_websocket(&asking.head.headers) {
             let message =
                 "WebSockets are not passed on: what they use could not be recorded. Ask over HTTP; streams pass";
-            return Err(Fault::new(Class::BadRequest, message));
+            return Err(Fault::new(Class::NoWebSocket, message));
         }
         let incoming = self.read(asking, provider, body).await?;
         caller.may_use(provider.name(), incoming.asked.model.as_deref())?;

@@ -41,6 +41,9 @@ pub enum Class {
     NotFound,
     /// The method is not passed on.
     WrongMethod,
+    /// WebSockets are not passed on. Clients that can ask over HTTP as well do so at once when they are told by this
+    /// status (Codex CLI 0.169.0, seen).
+    NoWebSocket,
     /// The body is too large.
     TooLarge,
     /// The body did not come in time.
@@ -117,6 +120,10 @@ impl Fault {
         if self.class == Class::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if self.class == Class::NoWebSocket {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         if self.closing {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -157,6 +164,7 @@ impl Class {
             Class::Forbidden => StatusCode::FORBIDDEN,
             Class::NotFound => StatusCode::NOT_FOUND,
             Class::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Class::NoWebSocket => StatusCode::UPGRADE_REQUIRED,
             Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Class::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Class::RateLimited | Class::QuotaExhausted => StatusCode::TOO_MANY_REQUESTS,
@@ -174,6 +182,7 @@ impl Class {
             Class::Forbidden => ("invalid_request_error", "permission_denied"),
             Class::NotFound => ("invalid_request_error", "not_found"),
             Class::WrongMethod => ("invalid_request_error", "method_not_allowed"),
+            Class::NoWebSocket => ("invalid_request_error", "upgrade_required"),
             Class::TooLarge => ("invalid_request_error", "request_too_large"),
             Class::SlowBody => ("invalid_request_error", "request_timeout"),
             Class::RateLimited => ("rate_limit_error", "rate_limit_exceeded"),
@@ -186,7 +195,7 @@ impl Class {
 
     fn in_anthropic(self) -> &'static str {
         match self {
-            Class::BadRequest | Class::WrongMethod => "invalid_request_error",
+            Class::BadRequest | Class::WrongMethod | Class::NoWebSocket => "invalid_request_error",
             Class::Unauthenticated => "authentication_error",
             Class::Forbidden => "permission_error",
             Class::NotFound => "not_found_error",
@@ -201,7 +210,7 @@ impl Class {
     /// The names of `google.rpc.Code`.
     fn in_gemini(self) -> &'static str {
         match self {
-            Class::BadRequest | Class::WrongMethod | Class::TooLarge => "INVALID_ARGUMENT",
+            Class::BadRequest | Class::WrongMethod | Class::NoWebSocket | Class::TooLarge => "INVALID_ARGUMENT",
             Class::Unauthenticated => "UNAUTHENTICATED",
             Class::Forbidden => "PERMISSION_DENIED",
             Class::NotFound => "NOT_FOUND",

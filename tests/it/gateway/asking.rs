@@ -168,7 +168,8 @@ async fn a_websocket_is_refused_and_nothing_is_asked_or_recorded() {
     let mut asking = with(post("cloud", "/v1/responses", ""), &[("connection", "Upgrade"), ("upgrade", "WebSocket")]);
     *asking.method_mut() = http::Method::GET;
     let answered = gate.ask(asking).await;
-    assert!(answered.status == 400 && answered.text().contains("over HTTP"), "{answered:?}");
+    assert!(answered.status == 426 && answered.text().contains("over HTTP"), "{answered:?}");
+    assert_eq!(answered.header("upgrade"), "HTTP/1.1");
     assert_eq!((server.hits().len(), gate.records().len()), (0, 0));
 }
 
