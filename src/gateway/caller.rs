@@ -76,14 +76,22 @@ impl<'a> Caller<'a> {
             );
             return Err(Fault::new(Class::Unauthenticated, message));
         };
-        if let Some(key) = keys.find(&people.hash(HASHED_AS, key)) {
+        let hash = people.hash(HASHED_AS, key);
+        if let Some(key) = keys.find(&hash) {
             return Ok(Some(Arc::clone(key))); // whoever else of that address guesses
+        }
+        if keys.was_revoked(&hash) {
+            // It was no guess: programs that still have it are told so each time, and not to come back later.
+            return Err(Fault::new(
+                Class::Unauthenticated,
+                "the key was revoked; another is made with `tallybot keys add NAME`",
+            ));
         }
         throttle.check(peer.ip(), now).map_err(|secs| {
             Fault::new(Class::RateLimited, "too many wrong keys from this address").retry_after(secs)
         })?;
         throttle.failed(peer.ip(), now);
-        Err(Fault::new(Class::Unauthenticated, "the key is not known, or was revoked"))
+        Err(Fault::new(Class::Unauthenticated, "the key is not known"))
     }
 
     /// Whether the client showed a key of ours: then whatever it showed is not the provider's.

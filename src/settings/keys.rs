@@ -118,6 +118,11 @@ impl Keys {
         self.in_force.get(hash)
     }
 
+    /// Whether a key with this hash was revoked.
+    pub fn was_revoked(&self, hash: &SubjectId) -> bool {
+        self.all().any(|(key, revoked)| revoked.is_some() && key.hash == *hash)
+    }
+
     /// The keys that hold, by name.
     pub fn iter(&self) -> impl Iterator<Item = &GatewayKey> {
         self.all().filter(|(_, revoked)| revoked.is_none()).map(|(key, _)| key)
