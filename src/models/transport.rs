@@ -416,9 +416,11 @@ impl BaseUrl {
         is_version(self.uri.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default())
     }
 
-    /// The URL with `path` behind it; a version that it begins with takes the place of the one that the URL ends in.
+    /// The URL with `path` behind it; a version that it begins with, or has behind `upload`, takes the place of the one
+    /// that the URL ends in.
     pub(super) fn join_in_its_version(&self, path: &str) -> Uri {
-        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let mut segments = path.trim_start_matches('/').split('/').skip_while(|segment| *segment == UPLOAD);
+        let first = segments.next().unwrap_or_default();
         let base = self.uri.path().trim_end_matches('/');
         let mut parts = self.uri.clone().into_parts();
         match base.rsplit_once('/') {
@@ -449,6 +451,9 @@ impl BaseUrl {
         Uri::from_parts(parts).expect("a valid URL with a path of valid characters is valid")
     }
 }
+
+/// Where Google's files go, before the version.
+const UPLOAD: &str = "upload";
 
 /// Whether a segment of a path names a version of an API: `v1`, `v1beta`.
 fn is_version(segment: &str) -> bool {
@@ -500,6 +505,8 @@ mod tests {
         assert_eq!(join("https://h/v1beta", "/v1/models/m:embedContent"), "https://h/v1/models/m:embedContent");
         assert_eq!(join("https://h/x/v1beta/", "/v1alpha/models"), "https://h/x/v1alpha/models");
         assert_eq!(join("https://h/v1beta", "/models"), "https://h/v1beta/models");
+        assert_eq!(join("https://h/v1beta", "/upload/v1beta/files"), "https://h/upload/v1beta/files");
+        assert_eq!(join("https://h/v1beta", "/upload"), "https://h/v1beta/upload");
         assert_eq!(join("https://h/proxy", "/v1/models"), "https://h/proxy/v1/models");
         assert_eq!(join("https://h", "/v1/models"), "https://h/v1/models");
     }
