@@ -303,6 +303,24 @@ pub const ALL: &[Scripted] = &[
         ..PLAIN
     },
     Scripted {
+        name: "interactions, streamed",
+        path: "/v1beta/interactions",
+        body: "event: interaction.created\ndata: {\"event_type\":\"interaction.created\",\"interaction\":{\"id\":\"int_1\",\"object\":\"interaction\",\"model\":\"gemini-3-flash-preview\",\"status\":\"in_progress\"}}\n\nevent: step.delta\ndata: {\"event_type\":\"step.delta\",\"index\":0,\"delta\":{\"type\":\"thought_summary\",\"content\":{\"type\":\"text\",\"text\":\"hm\"}}}\n\nevent: step.delta\ndata: {\"event_type\":\"step.delta\",\"index\":1,\"delta\":{\"type\":\"text\",\"text\":\"Hello\"}}\n\nevent: interaction.completed\ndata: {\"event_type\":\"interaction.completed\",\"interaction\":{\"id\":\"int_1\",\"model\":\"gemini-3-flash-preview\",\"status\":\"completed\",\"usage\":{\"total_input_tokens\":7,\"total_cached_tokens\":4,\"total_output_tokens\":23,\"total_thought_tokens\":49,\"total_tool_use_tokens\":10,\"total_tokens\":89,\"input_tokens_by_modality\":[{\"modality\":\"text\",\"tokens\":7}]}}}\n\nevent: done\ndata: [DONE]\n\n",
+        tokens: (Some(17), Some(72)),
+        slices: (Some(4), None, Some(49)),
+        model: Some("gemini-3-flash-preview"),
+        ..PLAIN
+    },
+    Scripted {
+        name: "a whole interaction",
+        path: "/v1beta/interactions",
+        body: "{\"id\":\"int_1\",\"object\":\"interaction\",\"model\":\"gemini-3-flash-preview\",\"status\":\"requires_action\",\"steps\":[{\"type\":\"thought\"},{\"type\":\"function_call\",\"name\":\"f\",\"arguments\":{\"a\":1}}],\"usage\":{\"total_input_tokens\":7,\"total_output_tokens\":23,\"total_thought_tokens\":0,\"total_tokens\":30}}",
+        tokens: (Some(7), Some(23)),
+        slices: (None, None, Some(0)),
+        model: Some("gemini-3-flash-preview"),
+        ..PLAIN
+    },
+    Scripted {
         name: "Gemini, vectors without counts",
         path: "/v1beta/models/gemini-embedding-001:batchEmbedContents",
         body: "{\"embeddings\":[{\"values\":[0.1,0.2]},{\"values\":[]}]}",

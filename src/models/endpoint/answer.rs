@@ -194,7 +194,9 @@ impl Answer {
         match self.endpoint {
             Endpoint::StreamGenerateContent => finish.is_some(),
             Endpoint::OllamaChat | Endpoint::OllamaGenerate => object.is_done || finish.is_some(),
-            Endpoint::Responses => is_whole || object.status == Status::Ended || object.event == Event::Last,
+            Endpoint::Responses | Endpoint::Interactions => {
+                is_whole || object.status == Status::Ended || object.event == Event::Last
+            }
             _ => is_whole || finish.is_some() || object.event == Event::Last,
         }
     }
@@ -359,7 +361,12 @@ fn learn_name(word: &str, name: &mut Option<Name<'static>>) {
 fn event_of(word: &str) -> Event {
     match word {
         "error" => Event::Error,
-        "message_stop" | "response.completed" | "response.incomplete" | "response.done" => Event::Last,
+        "message_stop"
+        | "response.completed"
+        | "response.incomplete"
+        | "response.done"
+        | "interaction.completed"
+        | "interaction.complete" => Event::Last,
         _ if word.ends_with("audio.delta") => Event::Sound,
         _ => Event::Other,
     }
@@ -367,7 +374,7 @@ fn event_of(word: &str) -> Event {
 
 fn status_of(word: &str) -> Status {
     match word {
-        "completed" | "incomplete" => Status::Ended,
+        "completed" | "incomplete" | "requires_action" => Status::Ended,
         "failed" => Status::Failed,
         _ => Status::Pending,
     }

@@ -79,6 +79,7 @@ pub(super) fn paths(endpoint: Endpoint) -> Paths<Said> {
         | Endpoint::StreamGenerateContent
         | Endpoint::EmbedContent
         | Endpoint::CountTokens => &GEMINI,
+        Endpoint::Interactions => &INTERACTIONS,
         Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => &OLLAMA,
         Endpoint::Other => &NOTHING,
     }
@@ -278,6 +279,37 @@ const GEMINI: Step<Said> = root(&[
         ],
     ),
     leaf("error", Error),
+]);
+
+const INTERACTED: Step<Said> = node(
+    "usage",
+    Usage,
+    &[
+        leaf("total_input_tokens", Prompt),
+        leaf("total_tool_use_tokens", ToolPrompt),
+        leaf("total_cached_tokens", Cached),
+        leaf("total_output_tokens", Completion),
+        leaf("total_thought_tokens", Reasoning),
+        leaf("total_tokens", Total),
+    ],
+);
+
+/// Of what is streamed only `delta` is text. What was made is in `steps`, of older versions in `outputs` (the types of
+/// google-genai 2.34).
+const INTERACTIONS: Step<Said> = root(&[
+    leaf("event_type", Type),
+    group(
+        "delta",
+        &[leaf("text", Text), leaf("arguments", Aside), node("content", Thinking, &[leaf("text", Thinking)])],
+    ),
+    leaf("error", Error),
+    group("interaction", &[leaf("model", Model), leaf("service_tier", Tier), leaf("status", Status), INTERACTED]),
+    leaf("model", Model),
+    leaf("service_tier", Tier),
+    leaf("status", Status),
+    node("steps", Known, &[group("content", &[leaf("text", Text)]), whole("arguments", Aside)]),
+    node("outputs", Known, &[leaf("text", Text), whole("arguments", Aside)]),
+    INTERACTED,
 ]);
 
 const OLLAMA: Step<Said> = root(&[

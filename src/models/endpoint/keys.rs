@@ -217,6 +217,7 @@ impl Heeded {
             (Endpoint::Completions, _) => heeded(&["max_tokens"], &["n", "best_of"]),
             (Endpoint::Responses, _) => heeded(&["max_output_tokens"], &[]),
             (Endpoint::Messages, _) => heeded(&["max_tokens"], &[]),
+            (Endpoint::Interactions, _) => heeded(&["generation_config.max_output_tokens"], &[]),
             (Endpoint::OllamaChat | Endpoint::OllamaGenerate, _) => heeded(&["options.num_predict"], &[]),
             (Endpoint::GenerateContent | Endpoint::StreamGenerateContent, _) => heeded(
                 &[

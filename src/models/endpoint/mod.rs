@@ -55,6 +55,8 @@ pub enum Endpoint {
     StreamGenerateContent,
     /// Gemini's `models/…:embedContent` and `:batchEmbedContents`.
     EmbedContent,
+    /// Gemini's `interactions`.
+    Interactions,
     /// Gemini's `models/…:countTokens`.
     CountTokens,
     /// Ollama's `/api/chat`.
@@ -88,7 +90,7 @@ pub fn media_type(headers: &http::HeaderMap) -> &str {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 15] = [
+    pub const ALL: [Endpoint; 16] = [
         Endpoint::ChatCompletions,
         Endpoint::Completions,
         Endpoint::Responses,
@@ -99,6 +101,7 @@ impl Endpoint {
         Endpoint::GenerateContent,
         Endpoint::StreamGenerateContent,
         Endpoint::EmbedContent,
+        Endpoint::Interactions,
         Endpoint::CountTokens,
         Endpoint::OllamaChat,
         Endpoint::OllamaGenerate,
@@ -130,6 +133,7 @@ impl Endpoint {
             Endpoint::GenerateContent => "generate_content",
             Endpoint::StreamGenerateContent => "stream_generate_content",
             Endpoint::EmbedContent => "embed_content",
+            Endpoint::Interactions => "interactions",
             Endpoint::CountTokens => "count_tokens",
             Endpoint::OllamaChat => "chat",
             Endpoint::OllamaGenerate => "generate",
@@ -155,6 +159,7 @@ impl Endpoint {
             Endpoint::GenerateContent
             | Endpoint::StreamGenerateContent
             | Endpoint::EmbedContent
+            | Endpoint::Interactions
             | Endpoint::CountTokens => Dialect::Gemini,
             Endpoint::OllamaChat | Endpoint::OllamaGenerate | Endpoint::OllamaEmbed => Dialect::Ollama,
             Endpoint::Other => match kind {

@@ -41,6 +41,7 @@ fn paths(endpoint: Endpoint) -> Paths<Part> {
         | Endpoint::StreamGenerateContent
         | Endpoint::EmbedContent
         | Endpoint::CountTokens => &GEMINI,
+        Endpoint::Interactions => &INTERACTIONS,
         Endpoint::OllamaChat | Endpoint::OllamaGenerate => &OLLAMA,
         Endpoint::Other => &NOTHING,
     }
@@ -138,6 +139,24 @@ const GEMINI: Step<Part> = with_keys![Decides;
     group("content", &[group("parts", &[leaf("text", Text)])]),
     group("requests", &[group("content", &[group("parts", &[leaf("text", Text)])])]),
     whole("tools", Tree),
+];
+
+const INTERACTIONS: Step<Part> = with_keys![Decides;
+    leaf("system_instruction", System),
+    node(
+        "input",
+        Message,
+        &[
+            leaf("type", Type),
+            leaf("text", Text),
+            node("content", Text, &[leaf("type", Type), leaf("text", Text)]),
+            leaf("name", Text),
+            whole("arguments", Tree),
+            whole("result", Tree),
+        ],
+    ),
+    whole("tools", Tree),
+    whole("response_format", Tree),
 ];
 
 const OLLAMA: Step<Part> = with_keys![Decides;

@@ -83,7 +83,9 @@ impl Counts {
     pub(super) fn of(&self, endpoint: Endpoint, is_told: bool) -> ReportedUsage {
         match endpoint {
             Endpoint::Messages => self.divided().reported(),
-            Endpoint::GenerateContent | Endpoint::StreamGenerateContent => self.of_gemini(is_told),
+            Endpoint::GenerateContent | Endpoint::StreamGenerateContent | Endpoint::Interactions => {
+                self.of_gemini(is_told)
+            }
             _ if endpoint.embeds() => self.of_vectors(),
             _ => self.in_slices().with_total(self.total),
         }

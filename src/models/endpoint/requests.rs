@@ -95,6 +95,7 @@ fn a_limit_that_an_api_passes_over_limits_nothing() {
     let (api, gemini) = ("/v1/chat/completions", "/v1beta/models/m:generateContent");
     let caps = [api, "/v1/completions", "/v1/responses", "/v1/messages", "/api/chat", "/api/generate", gemini];
     assert_eq!(caps.map(|path| cap(path, all)), [2, 1, 3, 1, 4, 4, 5].map(Some));
+    assert_eq!(cap("/v1beta/interactions", all), Some(5));
     assert_eq!(cap("/v1/embeddings", all), None);
     let of_ollama = |path, body: &str| {
         let endpoint = Endpoint::of(Kind::Ollama, &http::Method::POST, path);
@@ -141,6 +142,11 @@ fn the_prompt_is_weighed_where_each_api_has_it() {
     assert_eq!(weigh("/api/embed", r#"{"input":["TEXT"]}"#), tokens);
     assert_eq!(weigh("/api/generate", r#"{"prompt":"TEXT","context":[1,2,3]}"#), tokens);
     assert_eq!(weigh("/v1/responses", r#"{"input":"TEXT"}"#), tokens);
+    let interactions = "/v1beta/interactions";
+    assert_eq!(weigh(interactions, r#"{"input":"TEXT"}"#), tokens);
+    assert_eq!(weigh(interactions, r#"{"input":[{"type":"text","text":"TEXT"}]}"#), tokens + TOKENS_PER_MESSAGE);
+    let steps = r#"{"input":[{"type":"user_input","content":[{"type":"text","text":"TEXT"}]}]}"#;
+    assert_eq!(weigh(interactions, steps), tokens + TOKENS_PER_MESSAGE);
     assert_eq!(weigh("/v1/responses", r#"{"input":[{"role":"user","content":"TEXT"}]}"#), tokens + TOKENS_PER_MESSAGE);
     assert_eq!(weigh("/v1/responses", r#"{"instructions":"TEXT","input":""}"#), tokens + TOKENS_PER_MESSAGE);
     let gemini = "/v1beta/models/m:generateContent";
