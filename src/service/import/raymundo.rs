@@ -87,7 +87,9 @@ fn totals_of(document: &mut Document<'_>, metrics: &Metrics<'_>, source: &str, l
     let mut totals: Vec<Total> = by_type.into_iter().map(|(kind, sums)| total(unknown, kind, sums)).collect();
     for (name, value) in &metrics.all {
         let Some(model) = name.strip_prefix(TOKENS) else { continue };
-        let tokens = document.count(name, Some(value));
+        // A name of ours is said again, any other is the file's own.
+        let shown = if matches!(model, "ollama" | "gpt4o") { name } else { "total_tokens_…" };
+        let tokens = document.count(shown, Some(value));
         let sums = |prompt, completion| Sums { prompt, completion, ..Sums::default() };
         let (place, sums) = match model {
             "ollama" => (("ollama", "ollama", UNKNOWN), sums(0, tokens)),
@@ -182,6 +184,7 @@ mod tests {
             ("{\n\"total_requests\":-1}", 2),
             ("{\"total_requests\":1,\"errores\":\"SECRET\"}", 1),
             ("{\"total_requests\":1,\"requests_por_tipo\":7}", 1),
+            ("{\"total_requests\":1,\"total_tokens_SECRET\":{}}", 1),
             ("{}", 1),
             ("[]", 1),
             ("{\n\n", 3),
