@@ -262,7 +262,15 @@ impl Run {
         self.next += 1;
         self.now = later(self.now, 1_000_000);
         match step {
-            Step::Wait { hours } => self.now = later(self.now, hours * 3_600_000_000),
+            Step::Wait { hours } => {
+                self.now = later(self.now, hours * 3_600_000_000);
+                // None is open for days: the gate would have let go of it.
+                let lasts =
+                    |run: &Run| run.open.iter().position(|(_, at, ..)| at.plus_micros(86_400_000_000) < run.now.at);
+                while let Some(which) = lasts(self) {
+                    self.take(Step::End { which, used: 1, never_sent: false });
+                }
+            }
             Step::Call { user, team, asked } => {
                 let who = person(user.into()).to_string();
                 let subject = Subject { team: team.then_some("sales"), ..by(&who) };
